@@ -1,0 +1,53 @@
+# Two commands do all set-up on a fresh machine with python3, make and git: `make repro` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test test-fast lint types check pretrain lock clean
+
+help: ## show the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+repro: $(READY) ## run whatever is out of date, from data to report/index.html
+	@prosam check
+	@dvc repro
+	@echo "the report: report/index.html"
+
+test: $(READY) ## all tests
+	@pytest
+
+test-fast: $(READY) ## the tests that take no more than a few seconds each
+	@pytest -m "not slow"
+
+lint: $(READY) ## style (ruff) and types (pyright)
+	@ruff check .
+	@ruff format --check .
+	@pyright
+
+pretrain: $(READY) ## train the embedded default's two small models again (30 CPU minutes)
+	@python -m prosam.pretraining
+
+lock: $(READY) ## pin the dependencies anew after a change of pyproject.toml
+	@$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
+		--extra pipeline --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove what the pipeline made, its caches, and unfinished work
+	rm -rf data/raw data/folds data/annotations data/embeddings models results report .scratch .dvc/cache .dvc/tmp
+
+# The environment: pinned and hashed, then the package itself, editable.
+$(READY): requirements.lock pyproject.toml | $(UV)
+	@echo "setting up $(VENV)"
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Only where there is no uv on the PATH.
+.uv/bin/uv:
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9

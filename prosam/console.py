@@ -1,0 +1,24 @@
+"""Running a command: one line for a user's mistake, no traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from prosam.errors import InputError
+
+
+def run(command: Callable[..., Any]) -> None:
+    """Run a function, or a typer app, as the command line asks; InputError becomes one line and exit status 2."""
+    app = command
+    if not isinstance(command, typer.Typer):
+        app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        app.command()(command)
+    try:
+        app()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,64 @@
+"""What the pipeline asks of a data set, whatever its layout on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Split = Literal["train", "val"]
+SPLITS: tuple[Split, ...] = ("train", "val")
+
+
+class Dataset(Protocol):
+    """Images with a mask per class, in a train and a val split.
+
+    Every method but `image_ids` and `image_path` reads files, and raises an InputError that names the one at
+    fault. A data set is picklable, for work in several processes.
+
+    Attributes:
+        classes: names in class-id order; class id = index + 1.
+    """
+
+    classes: tuple[str, ...]
+
+    def image_ids(self, split: Split) -> list[str]:
+        """The ids of a split in list order, unique over both splits."""
+        ...
+
+    def image_path(self, image_id: str) -> Path:
+        """Where the image lies."""
+        ...
+
+    def label_files(self) -> list[Path]:
+        """The files that hold lists and masks; with the images they determine the data set."""
+        ...
+
+    def image(self, image_id: str) -> NDArray[np.uint8]:
+        """The image: HWC uint8 RGB in [0, 255]."""
+        ...
+
+    def mask(self, image_id: str, class_id: int) -> NDArray[np.bool_]:
+        """Where a class is: (H, W) bool; all False when the image does not show it."""
+        ...
+
+    def void(self, image_id: str) -> NDArray[np.bool_]:
+        """The pixels that belong to no class and not to the background either: (H, W) bool."""
+        ...
+
+    def class_areas(self, image_id: str) -> dict[int, int]:
+        """Pixels of each class that the image shows, by class id, ascending."""
+        ...
+
+
+def open_dataset(root: Path) -> Dataset:
+    """Open the data set in a folder that the download stage wrote.
+
+    Raises:
+        InputError: the folder is missing or not in a known layout.
+    """
+    from prosam.data.voc import VocDataset
+
+    return VocDataset(root)

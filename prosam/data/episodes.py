@@ -1,0 +1,104 @@
+"""Episodes: pairs of a reference and a target that show one class; the frozen lists of them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from prosam.data.fold_files import csv_rows
+from prosam.data.folds import ClassImages
+from prosam.errors import InputError
+
+Purpose = Literal["test", "monitor"]
+_PURPOSES: tuple[Purpose, ...] = ("test", "monitor")  # the position seeds: append only
+
+COLUMNS = ["reference", "target", "class_id"]
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A task: segment in the target every object of the class that is annotated in the reference.
+
+    Attributes:
+        reference: image id.
+        target: image id, another one.
+        class_id: a class that both images show.
+    """
+
+    reference: str
+    target: str
+    class_id: int
+
+
+def freeze_episodes(
+    images: ClassImages, image_order: Sequence[str], count: int, *, seed: int, fold: int, purpose: Purpose
+) -> list[Episode]:
+    """Draw episodes as PASCAL-5i's protocol has it.
+
+    Targets are taken in list order, over and over: episode i has target i modulo their number. Its class is
+    one of the target's, at random, and its reference another image of that class, at random. Each episode has
+    its own generator, so a longer list starts with the shorter one.
+
+    Args:
+        images: the images of each class, at least two each.
+        image_order: ids of the split in list order; those in no class of `images` are passed over.
+        count: how many episodes.
+        seed: of the folds stage.
+        fold: number of the fold.
+        purpose: what the list is for; lists for different purposes are independent.
+    """
+    classes = classes_of_images(images)
+    targets = [image for image in image_order if image in classes]
+    episodes = []
+    for i in range(count):
+        rng = np.random.default_rng([seed, fold, _PURPOSES.index(purpose), i])
+        target = targets[i % len(targets)]
+        class_id = classes[target][rng.integers(len(classes[target]))]
+        episodes.append(Episode(another_image(images[class_id], target, rng), target, class_id))
+    return episodes
+
+
+def classes_of_images(images: ClassImages) -> dict[str, list[int]]:
+    """The inverse of `images`: image id -> ids of the classes that have it."""
+    classes: dict[str, list[int]] = {}
+    for class_id, ids in images.items():
+        for image in ids:
+            classes.setdefault(image, []).append(class_id)
+    return classes
+
+
+def another_image(ids: Sequence[str], image: str, rng: np.random.Generator) -> str:
+    """One of `ids`, which are unique, that is not `image`, which is among them; all are equally likely."""
+    drawn = int(rng.integers(len(ids) - 1))
+    return ids[drawn] if ids[drawn] != image else ids[-1]  # the last one takes the place of the one left out
+
+
+def write_episodes(path: Path, episodes: Sequence[Episode]) -> None:
+    """Write a list of episodes as CSV: reference, target, class_id."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows((episode.reference, episode.target, episode.class_id) for episode in episodes)
+
+
+def read_episodes(path: Path) -> list[Episode]:
+    """Read a list of episodes.
+
+    Raises:
+        InputError: the file is missing or empty, or a line of it is no episode.
+    """
+    episodes = []
+    for line, (reference, target, class_id) in csv_rows(path, COLUMNS):
+        if not reference or not target or reference == target:
+            raise InputError(f"{path}, line {line}: reference and target must be two images")
+        if not class_id.isdecimal() or int(class_id) < 1:
+            raise InputError(f"{path}, line {line}: class_id must be a whole number from 1, not {class_id!r}")
+        episodes.append(Episode(reference, target, int(class_id)))
+    if not episodes:
+        raise InputError(f"{path}: lists no episodes; run the folds stage again")
+    return episodes

@@ -1,0 +1,150 @@
+"""Folds: which classes are novel, and which images each class has for training, testing and monitoring.
+
+The protocol of PASCAL-5i and COCO-20i: a fold's novel classes are never trained on; an image counts for a
+class when the class covers enough of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from prosam.data.dataset import Dataset, Split
+from prosam.errors import InputError
+from prosam.params import Protocol
+
+ClassImages = dict[int, list[str]]  # class id -> image ids in list order
+
+
+@dataclass(frozen=True)
+class ImageClass:
+    """That an image shows a class: a row of the index.
+
+    Attributes:
+        image: id.
+        split: of the image, train or val.
+        class_id: index of the class + 1.
+        area: px that the class covers in the image.
+    """
+
+    image: str
+    split: Split
+    class_id: int
+    area: int
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold of a data set.
+
+    Attributes:
+        fold: its number, from 0.
+        classes: the names of all classes, in class-id order.
+        novel: ids of the classes to test on.
+        base: ids of the classes to train on.
+        train: the training images of each base class.
+        test: the val images of each novel class.
+        monitor: the val images of each base class, to watch a training without looking at novel classes.
+
+    Each class in train, test and monitor has at least two images: a reference and a target.
+    """
+
+    fold: int
+    classes: tuple[str, ...]
+    novel: tuple[int, ...]
+    base: tuple[int, ...]
+    train: ClassImages
+    test: ClassImages
+    monitor: ClassImages
+
+
+def image_classes(dataset: Dataset, split: Split, image: str) -> list[ImageClass]:
+    """The classes that an image shows, however small, in class-id order."""
+    return [ImageClass(image, split, class_id, area) for class_id, area in dataset.class_areas(image).items()]
+
+
+def counted(index: Iterable[ImageClass], min_area: int) -> list[ImageClass]:
+    """The rows whose class covers at least `min_area` px: only these are annotated and make episodes."""
+    return [row for row in index if row.area >= min_area]
+
+
+def novel_classes(num_classes: int, protocol: Protocol, fold: int) -> tuple[int, ...]:
+    """The ids of a fold's novel classes, ascending.
+
+    With n classes and k folds, `contiguous` gives fold i the class indices from floor(i n / k) up to but not
+    including floor((i + 1) n / k), `interleaved` the indices i, i + k, i + 2k, ... When k does not divide n,
+    the folds' sizes differ by one.
+
+    Raises:
+        InputError: the protocol has too few folds to leave a base class, or more folds than classes.
+    """
+    n, k = num_classes, protocol.folds
+    if not 2 <= k <= n:
+        raise InputError(
+            f"protocol.folds: {k} folds of {n} classes; each needs novel and base classes, so 2 to {n}"
+        )
+    if protocol.order == "contiguous":
+        indices = range(fold * n // k, (fold + 1) * n // k)
+    else:
+        indices = range(fold, n, k)
+    return tuple(index + 1 for index in indices)
+
+
+def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Protocol, fold: int) -> Fold:
+    """Deal classes and images to a fold.
+
+    - train: with `novel_in_training: exclude`, an image with even one pixel of a novel class is left out. A
+      base class that is left with fewer than two images cannot be sampled and is dropped.
+    - test: a novel class with fewer than two val images cannot be tested, so it is an error; only a class
+      that the data set does not show at all is left out.
+    - monitor: as train, without exclusions.
+
+    Args:
+        classes: names in class-id order.
+        index: of the data set, rows of any area, in list order.
+        protocol: how to deal.
+        fold: which, from 0.
+
+    Raises:
+        InputError: no class can be trained, tested or monitored, or a novel class has too few images.
+    """
+    novel = novel_classes(len(classes), protocol, fold)
+    base = tuple(class_id for class_id in range(1, len(classes) + 1) if class_id not in novel)
+    rows = counted(index, protocol.min_area)
+    train_rows = [row for row in rows if row.split == "train"]
+    if protocol.novel_in_training == "exclude":
+        with_novel = {row.image for row in index if row.class_id in novel}
+        train_rows = [row for row in train_rows if row.image not in with_novel]
+    val_rows = [row for row in rows if row.split == "val"]
+    test = _by_class(val_rows, novel)
+    shown = Counter(row.class_id for row in index)
+    for class_id in novel:
+        if shown[class_id] and (count := len(test.get(class_id, []))) < 2:
+            raise InputError(
+                f"fold {fold}: the novel class {classes[class_id - 1]!r} covers {protocol.min_area} px "
+                f"in only {count} val images, and needs two; lower protocol.min_area or add images"
+            )
+    dealt = {
+        "train": _with_pairs(_by_class(train_rows, base)),
+        "test": test,
+        "monitor": _with_pairs(_by_class(val_rows, base)),
+    }
+    for use, images in dealt.items():
+        if not images:
+            raise InputError(
+                f"fold {fold}: no class has two images to {use}; lower protocol.min_area or add images"
+            )
+    return Fold(fold, tuple(classes), novel, base, **dealt)
+
+
+def _by_class(rows: Iterable[ImageClass], class_ids: Iterable[int]) -> ClassImages:
+    images: ClassImages = {class_id: [] for class_id in class_ids}
+    for row in rows:
+        if row.class_id in images:
+            images[row.class_id].append(row.image)
+    return {class_id: ids for class_id, ids in images.items() if ids}
+
+
+def _with_pairs(images: ClassImages) -> ClassImages:
+    return {class_id: ids for class_id, ids in images.items() if len(ids) >= 2}

@@ -1,0 +1,22 @@
+"""Images as the models take them: squashed to a square."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def square_image(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Squash an image to a square, channels first; the aspect ratio is not kept, as in VRP-SAM.
+
+    Args:
+        image: (H, W, 3) RGB.
+        size: S, px.
+
+    Returns:
+        (3, S, S).
+    """
+    if image.shape[:2] != (size, size):
+        image = np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+    return np.ascontiguousarray(image.transpose(2, 0, 1))

@@ -1,0 +1,53 @@
+"""A pure function over many items on all CPU cores."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context, parent_process
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def parallel_map(
+    function: Callable[[Item], Result], items: Sequence[Item], *, chunk: int
+) -> Iterator[Result]:
+    """Yield function(item) for each item, in order; the first exception in a worker is raised here.
+
+    Args:
+        function: picklable, at the top level of its module.
+        items: picklable.
+        chunk: items a worker takes at once, worth a second or so: starting a worker takes as long. Fewer than
+            two chunks are worked off here.
+    """
+    workers = min(_cores(), len(items) // chunk)
+    if workers < 2:
+        yield from map(function, items)
+        return
+    # Spawned, not forked: numpy's threads do not survive a fork.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_exit_with_parent)
+    try:
+        yield from pool.map(function, items, chunksize=chunk)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _exit_with_parent() -> None:
+    """Let a worker end when the process that started it is killed; it would wait for work for ever."""
+    parent = parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _cores() -> int:
+    """Cores this process may use; before Python 3.13, cores of the machine."""
+    return getattr(os, "process_cpu_count", os.cpu_count)() or 1

@@ -1,0 +1,9 @@
+"""Where the embedded default's two weight files lie, inside the package so that an installed one has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+SAM_WEIGHTS = WEIGHTS_FOLDER / "sam-tiny.safetensors"
+BACKBONE_WEIGHTS = WEIGHTS_FOLDER / "backbone-tiny-resnet.safetensors"

@@ -1,0 +1,237 @@
+"""The store of SAM's image embeddings: computed once, read by every training and evaluation.
+
+A store is a folder of safetensors shards, each holding `embeddings` (n, d, g, g) in float16, and index.json. Which
+image lies where follows from the list of images alone, so the same images give the same bytes.
+
+Finished shards are kept in a scratch folder as well (hard links, no second copy), keyed by everything that determines
+an embedding but the image. Rows are found there by the digest of the image file: after a kill, or with more images,
+only what is missing is computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from prosam.errors import InputError
+from prosam.files import atomic_folder, atomic_path, write_text
+from prosam.progress import Progress
+
+_KEY = "embeddings"
+_DIGESTS = "digests"
+_SPARE_BYTES = 64 << 20  # left free on the disk
+_OPEN_SHARDS = 64
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image to embed.
+
+    Attributes:
+        image: its id.
+        path: its file, whose content decides whether an embedding is reused.
+    """
+
+    image: str
+    path: Path
+
+
+Encoder = Callable[[Sequence[str]], Tensor]
+"""Image ids to embeddings (B, d, g, g)."""
+
+
+def build_store(
+    folder: Path,
+    sources: Sequence[Source],
+    encode: Encoder,
+    *,
+    shape: tuple[int, int, int],
+    made_by: dict[str, object],
+    shard_size: int,
+    batch_size: int,
+    scratch: Path,
+) -> None:
+    """Compute what is missing and assemble the store, all or nothing.
+
+    Args:
+        folder: of the store.
+        sources: images in the order of the store.
+        encode: computes embeddings.
+        shape: (d, g, g).
+        made_by: everything that determines an embedding but the image; stored in the index.
+        shard_size: images a shard.
+        batch_size: images given to `encode` at once.
+        scratch: where finished shards survive.
+
+    Raises:
+        InputError: the disk is too small, or an image cannot be read.
+    """
+    key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:16]
+    kept = scratch / "embeddings" / key
+    kept.mkdir(parents=True, exist_ok=True)
+    digests = {s.image: _digest(s.path) for s in sources}
+    rows = _finished_rows(kept)
+    missing = [s.image for s in sources if digests[s.image] not in rows]
+    plan = [sources[i : i + shard_size] for i in range(0, len(sources), shard_size)]
+    repacked = sum(len(part) for part in plan) - sum(_has_run(rows, [digests[s.image] for s in p]) for p in plan)
+    _require_disk(kept, (len(missing) + max(0, repacked - len(missing))) * 2 * shape[0] * shape[1] * shape[2])
+    if missing and len(missing) < len(sources):
+        print(f"embeddings: {len(sources) - len(missing)} of {len(sources)} are there from an earlier start")
+    with Progress("embeddings", len(sources), "image", done=len(sources) - len(missing)) as progress:
+        for start in range(0, len(missing), shard_size):
+            images = missing[start : start + shard_size]
+            batches = [encode(images[i : i + batch_size]) for i in range(0, len(images), batch_size)]
+            _write_shard(kept, torch.cat(batches).half().cpu(), [digests[i] for i in images])
+            progress.advance(len(images))
+    rows = _finished_rows(kept)
+    with atomic_folder(folder) as new:
+        shards = []
+        for number, part in enumerate(plan):
+            wanted = [digests[s.image] for s in part]
+            if not _has_run(rows, wanted):
+                _write_shard(kept, torch.stack([rows[d].read() for d in wanted]), wanted)
+            name = f"shard-{number:05d}.safetensors"
+            _link(kept / _shard_name(wanted), new / name)
+            shards.append({"file": name, "images": [s.image for s in part]})
+        content = hashlib.sha256("".join(digests[s.image] for s in sources).encode()).hexdigest()
+        index = {"made_by": made_by, "content": content, "shape": list(shape), "dtype": "float16", "shards": shards}
+        write_text(new / "index.json", json.dumps(index, indent=1) + "\n")
+    used = {_shard_name([digests[s.image] for s in part]) for part in plan}
+    for path in kept.glob("*.safetensors"):
+        if path.name not in used:
+            path.unlink()
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@dataclass(frozen=True)
+class _Row:
+    shard: Path
+    row: int
+
+    def read(self) -> Tensor:
+        with safe_open(self.shard, "pt") as file:
+            return file.get_slice(_KEY)[self.row]
+
+
+def _finished_rows(kept: Path) -> dict[str, _Row]:
+    rows: dict[str, _Row] = {}
+    for path in sorted(kept.glob("*.safetensors")):
+        try:
+            with safe_open(path, "pt") as file:
+                digests = json.loads(file.metadata()[_DIGESTS])
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+            path.unlink()  # not whole: its images count as missing
+            continue
+        rows.update({digest: _Row(path, row) for row, digest in enumerate(digests)})
+    return rows
+
+
+def _shard_name(digests: Sequence[str]) -> str:
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:32] + ".safetensors"
+
+
+def _has_run(rows: dict[str, _Row], digests: Sequence[str]) -> int:
+    """The number of images when exactly this shard exists already, else 0."""
+    first = rows.get(digests[0])
+    return len(digests) if first is not None and (first.shard.parent / _shard_name(digests)).exists() else 0
+
+
+def _write_shard(kept: Path, embeddings: Tensor, digests: Sequence[str]) -> None:
+    if not torch.isfinite(embeddings).all():
+        raise InputError("SAM's embeddings do not fit into float16: are its weights damaged?")
+    with atomic_path(kept / _shard_name(digests)) as temporary:
+        save_file({_KEY: embeddings.contiguous()}, temporary, {_DIGESTS: json.dumps(list(digests))})
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)
+
+
+def _require_disk(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed + _SPARE_BYTES > free:
+        raise InputError(
+            f"{folder.resolve()}: the embeddings need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; "
+            "free some space, or set PROSAM_SCRATCH to a folder on a larger disk"
+        )
+
+
+class EmbeddingStore:
+    """A store, open for reading; rows are read from disk when asked for.
+
+    Attributes:
+        made_by: everything that determines an embedding but the image.
+        content: digest of all image files.
+        shape: (d, g, g).
+    """
+
+    def __init__(self, folder: Path):
+        """Open a store.
+
+        Raises:
+            InputError: it is missing, incomplete or damaged.
+        """
+        index_path = folder / "index.json"
+        try:
+            index = json.loads(index_path.read_text())
+            self.made_by: dict[str, object] = index["made_by"]
+            self.content: str = index["content"]
+            self.shape: tuple[int, int, int] = tuple(index["shape"])
+            self._shards = [(folder / s["file"], s["images"]) for s in index["shards"]]
+        except FileNotFoundError as error:
+            raise InputError(f"{index_path}: not found; run `dvc repro embeddings` first") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{index_path}: is damaged; run `dvc repro --force embeddings`") from error
+        self._places = {image: (s, row) for s, (_, images) in enumerate(self._shards) for row, image in enumerate(images)}
+        self._open = lru_cache(_OPEN_SHARDS)(self._open_shard)
+
+    def _open_shard(self, number: int):  # noqa: ANN202 - safetensors has no public type for it
+        path, images = self._shards[number]
+        try:
+            rows = safe_open(path, "pt").get_slice(_KEY)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path}: is damaged or missing; run `dvc repro --force embeddings`") from error
+        if tuple(rows.get_shape()) != (len(images), *self.shape):
+            raise InputError(f"{path}: holds another number or size of embeddings than index.json says")
+        return rows
+
+    def __contains__(self, image: str) -> bool:
+        return image in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def read(self, images: Sequence[str]) -> Tensor:
+        """Embeddings of some images, (B, d, g, g) float32.
+
+        Raises:
+            InputError: an image is not in the store, or its shard is damaged.
+        """
+        rows = []
+        for image in images:
+            if image not in self._places:
+                raise InputError(f"the embedding store has no image {image!r}; run `dvc repro embeddings`")
+            shard, row = self._places[image]
+            rows.append(self._open(shard)[row])
+        return torch.stack(rows).float()

@@ -1,0 +1,157 @@
+"""From episodes to tensors: what a method sees of references and targets.
+
+Shape letters: B episodes, C channels of backbone levels 2 and 3, C4 of level 4, h side of their grid, d prompt
+dimension, g side of SAM's grid, S side of the square image, px.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from prosam.data.annotations import THIN_KINDS, Annotations
+from prosam.data.dataset import Dataset
+from prosam.data.masks import squash
+from prosam.embeddings import EmbeddingStore
+from prosam.feature_table import FeatureTable, Levels, compute_levels
+from prosam.models.frozen import FrozenModels
+from prosam.models.pseudo_mask import annotation_grid, foreground_features
+from prosam.params import AnnotationKind
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class AnnotatedReference:
+    """One reference: an image, the class annotated in it, and which drawing of the annotation."""
+
+    image: str
+    class_id: int
+    variant: int = 0
+
+
+@dataclass(frozen=True)
+class References:
+    """B annotated references.
+
+    Attributes:
+        features: (B, C, h, h).
+        annotation: (B, 1, h, h), 0 or 1.
+        foreground: B times (C4, M_b), normalised level-4 features of the annotated cells.
+        drawn: B annotations (H, W) bool, at their images' own sizes.
+    """
+
+    features: Tensor
+    annotation: Tensor
+    foreground: list[Tensor]
+    drawn: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """B targets.
+
+    Attributes:
+        features: (B, C, h, h).
+        level4: (B, C4, h, h).
+        embedding: (B, d, g, g), SAM's.
+    """
+
+    features: Tensor
+    level4: Tensor
+    embedding: Tensor
+
+
+class EpisodeTensors:
+    """Reads a data set, its annotations and its embeddings, and runs the frozen backbone."""
+
+    def __init__(
+        self,
+        models: FrozenModels,
+        dataset: Dataset,
+        annotations: Annotations,
+        embeddings: EmbeddingStore,
+        table: FeatureTable | None,
+        *,
+        kind: AnnotationKind,
+    ):
+        """Open.
+
+        Args:
+            models: frozen, on their device.
+            dataset: of references and targets.
+            annotations: of the references.
+            embeddings: of the targets.
+            table: of backbone features. With one, everything small is kept in memory as well, each thing computed
+                apart from the others, so that what was asked for before changes no bit of it. Without, batches are
+                computed as asked for.
+            kind: of the annotations.
+        """
+        self._models, self._dataset, self._annotations = models, dataset, annotations
+        self._store, self._table, self._thin = embeddings, table, kind in THIN_KINDS
+        self._memo: dict[Hashable, Any] = {}
+
+    @property
+    def models(self) -> FrozenModels:
+        """The frozen models."""
+        return self._models
+
+    def _remembered(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
+        if self._table is None:
+            return make()
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]
+
+    def _levels(self, images: Sequence[str]) -> list[Levels]:
+        if self._table is None:
+            return list(zip(*compute_levels(self._models, self._dataset, images), strict=True))
+        return [self._table.levels(image) for image in images]
+
+    def references(self, wanted: Sequence[AnnotatedReference]) -> References:
+        """Tensors of some references."""
+        levels = self._levels([r.image for r in wanted])
+        grids, foreground, drawn = [], [], []
+        for reference, (_, level3, _) in zip(wanted, levels, strict=True):
+            grid, features, annotation = self._remembered(
+                reference, lambda reference=reference, level3=level3: self._annotated(reference, level3)
+            )
+            grids.append(grid)
+            foreground.append(features)
+            drawn.append(annotation)
+        return References(self._joined(levels), torch.stack(grids), foreground, drawn)
+
+    @torch.no_grad()
+    def _annotated(self, reference: AnnotatedReference, level3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        drawn = torch.from_numpy(self._annotations.get(reference.image, reference.class_id, reference.variant))
+        grid = annotation_grid(drawn, self._models.grid, thin=self._thin).to(self._models.device)
+        level4 = self._models.backbone.level4((level3.to(grid.device) * grid)[None])[0]
+        return grid, foreground_features(level4, grid), drawn
+
+    def targets(self, images: Sequence[str]) -> Targets:
+        """Tensors of some targets."""
+        levels = self._levels(images)
+        embedding = self._store.read(images).to(self._models.device)
+        return Targets(self._joined(levels), torch.stack([level4 for *_, level4 in levels]).to(self._models.device), embedding)
+
+    def truth(self, images: Sequence[str], class_ids: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The targets' true masks and the pixels that are not void, (B, 1, S, S) float32 each."""
+        size = self._models.image_size
+
+        def squashed(image: str, class_id: int) -> tuple[Tensor, Tensor]:
+            mask, void = self._dataset.mask(image, class_id), self._dataset.void(image)
+            return torch.from_numpy(squash(mask, size)), torch.from_numpy(~squash(void, size))
+
+        pairs = [
+            self._remembered(("truth", image, class_id), lambda image=image, class_id=class_id: squashed(image, class_id))
+            for image, class_id in zip(images, class_ids, strict=True)
+        ]
+        masks, valid = (torch.stack(list(side))[:, None].float() for side in zip(*pairs, strict=True))
+        return masks.to(self._models.device), valid.to(self._models.device)
+
+    def _joined(self, levels: Sequence[Levels]) -> Tensor:
+        return torch.stack([torch.cat([level2, level3]) for level2, level3, _ in levels]).to(self._models.device)

@@ -1,0 +1,90 @@
+"""Backbone features of a whole data set, computed once and shared by every training and evaluation.
+
+Worth it where the features fit into memory: small images, or a CPU. On a GPU with full-size images computing them
+again is cheaper than reading them, so above a budget there is no table.
+
+The table lies in the scratch folder: it follows from the backbone and the images alone, and can be deleted any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prosam.data.dataset import Dataset
+from prosam.data.images import square_image
+from prosam.files import atomic_folder
+from prosam.models.frozen import FrozenModels
+from prosam.progress import Progress
+
+_AT_ONCE = 16  # images; fixed, so that the same data set gives the same bits
+Levels = tuple[Tensor, Tensor, Tensor]
+
+
+class FeatureTable:
+    """Levels 2, 3 and 4 of each image of a data set, read from disk by row."""
+
+    def __init__(self, folder: Path, images: Sequence[str]):
+        """Open a table that `open_feature_table` made."""
+        self._rows = {image: row for row, image in enumerate(images)}
+        self._levels = [np.load(folder / f"level{level}.npy", mmap_mode="r") for level in (2, 3, 4)]
+
+    def levels(self, image: str) -> Levels:
+        """Levels 2, 3 and 4 of an image: (C2, h, h), (C3, h, h) and (C4, h, h) float32."""
+        row = self._rows[image]
+        level2, level3, level4 = (torch.from_numpy(np.array(level[row])) for level in self._levels)
+        return level2, level3, level4
+
+
+def compute_levels(models: FrozenModels, dataset: Dataset, images: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+    """Levels 2, 3 and 4 of some images, batched: (B, C2, h, h), (B, C3, h, h) and (B, C4, h, h)."""
+    squares = np.stack([square_image(dataset.image(image), models.image_size) for image in images])
+    with torch.no_grad():
+        level2, level3 = models.backbone.levels(torch.from_numpy(squares).to(models.device))
+        return level2, level3, models.backbone.level4(level3)
+
+
+def open_feature_table(
+    models: FrozenModels,
+    dataset: Dataset,
+    images: Sequence[str],
+    *,
+    made_by: dict[str, str],
+    scratch: Path,
+    budget_bytes: float,
+) -> FeatureTable | None:
+    """The table of a data set, made if need be; None when it would exceed the budget.
+
+    Args:
+        models: whose backbone and image size.
+        dataset: of the images.
+        images: all of them, in list order.
+        made_by: digests of the backbone's weights and of the images' content.
+        scratch: where the table lies.
+        budget_bytes: of all features together.
+    """
+    channels, cells = models.backbone.level_channels, models.grid**2
+    if 4 * len(images) * cells * sum(channels) > budget_bytes:
+        return None
+    identity = {**made_by, "image_size": models.image_size, "device": models.device.type, "images": list(images)}
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    folder = scratch / "features" / key
+    if not folder.is_dir():
+        with atomic_folder(folder) as new, Progress("backbone features", len(images), "image") as progress:
+            shapes = [(len(images), c, models.grid, models.grid) for c in channels]
+            tables = [np.empty(shape, np.float32) for shape in shapes]
+            for start in range(0, len(images), _AT_ONCE):
+                part = images[start : start + _AT_ONCE]
+                for table, level in zip(tables, compute_levels(models, dataset, part), strict=True):
+                    table[start : start + len(part)] = level.cpu().numpy()
+                progress.advance(len(part))
+            for number, table in zip((2, 3, 4), tables, strict=True):
+                np.save(new / f"level{number}.npy", table)
+    return FeatureTable(folder, images)
+

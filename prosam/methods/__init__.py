@@ -1,0 +1,1 @@
+"""Methods: learn a kind from references, find it in targets."""

@@ -1,0 +1,83 @@
+"""ProSAM and VRP-SAM: a trained prompt encoder tells a frozen SAM what to segment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from prosam.episode_tensors import References, Targets
+from prosam.methods.method import Method
+from prosam.models.distributions import PromptDistribution
+from prosam.models.frozen import FrozenModels
+from prosam.models.prompt_encoder import PromptEncoder, ReferenceCode
+from prosam.models.pseudo_mask import pseudo_masks
+from prosam.params import RunParams
+
+
+@dataclass(frozen=True)
+class PromptConcept:
+    """What a prompt encoder keeps of B references.
+
+    Attributes:
+        code: prototype and queries.
+        foreground: B times (C4, M_b), for the pseudo mask.
+    """
+
+    code: ReferenceCode
+    foreground: list[Tensor]
+
+
+class PromptMethod(Method[PromptConcept]):
+    """A prompt encoder in front of SAM's mask decoder. The prompts' distribution makes it ProSAM or VRP-SAM."""
+
+    def __init__(self, encoder: PromptEncoder, models: FrozenModels, *, normalised_pseudo_mask: bool):
+        self.encoder, self.models = encoder, models
+        self._normalised = normalised_pseudo_mask
+
+    def learn(self, references: References, generator: torch.Generator | None = None) -> PromptConcept:
+        """See `Method.learn`; `generator` is of the channel dropout in training mode."""
+        code = self.encoder.encode_reference(references.features, references.annotation, generator)
+        return PromptConcept(code, references.foreground)
+
+    def prompts(
+        self, concept: PromptConcept, targets: Targets, generator: torch.Generator | None = None
+    ) -> PromptDistribution:
+        """The distribution of prompts for each of B targets."""
+        pseudo_mask = pseudo_masks(concept.foreground, targets.level4, normalised=self._normalised)
+        return self.encoder.encode_target(concept.code, targets.features, pseudo_mask, generator)
+
+    def decode(self, targets: Targets, prompts: Tensor) -> Tensor:
+        """Mask logits (B, K, 4g, 4g) of prompts (B, K, N, d)."""
+        return self.models.decoder(targets.embedding, prompts)
+
+    def predict(self, concept: PromptConcept, targets: Targets) -> Tensor:
+        """The mask of the mean prompt, (B, 4g, 4g)."""
+        return self.decode(targets, self.prompts(concept, targets).mean[:, None])[:, 0]
+
+
+def build_prompt_method(run: RunParams, models: FrozenModels, *, seed: int) -> PromptMethod:
+    """A run's method with an untrained prompt encoder.
+
+    Args:
+        run: its entry in params.yaml.
+        models: frozen, on their device.
+        seed: of the random part of the initialisation.
+    """
+    sam, grid = models.sam, models.grid
+    anchors = sam.prompt_encoder.pe_layer((grid, grid)).cpu() if run.init == "anchored" else None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = PromptEncoder(
+            feature_channels=models.backbone.mid_channels,
+            dim=sam.prompt_encoder.embed_dim,
+            grid=grid,
+            num_prompts=run.num_prompts,
+            distribution=run.prompt_distribution,
+            nu=run.nu,
+            dropout=run.dropout,
+            anchors=anchors,
+        )
+    encoder.to(models.device).eval()
+    return PromptMethod(encoder, models, normalised_pseudo_mask=run.pseudo_mask == "normalised")

@@ -1,0 +1,119 @@
+"""Frozen image backbones behind one interface: levels 2, 3 and 4, all at stride 8.
+
+Shape letters: B images, S side of the square image (a multiple of 8), h = S / 8.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prosam.models.weights import read_weights
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Backbone(nn.Module, ABC):
+    """A feature extractor whose level 4 can be run apart, on level-3 features that a mask was laid over.
+
+    Attributes:
+        level_channels: channels of levels 2, 3 and 4.
+    """
+
+    level_channels: tuple[int, int, int]
+
+    @property
+    def mid_channels(self) -> int:
+        """Channels of levels 2 and 3 together, the input of the prompt encoder."""
+        return self.level_channels[0] + self.level_channels[1]
+
+    @abstractmethod
+    def levels(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Levels 2 and 3 of (B, 3, S, S) uint8 RGB images: (B, C2, h, h) and (B, C3, h, h)."""
+
+    @abstractmethod
+    def level4(self, level3: Tensor) -> Tensor:
+        """Level 4 from level 3: (B, C3, h, h) to (B, C4, h, h)."""
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with batch norm beside a shortcut."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1, dilation: int = 1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, dilation, dilation, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, dilation, dilation, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels_out)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or channels_in != channels_out:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, h, w) to (B, C_out, h / stride, w / stride)."""
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+class TinyResNet(Backbone):
+    """The embedded default: a small residual network, dilated from level 3 on, 1.3 M parameters.
+
+    It is trained on crops of the 64 pool kinds of `prosam.data.shapes`, which are disjoint from the 20 classes.
+    """
+
+    WIDTHS = (32, 48, 64, 128, 192)
+    level_channels = (64, 128, 192)
+
+    def __init__(self, num_kinds: int = 64):
+        super().__init__()
+        stem, level1, level2, level3, level4 = self.WIDTHS
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, stem, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(stem),
+            nn.ReLU(),
+            nn.Conv2d(stem, stem, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(stem),
+            nn.ReLU(),
+        )
+        self.layer1 = ResidualBlock(stem, level1, stride=2)
+        self.layer2 = nn.Sequential(ResidualBlock(level1, level2, stride=2), ResidualBlock(level2, level2))
+        self.layer3 = nn.Sequential(ResidualBlock(level2, level3), ResidualBlock(level3, level3, dilation=2))
+        self.layer4 = ResidualBlock(level3, level4, dilation=2)
+        self.classifier = nn.Linear(level4, num_kinds)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None] * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None] * 255, persistent=False)
+
+    def levels(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Backbone.levels`."""
+        level2 = self.layer2(self.layer1(self.stem((images.float() - self.mean) / self.std)))
+        return level2, self.layer3(level2)
+
+    def level4(self, level3: Tensor) -> Tensor:
+        """See `Backbone.level4`."""
+        return self.layer4(level3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits over the kinds it was trained on: (B, 3, S, S) uint8 to (B, num_kinds)."""
+        return self.classifier(self.level4(self.levels(images)[1]).mean((2, 3)))
+
+
+BACKBONE_BUILDERS: dict[str, Callable[[], Backbone]] = {"tiny-resnet": TinyResNet}
+
+
+def load_backbone(name: str, checkpoint: Path) -> Backbone:
+    """Build a backbone, read its weights, and freeze it in eval mode.
+
+    Raises:
+        InputError: the file is missing, unreadable, or of another architecture.
+    """
+    backbone = BACKBONE_BUILDERS[name]()
+    read_weights(backbone, checkpoint, what=f"backbone {name!r}")
+    return backbone.eval().requires_grad_(False)

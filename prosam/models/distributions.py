@@ -1,0 +1,127 @@
+"""Distributions of prompts (METHOD: eq. 5-7), under one interface.
+
+Shape letters: B images, K samples, N prompts, d prompt dimension.
+
+| name        | p                                | degrees of freedom | covariance of one prompt        |
+|-------------|----------------------------------|--------------------|---------------------------------|
+| `t3`        | mu + sigma eps sqrt(nu / v), v ~ chi2(nu + d) | nu + d | sigma^2 nu / (nu + d - 2)       |
+| `student_t` | mu + sigma eps sqrt(nu / v), v ~ chi2(nu)     | nu     | sigma^2 nu / (nu - 2), nu > 2   |
+| `gaussian`  | mu + sigma eps                   | infinite           | sigma^2                         |
+| `dirac`     | mu                               | -                  | 0                               |
+
+eps ~ N(0, I_d); one v for each prompt, so that all its d entries grow together, as in a multivariate t.
+`t3` is the form of t3VAE (Kim et al. 2024), the paper's; `student_t` is the plain heavy-tailed alternative.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PromptDistribution(ABC):
+    """A distribution over N prompts for each of B images.
+
+    Attributes:
+        mean: (B, N, d). The prompt used for inference.
+    """
+
+    mean: Tensor
+
+    @abstractmethod
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw `count` samples, differentiable with respect to mean and sigma.
+
+        Args:
+            count: K.
+            generator: source of randomness, on the device of `mean`.
+
+        Returns:
+            (B, K, N, d).
+        """
+
+    def _noise(self, count: int, generator: torch.Generator | None) -> Tensor:
+        b, n, d = self.mean.shape
+        return torch.randn((b, count, n, d), generator=generator, device=self.mean.device, dtype=self.mean.dtype)
+
+
+@dataclass(frozen=True)
+class Dirac(PromptDistribution):
+    """A point mass: VRP-SAM."""
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """The mean, `count` times."""
+        return self.mean[:, None].expand(-1, count, -1, -1)
+
+
+@dataclass(frozen=True)
+class Gaussian(PromptDistribution):
+    """Independent normal entries.
+
+    Attributes:
+        sigma: (B, N, d), positive.
+    """
+
+    sigma: Tensor
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """See `PromptDistribution.sample`."""
+        return self.mean[:, None] + self.sigma[:, None] * self._noise(count, generator)
+
+
+@dataclass(frozen=True)
+class StudentT(Gaussian):
+    """A multivariate t with `nu` degrees of freedom and scale sigma.
+
+    Attributes:
+        nu: positive.
+    """
+
+    nu: float
+
+    def chi2_freedom(self) -> float:
+        """Degrees of freedom of v."""
+        return self.nu
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """See `PromptDistribution.sample`."""
+        b, n, _ = self.mean.shape
+        half = torch.full((b, count, n, 1), self.chi2_freedom() / 2, device=self.mean.device, dtype=self.mean.dtype)
+        # chi2(k) = 2 Gamma(k / 2); torch.distributions offers no generator, this is the sampler below it
+        v = 2 * torch._standard_gamma(half, generator=generator)
+        return self.mean[:, None] + self.sigma[:, None] * self._noise(count, generator) * (self.nu / v).sqrt()
+
+
+@dataclass(frozen=True)
+class T3(StudentT):
+    """t_d(p | mu, (1 + d / nu)^-1 sigma^2 I, nu + d): eq. 5, sampled by eq. 7."""
+
+    def chi2_freedom(self) -> float:
+        """Degrees of freedom of v."""
+        return self.nu + self.mean.shape[-1]
+
+
+def make_distribution(name: str, mean: Tensor, sigma: Tensor | None, nu: float) -> PromptDistribution:
+    """The distribution of a name in params.yaml.
+
+    Args:
+        name: `t3`, `student_t`, `gaussian` or `dirac`.
+        mean: (B, N, d).
+        sigma: (B, N, d); not used by `dirac`.
+        nu: degrees of freedom; used by `t3` and `student_t`.
+    """
+    if name == "dirac":
+        return Dirac(mean)
+    if sigma is None:
+        raise ValueError(f"the distribution {name!r} needs sigma")
+    if name == "gaussian":
+        return Gaussian(mean, sigma)
+    if name == "student_t":
+        return StudentT(mean, sigma, nu)
+    if name == "t3":
+        return T3(mean, sigma, nu)
+    raise ValueError(f"unknown prompt distribution {name!r}")

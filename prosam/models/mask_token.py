@@ -1,0 +1,148 @@
+"""SAM's mask decoder, computing only what the single mask needs, for many prompt sets on many images at once.
+
+The same function as `prosam.models.sam.decode_masks`, up to rounding: that is the readable form, and the test of this
+one. What is saved, all of it exact:
+
+- of the four masks only number 0 is made, and the final attention is run for its token alone, with key and value
+  projections applied to one query instead of to all image tokens;
+- in the first layer, the image's keys, values and queries do not depend on the prompts: once an image, not a sample;
+- attention without materialised weights; the upscaler on tokens, where a transposed convolution of stride 2 is a
+  matrix product.
+
+Shape letters: B images, K prompt sets an image, M = B K, N prompts a set, d prompt dimension, g side of the embedding
+grid, T = g^2 image tokens, Q = 5 + N tokens, H heads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prosam.models.segment_anything import Sam
+
+_MASK_TOKEN = 1  # after the IoU token
+
+
+class MaskTokenDecoder:
+    """Decodes prompts with a frozen SAM; gradients reach the prompts, not the weights."""
+
+    def __init__(self, sam: Sam):
+        """Prepare the constants of a SAM, on its device.
+
+        Args:
+            sam: frozen; its weights are referred to, not copied, but for those of the upscaler.
+        """
+        decoder, self._grid = sam.mask_decoder, sam.prompt_encoder.image_embedding_size[0]
+        self._no_mask = sam.prompt_encoder.no_mask_embed.weight
+        self._positions = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)  # (1, T, d)
+        self._output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+        self._first, self._second = decoder.transformer.layers
+        self._final, self._final_norm = (
+            decoder.transformer.final_attn_token_to_image,
+            decoder.transformer.norm_final_attn,
+        )
+        self._kernel = decoder.output_hypernetworks_mlps[0]
+        convolution1, self._upscale_norm, _, convolution2, _ = decoder.output_upscaling
+        self._upscale1, self._upscale2 = _as_linear(convolution1), _as_linear(convolution2)
+
+    def __call__(self, embedding: Tensor, prompts: Tensor) -> Tensor:
+        """Mask logits of K prompt sets on each of B images.
+
+        Args:
+            embedding: (B, d, g, g).
+            prompts: (B, K, N, d).
+
+        Returns:
+            (B, K, 4g, 4g).
+        """
+        b, k, n, d = prompts.shape
+        output_tokens = self._output_tokens.expand(b * k, -1, -1)
+        tokens = torch.cat([output_tokens, prompts.reshape(b * k, n, d)], 1)
+        image = embedding.flatten(2).transpose(1, 2) + self._no_mask
+        queries, keys = self._first_layer(tokens, image, k)
+        queries, keys = self._second_layer(queries, keys, tokens)
+        mask_token = self._read_image(queries[:, _MASK_TOKEN], tokens[:, _MASK_TOKEN], keys)
+        return self._upscale(keys, self._kernel(mask_token)).unflatten(0, (b, k))
+
+    def _first_layer(self, tokens: Tensor, image: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """(M, Q, d) tokens and (B, T, d) image tokens to (M, Q, d) and (M, T, d)."""
+        layer, b = self._first, image.shape[0]
+        queries = layer.norm1(_attend(layer.self_attn, tokens, tokens, tokens))  # no residual: SAM's first layer
+        placed = image + self._positions
+        # the K samples of an image read the same keys: one long list of queries
+        read = _attend(layer.cross_attn_token_to_image, _by_image(queries + tokens, b), placed, image)
+        queries = layer.norm2(queries + read.reshape(queries.shape))
+        queries = layer.norm3(queries + layer.mlp(queries))
+        module = layer.cross_attn_image_to_token
+        asked = _heads(module.q_proj(placed), module)[:, None].expand(-1, k, -1, -1, -1).flatten(0, 1)
+        told = _heads(module.k_proj(queries + tokens), module), _heads(module.v_proj(queries), module)
+        answer = module.out_proj(_joined(F.scaled_dot_product_attention(asked, *told)))
+        keys = image[:, None] + answer.unflatten(0, (b, k))
+        return queries, layer.norm4(keys.flatten(0, 1))
+
+    def _second_layer(self, queries: Tensor, keys: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        layer = self._second
+        placed = queries + tokens
+        queries = layer.norm1(queries + _attend(layer.self_attn, placed, placed, queries))
+        where = keys + self._positions
+        queries = layer.norm2(queries + _attend(layer.cross_attn_token_to_image, queries + tokens, where, keys))
+        queries = layer.norm3(queries + layer.mlp(queries))
+        keys = keys + _attend(layer.cross_attn_image_to_token, where, queries + tokens, queries)
+        return queries, layer.norm4(keys)
+
+    def _read_image(self, query: Tensor, token: Tensor, keys: Tensor) -> Tensor:
+        """The final attention of one token: (M, d) to (M, d)."""
+        module, heads = self._final, self._final.num_heads
+        asked = module.q_proj(query + token).unflatten(-1, (heads, -1))  # (M, H, d')
+        key_weight, value_weight = (p.weight.unflatten(0, (heads, -1)) for p in (module.k_proj, module.v_proj))
+        # q (W x + b) = (q W) x + q b, and q b is the same for all positions: softmax ignores it
+        asked = torch.einsum("mhe,hed->mhd", asked, key_weight)
+        scores = (asked @ keys.transpose(1, 2) + asked @ self._positions.transpose(1, 2)) / key_weight.shape[1] ** 0.5
+        context = scores.softmax(-1) @ keys  # (M, H, d)
+        read = torch.einsum("mhd,hed->mhe", context, value_weight).flatten(1) + module.v_proj.bias
+        return self._final_norm(query + module.out_proj(read))
+
+    def _upscale(self, keys: Tensor, kernel: Tensor) -> Tensor:
+        """(M, T, d) image tokens and (M, d / 8) kernels to (M, 4g, 4g) logits."""
+        m, g = keys.shape[0], self._grid
+        norm = self._upscale_norm
+        x = F.linear(keys, *self._upscale1).view(m, 4 * g * g, -1)
+        x = F.gelu(F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
+        x = F.gelu(F.linear(x, *self._upscale2)).view(m, 16 * g * g, -1)
+        # token (row, column), then its four quarters, then their four quarters
+        mask = (x @ kernel[..., None]).view(m, g, g, 2, 2, 2, 2)
+        return mask.permute(0, 1, 3, 5, 2, 4, 6).reshape(m, 4 * g, 4 * g)
+
+
+def _as_linear(convolution: nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
+    """A 2x2 transposed convolution of stride 2 as a matrix: weight (4 C_out, C_in) and bias, rows by quarter."""
+    weight = convolution.weight.detach().permute(2, 3, 1, 0).flatten(0, 2).contiguous()
+    bias = convolution.bias
+    if bias is None:
+        raise ValueError("SAM's upscaler has biases")
+    return weight, bias.detach().repeat(4)
+
+
+def _by_image(tokens: Tensor, images: int) -> Tensor:
+    """(B K, Q, d) to (B, K Q, d)."""
+    return tokens.reshape(images, -1, tokens.shape[-1])
+
+
+def _heads(x: Tensor, module: Any) -> Tensor:
+    """(M, L, C) to (M, H, L, C / H)."""
+    return x.unflatten(-1, (module.num_heads, -1)).transpose(1, 2)
+
+
+def _joined(x: Tensor) -> Tensor:
+    """(M, H, L, C / H) to (M, L, C)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def _attend(module: Any, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """segment-anything's Attention module, with fused attention."""
+    q, k, v = module.q_proj(queries), module.k_proj(keys), module.v_proj(values)
+    read = F.scaled_dot_product_attention(_heads(q, module), _heads(k, module), _heads(v, module))
+    return module.out_proj(_joined(read))

@@ -1,0 +1,72 @@
+"""The pseudo mask of a target: where it looks like the annotated part of the reference (METHOD: step 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_EPSILON = 1e-7
+
+
+def annotation_grid(annotation: Tensor, grid: int, *, thin: bool) -> Tensor:
+    """An annotation on the grid of the features, 0 or 1, never empty unless the annotation is.
+
+    Args:
+        annotation: (H, W) bool, at the image's own size.
+        grid: h.
+        thin: points and scribbles: a cell counts when the annotation touches it. Otherwise at least half of it must
+            be covered; where no cell is, those covered most count.
+
+    Returns:
+        (1, h, h) float32.
+    """
+    coverage = F.adaptive_avg_pool2d(annotation[None].float(), grid)
+    if thin:
+        return (coverage > 0).float()
+    return ((coverage >= coverage.max().clamp_max(0.5)) & (coverage > 0)).float()
+
+
+def foreground_features(level4: Tensor, annotation: Tensor) -> Tensor:
+    """The reference's level-4 features inside its annotation, normalised.
+
+    Args:
+        level4: (C4, h, h), computed from level 3 times the annotation.
+        annotation: (1, h, h) 0 or 1.
+
+    Returns:
+        (C4, M) for the M annotated cells.
+    """
+    return F.normalize(level4.flatten(1)[:, annotation.flatten() > 0], dim=0, eps=_EPSILON)
+
+
+def pseudo_masks(foreground: Sequence[Tensor], target_level4: Tensor, *, normalised: bool) -> Tensor:
+    """For each target position the largest cosine similarity to a reference position.
+
+    VRP-SAM takes the maximum over all positions of the reference, whose features outside the annotation are zero and
+    so have similarity 0. Taking it over the foreground and then against 0 is the same.
+
+    Args:
+        foreground: B times (C4, M_b), from `foreground_features`.
+        target_level4: (B, C4, h, h).
+        normalised: to [0, 1] for each target, as the paper says; otherwise raw, as in VRP-SAM's code.
+
+    Returns:
+        (B, 1, h, h) float32.
+    """
+    b, _, h, w = target_level4.shape
+    target = F.normalize(target_level4.flatten(2), dim=1, eps=_EPSILON)
+    rows = []
+    for reference, positions in zip(foreground, target, strict=True):
+        if reference.shape[1] == 0:
+            rows.append(positions.new_zeros(h * w))
+            continue
+        similarity = (reference.T @ positions).amax(0)
+        rows.append(similarity.clamp_min(0) if reference.shape[1] < h * w else similarity)
+    mask = torch.stack(rows)
+    if normalised:
+        low, high = mask.amin(1, keepdim=True), mask.amax(1, keepdim=True)
+        mask = (mask - low) / (high - low + _EPSILON)
+    return mask.view(b, 1, h, w)

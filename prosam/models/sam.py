@@ -1,0 +1,183 @@
+"""SAM: architectures, weights, and decoding many prompt sets on many images at once.
+
+Shape letters: B images, K prompt sets an image, N prompts a set, d prompt dimension, g side of the embedding grid,
+S side of the square input, px.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prosam.models.segment_anything import (
+    ImageEncoderViT,
+    MaskDecoder,
+    PromptEncoder,
+    Sam,
+    TwoWayTransformer,
+    sam_model_registry,
+)
+from prosam.models.weights import read_weights
+
+EMBEDDED_SAM = "tiny"
+
+
+def build_tiny_sam() -> Sam:
+    """The embedded default: SAM's own classes at 128 px, patch 8, 0.7 M parameters, randomly initialised."""
+    size, patch, dim = 128, 8, 64
+    grid = size // patch
+    return Sam(
+        image_encoder=ImageEncoderViT(
+            img_size=size,
+            patch_size=patch,
+            embed_dim=96,
+            depth=4,
+            num_heads=4,
+            mlp_ratio=3,
+            out_chans=dim,
+            qkv_bias=True,
+            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+            use_rel_pos=True,
+            window_size=8,
+            global_attn_indexes=(1, 3),
+        ),
+        prompt_encoder=PromptEncoder(
+            embed_dim=dim, image_embedding_size=(grid, grid), input_image_size=(size, size), mask_in_chans=16
+        ),
+        mask_decoder=MaskDecoder(
+            num_multimask_outputs=3,
+            transformer=TwoWayTransformer(depth=2, embedding_dim=dim, mlp_dim=256, num_heads=4),
+            transformer_dim=dim,
+            iou_head_depth=3,
+            iou_head_hidden_dim=dim,
+        ),
+    )
+
+
+SAM_BUILDERS: dict[str, Callable[[], Sam]] = {
+    EMBEDDED_SAM: build_tiny_sam,
+    "vit_b": sam_model_registry["vit_b"],
+    "vit_l": sam_model_registry["vit_l"],
+    "vit_h": sam_model_registry["vit_h"],
+}
+
+
+def load_sam(name: str, checkpoint: Path) -> Sam:
+    """Build a SAM, read its weights, and freeze it in eval mode.
+
+    Args:
+        name: a key of SAM_BUILDERS.
+        checkpoint: its state dict, .safetensors or torch's format (.pth, .pt).
+
+    Raises:
+        InputError: the file is missing, unreadable, or of another architecture.
+    """
+    sam = SAM_BUILDERS[name]()
+    read_weights(sam, checkpoint, what=f"SAM {name!r}")
+    return sam.eval().requires_grad_(False)
+
+
+def preprocess(sam: Sam, images: Tensor) -> Tensor:
+    """Images as SAM's encoder wants them: resized to its square input, then normalised.
+
+    Args:
+        sam: decides the size and the normalisation.
+        images: (B, 3, H, W) uint8 RGB.
+
+    Returns:
+        (B, 3, S, S) float32.
+    """
+    x = images.float()
+    size = sam.image_encoder.img_size
+    if x.shape[-2:] != (size, size):
+        x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
+    return (x - sam.pixel_mean) / sam.pixel_std
+
+
+def dense_positions(sam: Sam) -> Tensor:
+    """SAM's positional encoding of each cell of the embedding grid, (d, g, g)."""
+    return sam.prompt_encoder.get_dense_pe()[0]
+
+
+def embed_points(sam: Sam, coordinates: Tensor, labels: Tensor) -> Tensor:
+    """SAM's sparse prompts for points and box corners, mixed in one batch.
+
+    The same values as segment-anything's PromptEncoder, which wants points and boxes in separate calls.
+
+    Args:
+        sam: owner of the embeddings.
+        coordinates: (B, N, 2) x, y in px of the square input.
+        labels: (B, N) int64: 1 foreground, 0 background, 2 and 3 a box's first and second corner, -1 padding.
+
+    Returns:
+        (B, N, d) float32.
+    """
+    encoder = sam.prompt_encoder
+    positions = encoder.pe_layer.forward_with_coords(coordinates + 0.5, encoder.input_image_size)
+    meanings = torch.cat([encoder.not_a_point_embed.weight, *(e.weight for e in encoder.point_embeddings)])
+    return positions * (labels >= 0)[..., None] + meanings[labels + 1]
+
+
+def _run_decoder(sam: Sam, embedding: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
+    """One prompt set an image through the two-way transformer and the upscaler.
+
+    Args:
+        sam: whose decoder.
+        embedding: (M, d, g, g).
+        prompts: (M, N, d).
+
+    Returns:
+        The output tokens (M, 5 + N, d), IoU token first, then four mask tokens; and the upscaled embedding
+        (M, d / 8, 4g, 4g).
+    """
+    decoder, size = sam.mask_decoder, embedding.shape[0]
+    output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    tokens = torch.cat([output_tokens.expand(size, -1, -1), prompts], 1)
+    source = embedding + sam.prompt_encoder.no_mask_embed.weight[..., None, None]
+    positions = dense_positions(sam).expand_as(source)
+    tokens, source = decoder.transformer(source, positions, tokens)
+    return tokens, decoder.output_upscaling(source.transpose(1, 2).reshape(embedding.shape))
+
+
+def decode_masks(sam: Sam, embedding: Tensor, prompts: Tensor) -> Tensor:
+    """SAM's single-mask output for K prompt sets on each of B images, in one batch.
+
+    segment-anything's MaskDecoder pairs every prompt set with one image; here set (b, k) goes with image b. Only
+    mask token 0 is decoded, which is what `multimask_output=False` keeps.
+
+    Args:
+        sam: frozen or not; gradients reach whatever requires them.
+        embedding: (B, d, g, g) image embeddings.
+        prompts: (B, K, N, d) sparse prompts.
+
+    Returns:
+        (B, K, 4g, 4g) mask logits.
+    """
+    b, k = prompts.shape[:2]
+    repeated = embedding.repeat_interleave(k, 0) if k > 1 else embedding
+    tokens, upscaled = _run_decoder(sam, repeated, prompts.flatten(0, 1))
+    kernel = sam.mask_decoder.output_hypernetworks_mlps[0](tokens[:, 1])
+    return torch.einsum("mc,mchw->mhw", kernel, upscaled).unflatten(0, (b, k))
+
+
+def decode_candidates(sam: Sam, embedding: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
+    """All four masks and SAM's own estimates of their IoU, for one prompt set an image.
+
+    Args:
+        sam: whose decoder.
+        embedding: (M, d, g, g).
+        prompts: (M, N, d).
+
+    Returns:
+        (M, 4, 4g, 4g) mask logits and (M, 4) estimated IoU.
+    """
+    decoder = sam.mask_decoder
+    tokens, upscaled = _run_decoder(sam, embedding, prompts)
+    kernels = [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)]
+    masks = torch.einsum("mtc,mchw->mthw", torch.stack(kernels, 1), upscaled)
+    return masks, decoder.iou_prediction_head(tokens[:, 0])

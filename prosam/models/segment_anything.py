@@ -1,0 +1,38 @@
+"""The model classes of the segment-anything package, without what they do not need.
+
+`import segment_anything` also imports torchvision for its automatic mask generator: 6 of the 10 seconds that a stage
+would take to start. The modules taken here need only torch, so they are imported under a stand-in for the package,
+which is removed again: a later `import segment_anything` works, and finds the same classes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+
+@contextmanager
+def _without_package_init(name: str) -> Iterator[None]:
+    if name in sys.modules:
+        yield
+        return
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModuleNotFoundError(f"the package {name!r} is not installed", name=name)
+    stand_in = ModuleType(name)
+    stand_in.__path__ = list(spec.submodule_search_locations)
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+with _without_package_init("segment_anything"):
+    from segment_anything.build_sam import sam_model_registry
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
+__all__ = ["ImageEncoderViT", "MaskDecoder", "PromptEncoder", "Sam", "TwoWayTransformer", "sam_model_registry"]

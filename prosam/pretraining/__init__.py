@@ -1,0 +1,1 @@
+"""How the embedded default's two small models are made: `make pretrain`."""

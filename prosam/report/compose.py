@@ -1,0 +1,109 @@
+"""The report as data, before it is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prosam.params import Params
+from prosam.progress import Progress
+from prosam.report.curves import training_curves
+from prosam.report.inputs import Setting
+from prosam.report.pictures import Episode, Rank, episode_pictures
+from prosam.report.provenance import Provenance, provenance
+from prosam.report.scores import score_setting
+from prosam.report.tables import Table, class_table, difference_table, score_tables, summary_table
+from prosam.report.verdict import Verdict, judge
+
+
+@dataclass(frozen=True)
+class Section:
+    """All about one setting.
+
+    Attributes:
+        tables: mIoU, FB-IoU, differences (with two runs or more), classes.
+        curves: SVG by fold.
+        episodes: good, typical and bad ones.
+    """
+
+    setting: Setting
+    verdict: Verdict
+    tables: tuple[Table, ...]
+    curves: dict[int, str]
+    episodes: dict[Rank, list[Episode]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report; `summary` when there is more than one section."""
+
+    sections: tuple[Section, ...]
+    summary: Table | None
+    provenance: Provenance
+    params: Params
+
+
+def compose(params: Params, settings: Sequence[Setting]) -> Report:
+    """Compute scores and intervals, draw curves and pictures.
+
+    Raises:
+        InputError: an image, an annotation or a prediction is missing or damaged.
+    """
+    sections, means = [], []
+    with Progress("report", total=3 * len(settings), unit="part") as progress:
+        for setting in settings:
+            scores = score_setting(setting, params.report)
+            means.append(scores)
+            tables = (*score_tables(setting, scores), difference_table(setting, scores), class_table(setting))
+            progress.advance()
+            curves = training_curves(setting)
+            progress.advance()
+            episodes = episode_pictures(setting, params.report)
+            progress.advance()
+            verdict = judge(setting, scores, params)
+            sections.append(Section(setting, verdict, tuple(t for t in tables if t), curves, episodes))
+    summary = summary_table(settings, means) if len(settings) > 1 else None
+    return Report(tuple(sections), summary, provenance(params, settings), params)
+
+
+def record(report: Report) -> dict[str, Any]:
+    """The report for JSON: the same tables, without pictures and curves."""
+    return {
+        "answer": {section.setting.name: _sentences(section.verdict) for section in report.sections},
+        "summary": report.summary.record() if report.summary else None,
+        "settings": [
+            {
+                "dataset": section.setting.dataset,
+                "kind": section.setting.kind,
+                "runs": list(section.setting.runs),
+                "folds": list(section.setting.folds),
+                "tables": {table.key: table.record() for table in section.tables},
+                "episodes": {
+                    rank: [_episode_record(episode) for episode in episodes]
+                    for rank, episodes in section.episodes.items()
+                },
+            }
+            for section in report.sections
+        ],
+        "provenance": report.provenance.record(),
+    }
+
+
+def _sentences(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "headline": verdict.headline,
+        "details": list(verdict.details),
+        "warnings": list(verdict.warnings),
+    }
+
+
+def _episode_record(episode: Episode) -> dict[str, Any]:
+    return {
+        "fold": episode.fold,
+        "episode": episode.number,
+        "class": episode.class_name,
+        "reference": episode.reference,
+        "target": episode.target,
+        "iou": {run: round(iou, 4) for run, iou in episode.iou.items()},
+    }

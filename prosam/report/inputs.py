@@ -1,0 +1,176 @@
+"""What the report reads: the outputs of train and evaluate for each data set, kind, run and fold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from prosam import layout, statistics
+from prosam.errors import InputError
+from prosam.params import Params
+
+PIXELS = ("intersection", "union", "background_intersection", "background_union")
+
+_EPISODE = ("episode", "class_id", "class_name", "reference", "target", "height", "width")
+_TRAINING = ("step", "loss", "lr", "grad_norm", "sigma_q05", "sigma_q50", "sigma_q95")
+_MONITOR = ("step", "base_miou")
+_ROUNDING = 0.01  # points of mIoU that metrics.json may differ from its episodes
+
+Log = dict[str, NDArray[np.float64]]  # a CSV of numbers: (rows,) by column
+
+_Content = TypeVar("_Content")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run on one fold.
+
+    Attributes:
+        episodes: a row for each episode, in the frozen order; columns as in episodes.parquet, without the
+            predicted masks.
+        baselines: names, in the order of metrics.json.
+        model: content of model.json.
+        training: columns step, loss, lr, grad_norm, sigma_q05, sigma_q50, sigma_q95 (NaN without a sigma).
+        monitor: columns step, base_miou in percent.
+    """
+
+    episodes: pd.DataFrame
+    baselines: tuple[str, ...]
+    model: dict[str, Any]
+    training: Log
+    monitor: Log
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A data set with an annotation kind, and the results of all runs on all folds under it."""
+
+    dataset: str
+    kind: str
+    runs: tuple[str, ...]
+    folds: tuple[int, ...]
+    results: dict[tuple[str, int], Result]
+
+    @property
+    def name(self) -> str:
+        """For headings and anchors, such as `shapes-5i-mask`."""
+        return f"{self.dataset}-{self.kind}"
+
+    @property
+    def title(self) -> str:
+        """For people, such as `shapes-5i, mask annotations`."""
+        return f"{self.dataset}, {self.kind} annotations"
+
+
+def read_settings(params: Params) -> list[Setting]:
+    """Read and check all that the pipeline's axes name.
+
+    Raises:
+        InputError: a file is missing, damaged, lacks a column or disagrees with another one.
+    """
+    axes = params.pipeline
+    return [
+        _read_setting(dataset, kind, tuple(axes.runs), tuple(axes.folds))
+        for dataset in axes.datasets
+        for kind in axes.kinds
+    ]
+
+
+def read_predictions(dataset: str, kind: str, run: str, fold: int, episodes: Sequence[int]) -> dict[int, str]:
+    """The predicted masks of some episodes, as COCO run-length codes by episode number."""
+    path = layout.results(dataset, kind, run, fold) / "episodes.parquet"
+    wanted = [("episode", "in", list(episodes))]
+    rows = _read(
+        path,
+        lambda: pd.read_parquet(path, columns=["episode", "prediction"], filters=wanted),
+        f"evaluate@{dataset}-{kind}-{run}-{fold}",
+    )
+    return dict(zip(rows["episode"].tolist(), rows["prediction"].tolist(), strict=True))
+
+
+def _read_setting(dataset: str, kind: str, runs: tuple[str, ...], folds: tuple[int, ...]) -> Setting:
+    results = {(run, fold): _read_result(dataset, kind, run, fold) for run in runs for fold in folds}
+    for fold in folds:
+        for run in runs[1:]:
+            _check_pairing(dataset, kind, fold, (runs[0], run), results)
+    return Setting(dataset, kind, runs, folds, results)
+
+
+def _read_result(dataset: str, kind: str, run: str, fold: int) -> Result:
+    point = f"{dataset}-{kind}-{run}-{fold}"
+    folder, stage = layout.results(dataset, kind, run, fold), f"evaluate@{point}"
+    metrics = _read_json(folder / "metrics.json", stage, ("miou", "fb_iou", "iou", "baselines"))
+    baselines = tuple(metrics["baselines"])
+    pixels = [*PIXELS, *(f"{baseline}.{column}" for baseline in baselines for column in PIXELS)]
+    path = folder / "episodes.parquet"
+    columns = [*_EPISODE, *pixels, "iou"]
+    episodes = _read(path, lambda: pd.read_parquet(path, columns=columns), stage)
+    if episodes.empty:
+        raise InputError(f"{path}: has no episodes; run `dvc repro {stage}`")
+    _check_metrics(folder / "metrics.json", metrics, episodes, stage)
+    folder, stage = layout.model(dataset, kind, run, fold), f"train@{point}"
+    return Result(
+        episodes,
+        baselines,
+        model=_read_json(folder / "model.json", stage, ("trainable_parameters",)),
+        training=_read_log(folder / "training.csv", stage, _TRAINING),
+        monitor=_read_log(folder / "monitor.csv", stage, _MONITOR),
+    )
+
+
+def _check_metrics(path: Path, metrics: dict[str, Any], episodes: pd.DataFrame, stage: str) -> None:
+    """Two files of one stage must tell the same score, or no number of the report could be traced."""
+    for prefix, stated in (("", metrics), *((f"{name}.", m) for name, m in metrics["baselines"].items())):
+        score = 100 * statistics.miou(
+            episodes[f"{prefix}intersection"], episodes[f"{prefix}union"], episodes["class_id"]
+        )
+        if not np.isclose(score, stated["miou"], rtol=0, atol=_ROUNDING):
+            raise InputError(
+                f"{path}: {prefix}miou is {stated['miou']}, but {score:.4f} by episodes.parquet beside it; "
+                f"run `dvc repro --force {stage}`"
+            )
+
+
+def _check_pairing(
+    dataset: str, kind: str, fold: int, runs: tuple[str, str], results: dict[tuple[str, int], Result]
+) -> None:
+    first, second = (results[run, fold].episodes[list(_EPISODE)] for run in runs)
+    if not first.equals(second):
+        path = layout.results(dataset, kind, runs[1], fold) / "episodes.parquet"
+        raise InputError(
+            f"{path}: holds other episodes than those of {runs[0]}; run `dvc repro "
+            f"evaluate@{dataset}-{kind}-{runs[0]}-{fold} evaluate@{dataset}-{kind}-{runs[1]}-{fold}`"
+        )
+
+
+def _read_json(path: Path, stage: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    content = _read(path, lambda: json.loads(path.read_text(encoding="utf-8")), stage)
+    missing = [key for key in keys if key not in content] if isinstance(content, dict) else list(keys)
+    if missing:
+        raise InputError(f"{path}: lacks {', '.join(missing)}; run `dvc repro {stage}`")
+    return content
+
+
+def _read_log(path: Path, stage: str, columns: tuple[str, ...]) -> Log:
+    # An empty column reads as NaN; any text in a column of numbers is a ValueError.
+    table = _read(path, lambda: pd.read_csv(path, usecols=list(columns), dtype=float), stage)
+    if table.empty:
+        raise InputError(f"{path}: has no rows; run `dvc repro --force {stage}`")
+    return {column: table[column].to_numpy(np.float64) for column in columns}
+
+
+def _read(path: Path, read: Callable[[], _Content], stage: str) -> _Content:
+    try:
+        return read()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not found; run `dvc repro {stage}`") from error
+    except (OSError, ValueError, KeyError) as error:  # pyarrow, pandas and json raise subclasses of these
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: cannot be read ({reason}); run `dvc repro {stage}`") from error

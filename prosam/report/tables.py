@@ -1,0 +1,222 @@
+"""The report's tables, each once: the page, the Markdown and the JSON are renderings of these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, groupby
+from typing import Any
+
+import numpy as np
+
+from prosam import statistics
+from prosam.report.inputs import Setting
+from prosam.report.scores import Scores
+from prosam.statistics import Bootstrap, Interval
+
+_MINUS = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number in percent or percentage points, perhaps with its 95% interval.
+
+    Attributes:
+        value: NaN where there is none.
+        low: lower bound, None without an interval.
+        high: upper bound, likewise.
+        best: the highest among the runs, or a difference whose interval excludes zero: set in bold.
+        signed: a difference: a plus is written.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    best: bool = False
+    signed: bool = False
+
+    @property
+    def text(self) -> str:
+        """The number to one decimal place."""
+        return self._number(self.value)
+
+    @property
+    def interval(self) -> str:
+        """Such as `62.1 to 67.4`; empty without an interval."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{self._number(self.low)} to {self._number(self.high)}"
+
+    def _number(self, value: float) -> str:
+        if np.isnan(value):
+            return "n/a"
+        text = f"{abs(value):.1f}"
+        sign = "" if float(text) == 0 else _MINUS if value < 0 else "+" if self.signed else ""
+        return sign + text
+
+    def record(self) -> dict[str, float | None]:
+        """For JSON, to four decimal places; None for what is not there."""
+        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        return {
+            name: None if np.isnan(number) else round(float(number), 4)
+            for name, number in numbers.items()
+            if number is not None
+        }
+
+
+@dataclass(frozen=True)
+class Row:
+    """A labelled row; `group` says what it is, such as run or baseline, and sets it apart from others."""
+
+    label: str
+    group: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of cells.
+
+    Attributes:
+        key: unique in the report's setting; names it in JSON.
+        title: heading.
+        caption: what the numbers are; one or two sentences.
+        corner: heading of the labels.
+        columns: headings of the cells.
+        rows: as long as `columns` each.
+        graph: "scale" or "difference" draws the last column's intervals beside it, None does not.
+    """
+
+    key: str
+    title: str
+    caption: str
+    corner: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    graph: str | None = None
+
+    @property
+    def groups(self) -> list[tuple[str, list[Row]]]:
+        """Neighbouring rows of one group, in order."""
+        return [(name, list(rows)) for name, rows in groupby(self.rows, key=lambda row: row.group)]
+
+    def record(self) -> dict[str, Any]:
+        """For JSON: column -> cell, by row label."""
+        return {
+            "title": self.title,
+            "rows": [
+                {
+                    "label": row.label,
+                    "group": row.group,
+                    "cells": {c: cell.record() for c, cell in zip(self.columns, row.cells, strict=True)},
+                }
+                for row in self.rows
+            ],
+        }
+
+
+def score_tables(setting: Setting, scores: Scores) -> list[Table]:
+    """The mIoU and the FB-IoU of every system by fold, with the mean over folds."""
+    how = "95% intervals: percentile bootstrap over episodes, folds independently."
+    return [
+        _score_table(
+            "miou",
+            "mIoU",
+            f"Mean IoU over the fold's novel classes, in percent; bold: the best run. {how}",
+            setting,
+            scores,
+            (*scores.miou, scores.miou_mean),
+        ),
+        _score_table(
+            "fb-iou",
+            "FB-IoU",
+            f"Mean of foreground and background IoU over all pixels, in percent; bold: the best run. {how}",
+            setting,
+            scores,
+            (*scores.fb_iou, scores.fb_iou_mean),
+        ),
+    ]
+
+
+def summary_table(settings: Sequence[Setting], scores: Sequence[Scores]) -> Table:
+    """Mean mIoU of every run under every setting; the settings have the same runs."""
+    rows = []
+    for setting, s in zip(settings, scores, strict=True):
+        cells = [_score(s.miou_mean.interval(run)) for run in range(s.num_runs)]
+        rows.append(Row(setting.title, "setting", _mark_best(cells, len(cells))))
+    caption = "mIoU, mean over folds, in percent, with 95% intervals; bold: the best run."
+    return Table("summary", "All settings", caption, "setting", settings[0].runs, tuple(rows))
+
+
+def difference_table(setting: Setting, scores: Scores) -> Table | None:
+    """Paired differences of mIoU between runs; None when there is one run."""
+    columns = (*scores.miou, scores.miou_mean)
+    rows = tuple(
+        Row(
+            f"{setting.runs[first]} {_MINUS} {setting.runs[second]}",
+            "difference",
+            tuple(_difference(statistics.paired_difference(b, first, second)) for b in columns),
+        )
+        for first, second in combinations(range(scores.num_runs), 2)
+    )
+    caption = (
+        "First run minus second, in points of mIoU, on the same resampled episodes. It is called a "
+        "difference, and set in bold, only when its 95% interval excludes zero; the intervals are not "
+        "widened for several looks."
+    )
+    if not rows:
+        return None
+    headings = _fold_headings(setting)
+    return Table("differences", "Differences between runs", caption, "runs", headings, rows, "difference")
+
+
+def class_table(setting: Setting) -> Table:
+    """IoU of each novel class by run."""
+    rows: list[Row] = []
+    for fold in setting.folds:
+        episodes = {run: setting.results[run, fold].episodes for run in setting.runs}
+        names = episodes[setting.runs[0]].drop_duplicates("class_id").set_index("class_id")["class_name"]
+        ious = [
+            statistics.per_class_iou(e["intersection"], e["union"], e["class_id"]) for e in episodes.values()
+        ]
+        for class_id in ious[0]:
+            cells = [Cell(100 * iou[class_id]) for iou in ious]
+            rows.append(Row(str(names[class_id]), f"fold {fold}", _mark_best(cells, len(cells))))
+    caption = "IoU of each novel class over all its episodes, in percent; bold: the best run."
+    return Table("classes", "IoU by class", caption, "class", setting.runs, tuple(rows))
+
+
+def _score_table(
+    key: str, title: str, caption: str, setting: Setting, scores: Scores, columns: Sequence[Bootstrap]
+) -> Table:
+    by_column = [
+        _mark_best([_score(b.interval(s)) for s in range(len(scores.systems))], scores.num_runs)
+        for b in columns
+    ]
+    rows = tuple(
+        Row(system.label, "baseline" if system.baseline else "run", tuple(column[s] for column in by_column))
+        for s, system in enumerate(scores.systems)
+    )
+    return Table(key, title, caption, "run", _fold_headings(setting), rows, "scale")
+
+
+def _fold_headings(setting: Setting) -> tuple[str, ...]:
+    return (*(f"fold {fold}" for fold in setting.folds), "mean")
+
+
+def _score(interval: Interval) -> Cell:
+    return Cell(100 * interval.estimate, 100 * interval.low, 100 * interval.high)
+
+
+def _difference(interval: Interval) -> Cell:
+    points = _score(interval)
+    return Cell(points.value, points.low, points.high, best=interval.excludes_zero, signed=True)
+
+
+def _mark_best(cells: Sequence[Cell], among: int) -> tuple[Cell, ...]:
+    """Mark the highest of the first `among` cells, and what reads the same; nothing where there is one."""
+    values = [cell.value for cell in cells[:among] if not np.isnan(cell.value)]
+    if len(values) < 2:
+        return tuple(cells)
+    top = f"{max(values):.1f}"
+    return tuple(replace(c, best=i < among and f"{c.value:.1f}" == top) for i, c in enumerate(cells))

@@ -1,0 +1,82 @@
+"""The files of an evaluation: metrics.json, and a row for each episode in episodes.parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from prosam.data.episodes import Episode
+from prosam.data.masks import encode
+from prosam.evaluation import Outcome
+from prosam.files import atomic_folder, write_text
+from prosam.statistics import fb_iou, miou, per_class_iou
+
+METRICS, EPISODES = "metrics.json", "episodes.parquet"
+_COUNTS = ("intersection", "union", "background_intersection", "background_union")
+
+
+def write_results(
+    folder: Path, outcomes: Iterable[tuple[Episode, dict[str, Outcome]]], classes: Sequence[str], *, run: str
+) -> None:
+    """Write an evaluation, all or nothing.
+
+    Args:
+        folder: of the results.
+        outcomes: each episode with the outcome of each method.
+        classes: names in class-id order.
+        run: the method whose outcome the row is about; the others are baselines beside it, their columns prefixed.
+    """
+    rows = [_row(number, episode, by_name, classes, run) for number, (episode, by_name) in enumerate(outcomes)]
+    table = pd.DataFrame(rows)
+    baselines = [column.removesuffix(".union") for column in table.columns if column.endswith(".union")]
+    names = {i: classes[i - 1] for i in sorted(set(table["class_id"]))}
+    ious = per_class_iou(table["intersection"], table["union"], table["class_id"])
+    metrics = {
+        **_scores(table, ""),
+        "iou": {names[i]: _percent(value) for i, value in ious.items()},
+        "episodes": len(table),
+        "baselines": {name: _scores(table, f"{name}.") for name in baselines},
+    }
+    with atomic_folder(folder) as new:
+        table.to_parquet(new / EPISODES, index=False, compression="zstd")
+        write_text(new / METRICS, json.dumps(metrics, indent=2) + "\n")
+
+
+def _row(
+    number: int, episode: Episode, by_name: dict[str, Outcome], classes: Sequence[str], run: str
+) -> dict[str, Any]:
+    outcome = by_name[run]
+    height, width = outcome.prediction.shape
+    row = {
+        "episode": number,
+        "class_id": episode.class_id,
+        "class_name": classes[episode.class_id - 1],
+        "reference": episode.reference,
+        "target": episode.target,
+        "height": height,
+        "width": width,
+        **asdict(outcome.overlap),
+        "iou": outcome.overlap.iou,
+        "prediction": encode(outcome.prediction),
+    }
+    for name, other in by_name.items():
+        if name != run:
+            row |= {f"{name}.{count}": value for count, value in asdict(other.overlap).items()}
+    return row
+
+
+def _scores(table: pd.DataFrame, prefix: str) -> dict[str, float]:
+    intersection, union, background_intersection, background_union = (table[prefix + c] for c in _COUNTS)
+    return {
+        "miou": _percent(miou(intersection, union, table["class_id"])),
+        "fb_iou": _percent(fb_iou(intersection, union, background_intersection, background_union)),
+    }
+
+
+def _percent(fraction: float) -> float:
+    return round(100 * fraction, 4)

@@ -1,0 +1,24 @@
+"""Learning-rate schedules, as factors of the initial rate."""
+
+from __future__ import annotations
+
+import math
+
+
+def cosine_with_warmup(step: int, steps: int, warmup: int, floor: float = 0.01) -> float:
+    """Linear warm-up times one cosine from 1 to `floor`.
+
+    Args:
+        step: counted from 0.
+        steps: length of the run.
+        warmup: steps until the factor reaches the cosine.
+        floor: what the cosine ends at.
+    """
+    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    return rise * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+def cosine_warm_restarts(step: int, period: int, warmup: int = 0) -> float:
+    """A cosine from 1 to 0 that starts again every `period` steps (SGDR; Loshchilov and Hutter 2016, T_mult = 1)."""
+    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    return rise * 0.5 * (1 + math.cos(math.pi * (step % period) / period))

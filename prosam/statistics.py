@@ -1,0 +1,217 @@
+"""Scores of segmentation episodes, and how sure they are: IoU sums, and the bootstrap over episodes.
+
+Everything is a fraction in [0, 1]; pixel counts are whole numbers. Axes: E episodes, C classes, S systems
+(runs and baselines that answered the same episodes), R bootstrap replicates.
+
+The protocol is that of PASCAL-5i: per class, intersections and unions are summed over all episodes and only
+then divided; mIoU is the mean over classes. FB-IoU pools all classes into one foreground and takes its mean
+with the background's IoU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+_COUNTS_AT_ONCE = 2_000_000  # 16 MB of int64; bounds the memory whatever R and E are
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with the bounds of its percentile interval, in the estimate's unit."""
+
+    estimate: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether zero lies strictly outside: for a difference, the condition for calling it one."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """One score of S systems, and its value in R resamples of the episodes *that all systems share*.
+
+    Attributes:
+        estimates: (S,), on the episodes as they are.
+        replicates: (R, S); a row is one resample, the same for every system.
+    """
+
+    estimates: Floats
+    replicates: Floats
+
+    def interval(self, system: int, level: float = 0.95) -> Interval:
+        """The score of one system with its percentile interval."""
+        return _percentile_interval(self.estimates[system], self.replicates[:, system], level)
+
+
+def per_class_iou(intersections: ArrayLike, unions: ArrayLike, classes: ArrayLike) -> dict[int, float]:
+    """IoU of each class: summed intersections over summed unions.
+
+    Args:
+        intersections: (E,) pixels.
+        unions: (E,) pixels.
+        classes: (E,) class ids.
+
+    Returns:
+        Class id -> IoU in ascending order of ids; NaN for a class whose unions are all zero.
+    """
+    ids, index = np.unique(np.asarray(classes), return_inverse=True)
+    intersection = np.bincount(index, weights=np.asarray(intersections, np.float64))
+    union = np.bincount(index, weights=np.asarray(unions, np.float64))
+    return dict(zip((int(i) for i in ids), _ratio(intersection, union).tolist(), strict=True))
+
+
+def miou(intersections: ArrayLike, unions: ArrayLike, classes: ArrayLike) -> float:
+    """Mean of `per_class_iou` over the classes that have pixels; NaN when none has."""
+    values = np.array(list(per_class_iou(intersections, unions, classes).values()), np.float64)
+    return float(_mean_of_present(values))
+
+
+def fb_iou(
+    intersections: ArrayLike,
+    unions: ArrayLike,
+    background_intersections: ArrayLike,
+    background_unions: ArrayLike,
+) -> float:
+    """Mean of foreground and background IoU, each over the pixels of all episodes.
+
+    Args:
+        intersections: (E,) foreground pixels, whatever the class.
+        unions: (E,) foreground pixels.
+        background_intersections: (E,) pixels.
+        background_unions: (E,) pixels.
+    """
+    foreground = _ratio(np.sum(intersections, dtype=np.float64), np.sum(unions, dtype=np.float64))
+    background = _ratio(
+        np.sum(background_intersections, dtype=np.float64), np.sum(background_unions, dtype=np.float64)
+    )
+    return float((foreground + background) / 2)
+
+
+def bootstrap_miou(
+    intersections: ArrayLike,
+    unions: ArrayLike,
+    classes: ArrayLike,
+    *,
+    replicates: int,
+    rng: np.random.Generator,
+) -> Bootstrap:
+    """The mIoU of several systems over resamples of their shared episodes.
+
+    A resample that misses a class takes the mean over the classes it has.
+
+    Args:
+        intersections: (S, E) pixels.
+        unions: (S, E) pixels.
+        classes: (E,) class ids, the same for every system.
+        replicates: R.
+        rng: a generator in the same state draws the same resamples, whatever S is.
+    """
+    intersection, union = _stacked(intersections, unions)
+    _, index = np.unique(np.asarray(classes), return_inverse=True)
+    member = np.eye(index.max() + 1)[index]  # (E, C)
+
+    def score(counts: Floats) -> Floats:
+        return _mean_of_present(
+            _ratio(_class_sums(counts, intersection, member), _class_sums(counts, union, member))
+        )
+
+    return _bootstrap(score, len(member), replicates, rng)
+
+
+def bootstrap_fb_iou(
+    intersections: ArrayLike,
+    unions: ArrayLike,
+    background_intersections: ArrayLike,
+    background_unions: ArrayLike,
+    *,
+    replicates: int,
+    rng: np.random.Generator,
+) -> Bootstrap:
+    """The FB-IoU of several systems over resamples; pixels as (S, E), the rest as in `bootstrap_miou`."""
+    arrays = _stacked(intersections, unions, background_intersections, background_unions)
+
+    def score(counts: Floats) -> Floats:
+        foreground, union, background, background_union = (counts @ array.T for array in arrays)
+        return (_ratio(foreground, union) + _ratio(background, background_union)) / 2
+
+    return _bootstrap(score, arrays[0].shape[1], replicates, rng)
+
+
+def mean_over_folds(folds: Sequence[Bootstrap]) -> Bootstrap:
+    """The mean score over folds whose episodes were resampled independently (a generator for each)."""
+    return Bootstrap(
+        np.mean([fold.estimates for fold in folds], axis=0),
+        np.mean([fold.replicates for fold in folds], axis=0),
+    )
+
+
+def paired_difference(bootstrap: Bootstrap, first: int, second: int, level: float = 0.95) -> Interval:
+    """Score of system `first` minus that of `second`, both on the same resampled episodes.
+
+    What makes an episode hard is common to both and cancels, so this is sharper than comparing two intervals.
+    """
+    estimate = bootstrap.estimates[first] - bootstrap.estimates[second]
+    return _percentile_interval(
+        estimate, bootstrap.replicates[:, first] - bootstrap.replicates[:, second], level
+    )
+
+
+def _bootstrap(
+    score: Callable[[Floats], Floats], episodes: int, replicates: int, rng: np.random.Generator
+) -> Bootstrap:
+    """Apply a score, counts (r, E) -> (r, S), to the episodes as they are and to their resamples."""
+    estimates = score(np.ones((1, episodes)))[0]
+    return Bootstrap(estimates, np.concatenate([score(c) for c in _resamples(rng, episodes, replicates)]))
+
+
+def _resamples(rng: np.random.Generator, episodes: int, replicates: int) -> Iterator[Floats]:
+    """How often each episode is drawn in E draws with replacement, (r, E) at a time with r summing to R."""
+    chance = np.full(episodes, 1 / episodes)
+    step = max(1, _COUNTS_AT_ONCE // episodes)
+    for start in range(0, replicates, step):
+        yield rng.multinomial(episodes, chance, size=min(step, replicates - start)).astype(np.float64)
+
+
+def _class_sums(counts: Floats, pixels: Floats, member: Floats) -> Floats:
+    """Per-class sums in each resample: counts (R, E), pixels (S, E), member (E, C) -> (R, S, C).
+
+    Whole numbers below 2**53 add up exactly in any order, so the result does not depend on the BLAS at hand.
+    """
+    by_class = pixels.T[:, :, None] * member[:, None, :]  # (E, S, C)
+    episodes, systems, classes = by_class.shape
+    return (counts @ by_class.reshape(episodes, systems * classes)).reshape(-1, systems, classes)
+
+
+def _stacked(*arrays: ArrayLike) -> list[Floats]:
+    stacked = [np.asarray(array, np.float64) for array in arrays]
+    if any(array.ndim != 2 or array.shape != stacked[0].shape or array.size == 0 for array in stacked):
+        raise ValueError(
+            f"pixel counts must be (systems, episodes), not {[array.shape for array in stacked]}"
+        )
+    return stacked
+
+
+def _ratio(part: ArrayLike, whole: ArrayLike) -> Floats:
+    """Divide, with NaN where the whole is zero."""
+    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
+
+
+def _mean_of_present(values: Floats) -> Floats:
+    """Mean over the last axis of what is not NaN; NaN where nothing is."""
+    present = ~np.isnan(values)
+    return _ratio(np.where(present, values, 0).sum(axis=-1), present.sum(axis=-1))
+
+
+def _percentile_interval(estimate: float, replicates: Floats, level: float) -> Interval:
+    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(estimate), float(low), float(high))

@@ -1,0 +1,1 @@
+"""Training a prompt encoder; resumable to the last bit."""

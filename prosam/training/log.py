@@ -1,0 +1,27 @@
+"""The log of a training as CSV files, which `dvc plots` and the report draw."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from prosam.training.checkpoint import Progressed, Row
+
+TRAINING_COLUMNS = ("step", "loss", "lr", "grad_norm", "sigma_q05", "sigma_q50", "sigma_q95")
+MONITOR_COLUMNS = ("step", "base_miou")
+
+
+def write_log(folder: Path, log: Progressed) -> None:
+    """Write training.csv (a row a step; sigma is empty where prompts have none) and monitor.csv."""
+    _write(folder / "training.csv", TRAINING_COLUMNS, log.training)
+    _write(folder / "monitor.csv", MONITOR_COLUMNS, log.monitor)
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            values = (row.get(column) for column in columns)
+            writer.writerow(["" if v is None else v if isinstance(v, int) else f"{v:.6g}" for v in values])

@@ -1,0 +1,153 @@
+"""The optimisation of a prompt encoder (METHOD: eq. 4, 8-10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from prosam.data.dataset import Dataset
+from prosam.data.episodes import Episode
+from prosam.data.sampling import TrainingEpisode, TrainingSampler
+from prosam.episode_tensors import AnnotatedReference, EpisodeTensors
+from prosam.errors import InputError
+from prosam.evaluation import evaluate_episodes
+from prosam.losses import segmentation_loss
+from prosam.methods.prompting import PromptMethod
+from prosam.models.distributions import Dirac, Gaussian, PromptDistribution
+from prosam.params import TrainParams
+from prosam.progress import Progress
+from prosam.schedule import cosine_warm_restarts, cosine_with_warmup
+from prosam.statistics import miou
+from prosam.training.checkpoint import Progressed, Row, load_checkpoint, save_checkpoint
+from prosam.training.seeds import step_generator
+
+_QUANTILES = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Held-out episodes of base classes, to watch a training by.
+
+    Attributes:
+        tensors: of their images.
+        dataset: gives the truth.
+        episodes: frozen pairs.
+        batch: episodes predicted at once.
+    """
+
+    tensors: EpisodeTensors
+    dataset: Dataset
+    episodes: Sequence[Episode]
+    batch: int
+
+    def base_miou(self, method: PromptMethod) -> float:
+        """mIoU in percent of the mean prompt."""
+        outcomes = [
+            (episode.class_id, by_name["run"].overlap)
+            for episode, by_name in evaluate_episodes(
+                {"run": method}, self.tensors, self.dataset, self.episodes, self.batch
+            )
+        ]
+        classes, overlaps = zip(*outcomes, strict=True)
+        return 100 * miou([o.intersection for o in overlaps], [o.union for o in overlaps], classes)
+
+
+def train(
+    method: PromptMethod,
+    tensors: EpisodeTensors,
+    sampler: TrainingSampler,
+    settings: TrainParams,
+    *,
+    watch: Watch,
+    checkpoint: Path,
+    name: str,
+) -> Progressed:
+    """Train a method's prompt encoder, going on from a checkpoint where there is one.
+
+    Every step draws from generators that depend on (seed, step) alone, so a training that was killed ends in the same
+    bytes as one that was not.
+
+    Args:
+        method: with an untrained encoder; trained in place, and left in eval mode.
+        tensors: of the training images.
+        sampler: draws (reference, target) pairs of base classes.
+        settings: section `train` of params.yaml.
+        watch: looked at every `monitor_every` steps, and at the end.
+        checkpoint: file for the unfinished state; the caller removes it when its outputs are written.
+        name: of the training, for the progress bar.
+
+    Returns:
+        The log.
+
+    Raises:
+        InputError: the loss is not finite.
+    """
+    encoder, device = method.encoder, method.models.device
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    progressed = load_checkpoint(checkpoint, encoder, optimizer)
+    if progressed.step:
+        print(f"{name}: goes on from step {progressed.step} of {settings.steps}")
+    with Progress(name, settings.steps, "step", done=progressed.step) as progress:
+        for step in range(progressed.step, settings.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(settings, step)
+            encoder.train()
+            generator = step_generator(settings.seed, step, device)
+            loss, prompts = _loss(method, tensors, sampler.batch(step), settings, generator)
+            if not torch.isfinite(loss):
+                raise InputError(f"{name}: the loss is {loss.item()} at step {step + 1}; lower train.lr or clip_norm")
+            optimizer.zero_grad()
+            loss.backward()
+            limit = settings.clip_norm or float("inf")
+            norm = torch.nn.utils.clip_grad_norm_(encoder.parameters(), limit)
+            optimizer.step()
+            encoder.eval()
+            row = {"step": step + 1, "loss": loss.item(), "lr": learning_rate(settings, step), "grad_norm": norm.item()}
+            progressed.training.append(row | _sigma_quantiles(prompts))
+            last = step + 1 == settings.steps
+            if (step + 1) % settings.monitor_every == 0 or last:
+                progressed.monitor.append({"step": step + 1, "base_miou": watch.base_miou(method)})
+            progressed.step = step + 1
+            if (step + 1) % settings.checkpoint_every == 0 or last:
+                save_checkpoint(checkpoint, progressed, encoder, optimizer)
+            progress.advance(loss=loss.item())
+    encoder.eval()
+    return progressed
+
+
+def learning_rate(settings: TrainParams, step: int) -> float:
+    """The learning rate of a step, counted from 0."""
+    schedule = settings.schedule
+    if schedule.restart_every is not None:
+        return settings.lr * cosine_warm_restarts(step, schedule.restart_every, schedule.warmup)
+    return settings.lr * cosine_with_warmup(step, settings.steps, schedule.warmup)
+
+
+def _loss(
+    method: PromptMethod,
+    tensors: EpisodeTensors,
+    episodes: Sequence[TrainingEpisode],
+    settings: TrainParams,
+    generator: torch.Generator,
+) -> tuple[torch.Tensor, PromptDistribution]:
+    """The Monte-Carlo estimate of the expected loss over prompts (eq. 10)."""
+    references = tensors.references([AnnotatedReference(e.reference, e.class_id, e.variant) for e in episodes])
+    targets = tensors.targets([e.target for e in episodes])
+    truth, valid = tensors.truth([e.target for e in episodes], [e.class_id for e in episodes])
+    prompts = method.prompts(method.learn(references, generator), targets, generator)
+    # samples of a point mass are all alike: one is enough
+    count = 1 if isinstance(prompts, Dirac) else settings.samples
+    logits = method.decode(targets, prompts.sample(count, generator))
+    loss = segmentation_loss(method.models.full_size(logits), truth, valid if settings.void == "ignore" else None)
+    return loss, prompts
+
+
+def _sigma_quantiles(prompts: PromptDistribution) -> Row:
+    if not isinstance(prompts, Gaussian):
+        return {}
+    levels = torch.tensor(_QUANTILES, device=prompts.sigma.device)
+    values = prompts.sigma.detach().float().flatten().quantile(levels).tolist()
+    return {f"sigma_q{round(100 * q):02d}": value for q, value in zip(_QUANTILES, values, strict=True)}

@@ -1,0 +1,41 @@
+"""The names that commands take, checked against params.yaml."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import cast, get_args
+
+from prosam.errors import InputError
+from prosam.params import AnnotationKind, DatasetParams, Params
+
+
+def dataset_params(params: Params, name: str) -> DatasetParams:
+    """The section of a data set; InputError when there is none."""
+    return params.datasets[known("data set", name, params.datasets)]
+
+
+def annotation_kind(name: str) -> AnnotationKind:
+    """The name of an annotation kind; InputError when there is none such."""
+    return cast(AnnotationKind, known("annotation kind", name, get_args(AnnotationKind)))
+
+
+def known(what: str, name: str, choices: Iterable[str]) -> str:
+    """The name itself when it is one of the choices.
+
+    Raises:
+        InputError: it is not; names the choices and the closest one.
+    """
+    choices = list(choices)
+    if name in choices:
+        return name
+    close = difflib.get_close_matches(name, choices, 1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise InputError(f"unknown {what} {name!r}; {hint}choose from {', '.join(choices)}")
+
+
+def known_fold(dataset: DatasetParams, fold: int) -> int:
+    """The fold itself when the data set has it; InputError otherwise."""
+    if 0 <= fold < dataset.protocol.folds:
+        return fold
+    raise InputError(f"unknown fold {fold}; choose from 0 to {dataset.protocol.folds - 1}")

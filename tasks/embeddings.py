@@ -1,0 +1,60 @@
+"""Stage embeddings: SAM's image encoder, once per image."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prosam import console, layout
+from prosam.params import load_params
+from tasks.arguments import dataset_params
+
+
+def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")]) -> None:
+    """Store SAM's embedding of each image of a data set in data/embeddings/DATASET.
+
+    Killed and started again, it goes on; with more images, only those are computed.
+
+    Example: `python -m tasks.embeddings shapes-5i`
+    """
+    params = load_params()
+    dataset_params(params, dataset)
+
+    import numpy as np
+    import torch
+
+    from prosam.data.dataset import SPLITS, open_dataset
+    from prosam.data.images import square_image
+    from prosam.embeddings import Source, build_store
+    from prosam.models.frozen import choose_device, encode_images
+    from prosam.models.sam import load_sam
+    from prosam.models.weights import fingerprint
+
+    images = open_dataset(layout.raw(dataset))
+    sam = load_sam(params.models.sam.name, params.models.sam.checkpoint).to(choose_device(params.device))
+    size, grid = params.models.image_size, sam.prompt_encoder.image_embedding_size
+
+    def encode(ids: list[str]) -> torch.Tensor:
+        squares = np.stack([square_image(images.image(image), size) for image in ids])
+        return encode_images(sam, torch.from_numpy(squares))
+
+    build_store(
+        layout.embeddings(dataset),
+        [Source(image, images.image_path(image)) for split in SPLITS for image in images.image_ids(split)],
+        encode,
+        shape=(sam.prompt_encoder.embed_dim, *grid),
+        made_by={
+            "sam": params.models.sam.name,
+            "sha256": fingerprint(params.models.sam.checkpoint),
+            "image_size": size,
+            "batch_size": params.embeddings.batch_size,
+        },
+        shard_size=params.embeddings.shard_size,
+        batch_size=params.embeddings.batch_size,
+        scratch=layout.scratch(),
+    )
+
+
+if __name__ == "__main__":
+    console.run(embeddings)

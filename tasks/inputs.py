@@ -1,0 +1,98 @@
+"""What training and evaluation both open: data set, annotations, embeddings and frozen models of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prosam import layout
+from prosam.errors import InputError
+from prosam.params import AnnotationKind, Params
+
+if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong params.yaml need none of it
+    from prosam.data.annotations import Annotations
+    from prosam.data.dataset import Dataset, Split
+    from prosam.embeddings import EmbeddingStore
+    from prosam.episode_tensors import EpisodeTensors
+    from prosam.feature_table import FeatureTable
+    from prosam.models.frozen import FrozenModels
+
+
+class RunInputs:
+    """The inputs of one run on one data set and annotation kind, opened when first asked for."""
+
+    def __init__(self, params: Params, dataset: str, kind: AnnotationKind, run: str):
+        """Open data set, embeddings and frozen models.
+
+        Raises:
+            InputError: one of them is missing or damaged, or the embeddings are another SAM's.
+        """
+        from prosam.data.dataset import open_dataset
+        from prosam.embeddings import EmbeddingStore
+        from prosam.models.frozen import choose_device, load_frozen_models
+
+        self._params, self._dataset, self._kind = params, dataset, kind
+        self.dataset: Dataset = open_dataset(layout.raw(dataset))
+        self.embeddings: EmbeddingStore = EmbeddingStore(layout.embeddings(dataset))
+        self.fingerprints = weight_fingerprints(params, run)
+        if self.embeddings.made_by["sha256"] != self.fingerprints["sam"]:
+            raise InputError(
+                f"{layout.embeddings(dataset)}: was made with another SAM than {params.models.sam.checkpoint}; "
+                f"run `dvc repro embeddings@{dataset}`"
+            )
+        device = choose_device(params.device)
+        self.models: FrozenModels = load_frozen_models(params.models, params.runs[run].backbone, device)
+
+    def annotations(self, split: Split) -> Annotations:
+        """The annotations of a split."""
+        from prosam.data.annotations import Annotations
+
+        folder = layout.annotations(self._dataset, self._kind)
+        return Annotations(folder / ("train.parquet" if split == "train" else "test.parquet"))
+
+    def tensors(self, annotations: Annotations) -> EpisodeTensors:
+        """Tensors of episodes, with references annotated so."""
+        from prosam.episode_tensors import EpisodeTensors
+
+        return EpisodeTensors(
+            self.models, self.dataset, annotations, self.embeddings, self._features, kind=self._kind
+        )
+
+    @cached_property
+    def _features(self) -> FeatureTable | None:
+        from prosam.data.dataset import SPLITS
+        from prosam.feature_table import open_feature_table
+
+        return open_feature_table(
+            self.models,
+            self.dataset,
+            [image for split in SPLITS for image in self.dataset.image_ids(split)],
+            made_by={"backbone": self.fingerprints["backbone"], "content": self.embeddings.content},
+            scratch=layout.scratch(),
+            budget_bytes=self._params.models.feature_table_gb * 1e9,
+        )
+
+
+def weight_fingerprints(params: Params, run: str) -> dict[str, str]:
+    """SHA-256 of the weight files that a run uses: `sam` and `backbone`."""
+    from prosam.models.weights import fingerprint
+
+    files = {"sam": params.models.sam.checkpoint, "backbone": params.models.backbones[params.runs[run].backbone].checkpoint}
+    for key, path in files.items():
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; params.yaml names it as the {key}'s checkpoint")
+    return {key: fingerprint(path) for key, path in files.items()}
+
+
+def determined_by(description: dict[str, Any], files: Sequence[Path]) -> str:
+    """A key for unfinished work: changes with the description, the content of the files, and the code of prosam."""
+    import hashlib
+    import json
+
+    code = sorted(Path(__file__).parents[1].joinpath("prosam").rglob("*.py"))
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for path in [*files, *(path for path in code if "report" not in path.parts)]:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,31 @@
+"""Stage report: tables with intervals, curves and pictures of all runs on one page."""
+
+from __future__ import annotations
+
+from prosam import console, layout
+from prosam.params import load_params
+
+
+def report() -> None:
+    """Write report/: index.html, report.md and report.json, of all runs that params.yaml's pipeline names.
+
+    Example: python -m tasks.report
+    """
+    params = load_params()
+
+    from prosam.files import atomic_folder
+    from prosam.report.compose import compose
+    from prosam.report.inputs import read_settings
+    from prosam.report.render import write_report
+
+    settings = read_settings(params)
+    composed = compose(params, settings)
+    with atomic_folder(layout.REPORT) as folder:
+        write_report(composed, folder)
+    for section in composed.sections:
+        print(f"{section.setting.title}: {section.verdict.headline}")
+    print(f"wrote {layout.REPORT / 'index.html'}")
+
+
+if __name__ == "__main__":
+    console.run(report)

@@ -1,0 +1,98 @@
+"""Stage train: the prompt encoder of one run on one fold."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prosam import console, layout
+from prosam.params import load_params
+from tasks.arguments import annotation_kind, dataset_params, known, known_fold
+
+
+def train(
+    dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
+    kind: Annotated[str, typer.Argument(help="The references' annotation kind.")],
+    run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
+    fold: Annotated[int, typer.Argument(min=0, help="Its classes are the novel ones.")],
+) -> None:
+    """Train a prompt encoder on a fold's base classes; write it to models/DATASET/KIND/RUN/FOLD.
+
+    Killed and started again, it goes on from its last checkpoint and ends in the same bytes.
+
+    Example: `python -m tasks.train shapes-5i mask prosam 0`
+    """
+    params = load_params()
+    known_fold(dataset_params(params, dataset), fold)
+    known("run", run, params.runs)
+    annotated = annotation_kind(kind)
+
+    from prosam.data.episodes import read_episodes
+    from prosam.data.fold_files import read_fold
+    from prosam.data.sampling import TrainingSampler
+    from prosam.files import atomic_folder
+    from prosam.methods.prompting import build_prompt_method
+    from prosam.model_files import save_model
+    from prosam.training.log import write_log
+    from prosam.training.loop import Watch
+    from prosam.training.loop import train as optimise
+    from tasks.inputs import RunInputs, determined_by
+
+    inputs = RunInputs(params, dataset, annotated, run)
+    fold_path, monitor_path = (layout.folds(dataset) / name for name in (f"fold-{fold}.json", f"monitor-{fold}.csv"))
+    dealt, monitor = read_fold(fold_path), read_episodes(monitor_path)
+    settings, resolved = params.training(run), params.runs[run]
+    description = {
+        "dataset": dataset,
+        "kind": kind,
+        "fold": fold,
+        "name": run,
+        "run": resolved.model_dump(mode="json"),
+        "method": resolved.method,
+        "distribution": resolved.prompt_distribution,
+        "backbone": resolved.backbone,
+        "init": resolved.init,
+        "train": settings.model_dump(mode="json"),
+        "models": params.models.model_dump(mode="json"),
+        "sha256": inputs.fingerprints,
+        "base_classes": [dealt.classes[i - 1] for i in dealt.base],
+        "novel_classes": [dealt.classes[i - 1] for i in dealt.novel],
+    }
+    work = layout.scratch() / "train" / determined_by(
+        description,
+        [
+            fold_path,
+            monitor_path,
+            layout.embeddings(dataset) / "index.json",
+            *sorted(layout.annotations(dataset, kind).iterdir()),
+            *inputs.dataset.label_files(),
+        ],
+    )  # fmt: skip
+    annotations = inputs.annotations("train")
+    method = build_prompt_method(resolved, inputs.models, seed=settings.seed)
+    watched = inputs.tensors(inputs.annotations("val"))
+    log = optimise(
+        method,
+        inputs.tensors(annotations),
+        TrainingSampler(
+            dealt.train,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            sampling=settings.sampling,
+            variants=annotations.variants,
+        ),
+        settings,
+        watch=Watch(watched, inputs.dataset, monitor, params.evaluate.batch_size),
+        checkpoint=work / "checkpoint.pt",
+        name=f"train {dataset} {kind} {run} fold {fold}",
+    )
+    with atomic_folder(layout.model(dataset, kind, run, fold)) as folder:
+        save_model(folder, method, description)
+        write_log(folder, log)
+    (work / "checkpoint.pt").unlink()
+    work.rmdir()
+
+
+if __name__ == "__main__":
+    console.run(train)

@@ -1,0 +1,41 @@
+"""A report of a small tree, made once; and the tree itself, to be damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import pytest
+from report_tree import CLASSES, PARAMS, toy_scenes, write_tree
+
+from prosam.params import load_params
+from prosam.report.compose import Report, compose
+from prosam.report.inputs import read_settings
+
+
+@pytest.fixture(scope="session")
+def whole_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Outputs of all stages before the report; leave them as they are."""
+    root = tmp_path_factory.mktemp("tree")
+    (root / "params.yaml").write_text(PARAMS)
+    with contextlib.chdir(root):
+        write_tree(toy_scenes(12), CLASSES, {"prosam": 0.75, "vrp-sam": 0.7})
+    return root
+
+
+@pytest.fixture
+def tree(whole_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy that a test may damage, as the current folder."""
+    copy = tmp_path / "tree"
+    shutil.copytree(whole_tree, copy)
+    monkeypatch.chdir(copy)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def report(whole_tree: Path) -> Report:
+    """The report of the whole tree."""
+    with contextlib.chdir(whole_tree):
+        params = load_params()
+        return compose(params, read_settings(params))

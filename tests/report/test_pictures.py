@@ -1,0 +1,65 @@
+"""Which episodes are shown, and how a mask is drawn."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prosam.report import pictures
+from prosam.report.compose import Report
+
+
+def test_episodes_are_chosen_by_rank():
+    ious = np.random.default_rng(0).permutation(np.arange(101))  # so that an IoU is its own percentile
+    chosen = {rank: [int(ious[i]) for i in indices] for rank, indices in pictures.choose(ious, 3).items()}
+    assert chosen == {"good": [99, 94, 90], "typical": [55, 50, 45], "bad": [10, 6, 1]}
+
+
+@pytest.mark.parametrize("episodes", [1, 2, 5, 30])
+def test_no_episode_is_shown_twice(episodes):
+    chosen = pictures.choose(np.zeros(episodes), 4)
+    shown = [index for indices in chosen.values() for index in indices]
+    assert shown
+    assert len(set(shown)) == len(shown)
+
+
+def pixels(picture: pictures.Picture) -> np.ndarray:
+    kind, data = picture.uri.split(",")
+    assert kind == "data:image/jpeg;base64"
+    return np.array(Image.open(io.BytesIO(base64.b64decode(data)))).astype(int)
+
+
+def test_inside_keeps_its_colour_and_outside_turns_grey():
+    image = np.full((64, 64, 3), (200, 60, 20), np.uint8)
+    mask = np.zeros((64, 64), bool)
+    mask[16:48, 16:48] = True
+    shown = pixels(pictures._overlaid(image, mask, (0, 0, 255), "", ""))
+    assert shown.shape == (256, 256, 3)  # grown by a whole factor
+    assert abs(shown[128, 128] - (200, 60, 20)).max() < 12
+    assert np.ptp(shown[8, 8]) < 12
+    assert shown[128, 62, 2] > 150  # the line, just outside the mask's edge at 64
+    assert shown[128, 62, 2] > shown[128, 62, 0] + 50
+
+
+def test_one_annotated_pixel_of_a_large_image_can_be_seen():
+    image = np.zeros((600, 1000, 3), np.uint8)
+    point = np.zeros((600, 1000), bool)
+    point[301, 503] = True
+    shown = pixels(pictures._overlaid(image, point, (255, 255, 0), "", "", thick=True))
+    assert shown.shape == (192, 320, 3)
+    row, column = 301 * 192 // 600, 503 * 320 // 1000
+    assert shown[row, column, :2].min() > 180
+
+
+def test_an_episode_shows_reference_target_truth_and_every_run(report: Report):
+    for episodes in report.sections[0].episodes.values():
+        assert len(episodes) == 2
+        for episode in episodes:
+            captions = [picture.caption for picture in episode.pictures]
+            runs = [f"{run}: {iou:.1f}" for run, iou in episode.iou.items()]
+            assert captions == ["reference with mask", "target", "truth", *runs]
+            assert all(picture.alt for picture in episode.pictures)

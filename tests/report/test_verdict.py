@@ -1,0 +1,86 @@
+"""What the answer says about runs that differ, runs that do not, and runs that learnt nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from prosam.params import load_params
+from prosam.report.inputs import read_settings
+from prosam.report.plateau import plateau
+from prosam.report.scores import score_setting
+from prosam.report.verdict import Verdict, judge
+
+FALLING = np.concatenate([np.full(30, 0.8), np.linspace(0.8, 0.3, 70)])
+FLAT = np.full(100, 0.8) + 0.01 * np.sin(np.arange(100))
+DONE_EARLY = np.concatenate([np.linspace(0.8, 0.3, 8), np.full(92, 0.3)])
+
+
+@pytest.mark.parametrize(
+    ("loss", "miou", "untrained", "expected"),
+    [
+        (FALLING, 62, 28, None),
+        (FLAT, 29, 28, "stuck"),
+        (FALLING, 29, 28, "little gained"),
+        (DONE_EARLY, 62, 28, None),
+        (FLAT, 38, 28, "stuck"),
+        (FLAT, 38.1, 28, None),
+        (np.array([0.8, 0.8]), 28, 28, "stuck"),
+        (np.array([0.8]), 28, 28, "stuck"),
+    ],
+)
+def test_a_run_is_flagged_by_its_score_and_then_by_its_loss(loss, miou, untrained, expected):
+    assert plateau(loss, miou, untrained) == expected
+
+
+def verdict(tree: Path) -> Verdict:
+    params = load_params(tree / "params.yaml")
+    (setting,) = read_settings(params)
+    return judge(setting, score_setting(setting, params.report), params)
+
+
+def answer_as(run: str, other: str, lost: float) -> None:
+    """Give a run the episodes of another, less a share of each intersection; metrics.json with it."""
+    for fold in (0, 1):
+        folder = Path(f"results/toy/mask/{run}/{fold}")
+        table = pd.read_parquet(f"results/toy/mask/{other}/{fold}/episodes.parquet")
+        moved = (table["intersection"] * lost).astype(int)
+        table["intersection"] -= moved
+        table.to_parquet(folder / "episodes.parquet")
+        sums = table.groupby("class_id")[["intersection", "union"]].sum().to_numpy()
+        metrics = pd.read_json(f"results/toy/mask/{other}/{fold}/metrics.json", typ="series")
+        metrics["miou"] = 100 * float(np.mean(sums[:, 0] / sums[:, 1]))
+        metrics.to_json(folder / "metrics.json", double_precision=12)
+
+
+def test_identical_runs_are_not_told_apart(tree: Path):
+    answer_as("vrp-sam", "prosam", lost=0)
+    said = verdict(tree)
+    assert said.headline.startswith("No run is shown to be best: ")
+    assert "95% interval of 0.0 to 0.0, which includes zero" in said.headline
+    assert said.details[0] == "ProSAM does not beat VRP-SAM here: the two cannot be told apart."
+
+
+def test_a_run_that_loses_a_tenth_of_every_intersection_is_behind(tree: Path):
+    answer_as("vrp-sam", "prosam", lost=0.1)
+    said = verdict(tree)
+    assert said.headline.startswith("prosam is best: ")
+    assert said.details[0] == "ProSAM beats VRP-SAM here."
+
+
+def test_prosam_behind_vrp_sam_is_said_plainly(tree: Path):
+    answer_as("prosam", "vrp-sam", lost=0.1)
+    said = verdict(tree)
+    assert said.headline.startswith("vrp-sam is best: ")
+    assert said.details[0] == "ProSAM does not beat VRP-SAM here; VRP-SAM is ahead."
+
+
+def test_runs_at_the_level_of_a_baseline_are_named(tree: Path):
+    answer_as("vrp-sam", "prosam", lost=0.9)
+    said = verdict(tree)
+    assert said.details[1].startswith("Not shown to be above the best baseline (")
+    assert said.details[1].endswith("vrp-sam.")
+    assert any(w.startswith("vrp-sam on fold 0 gained little although its loss fell") for w in said.warnings)
