@@ -12,7 +12,7 @@ from prosam.errors import InputError
 
 
 def run(command: Callable[..., Any]) -> None:
-    """Run a function, or a typer app, as the command line asks; InputError becomes one line and exit status 2."""
+    """Run a function, or a typer app, as the command line asks; what the user can mend becomes one line and exit status 2."""
     app = command
     if not isinstance(command, typer.Typer):
         app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -21,4 +21,8 @@ def run(command: Callable[..., Any]) -> None:
         app()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # a full disk, a folder without permission
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
         sys.exit(2)

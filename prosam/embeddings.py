@@ -203,7 +203,9 @@ class EmbeddingStore:
             raise InputError(f"{index_path}: not found; run `dvc repro embeddings` first") from error
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{index_path}: is damaged; run `dvc repro --force embeddings`") from error
-        self._places = {image: (s, row) for s, (_, images) in enumerate(self._shards) for row, image in enumerate(images)}
+        self._places = {
+            image: (s, row) for s, (_, images) in enumerate(self._shards) for row, image in enumerate(images)
+        }
         self._open = lru_cache(_OPEN_SHARDS)(self._open_shard)
 
     def _open_shard(self, number: int):  # noqa: ANN202 - safetensors has no public type for it

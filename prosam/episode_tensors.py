@@ -136,7 +136,9 @@ class EpisodeTensors:
         """Tensors of some targets."""
         levels = self._levels(images)
         embedding = self._store.read(images).to(self._models.device)
-        return Targets(self._joined(levels), torch.stack([level4 for *_, level4 in levels]).to(self._models.device), embedding)
+        return Targets(
+            self._joined(levels), torch.stack([level4 for *_, level4 in levels]).to(self._models.device), embedding
+        )
 
     def truth(self, images: Sequence[str], class_ids: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The targets' true masks and the pixels that are not void, (B, 1, S, S) float32 each."""
@@ -147,7 +149,9 @@ class EpisodeTensors:
             return torch.from_numpy(squash(mask, size)), torch.from_numpy(~squash(void, size))
 
         pairs = [
-            self._remembered(("truth", image, class_id), lambda image=image, class_id=class_id: squashed(image, class_id))
+            self._remembered(
+                ("truth", image, class_id), lambda image=image, class_id=class_id: squashed(image, class_id)
+            )
             for image, class_id in zip(images, class_ids, strict=True)
         ]
         masks, valid = (torch.stack(list(side))[:, None].float() for side in zip(*pairs, strict=True))

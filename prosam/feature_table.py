@@ -87,4 +87,3 @@ def open_feature_table(
             for number, table in zip((2, 3, 4), tables, strict=True):
                 np.save(new / f"level{number}.npy", table)
     return FeatureTable(folder, images)
-

@@ -77,7 +77,7 @@ class Protocol(Section):
             `background`.
     """
 
-    folds: Count = 4
+    folds: Annotated[int, Field(ge=2)] = 4
     order: Literal["contiguous", "interleaved"] = "contiguous"
     min_area: Count = 2048
     novel_in_training: Literal["exclude", "background"] = "exclude"

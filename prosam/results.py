@@ -71,7 +71,7 @@ def _row(
 
 
 def _scores(table: pd.DataFrame, prefix: str) -> dict[str, float]:
-    intersection, union, background_intersection, background_union = (table[prefix + c] for c in _COUNTS)
+    intersection, union, background_intersection, background_union = (table[prefix + c].to_numpy() for c in _COUNTS)
     return {
         "miou": _percent(miou(intersection, union, table["class_id"])),
         "fb_iou": _percent(fb_iou(intersection, union, background_intersection, background_union)),

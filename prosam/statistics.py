@@ -90,9 +90,7 @@ def fb_iou(
         background_unions: (E,) pixels.
     """
     foreground = _ratio(np.sum(intersections, dtype=np.float64), np.sum(unions, dtype=np.float64))
-    background = _ratio(
-        np.sum(background_intersections, dtype=np.float64), np.sum(background_unions, dtype=np.float64)
-    )
+    background = _ratio(np.sum(background_intersections, dtype=np.float64), np.sum(background_unions, dtype=np.float64))
     return float((foreground + background) / 2)
 
 
@@ -120,9 +118,7 @@ def bootstrap_miou(
     member = np.eye(index.max() + 1)[index]  # (E, C)
 
     def score(counts: Floats) -> Floats:
-        return _mean_of_present(
-            _ratio(_class_sums(counts, intersection, member), _class_sums(counts, union, member))
-        )
+        return _mean_of_present(_ratio(_class_sums(counts, intersection, member), _class_sums(counts, union, member)))
 
     return _bootstrap(score, len(member), replicates, rng)
 
@@ -160,9 +156,7 @@ def paired_difference(bootstrap: Bootstrap, first: int, second: int, level: floa
     What makes an episode hard is common to both and cancels, so this is sharper than comparing two intervals.
     """
     estimate = bootstrap.estimates[first] - bootstrap.estimates[second]
-    return _percentile_interval(
-        estimate, bootstrap.replicates[:, first] - bootstrap.replicates[:, second], level
-    )
+    return _percentile_interval(estimate, bootstrap.replicates[:, first] - bootstrap.replicates[:, second], level)
 
 
 def _bootstrap(
@@ -194,9 +188,7 @@ def _class_sums(counts: Floats, pixels: Floats, member: Floats) -> Floats:
 def _stacked(*arrays: ArrayLike) -> list[Floats]:
     stacked = [np.asarray(array, np.float64) for array in arrays]
     if any(array.ndim != 2 or array.shape != stacked[0].shape or array.size == 0 for array in stacked):
-        raise ValueError(
-            f"pixel counts must be (systems, episodes), not {[array.shape for array in stacked]}"
-        )
+        raise ValueError(f"pixel counts must be (systems, episodes), not {[array.shape for array in stacked]}")
     return stacked
 
 

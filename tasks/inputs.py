@@ -56,9 +56,7 @@ class RunInputs:
         """Tensors of episodes, with references annotated so."""
         from prosam.episode_tensors import EpisodeTensors
 
-        return EpisodeTensors(
-            self.models, self.dataset, annotations, self.embeddings, self._features, kind=self._kind
-        )
+        return EpisodeTensors(self.models, self.dataset, annotations, self.embeddings, self._features, kind=self._kind)
 
     @cached_property
     def _features(self) -> FeatureTable | None:
@@ -79,7 +77,10 @@ def weight_fingerprints(params: Params, run: str) -> dict[str, str]:
     """SHA-256 of the weight files that a run uses: `sam` and `backbone`."""
     from prosam.models.weights import fingerprint
 
-    files = {"sam": params.models.sam.checkpoint, "backbone": params.models.backbones[params.runs[run].backbone].checkpoint}
+    files = {
+        "sam": params.models.sam.checkpoint,
+        "backbone": params.models.backbones[params.runs[run].backbone].checkpoint,
+    }
     for key, path in files.items():
         if not path.is_file():
             raise InputError(f"{path}: no such file; params.yaml names it as the {key}'s checkpoint")

@@ -39,9 +39,7 @@ def _annotate_row(
     mask = dataset.mask(row.image, row.class_id)
     if not mask.any():
         name = dataset.classes[row.class_id - 1]
-        raise InputError(
-            f"{dataset.image_path(row.image)}: shows no {name}, against index.csv; run folds again"
-        )
+        raise InputError(f"{dataset.image_path(row.image)}: shows no {name}, against index.csv; run folds again")
     training = row.split == "train"
     annotations = []
     for variant in range(getattr(settings, kind).variants if training else 1):

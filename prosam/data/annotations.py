@@ -17,9 +17,7 @@ from prosam.data.masks import decode, encode
 from prosam.errors import InputError
 from prosam.params import AnnotationKind
 
-THIN_KINDS: frozenset[AnnotationKind] = frozenset(
-    {"point", "scribble"}
-)  # too thin to survive a careless resize
+THIN_KINDS: frozenset[AnnotationKind] = frozenset({"point", "scribble"})  # too thin to survive a careless resize
 
 _KINDS: tuple[AnnotationKind, ...] = get_args(AnnotationKind)  # the position seeds: append only
 _ROWS_IN_GROUP = 8192
@@ -121,9 +119,7 @@ class Annotations:
         self.variants = 1 + max(variant for _, _, variant in self._rows)
         pairs = {(image, class_id) for image, class_id, _ in self._rows}
         if len(self._rows) != len(pairs) * self.variants or len(self._rows) != len(table["image"]):
-            raise InputError(
-                f"{path}: lacks or repeats a variant of some image; run the annotations stage again"
-            )
+            raise InputError(f"{path}: lacks or repeats a variant of some image; run the annotations stage again")
 
     def __len__(self) -> int:
         """The number of annotations, all variants counted."""
@@ -143,6 +139,4 @@ class Annotations:
         try:
             return decode(rle, height, width)
         except ValueError as error:
-            raise InputError(
-                f"{self._path}: is damaged at {what}; run the annotations stage again"
-            ) from error
+            raise InputError(f"{self._path}: is damaged at {what}; run the annotations stage again") from error

@@ -33,16 +33,12 @@ class Brush:
 
 
 BRUSHES = (
-    Brush(
-        vertices=(5, 12), step=(0.10, 0.25), width=(0.06, 0.10), turn=0.6
-    ),  # large: a sweep over the object
+    Brush(vertices=(5, 12), step=(0.10, 0.25), width=(0.06, 0.10), turn=0.6),  # large: a sweep over the object
     Brush(vertices=(3, 8), step=(0.04, 0.12), width=(0.03, 0.06), turn=0.9),  # small: a squiggle
 )
 
 
-def draw_annotation(
-    mask: Mask, kind: AnnotationKind, rng: Rng, settings: AnnotationsParams, *, training: bool
-) -> Mask:
+def draw_annotation(mask: Mask, kind: AnnotationKind, rng: Rng, settings: AnnotationsParams, *, training: bool) -> Mask:
     """Annotate an object.
 
     Args:

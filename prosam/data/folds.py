@@ -81,9 +81,7 @@ def novel_classes(num_classes: int, protocol: Protocol, fold: int) -> tuple[int,
     """
     n, k = num_classes, protocol.folds
     if not 2 <= k <= n:
-        raise InputError(
-            f"protocol.folds: {k} folds of {n} classes; each needs novel and base classes, so 2 to {n}"
-        )
+        raise InputError(f"protocol.folds: {k} folds of {n} classes; each needs novel and base classes, so 2 to {n}")
     if protocol.order == "contiguous":
         indices = range(fold * n // k, (fold + 1) * n // k)
     else:
@@ -132,9 +130,7 @@ def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Pro
     }
     for use, images in dealt.items():
         if not images:
-            raise InputError(
-                f"fold {fold}: no class has two images to {use}; lower protocol.min_area or add images"
-            )
+            raise InputError(f"fold {fold}: no class has two images to {use}; lower protocol.min_area or add images")
     return Fold(fold, tuple(classes), novel, base, **dealt)
 
 

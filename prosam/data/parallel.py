@@ -13,9 +13,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def parallel_map(
-    function: Callable[[Item], Result], items: Sequence[Item], *, chunk: int
-) -> Iterator[Result]:
+def parallel_map(function: Callable[[Item], Result], items: Sequence[Item], *, chunk: int) -> Iterator[Result]:
     """Yield function(item) for each item, in order; the first exception in a worker is raised here.
 
     Args:

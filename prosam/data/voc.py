@@ -49,9 +49,7 @@ class VocDataset:
         self.classes = _read_classes(root / "classes.txt")
         self._ids: dict[Split, list[str]] = {split: _read_ids(_list_path(root, split)) for split in SPLITS}
         if both := set(self._ids["train"]).intersection(self._ids["val"]):
-            raise InputError(
-                f"{_list_path(root, 'val')}: {min(both)!r} is in train.txt too; an image has one split"
-            )
+            raise InputError(f"{_list_path(root, 'val')}: {min(both)!r} is in train.txt too; an image has one split")
         # Callers ask for an image's areas, void pixels and classes one after the other: decode once.
         self._labels = lru_cache(maxsize=16)(self._read_labels)
 
@@ -98,11 +96,7 @@ class VocDataset:
     def class_areas(self, image_id: str) -> dict[int, int]:
         """Pixels of each class that the image shows, by class id; see `labels` for the errors."""
         counts = np.bincount(self.labels(image_id).ravel(), minlength=VOID + 1)
-        return {
-            class_id: int(counts[class_id])
-            for class_id in range(1, len(self.classes) + 1)
-            if counts[class_id]
-        }
+        return {class_id: int(counts[class_id]) for class_id in range(1, len(self.classes) + 1) if counts[class_id]}
 
     def labels(self, image_id: str) -> NDArray[np.uint8]:
         """The class id of each pixel: (H, W) uint8, read-only; 0 is background, 255 void.
@@ -117,9 +111,7 @@ class VocDataset:
         path = self.mask_path(image_id)
         with _open(path) as image:
             if image.mode not in ("P", "L"):
-                raise InputError(
-                    f"{path}: is a {image.mode} image; a mask is 8-bit palette or grey, of class ids"
-                )
+                raise InputError(f"{path}: is a {image.mode} image; a mask is 8-bit palette or grey, of class ids")
             labels = _decoded(image, image.mode, path)
         with _open(self.image_path(image_id)) as image:
             width, height = image.size
@@ -128,9 +120,7 @@ class VocDataset:
             raise InputError(f"{path}: is {size} px, but its image {width}x{height} px")
         wrong = labels[(labels > len(self.classes)) & (labels != VOID)]
         if wrong.size:
-            raise InputError(
-                f"{path}: label {wrong.max()} is no class; labels are 0 to {len(self.classes)} and {VOID}"
-            )
+            raise InputError(f"{path}: label {wrong.max()} is no class; labels are 0 to {len(self.classes)} and {VOID}")
         labels.setflags(write=False)
         return labels
 

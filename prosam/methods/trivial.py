@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from prosam.data.masks import squash_thin
 from prosam.episode_tensors import References, Targets
 from prosam.methods.method import Method
 from prosam.models.pseudo_mask import pseudo_masks
@@ -31,9 +31,8 @@ class CopiedAnnotation(Method[Tensor]):
 
     def learn(self, references: References) -> Tensor:
         """(B, S, S), 1 inside and -1 outside."""
-        size = (self._size, self._size)
-        squares = [F.interpolate(a[None, None].float(), size, mode="nearest")[0, 0] for a in references.drawn]
-        return torch.stack(squares).to(references.features.device) * 2 - 1
+        squares = [torch.from_numpy(squash_thin(a.numpy(), self._size)) for a in references.drawn]
+        return torch.stack(squares).float().to(references.features.device) * 2 - 1
 
     def predict(self, concept: Tensor, targets: Targets) -> Tensor:
         """See `Method.predict`; (B, S, S)."""

@@ -6,7 +6,7 @@ one. What is saved, all of it exact:
 - of the four masks only number 0 is made, and the final attention is run for its token alone, with key and value
   projections applied to one query instead of to all image tokens;
 - in the first layer, the image's keys, values and queries do not depend on the prompts: once an image, not a sample;
-- attention without materialised weights; the upscaler on tokens, where a transposed convolution of stride 2 is a
+- attention without materialised weights where they are large; the upscaler on tokens, where a transposed convolution of stride 2 is a
   matrix product.
 
 Shape letters: B images, K prompt sets an image, M = B K, N prompts a set, d prompt dimension, g side of the embedding
@@ -24,6 +24,9 @@ from torch.nn import functional as F
 from prosam.models.segment_anything import Sam
 
 _MASK_TOKEN = 1  # after the IoU token
+# On a CPU the fused kernel wins with many scores a head and loses with few (bench/step.py). Of two embedding grids
+# in use, 16 x 16 has 55 x 256 of them and 64 x 64 has 55 x 4096.
+_SMALL_SCORES = 1 << 16
 
 
 class MaskTokenDecoder:
@@ -79,7 +82,7 @@ class MaskTokenDecoder:
         module = layer.cross_attn_image_to_token
         asked = _heads(module.q_proj(placed), module)[:, None].expand(-1, k, -1, -1, -1).flatten(0, 1)
         told = _heads(module.k_proj(queries + tokens), module), _heads(module.v_proj(queries), module)
-        answer = module.out_proj(_joined(F.scaled_dot_product_attention(asked, *told)))
+        answer = module.out_proj(_joined(_attention(asked, *told)))
         keys = image[:, None] + answer.unflatten(0, (b, k))
         return queries, layer.norm4(keys.flatten(0, 1))
 
@@ -144,5 +147,11 @@ def _joined(x: Tensor) -> Tensor:
 def _attend(module: Any, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """segment-anything's Attention module, with fused attention."""
     q, k, v = module.q_proj(queries), module.k_proj(keys), module.v_proj(values)
-    read = F.scaled_dot_product_attention(_heads(q, module), _heads(k, module), _heads(v, module))
-    return module.out_proj(_joined(read))
+    return module.out_proj(_joined(_attention(_heads(q, module), _heads(k, module), _heads(v, module))))
+
+
+def _attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """softmax(q k / sqrt(C')) v, fused where that is faster."""
+    if queries.device.type == "cpu" and queries.shape[-2] * keys.shape[-2] <= _SMALL_SCORES:
+        return ((queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)).softmax(-1) @ values
+    return F.scaled_dot_product_attention(queries, keys, values)

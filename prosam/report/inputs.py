@@ -19,7 +19,8 @@ from prosam.params import Params
 PIXELS = ("intersection", "union", "background_intersection", "background_union")
 
 _EPISODE = ("episode", "class_id", "class_name", "reference", "target", "height", "width")
-_TRAINING = ("step", "loss", "lr", "grad_norm", "sigma_q05", "sigma_q50", "sigma_q95")
+_SIGMA = ("sigma_q05", "sigma_q50", "sigma_q95")  # empty for runs that have none
+_TRAINING = ("step", "loss", "lr", *_SIGMA)
 _MONITOR = ("step", "base_miou")
 _ROUNDING = 0.01  # points of mIoU that metrics.json may differ from its episodes
 
@@ -37,7 +38,7 @@ class Result:
             predicted masks.
         baselines: names, in the order of metrics.json.
         model: content of model.json.
-        training: columns step, loss, lr, grad_norm, sigma_q05, sigma_q50, sigma_q95 (NaN without a sigma).
+        training: columns step, loss, lr, sigma_q05, sigma_q50, sigma_q95 (NaN without a sigma).
         monitor: columns step, base_miou in percent.
     """
 
@@ -76,11 +77,7 @@ def read_settings(params: Params) -> list[Setting]:
         InputError: a file is missing, damaged, lacks a column or disagrees with another one.
     """
     axes = params.pipeline
-    return [
-        _read_setting(dataset, kind, tuple(axes.runs), tuple(axes.folds))
-        for dataset in axes.datasets
-        for kind in axes.kinds
-    ]
+    return [_read_setting(params, dataset, kind) for dataset in axes.datasets for kind in axes.kinds]
 
 
 def read_predictions(dataset: str, kind: str, run: str, fold: int, episodes: Sequence[int]) -> dict[int, str]:
@@ -95,15 +92,20 @@ def read_predictions(dataset: str, kind: str, run: str, fold: int, episodes: Seq
     return dict(zip(rows["episode"].tolist(), rows["prediction"].tolist(), strict=True))
 
 
-def _read_setting(dataset: str, kind: str, runs: tuple[str, ...], folds: tuple[int, ...]) -> Setting:
-    results = {(run, fold): _read_result(dataset, kind, run, fold) for run in runs for fold in folds}
+def _read_setting(params: Params, dataset: str, kind: str) -> Setting:
+    runs, folds = tuple(params.pipeline.runs), tuple(params.pipeline.folds)
+    results = {
+        (run, fold): _read_result(dataset, kind, run, fold, params.training(run).steps)
+        for run in runs
+        for fold in folds
+    }
     for fold in folds:
         for run in runs[1:]:
             _check_pairing(dataset, kind, fold, (runs[0], run), results)
     return Setting(dataset, kind, runs, folds, results)
 
 
-def _read_result(dataset: str, kind: str, run: str, fold: int) -> Result:
+def _read_result(dataset: str, kind: str, run: str, fold: int, steps: int) -> Result:
     point = f"{dataset}-{kind}-{run}-{fold}"
     folder, stage = layout.results(dataset, kind, run, fold), f"evaluate@{point}"
     metrics = _read_json(folder / "metrics.json", stage, ("miou", "fb_iou", "iou", "baselines"))
@@ -116,11 +118,15 @@ def _read_result(dataset: str, kind: str, run: str, fold: int) -> Result:
         raise InputError(f"{path}: has no episodes; run `dvc repro {stage}`")
     _check_metrics(folder / "metrics.json", metrics, episodes, stage)
     folder, stage = layout.model(dataset, kind, run, fold), f"train@{point}"
+    training = _read_log(folder / "training.csv", stage, _TRAINING)
+    if training["step"][-1] != steps:
+        last = f"{training['step'][-1]:.0f} of {steps}"
+        raise InputError(f"{folder / 'training.csv'}: ends at step {last}; run `dvc repro --force {stage}`")
     return Result(
         episodes,
         baselines,
         model=_read_json(folder / "model.json", stage, ("trainable_parameters",)),
-        training=_read_log(folder / "training.csv", stage, _TRAINING),
+        training=training,
         monitor=_read_log(folder / "monitor.csv", stage, _MONITOR),
     )
 
@@ -161,8 +167,10 @@ def _read_json(path: Path, stage: str, keys: tuple[str, ...]) -> dict[str, Any]:
 def _read_log(path: Path, stage: str, columns: tuple[str, ...]) -> Log:
     # An empty column reads as NaN; any text in a column of numbers is a ValueError.
     table = _read(path, lambda: pd.read_csv(path, usecols=list(columns), dtype=float), stage)
-    if table.empty:
-        raise InputError(f"{path}: has no rows; run `dvc repro --force {stage}`")
+    required = [column for column in columns if column not in _SIGMA]
+    if table.empty or not np.isfinite(table[required].to_numpy()).all():
+        what = "has no rows" if table.empty else f"lacks a number in {', '.join(required)}"
+        raise InputError(f"{path}: {what}; run `dvc repro --force {stage}`")
     return {column: table[column].to_numpy(np.float64) for column in columns}
 
 

@@ -115,7 +115,7 @@ def _draw(
     episode = _episodes(setting, fold).iloc[row]
     number, class_id, name = int(episode["episode"]), int(episode["class_id"]), str(episode["class_name"])
     reference, target = str(episode["reference"]), str(episode["target"])
-    image = dataset.image(target)
+    image, truth = dataset.image(target), dataset.mask(target, class_id)
     ious = {run: 100 * float(setting.results[run, fold].episodes["iou"].iloc[row]) for run in setting.runs}
     pictures = [
         _overlaid(
@@ -136,7 +136,7 @@ def _draw(
         ),
     ]
     for index, (run, iou) in enumerate(ious.items()):
-        mask = _decoded(predictions[run, fold, number], setting, run, fold, number, image.shape[:2])
+        mask = _prediction(predictions[run, fold, number], truth, setting, run, fold, row)
         alt = f"mask that {run} predicts, IoU {iou:.1f}"
         pictures.append(_overlaid(image, mask, _RUN_COLOURS[run_colour(index)], f"{run}: {iou:.1f}", alt))
     mean = float(np.mean(list(ious.values())))
@@ -157,21 +157,24 @@ def _predictions(setting: Setting, places: Sequence[tuple[int, int]]) -> dict[tu
         (run, fold, number): counts
         for run in setting.runs
         for fold in setting.folds
-        for number, counts in read_predictions(
-            setting.dataset, setting.kind, run, fold, numbers[fold]
-        ).items()
+        for number, counts in read_predictions(setting.dataset, setting.kind, run, fold, numbers[fold]).items()
     }
 
 
-def _decoded(counts: str, setting: Setting, run: str, fold: int, number: int, size: tuple[int, ...]) -> Mask:
+def _prediction(counts: str, truth: Mask, setting: Setting, run: str, fold: int, row: int) -> Mask:
+    """The mask that was predicted and scored; a damaged run-length code may decode to something else."""
+    episode = setting.results[run, fold].episodes.iloc[row]
     try:
-        return masks.decode(counts, *size)
-    except ValueError as error:
+        mask = masks.decode(counts, *truth.shape)
+    except ValueError:
+        mask = None
+    if mask is None or int((mask & truth).sum()) != int(episode["intersection"]):
         path = layout.results(setting.dataset, setting.kind, run, fold) / "episodes.parquet"
         raise InputError(
-            f"{path}: the prediction of episode {number} is no mask of {size[0]}x{size[1]} px; "
+            f"{path}: the prediction of episode {episode['episode']} is not the mask that was scored; "
             f"run `dvc repro --force evaluate@{setting.name}-{run}-{fold}`"
-        ) from error
+        )
+    return mask
 
 
 # ---------------------------------------------------------------------------------------------------- drawing

@@ -71,13 +71,10 @@ def _resolved(params: Params, settings: Sequence[Setting], run: str) -> dict[str
     entry = params.runs[run]
     values = _flat(entry.model_dump(mode="json", exclude={"train"}))
     values["distribution"] = entry.prompt_distribution
+    if entry.prompt_distribution in ("gaussian", "dirac"):
+        values["nu"] = "not used"
     values |= _flat({"train": params.training(run).model_dump(mode="json")})
-    sizes = {
-        result.model["trainable_parameters"]
-        for s in settings
-        for (r, _), result in s.results.items()
-        if r == run
-    }
+    sizes = {result.model["trainable_parameters"] for s in settings for (r, _), result in s.results.items() if r == run}
     return {"trainable parameters": ", ".join(_grouped(size) for size in sorted(sizes)), **values}
 
 

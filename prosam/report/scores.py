@@ -113,11 +113,7 @@ def _systems(setting: Setting) -> tuple[System, ...]:
     baselines: list[System] = []
     for name in names:
         label = _BASELINE_LABELS.get(name, name)
-        having = [
-            run
-            for run in setting.runs
-            if all(name in setting.results[run, f].baselines for f in setting.folds)
-        ]
+        having = [run for run in setting.runs if all(name in setting.results[run, f].baselines for f in setting.folds)]
         own = [System(f"{label} ({run})", run, name) for run in having]
         if own and all(_same_pixels(setting, own[0], other) for other in own[1:]):
             own = [System(label, own[0].run, name)]

@@ -176,9 +176,7 @@ def class_table(setting: Setting) -> Table:
     for fold in setting.folds:
         episodes = {run: setting.results[run, fold].episodes for run in setting.runs}
         names = episodes[setting.runs[0]].drop_duplicates("class_id").set_index("class_id")["class_name"]
-        ious = [
-            statistics.per_class_iou(e["intersection"], e["union"], e["class_id"]) for e in episodes.values()
-        ]
+        ious = [statistics.per_class_iou(e["intersection"], e["union"], e["class_id"]) for e in episodes.values()]
         for class_id in ious[0]:
             cells = [Cell(100 * iou[class_id]) for iou in ious]
             rows.append(Row(str(names[class_id]), f"fold {fold}", _mark_best(cells, len(cells))))
@@ -190,8 +188,7 @@ def _score_table(
     key: str, title: str, caption: str, setting: Setting, scores: Scores, columns: Sequence[Bootstrap]
 ) -> Table:
     by_column = [
-        _mark_best([_score(b.interval(s)) for s in range(len(scores.systems))], scores.num_runs)
-        for b in columns
+        _mark_best([_score(b.interval(s)) for s in range(len(scores.systems))], scores.num_runs) for b in columns
     ]
     rows = tuple(
         Row(system.label, "baseline" if system.baseline else "run", tuple(column[s] for column in by_column))

@@ -51,9 +51,7 @@ def _headline(setting: Setting, scores: Scores, order: list[int]) -> str:
     second = setting.runs[order[1]]
     lead = statistics.paired_difference(scores.miou_mean, order[0], order[1])
     if lead.excludes_zero:
-        return (
-            f"{best} is best: {where}, {_points(lead)} above {second} (95% interval {_percent_range(lead)})."
-        )
+        return f"{best} is best: {where}, {_points(lead)} above {second} (95% interval {_percent_range(lead)})."
     return (
         f"No run is shown to be best: {best} has the highest mean, {where}, but it is {_points(lead)} above "
         f"{second} with a 95% interval of {_percent_range(lead)}, which includes zero."
@@ -63,8 +61,7 @@ def _headline(setting: Setting, scores: Scores, order: list[int]) -> str:
 def _methods(setting: Setting, scores: Scores, params: Params, order: list[int]) -> str:
     """Whether the best ProSAM run beats the best VRP-SAM run; empty unless both are there."""
     best = {
-        method: next((i for i in order if params.runs[setting.runs[i]].method == method), None)
-        for method in _NAMES
+        method: next((i for i in order if params.runs[setting.runs[i]].method == method), None) for method in _NAMES
     }
     ours, theirs = best["prosam"], best["vrp-sam"]
     if ours is None or theirs is None:

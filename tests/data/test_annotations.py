@@ -101,10 +101,7 @@ def test_each_part_of_an_annotations_name_changes_its_generator():
 
 def rows_of(dataset: VocDataset) -> list[ImageClass]:
     return [
-        row
-        for split in ("train", "val")
-        for i in dataset.image_ids(split)
-        for row in image_classes(dataset, split, i)
+        row for split in ("train", "val") for i in dataset.image_ids(split) for row in image_classes(dataset, split, i)
     ]
 
 
@@ -112,9 +109,7 @@ def test_training_gets_all_variants_and_evaluation_one(tiny: VocDataset):
     rows, settings = rows_of(tiny), AnnotationsParams()
     for row, drawn in zip(rows, annotate(tiny, rows, "point", settings), strict=True):
         assert [a.variant for a in drawn] == (list(range(5)) if row.split == "train" else [0])
-        assert all(
-            (a.image, a.class_id, a.height, a.width) == (row.image, row.class_id, 16, 16) for a in drawn
-        )
+        assert all((a.image, a.class_id, a.height, a.width) == (row.image, row.class_id, 16, 16) for a in drawn)
 
 
 def test_more_images_change_no_other_annotation(tiny: VocDataset):

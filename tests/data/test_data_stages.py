@@ -42,9 +42,7 @@ def workspace(tmp_path: Path) -> Path:
 def stage(workspace: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", f"tasks.{words[0]}", *words[1:]]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    return subprocess.run(
-        command, cwd=workspace, env=environment, text=True, capture_output=True, check=False
-    )
+    return subprocess.run(command, cwd=workspace, env=environment, text=True, capture_output=True, check=False)
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -116,9 +114,7 @@ def test_a_damaged_mask_leaves_one_line_and_no_half_output(workspace: Path, writ
         ),
     ],
 )
-def test_a_wrong_argument_is_one_line_that_names_the_choices(
-    workspace: Path, command: list[str], words: list[str]
-):
+def test_a_wrong_argument_is_one_line_that_names_the_choices(workspace: Path, command: list[str], words: list[str]):
     assert_one_line(stage(workspace, *command), *words)
     assert not (workspace / layout.folds(NAME)).exists()
 
@@ -128,8 +124,6 @@ def test_help_has_an_example_and_loads_nothing_heavy(name: str):
     heavy = ("torch", "pandas", "numpy", "PIL", "pyarrow")
     code = f"import sys, tasks.{name}; print([module for module in {heavy} if module in sys.modules])"
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    imported = subprocess.run(
-        [sys.executable, "-c", code], env=environment, text=True, capture_output=True, check=True
-    )
+    imported = subprocess.run([sys.executable, "-c", code], env=environment, text=True, capture_output=True, check=True)
     assert imported.stdout.strip() == "[]"
     assert f"python -m tasks.{name} shapes-5i" in stage(REPOSITORY, name, "--help").stdout

@@ -106,8 +106,7 @@ def test_the_mask_is_itself_and_a_copy():
 def test_scribbles_are_thin_lines_that_scale_with_the_object(zoom: int):
     mask = MASKS["ellipse"].repeat(zoom, 0).repeat(zoom, 1)
     shares = [
-        draw_annotation(mask, "scribble", np.random.default_rng(seed), SETTINGS, training=False).sum()
-        / mask.sum()
+        draw_annotation(mask, "scribble", np.random.default_rng(seed), SETTINGS, training=False).sum() / mask.sum()
         for seed in range(50)
     ]
     assert 0.05 < np.mean(shares) < 0.4
@@ -116,8 +115,7 @@ def test_scribbles_are_thin_lines_that_scale_with_the_object(zoom: int):
 def test_thin_kinds_are_those_drawn_as_points_and_lines():
     mask = MASKS["ellipse"]
     share = {
-        kind: draw_annotation(mask, kind, np.random.default_rng(0), SETTINGS, training=False).sum()
-        / mask.sum()
+        kind: draw_annotation(mask, kind, np.random.default_rng(0), SETTINGS, training=False).sum() / mask.sum()
         for kind in KINDS
     }
     assert {kind for kind in KINDS if share[kind] < 1} == THIN_KINDS

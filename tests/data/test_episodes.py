@@ -100,9 +100,7 @@ def test_a_batch_follows_from_seed_and_step_alone(sampling: str):
 @pytest.mark.parametrize("sampling", ["class", "image"])
 def test_training_episodes_are_pairs_of_the_class_with_any_variant(sampling: str):
     episodes = [episode for step in range(20) for episode in sampler(sampling).batch(step)]
-    assert all(
-        e.reference != e.target and {e.reference, e.target} <= set(IMAGES[e.class_id]) for e in episodes
-    )
+    assert all(e.reference != e.target and {e.reference, e.target} <= set(IMAGES[e.class_id]) for e in episodes)
     assert {episode.variant for episode in episodes} == {0, 1, 2, 3, 4}
     assert {episode.variant for episode in sampler(sampling, variants=1).batch(0)} == {0}
 

@@ -56,15 +56,9 @@ def test_a_fold_agrees_with_a_brute_force(tiny: VocDataset, fold: int, order: st
     base = {1, 2, 3, 4, 5, 6} - novel
     assert (set(made.novel), set(made.base)) == (novel, base)
 
-    def images(
-        table: list[dict[int, int]], split: str, ids: set[int], allowed: set[int]
-    ) -> dict[int, list[str]]:
+    def images(table: list[dict[int, int]], split: str, ids: set[int], allowed: set[int]) -> dict[int, list[str]]:
         found = {
-            c: [
-                f"{split}_{i}"
-                for i, areas in enumerate(table)
-                if areas.get(c, 0) >= 10 and set(areas) <= allowed
-            ]
+            c: [f"{split}_{i}" for i, areas in enumerate(table) if areas.get(c, 0) >= 10 and set(areas) <= allowed]
             for c in sorted(ids)
         }
         return {c: names for c, names in found.items() if len(names) >= 2}
@@ -80,9 +74,7 @@ def test_a_single_pixel_of_a_novel_class_excludes_a_training_image(tiny: VocData
     fold = make_fold(tiny.classes, index_of(tiny), protocol, 0)
     assert TRAIN[2] == {4: 50, 1: 3}
     assert fold.train[4] == ["train_1", "train_3"]
-    kept = make_fold(
-        tiny.classes, index_of(tiny), protocol.model_copy(update={"novel_in_training": "background"}), 0
-    )
+    kept = make_fold(tiny.classes, index_of(tiny), protocol.model_copy(update={"novel_in_training": "background"}), 0)
     assert kept.train[4] == ["train_1", "train_2", "train_3"]
 
 
@@ -112,9 +104,7 @@ def test_a_base_class_with_one_training_image_is_dropped_and_stays_base():
 )
 def test_too_few_images_are_an_error(train: list[dict[int, int]], val: list[dict[int, int]], message: str):
     with pytest.raises(InputError, match=message) as caught:
-        make_fold(
-            list("abcd"), [*rows("train", *train), *rows("val", *val)], Protocol(folds=2, min_area=5), 0
-        )
+        make_fold(list("abcd"), [*rows("train", *train), *rows("val", *val)], Protocol(folds=2, min_area=5), 0)
     assert "\n" not in str(caught.value)
 
 

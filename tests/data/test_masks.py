@@ -57,7 +57,4 @@ def test_no_point_is_lost_in_a_thin_squash(size: int):
         mask[row, column] = True
         found = np.argwhere(squash_thin(mask, size))
         assert len(found)
-        assert (
-            np.abs((found + 0.5) / size - (np.array([row, column]) + 0.5) / [20, 13]).max()
-            <= 1 / size + 1 / 26
-        )
+        assert np.abs((found + 0.5) / size - (np.array([row, column]) + 0.5) / [20, 13]).max() <= 1 / size + 1 / 26

@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from report_tree import CLASSES, PARAMS, toy_scenes, write_tree
 
 from prosam.params import load_params
 from prosam.report.compose import Report, compose
 from prosam.report.inputs import read_settings
+from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree
 
 
 @pytest.fixture(scope="session")

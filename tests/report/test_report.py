@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from report_tree import CLASSES
 
 from prosam import layout
 from prosam.errors import InputError
@@ -20,6 +19,7 @@ from prosam.params import load_params
 from prosam.report.compose import Report, compose
 from prosam.report.inputs import read_settings
 from prosam.report.render import html, markdown, write_report
+from tests.report.tree import CLASSES
 
 VOID_ELEMENTS = {"meta", "link", "img", "line", "circle", "path", "use", "rect"}
 
@@ -78,9 +78,7 @@ def test_the_page_is_well_formed_and_loads_nothing(report: Report):
     assert all(load.startswith(("data:", "#")) for load in page.loads)
     targets = [link for link in page.links if link.startswith("#")]
     assert targets
-    assert {link[1:] for link in [*targets, *(load for load in page.loads if load[0] == "#")]} <= set(
-        page.ids
-    )
+    assert {link[1:] for link in [*targets, *(load for load in page.loads if load[0] == "#")]} <= set(page.ids)
     assert not re.search(r"@import|url\((?!#)|<script|<iframe|srcset", html(report))
 
 
@@ -111,9 +109,7 @@ def test_the_tables_hold_what_metrics_json_says(report: Report, whole_tree: Path
     by_key = {table.key: table for table in report.sections[0].tables}
     rows = {row.label: [cell.value for cell in row.cells] for row in by_key["miou"].rows}
     stated = {
-        run: [
-            json.loads((whole_tree / f"results/toy/mask/{run}/{f}/metrics.json").read_text()) for f in (0, 1)
-        ]
+        run: [json.loads((whole_tree / f"results/toy/mask/{run}/{f}/metrics.json").read_text()) for f in (0, 1)]
         for run in ("prosam", "vrp-sam")
     }
     for run, folds in stated.items():
@@ -160,7 +156,7 @@ def test_another_run_moves_no_interval(report: Report, tree: Path):
     assert [c.low for c in alone.tables[0].rows[0].cells] == [c.low for c in both.cells]
 
 
-# ---------------------------------------------------------------------------------------------- damaged inputs
+# --------------------------------------------------------------------------------------------- damaged inputs
 
 EVALUATED = "results/toy/mask/vrp-sam/1"
 TRAINED = "models/toy/mask/vrp-sam/1"
@@ -177,6 +173,11 @@ def lose_a_column(path: Path) -> None:
 
 def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
+
+
+def cut_mid_row(path: Path) -> None:
+    text = path.read_text()
+    path.write_text(text[: text.rindex(",")])
 
 
 def spoil_predictions(path: Path) -> None:
@@ -197,16 +198,15 @@ def claim_more(path: Path) -> None:
         (f"{EVALUATED}/episodes.parquet", truncate, "cannot be read"),
         (f"{EVALUATED}/episodes.parquet", lose_a_column, "cannot be read"),
         (f"{EVALUATED}/episodes.parquet", reorder, "other episodes than those of prosam"),
-        (f"{EVALUATED}/episodes.parquet", spoil_predictions, "the prediction of episode"),
+        (f"{EVALUATED}/episodes.parquet", spoil_predictions, "is not the mask that was scored"),
         (f"{TRAINED}/model.json", Path.unlink, "not found; run `dvc repro train@toy-mask-vrp-sam-1`"),
-        (f"{TRAINED}/training.csv", truncate, "cannot be read"),
+        (f"{TRAINED}/training.csv", truncate, "ends at step 1 of 40"),
         (f"{TRAINED}/monitor.csv", Path.unlink, "not found"),
+        (f"{TRAINED}/monitor.csv", cut_mid_row, "lacks a number in step, base_miou"),
         (str(layout.annotations("toy", "mask") / "test.parquet"), Path.unlink, "not found"),
     ],
 )
-def test_a_damaged_input_is_one_line_and_the_old_report_stays(
-    tree: Path, capsys, monkeypatch, path, damage, says
-):
+def test_a_damaged_input_is_one_line_and_the_old_report_stays(tree: Path, capsys, monkeypatch, path, damage, says):
     layout.REPORT.mkdir()
     (layout.REPORT / "index.html").write_text("old")
     damage(tree / path)

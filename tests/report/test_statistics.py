@@ -31,9 +31,7 @@ def test_miou_equals_a_loop_over_classes():
             if c == wanted:
                 inside, outside = inside + int(i), outside + int(u)
         ious.append(inside / outside)
-    assert statistics.miou(intersection[0], union[0], classes) == pytest.approx(
-        sum(ious) / len(ious), abs=1e-14
-    )
+    assert statistics.miou(intersection[0], union[0], classes) == pytest.approx(sum(ious) / len(ious), abs=1e-14)
 
 
 def test_a_class_without_pixels_is_left_out_of_the_mean():
@@ -59,9 +57,7 @@ def test_the_interval_agrees_with_scipy_for_one_class():
         method="percentile",
         rng=np.random.default_rng(2),
     ).confidence_interval
-    assert (ours.low, ours.high) == pytest.approx(
-        (theirs.low, theirs.high), abs=2.5e-3
-    )  # 4 Monte-Carlo errors
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=2.5e-3)  # 4 Monte-Carlo errors
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
@@ -126,9 +122,7 @@ def test_a_constant_shift_is_called_a_difference_where_separate_intervals_overla
 
 def test_resamples_do_not_depend_on_how_many_systems_share_them_or_on_the_chunks(monkeypatch):
     intersection, union, classes = random_counts(np.random.default_rng(12), systems=3)
-    together = statistics.bootstrap_miou(
-        intersection, union, classes, replicates=50, rng=np.random.default_rng(13)
-    )
+    together = statistics.bootstrap_miou(intersection, union, classes, replicates=50, rng=np.random.default_rng(13))
     monkeypatch.setattr(statistics, "_COUNTS_AT_ONCE", 60 * 7)
     alone = statistics.bootstrap_miou(
         intersection[1:2], union[1:2], classes, replicates=50, rng=np.random.default_rng(13)
@@ -152,9 +146,7 @@ def test_folds_resampled_independently_narrow_the_mean():
     """The mean of two independent folds has the variance (v1 + v2) / 4."""
     intersection, union, classes = random_counts(np.random.default_rng(16))
     folds = [
-        statistics.bootstrap_miou(
-            intersection, union, classes, replicates=8000, rng=np.random.default_rng((0, fold))
-        )
+        statistics.bootstrap_miou(intersection, union, classes, replicates=8000, rng=np.random.default_rng((0, fold)))
         for fold in (0, 1)
     ]
     mean = statistics.mean_over_folds(folds)

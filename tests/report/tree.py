@@ -170,9 +170,7 @@ def _metrics(table: pd.DataFrame, prefix: str) -> dict[str, object]:
     rows = table.to_dict("records")
 
     def iou(rows: list[dict[Any, Any]], background: str = "") -> float:
-        inside, whole = (
-            sum(row[f"{prefix}{background}{c}"] for row in rows) for c in ("intersection", "union")
-        )
+        inside, whole = (sum(row[f"{prefix}{background}{c}"] for row in rows) for c in ("intersection", "union"))
         return 100 * inside / whole
 
     names = sorted({row["class_name"] for row in rows})
