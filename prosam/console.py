@@ -12,7 +12,7 @@ from prosam.errors import InputError
 
 
 def run(command: Callable[..., Any]) -> None:
-    """Run a function, or a typer app, as the command line asks; what the user can mend becomes one line and exit status 2."""
+    """Run a function, or a typer app; what the user can mend becomes one line and exit status 2."""
     app = command
     if not isinstance(command, typer.Typer):
         app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

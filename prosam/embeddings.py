@@ -208,7 +208,7 @@ class EmbeddingStore:
         }
         self._open = lru_cache(_OPEN_SHARDS)(self._open_shard)
 
-    def _open_shard(self, number: int):  # noqa: ANN202 - safetensors has no public type for it
+    def _open_shard(self, number: int):
         path, images = self._shards[number]
         try:
             rows = safe_open(path, "pt").get_slice(_KEY)

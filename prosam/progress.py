@@ -53,7 +53,7 @@ class Progress:
         elapsed = self._last_line - self._start
         fresh = self._done - self._initial
         words = [f"{self._name}: {self._done}/{self._total} {self._unit}", f"{elapsed:.0f} s"]
-        if 0 < fresh and self._done < self._total:
+        if fresh > 0 and self._done < self._total:
             words.append(f"ETA {elapsed / fresh * (self._total - self._done):.0f} s")
         words += [f"{k} {v}" for k, v in figures.items()]
         print(", ".join(words), file=sys.stderr, flush=True)

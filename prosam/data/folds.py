@@ -82,10 +82,8 @@ def novel_classes(num_classes: int, protocol: Protocol, fold: int) -> tuple[int,
     n, k = num_classes, protocol.folds
     if not 2 <= k <= n:
         raise InputError(f"protocol.folds: {k} folds of {n} classes; each needs novel and base classes, so 2 to {n}")
-    if protocol.order == "contiguous":
-        indices = range(fold * n // k, (fold + 1) * n // k)
-    else:
-        indices = range(fold, n, k)
+    contiguous = protocol.order == "contiguous"
+    indices = range(fold * n // k, (fold + 1) * n // k) if contiguous else range(fold, n, k)
     return tuple(index + 1 for index in indices)
 
 

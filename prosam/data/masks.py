@@ -24,7 +24,10 @@ def decode(counts: str, height: int, width: int) -> NDArray[np.bool_]:
     Raises:
         ValueError: the code holds more pixels than a mask of this size.
     """
-    return coco.decode({"size": [height, width], "counts": counts.encode("ascii")}).astype(bool)
+    mask = coco.decode({"size": [height, width], "counts": counts.encode("ascii")}).astype(bool)
+    if encode(mask) != counts:  # pycocotools leaves what a short code does not fill to chance
+        raise ValueError(f"the run-length code does not fill {height} x {width} pixels")
+    return mask
 
 
 def squash(mask: NDArray[Value], size: int) -> NDArray[Value]:

@@ -6,8 +6,8 @@ one. What is saved, all of it exact:
 - of the four masks only number 0 is made, and the final attention is run for its token alone, with key and value
   projections applied to one query instead of to all image tokens;
 - in the first layer, the image's keys, values and queries do not depend on the prompts: once an image, not a sample;
-- attention without materialised weights where they are large; the upscaler on tokens, where a transposed convolution of stride 2 is a
-  matrix product.
+- attention without materialised weights where they are large; the upscaler on tokens, where a transposed convolution
+  of stride 2 is a matrix product.
 
 Shape letters: B images, K prompt sets an image, M = B K, N prompts a set, d prompt dimension, g side of the embedding
 grid, T = g^2 image tokens, Q = 5 + N tokens, H heads.
