@@ -5,18 +5,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+JOBS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+unexport PYTHONDONTWRITEBYTECODE  # without bytecode every stage would take seconds more to start
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-fast lint types check pretrain lock clean
+.PHONY: help repro test test-fast lint pretrain lock clean
 
 help: ## show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 repro: $(READY) ## run whatever is out of date, from data to report/index.html
 	@prosam check
-	@dvc repro
-	@echo "the report: report/index.html"
+	@python -m flows.local --jobs $(JOBS)
+	@echo "the report is report/index.html"
 
 test: $(READY) ## all tests
 	@pytest

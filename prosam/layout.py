@@ -1,7 +1,5 @@
 """Where the outputs of each stage lie, relative to the repository's top folder; dvc.yaml names the same paths."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

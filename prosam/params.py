@@ -270,7 +270,12 @@ class ReportParams(Section):
 
 
 class Params(Section):
-    """All of params.yaml."""
+    """All of params.yaml.
+
+    Attributes:
+        device: of the models; `auto` takes a GPU where there is one.
+        threads: CPU threads of each process, 0 for all cores. Sums of floating-point numbers depend on it.
+    """
 
     pipeline: PipelineParams
     datasets: Annotated[dict[Name, DatasetParams], Field(min_length=1)]
@@ -283,6 +288,7 @@ class Params(Section):
     evaluate: EvaluateParams = EvaluateParams()
     report: ReportParams = ReportParams()
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: NonNegative = 0
 
     @model_validator(mode="after")
     def _names_are_defined(self) -> Self:

@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from prosam.data.episodes import Episode
 from prosam.data.masks import encode
 from prosam.evaluation import Outcome
@@ -31,19 +29,21 @@ def write_results(
         classes: names in class-id order.
         run: the method whose outcome the row is about; the others are baselines beside it, their columns prefixed.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     rows = [_row(number, episode, by_name, classes, run) for number, (episode, by_name) in enumerate(outcomes)]
-    table = pd.DataFrame(rows)
-    baselines = [column.removesuffix(".union") for column in table.columns if column.endswith(".union")]
-    names = {i: classes[i - 1] for i in sorted(set(table["class_id"]))}
+    table = {column: [row[column] for row in rows] for column in rows[0]}
+    baselines = [column.removesuffix(".union") for column in table if column.endswith(".union")]
     ious = per_class_iou(table["intersection"], table["union"], table["class_id"])
     metrics = {
         **_scores(table, ""),
-        "iou": {names[i]: _percent(value) for i, value in ious.items()},
-        "episodes": len(table),
+        "iou": {classes[i - 1]: _percent(value) for i, value in ious.items()},
+        "episodes": len(rows),
         "baselines": {name: _scores(table, f"{name}.") for name in baselines},
     }
     with atomic_folder(folder) as new:
-        table.to_parquet(new / EPISODES, index=False, compression="zstd")
+        pq.write_table(pa.table(table), new / EPISODES, compression="zstd")
         write_text(new / METRICS, json.dumps(metrics, indent=2) + "\n")
 
 
@@ -70,8 +70,8 @@ def _row(
     return row
 
 
-def _scores(table: pd.DataFrame, prefix: str) -> dict[str, float]:
-    intersection, union, background_intersection, background_union = (table[prefix + c].to_numpy() for c in _COUNTS)
+def _scores(table: dict[str, list[Any]], prefix: str) -> dict[str, float]:
+    intersection, union, background_intersection, background_union = (table[prefix + c] for c in _COUNTS)
     return {
         "miou": _percent(miou(intersection, union, table["class_id"])),
         "fb_iou": _percent(fb_iou(intersection, union, background_intersection, background_union)),

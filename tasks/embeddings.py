@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -27,15 +28,15 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
     from prosam.data.dataset import SPLITS, open_dataset
     from prosam.data.images import square_image
     from prosam.embeddings import Source, build_store
-    from prosam.models.frozen import choose_device, encode_images
+    from prosam.models.frozen import encode_images, prepare_device
     from prosam.models.sam import load_sam
     from prosam.models.weights import fingerprint
 
     images = open_dataset(layout.raw(dataset))
-    sam = load_sam(params.models.sam.name, params.models.sam.checkpoint).to(choose_device(params.device))
+    sam = load_sam(params.models.sam.name, params.models.sam.checkpoint).to(prepare_device(params))
     size, grid = params.models.image_size, sam.prompt_encoder.image_embedding_size
 
-    def encode(ids: list[str]) -> torch.Tensor:
+    def encode(ids: Sequence[str]) -> torch.Tensor:
         squares = np.stack([square_image(images.image(image), size) for image in ids])
         return encode_images(sam, torch.from_numpy(squares))
 

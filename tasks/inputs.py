@@ -31,9 +31,10 @@ class RunInputs:
         """
         from prosam.data.dataset import open_dataset
         from prosam.embeddings import EmbeddingStore
-        from prosam.models.frozen import choose_device, load_frozen_models
+        from prosam.models.frozen import load_frozen_models, prepare_device
 
-        self._params, self._dataset, self._kind = params, dataset, kind
+        self._params, self._dataset = params, dataset
+        self._kind: AnnotationKind = kind
         self.dataset: Dataset = open_dataset(layout.raw(dataset))
         self.embeddings: EmbeddingStore = EmbeddingStore(layout.embeddings(dataset))
         self.fingerprints = weight_fingerprints(params, run)
@@ -42,7 +43,7 @@ class RunInputs:
                 f"{layout.embeddings(dataset)}: was made with another SAM than {params.models.sam.checkpoint}; "
                 f"run `dvc repro embeddings@{dataset}`"
             )
-        device = choose_device(params.device)
+        device = prepare_device(params)
         self.models: FrozenModels = load_frozen_models(params.models, params.runs[run].backbone, device)
 
     def annotations(self, split: Split) -> Annotations:

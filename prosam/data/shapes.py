@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import colorsys
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 Rng = np.random.Generator
 
 SHAPES = ("disc", "bar", "square", "triangle", "star", "ring", "cross", "crescent", "ellipse", "bowtie")
@@ -358,6 +358,3 @@ def object_crop(rng: Rng, kind: Kind, size: int = 64) -> Scene:
     scene = canvas.finish()
     middle = slice(size // 2, size // 2 + size)
     return Scene(scene.image[middle, middle], scene.labels[middle, middle], scene.instances[middle, middle])
-
-
-SceneMaker = Callable[[Rng, int], Scene]

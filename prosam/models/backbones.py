@@ -71,6 +71,8 @@ class TinyResNet(Backbone):
 
     WIDTHS = (32, 48, 64, 128, 192)
     level_channels = (64, 128, 192)
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, num_kinds: int = 64):
         super().__init__()

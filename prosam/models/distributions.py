@@ -92,7 +92,7 @@ class StudentT(Gaussian):
         b, n, _ = self.mean.shape
         half = torch.full((b, count, n, 1), self.chi2_freedom() / 2, device=self.mean.device, dtype=self.mean.dtype)
         # chi2(k) = 2 Gamma(k / 2); torch.distributions offers no generator, this is the sampler below it
-        v = 2 * torch._standard_gamma(half, generator=generator)
+        v = 2 * torch._standard_gamma(half, generator=generator)  # pyright: ignore[reportPrivateImportUsage]
         return self.mean[:, None] + self.sigma[:, None] * self._noise(count, generator) * (self.nu / v).sqrt()
 
 

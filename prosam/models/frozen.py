@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prosam.errors import InputError
 from prosam.models.backbones import Backbone, load_backbone
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.models.sam import load_sam, preprocess
 from prosam.models.segment_anything import Sam
-from prosam.params import ModelsParams
+from prosam.params import ModelsParams, Params
 
 STRIDE = 8  # of all backbone levels
 
@@ -68,11 +70,14 @@ def load_frozen_models(params: ModelsParams, backbone: str, device: torch.device
     )
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of params.yaml: `auto` takes a GPU where there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+def prepare_device(params: Params) -> torch.device:
+    """The device that params.yaml names, with its number of CPU threads set."""
+    torch.set_num_threads(params.threads or os.cpu_count() or 1)
+    if params.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if params.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("params.yaml: device: cuda, but torch finds no GPU here; use auto or cpu")
+    return torch.device(params.device)
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from prosam.models.segment_anything import Sam
 
 _MASK_TOKEN = 1  # after the IoU token
-# On a CPU the fused kernel wins with many scores a head and loses with few (bench/step.py). Of two embedding grids
+# On a CPU the fused kernel wins with many scores a head and loses with few (bench/decoder.py). Of two embedding grids
 # in use, 16 x 16 has 55 x 256 of them and 64 x 64 has 55 x 4096.
 _SMALL_SCORES = 1 << 16
 

@@ -48,6 +48,9 @@ class Attention(nn.Module):
 class PromptEncoder(nn.Module):
     """Reference features, annotation, target features and pseudo mask to a distribution of prompts."""
 
+    reference_positions: Tensor
+    target_positions: Tensor
+
     def __init__(
         self,
         *,

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
 
 
 @contextmanager
@@ -31,8 +34,20 @@ def _without_package_init(name: str) -> Iterator[None]:
         del sys.modules[name]
 
 
-with _without_package_init("segment_anything"):
-    from segment_anything.build_sam import sam_model_registry
-    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+if TYPE_CHECKING:  # the package has no types: anything goes
+
+    class Sam(nn.Module):  # noqa: D101 - stands for the package's own
+        def __init__(self, **parts: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+
+    ImageEncoderViT: Any
+    MaskDecoder: Any
+    PromptEncoder: Any
+    TwoWayTransformer: Any
+    sam_model_registry: dict[str, Callable[[], Sam]]
+else:
+    with _without_package_init("segment_anything"):
+        from segment_anything.build_sam import sam_model_registry
+        from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
 __all__ = ["ImageEncoderViT", "MaskDecoder", "PromptEncoder", "Sam", "TwoWayTransformer", "sam_model_registry"]

@@ -32,14 +32,13 @@ def pretrain(
     chosen = model or list(MODELS)
     if unknown := [m for m in chosen if m not in MODELS]:
         raise typer.BadParameter(f"no model {unknown[0]!r}; choose from {', '.join(MODELS)}")
-    shorter = {} if steps is None else {"steps": steps}
     for name in chosen:
         if name == "sam":
-            settings = sam.SamPretraining(**shorter)
+            settings = sam.SamPretraining(steps=steps or sam.SamPretraining.steps)
             trained, path = sam.pretrain_sam(settings), out / SAM_WEIGHTS.name
             figures = sam.measure_sam(trained)
         else:
-            settings = backbone.BackbonePretraining(**shorter)
+            settings = backbone.BackbonePretraining(steps=steps or backbone.BackbonePretraining.steps)
             trained, path = backbone.pretrain_backbone(settings), out / BACKBONE_WEIGHTS.name
             figures = backbone.measure_backbone(trained)
         write_weights(trained, path)

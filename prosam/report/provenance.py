@@ -79,7 +79,7 @@ def _resolved(params: Params, settings: Sequence[Setting], run: str) -> dict[str
 
 
 def _shared(params: Params) -> tuple[tuple[str, str], ...]:
-    content = params.model_dump(mode="json", exclude={"runs", "train", "device"})
+    content = params.model_dump(mode="json", exclude={"runs", "train", "device", "threads"})
     content["pipeline"] = {key: ", ".join(map(str, values)) for key, values in content["pipeline"].items()}
     content["datasets"] = {name: content["datasets"][name] for name in params.pipeline.datasets}
     return tuple(_flat(content).items())

@@ -1,0 +1,89 @@
+"""A tiny data set with the outputs of all stages before training, made once a session."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from prosam import layout
+from prosam.data.dataset import Split
+from prosam.data.shapes_scenes import LabelledImage, shapes_scenes
+from prosam.data.voc import VOID
+
+REPOSITORY = Path(__file__).parents[1]
+DATASET = "shapes-5i"
+
+
+def shipped_params() -> dict[str, Any]:
+    """The repository's params.yaml as plain values, its weight files as absolute paths."""
+    params = YAML(typ="safe").load(REPOSITORY / "params.yaml")
+    models = params["models"]
+    for model in (models["sam"], *models["backbones"].values()):
+        model["checkpoint"] = str(REPOSITORY / model["checkpoint"])
+    return params
+
+
+def write_params(folder: Path, params: dict[str, Any]) -> Path:
+    """Write params.yaml into a folder."""
+    path = folder / "params.yaml"
+    with path.open("w") as file:
+        YAML(typ="safe").dump(params, file)
+    return path
+
+
+def _four_classes(split: Split, count: int) -> Iterator[LabelledImage]:
+    """Generated scenes with their twenty classes dealt to four, so that a few images show each of them."""
+    for name, image, labels in shapes_scenes(split, count, size=128, seed=0):
+        object_pixels = (labels > 0) & (labels < VOID)
+        yield name, image, np.where(object_pixels, (labels - 1) % 4 + 1, labels).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def prepared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """36 scenes of four classes through folds, annotations and embeddings; leave it as it is."""
+    from prosam.data.voc import write_voc
+    from tasks.annotations import draw_annotations
+    from tasks.embeddings import embeddings
+    from tasks.folds import folds
+
+    root = tmp_path_factory.mktemp("workspace")
+    params = shipped_params()
+    params["datasets"] = {
+        DATASET: {
+            "download": {"source": "shapes", "train_images": 24, "val_images": 12, "size": 128, "seed": 0},
+            "protocol": {"folds": 2, "order": "interleaved", "min_area": 20, "novel_in_training": "background"},
+        }
+    }
+    params["folds"] = {"episodes": 6, "monitor_episodes": 4, "seed": 0}
+    params["pipeline"] |= {"datasets": [DATASET], "kinds": ["mask"], "folds": [0]}
+    params["train"] |= {"steps": 5, "batch_size": 2, "monitor_every": 2, "checkpoint_every": 2}
+    params["embeddings"]["shard_size"] = 8
+    params["device"] = "cpu"
+    write_params(root, params)
+    with contextlib.chdir(root), pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PROSAM_SCRATCH", raising=False)
+        layout.raw(DATASET).mkdir(parents=True)
+        write_voc(
+            layout.raw(DATASET), list("abcd"), {"train": _four_classes("train", 24), "val": _four_classes("val", 12)}
+        )
+        folds(DATASET)
+        draw_annotations(DATASET, "mask")
+        embeddings(DATASET)
+    return root
+
+
+@pytest.fixture
+def workspace(prepared_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the prepared workspace that a test may change, as the current folder."""
+    copy = tmp_path / "workspace"
+    shutil.copytree(prepared_workspace, copy)
+    monkeypatch.delenv("PROSAM_SCRATCH", raising=False)
+    monkeypatch.chdir(copy)
+    return copy

@@ -1,0 +1,90 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from prosam.files import atomic_folder, atomic_path, write_text
+
+
+class BodyFailed(Exception):
+    pass
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path):
+    path = tmp_path / "new" / "folder" / "a.txt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+        assert temporary.parent == path.parent  # the same file system, else a rename is a copy
+    assert path.read_text() == "new"
+    assert names(path.parent) == ["a.txt"]
+
+
+def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(BodyFailed), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise BodyFailed
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_an_exception_leaves_the_old_folder_and_nothing_else(tmp_path: Path):
+    folder = tmp_path / "a"
+    with atomic_folder(folder) as new:
+        (new / "old.txt").write_text("old")
+    with pytest.raises(BodyFailed), atomic_folder(folder) as new:
+        (new / "new.txt").write_text("half")
+        raise BodyFailed
+    assert names(folder) == ["old.txt"]
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path):
+    folder = tmp_path / "a"
+    for name in ("one", "two"):
+        with atomic_folder(folder) as new:
+            (new / name).mkdir()
+            (new / name / "file").write_text(name)
+    assert names(folder) == ["two"]
+    assert names(tmp_path) == ["a"]
+
+
+def test_what_a_killed_writer_left_does_not_enter_the_new_folder(tmp_path: Path):
+    left = tmp_path / ".a.partial"
+    left.mkdir()
+    (left / "half").write_text("half")
+    with atomic_folder(tmp_path / "a") as new:
+        (new / "whole").write_text("whole")
+    assert names(tmp_path / "a") == ["whole"]
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_files_and_folders_get_the_usual_permissions(umask: int, tmp_path: Path):
+    before = os.umask(umask)
+    try:
+        with atomic_path(tmp_path / "file") as temporary:
+            temporary.touch(mode=0o600)  # as safetensors does
+        with atomic_folder(tmp_path / "folder"):
+            pass
+        after = os.umask(umask)
+    finally:
+        os.umask(before)
+    assert after == umask
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~umask
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o777 & ~umask
+
+
+def test_text_is_utf_8(tmp_path: Path):
+    write_text(tmp_path / "a.txt", "σ = ½\n")
+    assert (tmp_path / "a.txt").read_bytes() == "σ = ½\n".encode()
