@@ -3,8 +3,8 @@
 A store is a folder of safetensors shards, each holding `embeddings` (n, d, g, g) in float16, and index.json. Which
 image lies where follows from the list of images alone, so the same images give the same bytes.
 
-Finished shards are kept in a scratch folder as well (hard links, no second copy), keyed by everything that determines
-an embedding but the image. Rows are found there by the digest of the image file: after a kill, or with more images,
+Finished shards are kept in a scratch folder as well (hard links, no second copy), keyed by the store's name and by
+everything that determines an embedding but the image. Rows are found there by the digest of the image file: after a kill, or with more images,
 only what is missing is computed.
 """
 
@@ -72,20 +72,22 @@ def build_store(
         made_by: everything that determines an embedding but the image; stored in the index.
         shard_size: images a shard.
         batch_size: images given to `encode` at once.
-        scratch: where finished shards survive.
+        scratch: where finished shards survive; this store's own, since what the store does not use is removed.
 
     Raises:
         InputError: the disk is too small, or an image cannot be read.
     """
     key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:16]
-    kept = scratch / "embeddings" / key
+    kept = scratch / key
     kept.mkdir(parents=True, exist_ok=True)
     digests = {s.image: _digest(s.path) for s in sources}
     rows = _finished_rows(kept)
     missing = [s.image for s in sources if digests[s.image] not in rows]
     plan = [sources[i : i + shard_size] for i in range(0, len(sources), shard_size)]
-    repacked = sum(len(part) for part in plan) - sum(_has_run(rows, [digests[s.image] for s in p]) for p in plan)
-    _require_disk(kept, (len(missing) + max(0, repacked - len(missing))) * 2 * shape[0] * shape[1] * shape[2])
+    made = {_shard_name([digests[i] for i in missing[n : n + shard_size]]) for n in range(0, len(missing), shard_size)}
+    made |= {path.name for path in kept.glob("*.safetensors")}
+    repacked = sum(len(part) for part in plan if _shard_name([digests[s.image] for s in part]) not in made)
+    _require_disk(kept, (len(missing) + repacked) * 2 * shape[0] * shape[1] * shape[2])
     if missing and len(missing) < len(sources):
         print(f"embeddings: {len(sources) - len(missing)} of {len(sources)} are there from an earlier start")
     with Progress("embeddings", len(sources), "image", done=len(sources) - len(missing)) as progress:
@@ -99,7 +101,7 @@ def build_store(
         shards = []
         for number, part in enumerate(plan):
             wanted = [digests[s.image] for s in part]
-            if not _has_run(rows, wanted):
+            if not (kept / _shard_name(wanted)).exists():
                 _write_shard(kept, torch.stack([rows[d].read() for d in wanted]), wanted)
             name = f"shard-{number:05d}.safetensors"
             _link(kept / _shard_name(wanted), new / name)
@@ -146,12 +148,6 @@ def _finished_rows(kept: Path) -> dict[str, _Row]:
 
 def _shard_name(digests: Sequence[str]) -> str:
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:32] + ".safetensors"
-
-
-def _has_run(rows: dict[str, _Row], digests: Sequence[str]) -> int:
-    """The number of images when exactly this shard exists already, else 0."""
-    first = rows.get(digests[0])
-    return len(digests) if first is not None and (first.shard.parent / _shard_name(digests)).exists() else 0
 
 
 def _write_shard(kept: Path, embeddings: Tensor, digests: Sequence[str]) -> None:

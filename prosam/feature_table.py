@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from prosam.data.dataset import Dataset
@@ -75,15 +76,22 @@ def open_feature_table(
     identity = {**made_by, "image_size": models.image_size, "device": models.device.type, "images": list(images)}
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     folder = scratch / "features" / key
-    if not folder.is_dir():
-        with atomic_folder(folder) as new, Progress("backbone features", len(images), "image") as progress:
-            shapes = [(len(images), c, models.grid, models.grid) for c in channels]
-            tables = [np.empty(shape, np.float32) for shape in shapes]
-            for start in range(0, len(images), _AT_ONCE):
-                part = images[start : start + _AT_ONCE]
-                for table, level in zip(tables, compute_levels(models, dataset, part), strict=True):
-                    table[start : start + len(part)] = level.cpu().numpy()
-                progress.advance(len(part))
-            for number, table in zip((2, 3, 4), tables, strict=True):
-                np.save(new / f"level{number}.npy", table)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):  # of two stages that start together one computes, the other waits
+        if not folder.is_dir():
+            _compute_table(folder, models, dataset, images)
     return FeatureTable(folder, images)
+
+
+def _compute_table(folder: Path, models: FrozenModels, dataset: Dataset, images: Sequence[str]) -> None:
+    channels = models.backbone.level_channels
+    with atomic_folder(folder) as new, Progress("backbone features", len(images), "image") as progress:
+        shapes = [(len(images), c, models.grid, models.grid) for c in channels]
+        tables = [np.empty(shape, np.float32) for shape in shapes]
+        for start in range(0, len(images), _AT_ONCE):
+            part = images[start : start + _AT_ONCE]
+            for table, level in zip(tables, compute_levels(models, dataset, part), strict=True):
+                table[start : start + len(part)] = level.cpu().numpy()
+            progress.advance(len(part))
+        for number, table in zip((2, 3, 4), tables, strict=True):
+            np.save(new / f"level{number}.npy", table)

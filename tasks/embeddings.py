@@ -53,7 +53,7 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
         },
         shard_size=params.embeddings.shard_size,
         batch_size=params.embeddings.batch_size,
-        scratch=layout.scratch(),
+        scratch=layout.scratch() / "embeddings" / dataset,
     )
 
 

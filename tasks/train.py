@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Annotated
 
 import typer
@@ -90,8 +91,7 @@ def train(
     with atomic_folder(layout.model(dataset, kind, run, fold)) as folder:
         save_model(folder, method, description)
         write_log(folder, log)
-    (work / "checkpoint.pt").unlink()
-    work.rmdir()
+    shutil.rmtree(work)  # with what a kill while a checkpoint was written may have left
 
 
 if __name__ == "__main__":

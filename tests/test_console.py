@@ -61,4 +61,4 @@ def test_arguments_are_typed_and_success_is_status_0(
     assert outcome(double, monkeypatch, "21") == 0
     assert capsys.readouterr().out == "42\n"
     assert outcome(double, monkeypatch, "many") == 2
-    assert "many" in capsys.readouterr().err
+    assert "number" in capsys.readouterr().err
