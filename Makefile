@@ -26,10 +26,10 @@ test: $(READY) ## all tests
 test-fast: $(READY) ## the tests that take no more than a few seconds each
 	@pytest -m "not slow"
 
-lint: $(READY) ## style (ruff) and types (pyright)
+lint: $(READY) ## style (ruff) and types (basedpyright)
 	@ruff check .
 	@ruff format --check .
-	@pyright
+	@basedpyright
 
 pretrain: $(READY) ## train the embedded default's two small models again (30 CPU minutes)
 	@python -m prosam.pretraining

@@ -3,8 +3,8 @@
 A store is a folder of safetensors shards, each holding `embeddings` (n, d, g, g) in float16, and index.json. Which
 image lies where follows from the list of images alone, so the same images give the same bytes.
 
-Finished shards are kept in a scratch folder as well (hard links, no second copy), keyed by the store's name and by
-everything that determines an embedding but the image. Rows are found there by the digest of the image file: after a kill, or with more images,
+Finished shards are kept in a scratch folder as well (hard links, no second copy), keyed by everything that determines
+an embedding but the image. Rows are found there by the digest of the image file: after a kill, or with more images,
 only what is missing is computed.
 """
 

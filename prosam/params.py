@@ -17,10 +17,11 @@ from prosam.errors import InputError
 PARAMS_FILE = Path("params.yaml")
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-Count = Annotated[int, Field(ge=1)]
-NonNegative = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+# strict: YAML has numbers of its own, so `true` or "5" in their place is a mistake
+Count = Annotated[int, Field(ge=1, strict=True)]
+NonNegative = Annotated[int, Field(ge=0, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+Fraction = Annotated[float, Field(ge=0, le=1, strict=True)]
 
 AnnotationKind = Literal["point", "scribble", "box", "mask"]
 MethodName = Literal["prosam", "vrp-sam"]
@@ -62,7 +63,7 @@ class ShapesDownload(Section):
     source: Literal["shapes"]
     train_images: Count = 1000
     val_images: Count = 600
-    size: Annotated[int, Field(ge=64, multiple_of=8)] = 128
+    size: Annotated[int, Field(ge=64, multiple_of=8, strict=True)] = 128
     seed: NonNegative = 0
 
 
@@ -77,7 +78,7 @@ class Protocol(Section):
             `background`.
     """
 
-    folds: Annotated[int, Field(ge=2)] = 4
+    folds: Annotated[int, Field(ge=2, strict=True)] = 4
     order: Literal["contiguous", "interleaved"] = "contiguous"
     min_area: Count = 2048
     novel_in_training: Literal["exclude", "background"] = "exclude"
@@ -160,9 +161,9 @@ class ModelsParams(Section):
             images on a CPU.
     """
 
-    image_size: Annotated[int, Field(ge=32, multiple_of=8)]
+    image_size: Annotated[int, Field(ge=32, multiple_of=8, strict=True)]
     upsampling: Literal["centres", "corners"] = "centres"
-    feature_table_gb: Annotated[float, Field(ge=0)] = 2.0
+    feature_table_gb: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 2.0
     sam: SamParams
     backbones: Annotated[dict[Name, BackboneParams], Field(min_length=1)]
 
@@ -204,7 +205,7 @@ class TrainParams(Section):
     batch_size: Count = 16
     samples: Count = 2
     lr: Positive = 2e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-6
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 1e-6
     clip_norm: Positive | None = 1.0
     schedule: Schedule = Schedule()
     void: Literal["ignore", "background"] = "background"
@@ -235,7 +236,7 @@ class RunParams(Section):
     backbone: Name
     num_prompts: Count = 50
     init: Literal["paper", "anchored"] = "anchored"
-    dropout: Fraction = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
     pseudo_mask: Literal["normalised", "raw"] = "normalised"
     train: dict[str, Any] = {}
 
@@ -264,7 +265,7 @@ class EvaluateParams(Section):
 class ReportParams(Section):
     """The report: bootstrap resamples, and how many good, typical and bad episodes are shown for each data set."""
 
-    bootstrap: Annotated[int, Field(ge=100)] = 2000
+    bootstrap: Annotated[int, Field(ge=100, strict=True)] = 2000
     pictures: Count = 4
     seed: NonNegative = 0
 
@@ -381,9 +382,9 @@ def _keys_at(schema: Any, location: tuple[Any, ...]) -> list[str]:
         fields = getattr(schema, "model_fields", None)
         annotation = fields[part].annotation if fields and part in fields else schema
         while not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            arguments = [a for a in getattr(annotation, "__args__", ()) if a is not str]
+            arguments = getattr(annotation, "__args__", ())
             if not arguments:
                 break
-            annotation = arguments[-1] if len(arguments) == 1 else arguments[0]
+            annotation = arguments[-1]  # of a mapping, its values
         schema = annotation
     return list(getattr(schema, "model_fields", {}))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prosam import layout
 from prosam.errors import InputError
@@ -27,7 +26,7 @@ class RunInputs:
         """Open data set, embeddings and frozen models.
 
         Raises:
-            InputError: one of them is missing or damaged, or the embeddings are another SAM's.
+            InputError: one of them is missing or damaged, or the embeddings were made otherwise.
         """
         from prosam.data.dataset import open_dataset
         from prosam.embeddings import EmbeddingStore
@@ -38,10 +37,11 @@ class RunInputs:
         self.dataset: Dataset = open_dataset(layout.raw(dataset))
         self.embeddings: EmbeddingStore = EmbeddingStore(layout.embeddings(dataset))
         self.fingerprints = weight_fingerprints(params, run)
-        if self.embeddings.made_by["sha256"] != self.fingerprints["sam"]:
+        wanted = {"sha256": self.fingerprints["sam"], "image_size": params.models.image_size}
+        if any(self.embeddings.made_by[key] != value for key, value in wanted.items()):
             raise InputError(
-                f"{layout.embeddings(dataset)}: was made with another SAM than {params.models.sam.checkpoint}; "
-                f"run `dvc repro embeddings@{dataset}`"
+                f"{layout.embeddings(dataset)}: was made with another SAM than {params.models.sam.checkpoint}, or at "
+                f"another size; run `dvc repro embeddings@{dataset}`"
             )
         device = prepare_device(params)
         self.models: FrozenModels = load_frozen_models(params.models, params.runs[run].backbone, device)
@@ -52,6 +52,12 @@ class RunInputs:
 
         folder = layout.annotations(self._dataset, self._kind)
         return Annotations(folder / ("train.parquet" if split == "train" else "test.parquet"))
+
+    def files(self) -> list[Path]:
+        """The files that, with the weights, determine what is read from here."""
+        embeddings = layout.embeddings(self._dataset) / "index.json"
+        annotations = sorted(layout.annotations(self._dataset, self._kind).iterdir())
+        return [embeddings, *annotations, *self.dataset.label_files()]
 
     def tensors(self, annotations: Annotations) -> EpisodeTensors:
         """Tensors of episodes, with references annotated so."""
@@ -86,15 +92,3 @@ def weight_fingerprints(params: Params, run: str) -> dict[str, str]:
         if not path.is_file():
             raise InputError(f"{path}: no such file; params.yaml names it as the {key}'s checkpoint")
     return {key: fingerprint(path) for key, path in files.items()}
-
-
-def determined_by(description: dict[str, Any], files: Sequence[Path]) -> str:
-    """A key for unfinished work: changes with the description, the content of the files, and the code of prosam."""
-    import hashlib
-    import json
-
-    code = sorted(Path(__file__).parents[1].joinpath("prosam").rglob("*.py"))
-    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
-    for path in [*files, *(path for path in code if "report" not in path.parts)]:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]

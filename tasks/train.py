@@ -38,53 +38,38 @@ def train(
     from prosam.training.log import write_log
     from prosam.training.loop import Watch
     from prosam.training.loop import train as optimise
-    from tasks.inputs import RunInputs, determined_by
+    from tasks.inputs import RunInputs
+    from tasks.provenance import class_names, describe_run, unfinished_work
 
     inputs = RunInputs(params, dataset, annotated, run)
     fold_path, monitor_path = (layout.folds(dataset) / name for name in (f"fold-{fold}.json", f"monitor-{fold}.csv"))
     dealt, monitor = read_fold(fold_path), read_episodes(monitor_path)
-    settings, resolved = params.training(run), params.runs[run]
+    settings = params.training(run)
     description = {
         "dataset": dataset,
         "kind": kind,
         "fold": fold,
-        "name": run,
-        "run": resolved.model_dump(mode="json"),
-        "method": resolved.method,
-        "distribution": resolved.prompt_distribution,
-        "backbone": resolved.backbone,
-        "init": resolved.init,
-        "train": settings.model_dump(mode="json"),
-        "models": params.models.model_dump(mode="json"),
-        "sha256": inputs.fingerprints,
-        "base_classes": [dealt.classes[i - 1] for i in dealt.base],
-        "novel_classes": [dealt.classes[i - 1] for i in dealt.novel],
+        **describe_run(params, run, inputs),
+        **class_names(dealt),
     }
-    work = layout.scratch() / "train" / determined_by(
-        description,
-        [
-            fold_path,
-            monitor_path,
-            layout.embeddings(dataset) / "index.json",
-            *sorted(layout.annotations(dataset, kind).iterdir()),
-            *inputs.dataset.label_files(),
-        ],
-    )  # fmt: skip
+    work = unfinished_work("train", description, [fold_path, monitor_path], params, inputs)
+
+    method = build_prompt_method(params.runs[run], inputs.models, seed=settings.seed)
     annotations = inputs.annotations("train")
-    method = build_prompt_method(resolved, inputs.models, seed=settings.seed)
-    watched = inputs.tensors(inputs.annotations("val"))
+    sampler = TrainingSampler(
+        dealt.train,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        sampling=settings.sampling,
+        variants=annotations.variants,
+    )
+    watch = Watch(inputs.tensors(inputs.annotations("val")), inputs.dataset, monitor, settings.batch_size)
     log = optimise(
         method,
         inputs.tensors(annotations),
-        TrainingSampler(
-            dealt.train,
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            sampling=settings.sampling,
-            variants=annotations.variants,
-        ),
+        sampler,
         settings,
-        watch=Watch(watched, inputs.dataset, monitor, params.evaluate.batch_size),
+        watch=watch,
         checkpoint=work / "checkpoint.pt",
         name=f"train {dataset} {kind} {run} fold {fold}",
     )

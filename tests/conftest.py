@@ -16,6 +16,7 @@ from prosam import layout
 from prosam.data.dataset import Split
 from prosam.data.shapes_scenes import LabelledImage, shapes_scenes
 from prosam.data.voc import VOID
+from prosam.params import load_params
 
 REPOSITORY = Path(__file__).parents[1]
 DATASET = "shapes-5i"
@@ -52,6 +53,7 @@ def prepared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tasks.annotations import draw_annotations
     from tasks.embeddings import embeddings
     from tasks.folds import folds
+    from tasks.inputs import RunInputs
 
     root = tmp_path_factory.mktemp("workspace")
     params = shipped_params()
@@ -76,6 +78,8 @@ def prepared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folds(DATASET)
         draw_annotations(DATASET, "mask")
         embeddings(DATASET)
+        inputs = RunInputs(load_params(), DATASET, "mask", "prosam")
+        inputs.tensors(inputs.annotations("val"))  # makes the table of backbone features, which trainings share
     return root
 
 

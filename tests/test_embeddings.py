@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from ruamel.yaml import YAML
 from torch import Tensor
 
 from prosam import embeddings, layout
@@ -19,8 +20,10 @@ from prosam.data.voc import VocDataset
 from prosam.embedded import SAM_WEIGHTS
 from prosam.embeddings import EmbeddingStore, Source, build_store
 from prosam.errors import InputError
+from prosam.models import frozen
 from prosam.models.sam import load_sam
-from tests.conftest import DATASET
+from tasks.embeddings import embeddings as embed
+from tests.conftest import DATASET, write_params
 
 SHAPE = (2, 3, 3)
 MADE_BY: dict[str, object] = {"sam": "counting", "sha256": "0"}
@@ -229,11 +232,26 @@ def test_embeddings_of_another_sam_are_not_reused(tmp_path: Path, sources, build
     assert EmbeddingStore(tmp_path / "store").made_by == other
 
 
-def test_two_data_sets_with_one_sam_keep_out_of_each_others_way(tmp_path: Path, sources, build):
-    build(sources(range(10)), store="a")
-    build(sources(range(20, 26)), store="b")
-    assert build(sources(range(11)), store="a").encoded == ["10"]
-    assert build(sources(range(20, 26)), store="b").encoded == []
+def test_a_second_data_set_with_the_same_sam_leaves_the_firsts_shards_alone(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+):
+    params = YAML(typ="safe").load(workspace / "params.yaml")
+    params["datasets"]["other"] = params["datasets"][DATASET]
+    write_params(workspace, params)
+    shutil.copytree(layout.raw(DATASET), layout.raw("other"))
+    for split in ("train", "val"):
+        (layout.raw("other") / f"ImageSets/Segmentation/{split}.txt").write_text(f"{split}_000003\n")
+    embed("other")
+    assert len(list(EmbeddingStore(layout.embeddings("other")))) == 2
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr(frozen, "encode_images", refuse)
+    before = content(layout.embeddings(DATASET))
+    embed(DATASET)
+    embed("other")
+    assert content(layout.embeddings(DATASET)) == before
 
 
 # ------------------------------------------------------------------------------------------------------------- mishaps

@@ -102,7 +102,7 @@ class VocDataset:
         """The class id of each pixel: (H, W) uint8, read-only; 0 is background, 255 void.
 
         Raises:
-            InputError: the mask is missing, damaged, neither palette nor grey, of another size than its
+            InputError: the mask is missing, damaged, empty, neither palette nor grey, of another size than its
                 image, or holds a label that is no class.
         """
         return self._labels(image_id)
@@ -121,6 +121,8 @@ class VocDataset:
         wrong = labels[(labels > len(self.classes)) & (labels != VOID)]
         if wrong.size:
             raise InputError(f"{path}: label {wrong.max()} is no class; labels are 0 to {len(self.classes)} and {VOID}")
+        if not labels.any():
+            raise InputError(f"{path}: is empty; label an object in it, or take {image_id!r} off the lists")
         labels.setflags(write=False)
         return labels
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
+import hashlib
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from torch import nn
 from prosam.files import atomic_path
 
 Row = dict[str, float]
+
+_DIGEST_BYTES = 32  # SHA-256 of the rest of the file, in front: torch notices a missing end, but not every changed bit
 
 
 @dataclass
@@ -38,19 +41,23 @@ def save_checkpoint(path: Path, progressed: Progressed, encoder: nn.Module, opti
         "encoder": encoder.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getvalue()
     with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(hashlib.sha256(content).digest() + content)
 
 
 def load_checkpoint(path: Path, encoder: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed:
     """Go on from a checkpoint, or from the start where there is none or it is damaged."""
     if not path.exists():
         return Progressed()
-    try:
-        state = torch.load(path, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        print(f"{path}: is damaged ({type(error).__name__}); training starts from the beginning")
+    whole = path.read_bytes()
+    digest, content = whole[:_DIGEST_BYTES], whole[_DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        print(f"{path}: is damaged; training starts from the beginning")
         return Progressed()
+    state = torch.load(io.BytesIO(content), weights_only=True)
     encoder.load_state_dict(state["encoder"])
     optimizer.load_state_dict(state["optimizer"])
     return Progressed(state["step"], state["training"], state["monitor"])

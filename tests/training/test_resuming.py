@@ -1,5 +1,202 @@
+"""Trainings that were killed, and what one step depends on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from prosam import layout
+from prosam.data import sampling
+from prosam.errors import InputError
+from prosam.training import loop
+from prosam.training.seeds import step_generator
 from tasks.train import train
+from tests.conftest import DATASET, write_params
+
+RUNS = ("prosam", "vrp-sam")
+STEPS = 5  # a look at the base episodes and a checkpoint every 2
 
 
-def test_x(workspace):
-    train("shapes-5i", "mask", "prosam", 0)
+class Killed(Exception):
+    pass
+
+
+def outputs(run: str = "prosam") -> dict[str, bytes]:
+    folder = layout.model(DATASET, "mask", run, 0)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="session")
+def undisturbed(prepared_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
+    """The outputs of each run's training, in a copy of the workspace."""
+    copy = tmp_path_factory.mktemp("undisturbed") / "workspace"
+    shutil.copytree(prepared_workspace, copy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PROSAM_SCRATCH", raising=False)
+        patch.chdir(copy)
+        for run in RUNS:
+            train(DATASET, "mask", run, 0)
+        return {run: outputs(run) for run in RUNS}
+
+
+def train_until(step: int, monkeypatch: pytest.MonkeyPatch, run: str = "prosam") -> None:
+    """Die when the batch of a step is drawn."""
+    with monkeypatch.context() as patch:
+        draw = sampling.TrainingSampler.batch
+
+        def batch(self: sampling.TrainingSampler, number: int) -> list[sampling.TrainingEpisode]:
+            if number == step:
+                raise Killed
+            return draw(self, number)
+
+        patch.setattr(sampling.TrainingSampler, "batch", batch)
+        with pytest.raises(Killed):
+            train(DATASET, "mask", run, 0)
+    assert not layout.model(DATASET, "mask", run, 0).exists()
+
+
+def checkpoints() -> list[Path]:
+    return sorted((layout.scratch() / "train").glob("*/checkpoint.pt"))
+
+
+@pytest.mark.parametrize(
+    ("run", "kills"), [("prosam", (1,)), ("prosam", (3,)), ("prosam", (2, 3, 4)), ("vrp-sam", (4,))]
+)
+def test_a_training_that_was_killed_ends_in_the_same_bytes(
+    workspace: Path,
+    undisturbed: dict[str, dict[str, bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    run: str,
+    kills: tuple[int, ...],
+):
+    for step in kills:
+        train_until(step, monkeypatch, run)
+    capsys.readouterr()
+    train(DATASET, "mask", run, 0)
+    if done := kills[-1] // 2 * 2:
+        assert f"goes on from step {done} of {STEPS}" in capsys.readouterr().out
+    assert outputs(run) == undisturbed[run]
+    assert not checkpoints()  # the work is done
+
+
+def test_a_training_killed_between_its_last_step_and_its_outputs_writes_them(
+    workspace: Path, undisturbed: dict[str, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr("prosam.model_files.save_model", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            train(DATASET, "mask", "prosam", 0)
+    assert len(checkpoints()) == 1
+    assert not layout.model(DATASET, "mask", "prosam", 0).exists()
+    train(DATASET, "mask", "prosam", 0)
+    assert outputs() == undisturbed["prosam"]
+
+
+def test_a_half_written_checkpoint_of_a_killed_process_does_no_harm(
+    workspace: Path, undisturbed: dict[str, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+):
+    train_until(3, monkeypatch)
+    (checkpoint,) = checkpoints()
+    checkpoint.with_name(".checkpoint.pt.12345.partial").write_bytes(checkpoint.read_bytes()[:1000])
+    train(DATASET, "mask", "prosam", 0)
+    assert outputs() == undisturbed["prosam"]
+
+
+def test_a_damaged_checkpoint_costs_time_and_nothing_else(
+    workspace: Path,
+    undisturbed: dict[str, dict[str, bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    train_until(3, monkeypatch)
+    (checkpoint,) = checkpoints()
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    train(DATASET, "mask", "prosam", 0)
+    assert "checkpoint.pt: is damaged" in capsys.readouterr().out
+    assert outputs() == undisturbed["prosam"]
+
+
+def change_params(workspace: Path, **changes: object) -> None:
+    params = YAML(typ="safe").load(workspace / "params.yaml")
+    params["train"] |= changes
+    write_params(workspace, params)
+
+
+def test_a_checkpoint_of_other_settings_is_not_taken_up(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    train_until(3, monkeypatch)
+    change_params(workspace, lr=0.01)
+    capsys.readouterr()
+    train(DATASET, "mask", "prosam", 0)
+    assert "goes on" not in capsys.readouterr().out
+
+
+def test_the_log_has_a_row_a_step_and_the_looks_at_base_episodes(undisturbed: dict[str, dict[str, bytes]]):
+    for run in RUNS:
+        rows = list(csv.DictReader(undisturbed[run]["training.csv"].decode().splitlines()))
+        assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5]
+        assert all(float(row["loss"]) > 0 and float(row["grad_norm"]) > 0 for row in rows)
+        assert float(rows[0]["lr"]) == pytest.approx(0.002 / 50)  # the first of 50 steps of warm-up
+        monitor = list(csv.DictReader(undisturbed[run]["monitor.csv"].decode().splitlines()))
+        assert [int(row["step"]) for row in monitor] == [2, 4, 5]
+        assert all(0 <= float(row["base_miou"]) <= 100 for row in monitor)
+        sigmas = [[row[f"sigma_q{q}"] for q in ("05", "50", "95")] for row in rows]
+        if run == "prosam":
+            assert sigmas[0] == ["1", "1", "1"]  # the anchored start
+            assert all(0 < float(a) <= float(b) <= float(c) for a, b, c in sigmas)
+        else:
+            assert sigmas == [[""] * 3] * STEPS
+
+
+def test_the_model_says_what_it_is(undisturbed: dict[str, dict[str, bytes]]):
+    description = json.loads(undisturbed["prosam"]["model.json"])
+    assert description["method"] == "prosam"
+    assert description["distribution"] == "t3"
+    assert description["train"]["steps"] == STEPS
+    assert {*description["base_classes"], *description["novel_classes"]} == set("abcd")
+    assert description["sha256"].keys() == {"sam", "backbone"}
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(workspace: Path, monkeypatch: pytest.MonkeyPatch):
+    def nan(*_: object) -> torch.Tensor:
+        return torch.tensor(float("nan"), requires_grad=True)
+
+    monkeypatch.setattr(loop, "segmentation_loss", nan)
+    with pytest.raises(InputError, match=r"train shapes-5i mask prosam fold 0: the loss is nan at step 1; lower") as caught:
+        train(DATASET, "mask", "prosam", 0)
+    assert "\n" not in str(caught.value)
+    assert not layout.model(DATASET, "mask", "prosam", 0).exists()
+    assert not checkpoints()
+
+
+def draws(seed: int, step: int) -> list[float]:
+    return torch.rand(3, generator=step_generator(seed, step, torch.device("cpu"))).tolist()
+
+
+def test_a_steps_draws_follow_from_seed_and_step_alone():
+    assert draws(3, 7) == draws(3, 7)
+    different = {tuple(draws(seed, step)) for seed in range(5) for step in range(50)}
+    assert len(different) == 250
+    before = torch.random.get_rng_state()
+    draws(3, 7)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_training_ignores_the_global_generators(workspace: Path, undisturbed: dict[str, dict[str, bytes]]):
+    torch.manual_seed(12345)
+    train(DATASET, "mask", "prosam", 0)
+    assert outputs() == undisturbed["prosam"]
+
+
+def test_another_seed_gives_another_model(workspace: Path, undisturbed: dict[str, dict[str, bytes]]):
+    change_params(workspace, seed=1)
+    train(DATASET, "mask", "vrp-sam", 0)
+    assert outputs("vrp-sam")["training.csv"] != undisturbed["vrp-sam"]["training.csv"]
