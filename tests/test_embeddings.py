@@ -29,7 +29,7 @@ SHAPE = (2, 3, 3)
 MADE_BY: dict[str, object] = {"sam": "counting", "sha256": "0"}
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -42,7 +42,7 @@ class CountingEncoder:
 
     def __call__(self, images: Sequence[str]) -> Tensor:
         if self._dies_after is not None and len(self.encoded) + len(images) > self._dies_after:
-            raise Killed
+            raise KilledError
         self.encoded += images
         return torch.stack([embedding_of(image) for image in images])
 
@@ -163,7 +163,7 @@ def test_images_with_the_same_content_keep_their_names(tmp_path: Path, sources, 
 @pytest.mark.parametrize("dies_after", [0, 3, 4, 9])
 def test_a_killed_build_leaves_no_store_and_goes_on_where_it_was(tmp_path: Path, sources, build, dies_after: int):
     images = sources(range(10))
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         build(images, CountingEncoder(dies_after))
     assert not (tmp_path / "store").exists()
     assert not list(tmp_path.rglob("*.partial"))
@@ -345,7 +345,8 @@ class Disk:
 
 
 @pytest.mark.parametrize(
-    "order", [range(12), [*range(4), *range(100, 120)], [*range(2), *range(100, 120), *range(2, 4)], [*range(100, 121), 0]]
+    "order",
+    [range(12), [*range(4), *range(100, 120)], [*range(2), *range(100, 120), *range(2, 4)], [*range(100, 121), 0]],
 )
 def test_it_refuses_to_begin_without_the_disk_it_needs(
     tmp_path: Path, sources, build, monkeypatch: pytest.MonkeyPatch, order: Sequence[int]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,15 @@ import pytest
 from prosam.files import atomic_folder, atomic_path, write_text
 
 
-class BodyFailed(Exception):
+class BodyError(Exception):
     pass
+
+
+def write_half(place: AbstractContextManager[Path], file: str = "") -> None:
+    """Write something into a temporary file or folder, then fail."""
+    with place as temporary:
+        (temporary / file).write_text("half")
+        raise BodyError
 
 
 def names(folder: Path) -> list[str]:
@@ -31,9 +39,8 @@ def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path):
 def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path: Path):
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(BodyFailed), atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise BodyFailed
+    with pytest.raises(BodyError):
+        write_half(atomic_path(path))
     assert path.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
 
@@ -42,9 +49,8 @@ def test_an_exception_leaves_the_old_folder_and_nothing_else(tmp_path: Path):
     folder = tmp_path / "a"
     with atomic_folder(folder) as new:
         (new / "old.txt").write_text("old")
-    with pytest.raises(BodyFailed), atomic_folder(folder) as new:
-        (new / "new.txt").write_text("half")
-        raise BodyFailed
+    with pytest.raises(BodyError):
+        write_half(atomic_folder(folder), "new.txt")
     assert names(folder) == ["old.txt"]
     assert names(tmp_path) == ["a"]
 

@@ -15,6 +15,13 @@ from ruamel.yaml import YAML
 
 from prosam.errors import InputError
 from prosam.params import Params, TrainParams, load_params
+from tasks.annotations import draw_annotations
+from tasks.download import download
+from tasks.embeddings import embeddings
+from tasks.evaluate import evaluate
+from tasks.folds import folds
+from tasks.report import report
+from tasks.train import train
 from tests.conftest import DATASET, REPOSITORY, shipped_params, write_params
 
 REMOVE = object()
@@ -207,27 +214,36 @@ def test_every_section_of_the_schema_stands_in_the_shipped_file():
     assert defaults - optional == {name for name in names_of(shipped_params()) if name.startswith("train.")}
 
 
-def stage(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", *words]
-    return subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, check=False)
-
-
-ARGUMENTS: dict[str, Callable[[], list[str]]] = {
-    "download": lambda: [DATASET],
-    "folds": lambda: [DATASET],
-    "annotations": lambda: [DATASET, "mask"],
-    "embeddings": lambda: [DATASET],
-    "train": lambda: [DATASET, "mask", "prosam", "0"],
-    "evaluate": lambda: [DATASET, "mask", "prosam", "0"],
-    "report": lambda: [],
+STAGES: dict[str, Callable[[], None]] = {
+    "download": lambda: download(DATASET),
+    "folds": lambda: folds(DATASET),
+    "annotations": lambda: draw_annotations(DATASET, "mask"),
+    "embeddings": lambda: embeddings(DATASET),
+    "train": lambda: train(DATASET, "mask", "prosam", 0),
+    "evaluate": lambda: evaluate(DATASET, "mask", "prosam", 0),
+    "report": report,
 }
 
 
-@pytest.mark.parametrize("name", ARGUMENTS)
-def test_every_stage_refuses_a_wrong_file_before_any_work(name: str, tmp_path: Path):
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_refuses_a_wrong_file_before_any_work(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_params(tmp_path, changed("train step", 5))
-    result = stage(tmp_path, f"tasks.{name}", *ARGUMENTS[name]())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"^params\.yaml: train\.step: unknown key"):
+        STAGES[name]()
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_on_the_command_line_a_wrong_file_is_one_line_and_status_2(tmp_path: Path):
+    write_params(tmp_path, changed("train step", 5))
+    result = subprocess.run(
+        [sys.executable, "-m", "tasks.train", DATASET, "mask", "prosam", "0"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: params.yaml: train.step: unknown key; did you mean 'steps'? known keys: ")
@@ -236,19 +252,26 @@ def test_every_stage_refuses_a_wrong_file_before_any_work(name: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("arguments", "words"),
     [
-        (["shapes", "mask", "prosam", "0"], ["unknown data set 'shapes'", "shapes-5i"]),
-        ([DATASET, "masks", "prosam", "0"], ["unknown annotation kind 'masks'", "did you mean 'mask'?", "scribble"]),
-        ([DATASET, "mask", "prosan", "0"], ["unknown run 'prosan'", "did you mean 'prosam'?", "vrp-sam"]),
-        ([DATASET, "mask", "prosam", "4"], ["unknown fold 4", "0 to 3"]),
+        (("shapes", "mask", "prosam", 0), ["unknown data set 'shapes'", "shapes-5i"]),
+        ((DATASET, "masks", "prosam", 0), ["unknown annotation kind 'masks'", "did you mean 'mask'?", "scribble"]),
+        ((DATASET, "mask", "prosan", 0), ["unknown run 'prosan'", "did you mean 'prosam'?", "vrp-sam"]),
+        ((DATASET, "mask", "prosam", 4), ["unknown fold 4", "0 to 3"]),
     ],
 )
-@pytest.mark.parametrize("name", ["train", "evaluate"])
-def test_a_name_that_the_file_lacks_is_one_line(name: str, words: list[str], expected: list[str], tmp_path: Path):
+@pytest.mark.parametrize("stage", [train, evaluate])
+def test_a_name_that_the_file_lacks_is_one_line(
+    stage: Callable[..., None],
+    arguments: tuple[str, str, str, int],
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
     write_params(tmp_path, shipped_params())
-    result = stage(tmp_path, f"tasks.{name}", *words)
-    assert result.returncode == 2
-    (line,) = result.stderr.splitlines()
-    assert all(word in line for word in expected), line
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as caught:
+        stage(*arguments)
+    assert all(word in str(caught.value) for word in words), caught.value
+    assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]

@@ -55,7 +55,7 @@ def run(encoder: PromptEncoder, given: dict[str, Tensor], seed: int | None = Non
     return encoder.encode_target(code, given["target"], given["pseudo_mask"], generator)
 
 
-# ------------------------------------------------------------------------------------- METHOD.md, steps 2 to 7, in numpy
+# ----------------------------------------------------------------------------------- METHOD.md, steps 2 to 7, in numpy
 
 
 def a(tensor: Tensor) -> Array:
@@ -141,7 +141,7 @@ def test_a_batch_equals_its_members_one_by_one():
 @pytest.mark.parametrize(("distribution", "expected"), [("dirac", 1_592_064), ("t3", 1_723_648)])
 @pytest.mark.parametrize("anchored", [False, True])
 def test_the_number_of_trainable_parameters_is_the_papers(distribution: str, expected: int, anchored: bool):
-    # 1536 d (downsample) + (2 d + 1) d (merge) + 50 d (queries) + 4 (4 d^2 + 4 d + 2 d) (attention) + 2 (d^2 + d) (heads)
+    # downsample, merge, queries, four times attention (projections, biases, norm), two heads
     d = 256
     formula = 1536 * d + (2 * d + 1) * d + 50 * d + 4 * (4 * d * d + 6 * d) + (distribution == "t3") * 2 * (d * d + d)
     assert formula == expected

@@ -31,7 +31,9 @@ def saved(tmp_path: Path) -> Path:
     for _ in range(3):
         step(encoder, optimizer)
     path = tmp_path / "work" / "checkpoint.pt"
-    save_checkpoint(path, Progressed(3, [{"step": 1, "loss": 0.5}], [{"step": 2, "base_miou": 30.0}]), encoder, optimizer)
+    save_checkpoint(
+        path, Progressed(3, [{"step": 1, "loss": 0.5}], [{"step": 2, "base_miou": 30.0}]), encoder, optimizer
+    )
     return path
 
 

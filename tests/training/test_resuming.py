@@ -23,7 +23,7 @@ RUNS = ("prosam", "vrp-sam")
 STEPS = 5  # a look at the base episodes and a checkpoint every 2
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -52,11 +52,11 @@ def train_until(step: int, monkeypatch: pytest.MonkeyPatch, run: str = "prosam")
 
         def batch(self: sampling.TrainingSampler, number: int) -> list[sampling.TrainingEpisode]:
             if number == step:
-                raise Killed
+                raise KilledError
             return draw(self, number)
 
         patch.setattr(sampling.TrainingSampler, "batch", batch)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             train(DATASET, "mask", run, 0)
     assert not layout.model(DATASET, "mask", run, 0).exists()
 
@@ -90,8 +90,8 @@ def test_a_training_killed_between_its_last_step_and_its_outputs_writes_them(
     workspace: Path, undisturbed: dict[str, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as patch:
-        patch.setattr("prosam.model_files.save_model", lambda *_: (_ for _ in ()).throw(Killed))
-        with pytest.raises(Killed):
+        patch.setattr("prosam.model_files.save_model", lambda *_: (_ for _ in ()).throw(KilledError))
+        with pytest.raises(KilledError):
             train(DATASET, "mask", "prosam", 0)
     assert len(checkpoints()) == 1
     assert not layout.model(DATASET, "mask", "prosam", 0).exists()
@@ -170,7 +170,9 @@ def test_a_loss_that_is_not_finite_stops_the_training(workspace: Path, monkeypat
         return torch.tensor(float("nan"), requires_grad=True)
 
     monkeypatch.setattr(loop, "segmentation_loss", nan)
-    with pytest.raises(InputError, match=r"train shapes-5i mask prosam fold 0: the loss is nan at step 1; lower") as caught:
+    with pytest.raises(
+        InputError, match=r"train shapes-5i mask prosam fold 0: the loss is nan at step 1; lower"
+    ) as caught:
         train(DATASET, "mask", "prosam", 0)
     assert "\n" not in str(caught.value)
     assert not layout.model(DATASET, "mask", "prosam", 0).exists()
