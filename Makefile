@@ -44,6 +44,8 @@ clean: ## remove what the pipeline made, its caches, and unfinished work
 # The environment: pinned and hashed, then the package itself, editable.
 $(READY): requirements.lock pyproject.toml | $(UV)
 	@echo "setting up $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "error: $(PYTHON) is not Python 3.11 to 3.13; name one that is, as in: make repro PYTHON=python3.12" >&2; exit 2; }
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .

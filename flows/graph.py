@@ -26,7 +26,8 @@ def dependencies(root: Path) -> dict[str, set[str]]:
     try:
         with Repo(str(root)) as repo:
             graph = repo.index.graph
-            return {stage.addressing: {needed.addressing for needed in graph[stage]} for stage in graph}
+            # not `addressing`, which begins with a path when root is not the current folder
+            return {stage.name: {needed.name for needed in graph[stage]} for stage in graph}
     except DvcException as error:
         raise DvcError(str(error)) from error
 

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from typing import Annotated
 import typer
 
 from flows.graph import DVC, DvcError, dependencies, out_of_date
+from prosam.errors import InputError
+from prosam.params import PARAMS_FILE, load_params
 
 
 @dataclass(frozen=True)
@@ -43,19 +46,23 @@ class Runner:
     def __init__(self, root: Path):
         self._root = root
         self._processes: set[subprocess.Popen[str]] = set()
+        self._lock, self._stopped = threading.Lock(), False
 
     def run(self, stage: str) -> Ran:
         """Run one stage to its end, passing on what it prints, each line behind its name."""
         start = time.monotonic()
-        process = subprocess.Popen(
-            [*DVC, "--wait-for-lock", "repro", "--single-item", stage],
-            cwd=self._root,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,  # its own process group: dvc and the stage below it end together
-        )
-        self._processes.add(process)
+        with self._lock:  # so that `stop` misses no process
+            if self._stopped:
+                return Ran(stage, "Failed", 0.0)
+            process = subprocess.Popen(
+                [*DVC, "--wait-for-lock", "repro", "--single-item", stage],
+                cwd=self._root,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,  # its own process group: dvc and the stage below it end together
+            )
+            self._processes.add(process)
         state = "Skipped"
         for line in process.stdout or ():
             if line.startswith("Running stage"):
@@ -65,16 +72,19 @@ class Runner:
             if line.strip() and not line.startswith(_NOISE):
                 print(f"{stage}: {line.rstrip()}", flush=True)
         failed = process.wait() != 0
-        self._processes.discard(process)
+        with self._lock:
+            self._processes.discard(process)
         return Ran(stage, "Failed" if failed else state, time.monotonic() - start)
 
     def stop(self) -> None:
-        """End all that runs, children included."""
-        for process in list(self._processes):
-            try:
-                os.killpg(process.pid, signal.SIGTERM)
-            except ProcessLookupError:
-                continue
+        """End all that runs, children included, and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            for process in self._processes:
+                try:
+                    os.killpg(process.pid, signal.SIGTERM)
+                except ProcessLookupError:
+                    continue
 
 
 _NOISE = ("Running stage", "> ", "Updating lock file", "To track the changes", "\tgit add", "To enable auto staging",
@@ -96,21 +106,20 @@ def run_all(root: Path, jobs: int) -> list[Ran]:
     waiting = TopologicalSorter({stage: needs[stage] & stale for stage in needs if stage in stale})
     waiting.prepare()
     runner, ended, failed = Runner(root), list[Ran](), False
-    pending: set[Future[Ran]] = set()
+    ready: list[str] = []
+    running: set[Future[Ran]] = set()
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            while waiting.is_active() and not (failed and not pending):
-                if not failed:
-                    pending |= {pool.submit(runner.run, stage) for stage in waiting.get_ready()}
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            while waiting.is_active() and not (failed and not running):
+                ready += waiting.get_ready()
+                while ready and not failed and len(running) < jobs:  # none queued: a failure could not call it back
+                    running.add(pool.submit(runner.run, ready.pop(0)))
+                done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     ended.append(future.result())
                     failed |= ended[-1].state == "Failed"
                     waiting.done(ended[-1].stage)
-                if failed:
-                    pending = {future for future in pending if not future.cancel()}
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
             runner.stop()
             raise
     return ended
@@ -124,9 +133,11 @@ def local(
     Example: python -m flows.local --jobs 2
     """
     start = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started ends too
     try:
+        load_params(PARAMS_FILE)  # before DVC, which would have deleted a stage's outputs when its command refuses
         ended = run_all(Path.cwd(), jobs)
-    except DvcError as error:
+    except (DvcError, InputError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:

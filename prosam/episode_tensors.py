@@ -16,7 +16,7 @@ from torch import Tensor
 from prosam.data.annotations import THIN_KINDS, Annotations
 from prosam.data.dataset import Dataset
 from prosam.data.masks import squash
-from prosam.embeddings import EmbeddingStore
+from prosam.embeddings.store import EmbeddingStore
 from prosam.feature_table import FeatureTable, Levels, compute_levels
 from prosam.models.frozen import FrozenModels
 from prosam.models.pseudo_mask import annotation_grid, foreground_features

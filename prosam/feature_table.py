@@ -78,9 +78,13 @@ def open_feature_table(
     folder = scratch / "features" / key
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):  # of two stages that start together one computes, the other waits
-        if not folder.is_dir():
-            _compute_table(folder, models, dataset, images)
-    return FeatureTable(folder, images)
+        if folder.is_dir():
+            try:
+                return FeatureTable(folder, images)
+            except (OSError, ValueError):
+                print(f"{folder}: is damaged; the features are computed again")
+        _compute_table(folder, models, dataset, images)
+        return FeatureTable(folder, images)
 
 
 def _compute_table(folder: Path, models: FrozenModels, dataset: Dataset, images: Sequence[str]) -> None:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from prosam.errors import InputError
 from prosam.files import write_text
 from prosam.methods.prompting import PromptMethod, build_prompt_method
@@ -44,6 +46,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not found; train it with `dvc repro`") from error
     except ValueError as error:
         raise InputError(f"{path}: is damaged ({error})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is not the description of a model")
     if content.get("format") != FORMAT:
         raise InputError(f"{path}: has format {content.get('format')!r}, this version reads {FORMAT}")
     return content
@@ -59,7 +63,10 @@ def load_model(folder: Path, models: FrozenModels) -> PromptMethod:
     Raises:
         InputError: a file is missing or damaged, or does not go with the frozen models.
     """
-    run = RunParams.model_validate(read_description(folder)["run"])
+    try:
+        run = RunParams.model_validate(read_description(folder).get("run"))
+    except ValidationError as error:
+        raise InputError(f"{folder / DESCRIPTION}: does not describe a run of this version") from error
     method = build_prompt_method(run, models, seed=0)
     read_weights(method.encoder, folder / WEIGHTS, what=f"a prompt encoder for {run.backbone!r}")
     return method

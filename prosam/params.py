@@ -221,7 +221,7 @@ class RunParams(Section):
     Attributes:
         method: `prosam` or `vrp-sam`.
         distribution: of the prompts; None means the method's own (t3, dirac).
-        nu: degrees of freedom of the t distributions.
+        nu: degrees of freedom of the t distributions, at least 1.
         backbone: a key of models.backbones.
         num_prompts: N.
         init: `paper` (VRP-SAM's) or `anchored` (docs/method.md).
@@ -232,7 +232,7 @@ class RunParams(Section):
 
     method: MethodName
     distribution: DistributionName | None = None
-    nu: Positive = 5.0
+    nu: Annotated[float, Field(ge=1, allow_inf_nan=False, strict=True)] = 5.0
     backbone: Name
     num_prompts: Count = 50
     init: Literal["paper", "anchored"] = "anchored"

@@ -27,7 +27,7 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
 
     from prosam.data.dataset import SPLITS, open_dataset
     from prosam.data.images import square_image
-    from prosam.embeddings import Source, build_store
+    from prosam.embeddings.build import Source, build_store
     from prosam.models.frozen import encode_images, prepare_device
     from prosam.models.sam import load_sam
     from prosam.models.weights import fingerprint

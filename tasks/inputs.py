@@ -13,7 +13,7 @@ from prosam.params import AnnotationKind, Params
 if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong params.yaml need none of it
     from prosam.data.annotations import Annotations
     from prosam.data.dataset import Dataset, Split
-    from prosam.embeddings import EmbeddingStore
+    from prosam.embeddings.store import EmbeddingStore
     from prosam.episode_tensors import EpisodeTensors
     from prosam.feature_table import FeatureTable
     from prosam.models.frozen import FrozenModels
@@ -29,7 +29,7 @@ class RunInputs:
             InputError: one of them is missing or damaged, or the embeddings were made otherwise.
         """
         from prosam.data.dataset import open_dataset
-        from prosam.embeddings import EmbeddingStore
+        from prosam.embeddings.store import EmbeddingStore
         from prosam.models.frozen import load_frozen_models, prepare_device
 
         self._params, self._dataset = params, dataset

@@ -15,10 +15,12 @@ import torch
 from ruamel.yaml import YAML
 from torch import Tensor
 
-from prosam import embeddings, layout
+from prosam import layout
 from prosam.data.voc import VocDataset
 from prosam.embedded import SAM_WEIGHTS
-from prosam.embeddings import EmbeddingStore, Source, build_store
+from prosam.embeddings import build as builder
+from prosam.embeddings.build import Source, build_store
+from prosam.embeddings.store import EmbeddingStore
 from prosam.errors import InputError
 from prosam.models import frozen
 from prosam.models.sam import load_sam
@@ -335,13 +337,13 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.free, self.written = 1 << 60, 0
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=self.free))
-        save = embeddings.save_file
+        save = builder.save_file
 
         def recording(tensors: dict[str, Tensor], *rest: object) -> None:
             self.written += sum(t.numel() * t.element_size() for t in tensors.values())
             save(tensors, *rest)  # pyright: ignore[reportArgumentType]
 
-        monkeypatch.setattr(embeddings, "save_file", recording)
+        monkeypatch.setattr(builder, "save_file", recording)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def test_counts_by_brute_force_leave_void_pixels_out(seed: int):
     counts = {"intersection": 0, "union": 0, "background_intersection": 0, "background_union": 0}
     for y, x in np.ndindex(7, 11):
         if not void[y, x]:
-            p, t = prediction[y, x], truth[y, x]
+            p, t = bool(prediction[y, x]), bool(truth[y, x])
             counts["intersection"] += p and t
             counts["union"] += p or t
             counts["background_intersection"] += not p and not t

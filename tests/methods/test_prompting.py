@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -62,8 +62,10 @@ Tensors = TypeVar("Tensors", References, Targets)
 
 def part(whole: Tensors, rows: Sequence[int]) -> Tensors:
     """Some rows of a batch."""
-    values = {field.name: getattr(whole, field.name) for field in fields(whole)}
-    chosen = {k: v[list(rows)] if isinstance(v, Tensor) else [v[row] for row in rows] for k, v in values.items()}
+    chosen: dict[str, Any] = {}
+    for field in fields(whole):
+        value = getattr(whole, field.name)
+        chosen[field.name] = value[list(rows)] if isinstance(value, Tensor) else [value[row] for row in rows]
     return type(whole)(**chosen)
 
 

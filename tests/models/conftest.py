@@ -15,11 +15,13 @@ def published_decoder_sam() -> Sam:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         sam = Sam(
-            ImageEncoderViT(img_size=1024, patch_size=16, embed_dim=8, depth=1, num_heads=1, out_chans=256),
-            PromptEncoder(
+            image_encoder=ImageEncoderViT(
+                img_size=1024, patch_size=16, embed_dim=8, depth=1, num_heads=1, out_chans=256
+            ),
+            prompt_encoder=PromptEncoder(
                 embed_dim=256, image_embedding_size=(64, 64), input_image_size=(1024, 1024), mask_in_chans=16
             ),
-            MaskDecoder(
+            mask_decoder=MaskDecoder(
                 num_multimask_outputs=3,
                 transformer=TwoWayTransformer(depth=2, embedding_dim=256, mlp_dim=2048, num_heads=8),
                 transformer_dim=256,

@@ -192,6 +192,19 @@ def test_a_steps_draws_follow_from_seed_and_step_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+def test_each_step_draws_anew(workspace: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple[int, int]] = []
+
+    def recording(seed: int, step: int, device: torch.device) -> torch.Generator:
+        asked.append((seed, step))
+        return step_generator(seed, step, device)
+
+    monkeypatch.setattr(loop, "step_generator", recording)
+    change_params(workspace, seed=9)
+    train(DATASET, "mask", "prosam", 0)
+    assert asked == [(9, step) for step in range(STEPS)]
+
+
 def test_a_training_ignores_the_global_generators(workspace: Path, undisturbed: dict[str, dict[str, bytes]]):
     torch.manual_seed(12345)
     train(DATASET, "mask", "prosam", 0)

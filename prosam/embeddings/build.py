@@ -1,7 +1,6 @@
-"""The store of SAM's image embeddings: computed once, read by every training and evaluation.
+"""Building a store: computing what is missing, and only that.
 
-A store is a folder of safetensors shards, each holding `embeddings` (n, d, g, g) in float16, and index.json. Which
-image lies where follows from the list of images alone, so the same images give the same bytes.
+Which image lies where in a store follows from the list of images alone, so the same images give the same bytes.
 
 Finished shards are kept in a scratch folder as well (hard links, no second copy), keyed by everything that determines
 an embedding but the image. Rows are found there by the digest of the image file: after a kill, or with more images,
@@ -14,9 +13,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -24,14 +22,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from prosam.embeddings.store import KEY
 from prosam.errors import InputError
 from prosam.files import atomic_folder, atomic_path, write_text
 from prosam.progress import Progress
 
-_KEY = "embeddings"
 _DIGESTS = "digests"
 _SPARE_BYTES = 64 << 20  # left free on the disk
-_OPEN_SHARDS = 64
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def build_store(
         made_by: everything that determines an embedding but the image; stored in the index.
         shard_size: images a shard.
         batch_size: images given to `encode` at once.
-        scratch: where finished shards survive; this store's own, since what the store does not use is removed.
+        scratch: where finished shards survive; this store's own, since what it does not use is removed.
 
     Raises:
         InputError: the disk is too small, or an image cannot be read.
@@ -80,6 +77,8 @@ def build_store(
     key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:16]
     kept = scratch / key
     kept.mkdir(parents=True, exist_ok=True)
+    for leftover in kept.glob(".*.partial"):  # of a process that was killed
+        leftover.unlink()
     digests = {s.image: _digest(s.path) for s in sources}
     rows = _finished_rows(kept)
     missing = [s.image for s in sources if digests[s.image] not in rows]
@@ -87,7 +86,11 @@ def build_store(
     made = {_shard_name([digests[i] for i in missing[n : n + shard_size]]) for n in range(0, len(missing), shard_size)}
     made |= {path.name for path in kept.glob("*.safetensors")}
     repacked = sum(len(part) for part in plan if _shard_name([digests[s.image] for s in part]) not in made)
-    _require_disk(kept, (len(missing) + repacked) * 2 * shape[0] * shape[1] * shape[2])
+    each = 2 * shape[0] * shape[1] * shape[2]
+    _require_disk(kept, (len(missing) + repacked) * each)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.parent.stat().st_dev != kept.stat().st_dev:  # no hard links from one disk to another: copies
+        _require_disk(folder.parent, len(sources) * each)
     if missing and len(missing) < len(sources):
         print(f"embeddings: {len(sources) - len(missing)} of {len(sources)} are there from an earlier start")
     with Progress("embeddings", len(sources), "image", done=len(sources) - len(missing)) as progress:
@@ -130,7 +133,7 @@ class _Row:
 
     def read(self) -> Tensor:
         with safe_open(self.shard, "pt") as file:
-            return file.get_slice(_KEY)[self.row]
+            return file.get_slice(KEY)[self.row]
 
 
 def _finished_rows(kept: Path) -> dict[str, _Row]:
@@ -154,7 +157,7 @@ def _write_shard(kept: Path, embeddings: Tensor, digests: Sequence[str]) -> None
     if not torch.isfinite(embeddings).all():
         raise InputError("SAM's embeddings do not fit into float16: are its weights damaged?")
     with atomic_path(kept / _shard_name(digests)) as temporary:
-        save_file({_KEY: embeddings.contiguous()}, temporary, {_DIGESTS: json.dumps(list(digests))})
+        save_file({KEY: embeddings.contiguous()}, temporary, {_DIGESTS: json.dumps(list(digests))})
 
 
 def _link(source: Path, target: Path) -> None:
@@ -171,65 +174,3 @@ def _require_disk(folder: Path, needed: int) -> None:
             f"{folder.resolve()}: the embeddings need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; "
             "free some space, or set PROSAM_SCRATCH to a folder on a larger disk"
         )
-
-
-class EmbeddingStore:
-    """A store, open for reading; rows are read from disk when asked for.
-
-    Attributes:
-        made_by: everything that determines an embedding but the image.
-        content: digest of all image files.
-        shape: (d, g, g).
-    """
-
-    def __init__(self, folder: Path):
-        """Open a store.
-
-        Raises:
-            InputError: it is missing, incomplete or damaged.
-        """
-        index_path = folder / "index.json"
-        try:
-            index = json.loads(index_path.read_text())
-            self.made_by: dict[str, object] = index["made_by"]
-            self.content: str = index["content"]
-            self.shape: tuple[int, int, int] = tuple(index["shape"])
-            self._shards = [(folder / s["file"], s["images"]) for s in index["shards"]]
-        except FileNotFoundError as error:
-            raise InputError(f"{index_path}: not found; run `dvc repro embeddings` first") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{index_path}: is damaged; run `dvc repro --force embeddings`") from error
-        self._places = {
-            image: (s, row) for s, (_, images) in enumerate(self._shards) for row, image in enumerate(images)
-        }
-        self._open = lru_cache(_OPEN_SHARDS)(self._open_shard)
-
-    def _open_shard(self, number: int):
-        path, images = self._shards[number]
-        try:
-            rows = safe_open(path, "pt").get_slice(_KEY)
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"{path}: is damaged or missing; run `dvc repro --force embeddings`") from error
-        if tuple(rows.get_shape()) != (len(images), *self.shape):
-            raise InputError(f"{path}: holds another number or size of embeddings than index.json says")
-        return rows
-
-    def __contains__(self, image: str) -> bool:
-        return image in self._places
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def read(self, images: Sequence[str]) -> Tensor:
-        """Embeddings of some images, (B, d, g, g) float32.
-
-        Raises:
-            InputError: an image is not in the store, or its shard is damaged.
-        """
-        rows = []
-        for image in images:
-            if image not in self._places:
-                raise InputError(f"the embedding store has no image {image!r}; run `dvc repro embeddings`")
-            shard, row = self._places[image]
-            rows.append(self._open(shard)[row])
-        return torch.stack(rows).float()

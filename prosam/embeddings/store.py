@@ -1,0 +1,82 @@
+"""Reading a store of embeddings.
+
+A store is a folder of safetensors shards, each holding `embeddings` (n, d, g, g) in float16, and index.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from prosam.errors import InputError
+
+KEY = "embeddings"  # of the tensor in a shard
+_OPEN_SHARDS = 64
+
+
+class EmbeddingStore:
+    """A store, open for reading; rows are read from disk when asked for.
+
+    Attributes:
+        made_by: everything that determines an embedding but the image.
+        content: digest of all image files.
+        shape: (d, g, g).
+    """
+
+    def __init__(self, folder: Path):
+        """Open a store.
+
+        Raises:
+            InputError: it is missing, incomplete or damaged.
+        """
+        index_path = folder / "index.json"
+        try:
+            index = json.loads(index_path.read_text())
+            self.made_by: dict[str, object] = index["made_by"]
+            self.content: str = index["content"]
+            self.shape: tuple[int, int, int] = tuple(index["shape"])
+            self._shards = [(folder / s["file"], s["images"]) for s in index["shards"]]
+        except FileNotFoundError as error:
+            raise InputError(f"{index_path}: not found; run `dvc repro embeddings` first") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{index_path}: is damaged; run `dvc repro --force embeddings`") from error
+        self._places = {
+            image: (s, row) for s, (_, images) in enumerate(self._shards) for row, image in enumerate(images)
+        }
+        self._open = lru_cache(_OPEN_SHARDS)(self._open_shard)
+
+    def _open_shard(self, number: int):
+        path, images = self._shards[number]
+        try:
+            rows = safe_open(path, "pt").get_slice(KEY)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path}: is damaged or missing; run `dvc repro --force embeddings`") from error
+        if tuple(rows.get_shape()) != (len(images), *self.shape):
+            raise InputError(f"{path}: holds another number or size of embeddings than index.json says")
+        return rows
+
+    def __contains__(self, image: str) -> bool:
+        return image in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def read(self, images: Sequence[str]) -> Tensor:
+        """Embeddings of some images, (B, d, g, g) float32.
+
+        Raises:
+            InputError: an image is not in the store, or its shard is damaged.
+        """
+        rows = []
+        for image in images:
+            if image not in self._places:
+                raise InputError(f"the embedding store has no image {image!r}; run `dvc repro embeddings`")
+            shard, row = self._places[image]
+            rows.append(self._open(shard)[row])
+        return torch.stack(rows).float()
