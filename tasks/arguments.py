@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import cast, get_args
 
 from prosam.errors import InputError
+from prosam.names import unknown_name
 from prosam.params import AnnotationKind, DatasetParams, Params
 
 
@@ -29,9 +29,7 @@ def known(what: str, name: str, choices: Iterable[str]) -> str:
     choices = list(choices)
     if name in choices:
         return name
-    close = difflib.get_close_matches(name, choices, 1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise InputError(f"unknown {what} {name!r}; {hint}choose from {', '.join(choices)}")
+    raise InputError(unknown_name(what, name, choices))
 
 
 def known_fold(dataset: DatasetParams, fold: int) -> int:

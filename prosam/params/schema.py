@@ -1,4 +1,4 @@
-"""params.yaml, typed and validated: the one schema of every parameter.
+"""The one schema of every parameter in params.yaml.
 
 Each section bears the name of the stage that reads it. A section of dvc.yaml's `params:` lists what a stage depends
 on, so a value belongs where a change of it re-runs no more than it must.
@@ -6,15 +6,12 @@ on, so a value belongs where a change of it re-runs no more than it must.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from prosam.errors import InputError
-
-PARAMS_FILE = Path("params.yaml")
+from prosam.names import unknown_name
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 # strict: YAML has numbers of its own, so `true` or "5" in their place is a mistake
@@ -296,10 +293,10 @@ class Params(Section):
         for axis, defined in (("datasets", self.datasets), ("runs", self.runs)):
             for name in getattr(self.pipeline, axis):
                 if name not in defined:
-                    raise ValueError(f"pipeline.{axis}: {_unknown(name, defined)}")
+                    raise ValueError(f"pipeline.{axis}: {unknown_name('name', name, defined)}")
         for name, run in self.runs.items():
             if run.backbone not in self.models.backbones:
-                raise ValueError(f"runs.{name}.backbone: {_unknown(run.backbone, self.models.backbones)}")
+                raise ValueError(f"runs.{name}.backbone: {unknown_name('name', run.backbone, self.models.backbones)}")
         for name in self.pipeline.datasets:
             count = self.datasets[name].protocol.folds
             if (fold := max(self.pipeline.folds)) >= count:
@@ -308,83 +305,14 @@ class Params(Section):
 
     def training(self, run: str) -> TrainParams:
         """The section `train` with the run's own overrides laid over it."""
-        merged = _overlay(self.train.model_dump(), self.runs[run].train)
+        merged = overlay(self.train.model_dump(), self.runs[run].train)
         return TrainParams.model_validate(merged)
 
 
-def _overlay(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def overlay(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A mapping with changes laid over it, nested mappings key by key."""
     merged = dict(base)
     for key, value in changes.items():
         nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _overlay(merged[key], value) if nested else value
+        merged[key] = overlay(merged[key], value) if nested else value
     return merged
-
-
-def _unknown(name: str, choices: Any) -> str:
-    close = difflib.get_close_matches(name, list(choices), 1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown name {name!r}; {hint}choose from {', '.join(sorted(choices))}"
-
-
-def load_params(path: Path = PARAMS_FILE) -> Params:
-    """Read and validate params.yaml.
-
-    Raises:
-        InputError: one line that names the file, the key, what is wrong, and the choices where there are some.
-    """
-    from ruamel.yaml import YAML, YAMLError
-
-    try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: not found; run this in the repository's top folder") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: must be a mapping of sections, not {type(content).__name__}")
-    params = _validated(Params, content, str(path), "")
-    for name, run in params.runs.items():
-        _validated(TrainParams, _overlay(params.train.model_dump(), run.train), str(path), f"runs.{name}.train.")
-    return params
-
-
-_Schema = TypeVar("_Schema", bound=BaseModel)
-
-
-def _validated(schema: type[_Schema], content: dict[str, Any], file: str, prefix: str) -> _Schema:
-    try:
-        return schema.model_validate(content)
-    except ValidationError as error:
-        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")  # likeliest cause
-        lines = [_one_line(schema, problem, prefix) for problem in problems]
-        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
-        raise InputError(f"{file}: {lines[0]}{more}") from error
-
-
-def _one_line(schema: type[BaseModel], problem: Any, prefix: str) -> str:
-    key = prefix + ".".join(str(part) for part in problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        known = _keys_at(schema, problem["loc"][:-1])
-        close = difflib.get_close_matches(str(problem["loc"][-1]), known, 1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        message = f"unknown key; {hint}known keys: {', '.join(known)}"
-    elif problem["type"] == "missing":
-        message = "is missing"
-    elif problem["type"] != "value_error":
-        message = f"{message[0].lower()}{message[1:]}, not {problem['input']!r}"
-    return f"{key}: {message}" if key else message
-
-
-def _keys_at(schema: Any, location: tuple[Any, ...]) -> list[str]:
-    """The keys that a section has, found by walking the schema along an error's location."""
-    for part in location:
-        fields = getattr(schema, "model_fields", None)
-        annotation = fields[part].annotation if fields and part in fields else schema
-        while not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            arguments = getattr(annotation, "__args__", ())
-            if not arguments:
-                break
-            annotation = arguments[-1]  # of a mapping, its values
-        schema = annotation
-    return list(getattr(schema, "model_fields", {}))

@@ -1,0 +1,144 @@
+"""dvc.yaml: the one place where the DAG is written, and what the rest of the code must keep to."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from flows.graph import dependencies
+from prosam import layout
+from tests.pipeline.clone import DATASET, REPOSITORY, SMALL, Clone
+from tests.pipeline.conftest import Finished
+
+STAGES = list(YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"])
+
+# Code that decides no byte of an output: what is asked and said, files that are whole or not there, which process
+# computes, and interfaces. A change of it re-runs nothing.
+PLUMBING = (
+    "prosam/params", "prosam/layout.py", "prosam/console.py", "prosam/errors.py", "prosam/names.py",
+    "prosam/progress.py", "prosam/files.py", "prosam/data/parallel.py", "prosam/data/dataset.py",
+    "prosam/methods/method.py", "tasks/arguments.py",
+)  # fmt: skip
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which nothing has run, with several values on each axis."""
+    axes = {"pipeline.kinds": ["mask", "point"], "pipeline.folds": [0, 3]}
+    return Clone.of_working_tree(tmp_path_factory.mktemp("fresh") / "clone", SMALL | axes)
+
+
+def written_stages() -> dict[str, dict[str, Any]]:
+    return YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"]
+
+
+def test_the_flows_see_the_dag_that_dvc_draws(fresh: Clone):
+    needs = dependencies(fresh.root)
+    drawn = fresh.dvc("dag", "--dot").output
+    assert {(needed, stage) for stage in needs for needed in needs[stage]} == set(
+        re.findall(r'"(.+)" -> "(.+)"', drawn)
+    )
+    assert len(needs) == 1 + 1 + 2 + 1 + 8 + 8 + 1
+    assert needs["evaluate@shapes-5i-point-prosam-3"] >= {
+        "train@shapes-5i-point-prosam-3",
+        "annotations@shapes-5i-point",
+    }
+    assert not needs["evaluate@shapes-5i-point-prosam-3"] & {
+        "train@shapes-5i-point-prosam-0",
+        "annotations@shapes-5i-mask",
+    }
+
+
+@pytest.mark.slow
+def test_outputs_lie_where_the_layout_says(finished: Finished):
+    expected: dict[str, set[Path]] = {
+        f"download@{DATASET}": {layout.raw(DATASET)},
+        f"folds@{DATASET}": {layout.folds(DATASET)},
+        f"annotations@{DATASET}-mask": {layout.annotations(DATASET, "mask")},
+        f"embeddings@{DATASET}": {layout.embeddings(DATASET)},
+        "report": {layout.REPORT},
+    }
+    for run in ("prosam", "vrp-sam"):
+        model, results = layout.model(DATASET, "mask", run, 0), layout.results(DATASET, "mask", run, 0)
+        files = ("prompt_encoder.safetensors", "model.json", "training.csv", "monitor.csv")
+        expected[f"train@{DATASET}-mask-{run}-0"] = {model / file for file in files}
+        expected[f"evaluate@{DATASET}-mask-{run}-0"] = {results / "metrics.json", results / "episodes.parquet"}
+    assert {stage: {Path(path) for path in outs} for stage, outs in finished.clone.lock().items()} == expected
+
+
+def test_each_stage_has_a_module_of_its_name_and_the_other_way_round():
+    commands = {path.stem for path in (REPOSITORY / "tasks").glob("*.py") if "__main__" in path.read_text()}
+    assert commands == set(STAGES)
+    for name, stage in written_stages().items():
+        assert stage["cmd"].startswith(f"python -m tasks.{name}")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_the_code_that_decides_its_outputs_and_no_other(stage: str):
+    deps = [dep for dep in written_stages()[stage]["deps"] if (REPOSITORY / dep).exists()]
+    used = {str(path.relative_to(REPOSITORY)) for path in imported_files(REPOSITORY / f"tasks/{stage}.py")}
+    assert {file for file in used if not within(file, deps) and not within(file, PLUMBING)} == set()
+    code = [dep for dep in deps if dep.endswith(".py") or any((REPOSITORY / dep).glob("*.py"))]
+    assert [dep for dep in code if not any(within(file, [dep]) for file in used)] == []
+
+
+def test_neither_package_nor_stages_know_who_runs_them():
+    files = [path for folder in ("prosam", "tasks") for path in (REPOSITORY / folder).rglob("*.py")]
+    guilty = {path for path in files if {"prefect", "dvc", "flows"} & {name.split(".")[0] for name in imports(path)}}
+    assert len(files) > 50
+    assert guilty == set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_comes_without_loading_torch(fresh: Clone, stage: str):
+    asked = fresh.run("python", "-X", "importtime", "-m", f"tasks.{stage}", "--help")
+    assert f"python -m tasks.{stage}" in asked.output
+    imported = {line.rsplit("|", 1)[1].strip() for line in asked.output.splitlines() if line.startswith("import time:")}
+    assert "prosam.params" in imported
+    assert not {"torch", "matplotlib", "pandas", "dvc", "prefect"} & imported
+
+
+def within(file: str, paths: Iterable[str]) -> bool:
+    return any(file == path or file.startswith(f"{path.removesuffix('.py')}/") for path in paths)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports at run time, wherever in it; for `from a import b` both a and a.b."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_files(start: Path) -> set[Path]:
+    """The files of prosam/ and tasks/ that a file needs, itself among them."""
+    found, waiting = set[Path](), [start]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        modules = [name.replace(".", "/") for name in imports(path) if name.startswith(("prosam.", "tasks."))]
+        candidates = (REPOSITORY / file for name in modules for file in (f"{name}.py", f"{name}/__init__.py"))
+        waiting += [file for file in candidates if file.is_file()]
+    return found
