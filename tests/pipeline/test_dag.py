@@ -131,7 +131,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def imported_files(start: Path) -> set[Path]:
-    """The files of prosam/ and tasks/ that a file needs, itself among them."""
+    """The files of prosam/ and tasks/ that a file needs, itself among them; an empty __init__.py is nothing."""
     found, waiting = set[Path](), [start]
     while waiting:
         path = waiting.pop()
@@ -140,5 +140,5 @@ def imported_files(start: Path) -> set[Path]:
         found.add(path)
         modules = [name.replace(".", "/") for name in imports(path) if name.startswith(("prosam.", "tasks."))]
         candidates = (REPOSITORY / file for name in modules for file in (f"{name}.py", f"{name}/__init__.py"))
-        waiting += [file for file in candidates if file.is_file()]
+        waiting += [file for file in candidates if file.is_file() and (file.stem != "__init__" or any(imports(file)))]
     return found
