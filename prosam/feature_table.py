@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ def open_feature_table(
     dataset: Dataset,
     images: Sequence[str],
     *,
-    made_by: dict[str, str],
+    made_by: Mapping[str, object],
     scratch: Path,
     budget_bytes: float,
 ) -> FeatureTable | None:
@@ -66,14 +66,14 @@ def open_feature_table(
         models: whose backbone and image size.
         dataset: of the images.
         images: all of them, in list order.
-        made_by: digests of the backbone's weights and of the images' content.
+        made_by: digests of the backbone's weights, of the images' content and of the code; the device.
         scratch: where the table lies.
         budget_bytes: of all features together.
     """
     channels, cells = models.backbone.level_channels, models.grid**2
     if 4 * len(images) * cells * sum(channels) > budget_bytes:
         return None
-    identity = {**made_by, "image_size": models.image_size, "device": models.device.type, "images": list(images)}
+    identity = {**made_by, "image_size": models.image_size, "images": list(images)}
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     folder = scratch / "features" / key
     folder.parent.mkdir(parents=True, exist_ok=True)

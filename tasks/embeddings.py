@@ -10,6 +10,7 @@ import typer
 from prosam import console, layout
 from prosam.params import load_params
 from tasks.arguments import dataset_params
+from tasks.determinants import ENCODING_IMAGES, code, machine
 
 
 def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")]) -> None:
@@ -51,6 +52,7 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
             "image_size": size,
             "batch_size": params.embeddings.batch_size,
         },
+        computed_by={"code": code(ENCODING_IMAGES), **machine(params, sam.device)},
         shard_size=params.embeddings.shard_size,
         batch_size=params.embeddings.batch_size,
         scratch=layout.scratch() / "embeddings" / dataset,

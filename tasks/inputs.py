@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prosam import layout
 from prosam.errors import InputError
 from prosam.params import AnnotationKind, Params
+from tasks.determinants import BACKBONE_FEATURES, code, machine
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong params.yaml need none of it
     from prosam.data.annotations import Annotations
@@ -74,7 +75,12 @@ class RunInputs:
             self.models,
             self.dataset,
             [image for split in SPLITS for image in self.dataset.image_ids(split)],
-            made_by={"backbone": self.fingerprints["backbone"], "content": self.embeddings.content},
+            made_by={
+                "backbone": self.fingerprints["backbone"],
+                "content": self.embeddings.content,
+                "code": code(BACKBONE_FEATURES),
+                **machine(self._params, self.models.device),
+            },
             scratch=layout.scratch(),
             budget_bytes=self._params.models.feature_table_gb * 1e9,
         )

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prosam import layout
+from prosam.files import digest_of_files
 from prosam.params import Params
+from tasks.determinants import machine
 
 if TYPE_CHECKING:
     from prosam.data.folds import Fold
@@ -48,10 +50,8 @@ def unfinished_work(
     It bears the digest of all that determines the result to the last bit: what the work is, the content of its files,
     device and threads, and prosam's code. Change any, and the work starts anew.
     """
-    identity = {**description, "device": str(inputs.models.device), "threads": params.threads}
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
+    identity = {**description, **machine(params, inputs.models.device)}
     package = Path(layout.__file__).parent
     code = sorted(path for path in package.rglob("*.py") if path.relative_to(package).parts[0] != "report")
-    for path in [*files, *inputs.files(), *code]:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return layout.scratch() / stage / digest.hexdigest()[:16]
+    identity["content"] = digest_of_files([*files, *inputs.files(), *code])
+    return layout.scratch() / stage / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

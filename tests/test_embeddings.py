@@ -79,6 +79,7 @@ def build(tmp_path: Path) -> Callable[..., CountingEncoder]:
         store: str = "store",
         scratch: str = "scratch",
         made_by: dict[str, object] = MADE_BY,
+        computed_by: str = "this code",
         shard_size: int = 4,
         batch_size: int = 1,
     ) -> CountingEncoder:
@@ -89,6 +90,7 @@ def build(tmp_path: Path) -> Callable[..., CountingEncoder]:
             encoder,
             shape=SHAPE,
             made_by=made_by,
+            computed_by={"code": computed_by},
             shard_size=shard_size,
             batch_size=batch_size,
             scratch=tmp_path / scratch,
@@ -232,6 +234,13 @@ def test_embeddings_of_another_sam_are_not_reused(tmp_path: Path, sources, build
     other = MADE_BY | {"sha256": "1"}
     assert len(build(images, made_by=other).encoded) == 10
     assert EmbeddingStore(tmp_path / "store").made_by == other
+
+
+def test_embeddings_of_other_code_are_not_reused_nor_kept(tmp_path: Path, sources, build):
+    images = sources(range(10))
+    build(images)
+    assert len(build(images, computed_by="other code").encoded) == 10
+    assert len(list((tmp_path / "scratch").iterdir())) == 1
 
 
 def test_a_second_data_set_with_the_same_sam_leaves_the_firsts_shards_alone(

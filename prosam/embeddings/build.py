@@ -55,6 +55,7 @@ def build_store(
     *,
     shape: tuple[int, int, int],
     made_by: dict[str, object],
+    computed_by: dict[str, object],
     shard_size: int,
     batch_size: int,
     scratch: Path,
@@ -66,7 +67,8 @@ def build_store(
         sources: images in the order of the store.
         encode: computes embeddings.
         shape: (d, g, g).
-        made_by: everything that determines an embedding but the image; stored in the index.
+        made_by: what determines an embedding but for the image; stored in the index.
+        computed_by: what else does, to the last bit (code, device); finished work of another is not taken up.
         shard_size: images a shard.
         batch_size: images given to `encode` at once.
         scratch: where finished shards survive; this store's own, since what it does not use is removed.
@@ -74,7 +76,7 @@ def build_store(
     Raises:
         InputError: the disk is too small, or an image cannot be read.
     """
-    key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([made_by, computed_by], sort_keys=True).encode()).hexdigest()[:16]
     kept = scratch / key
     kept.mkdir(parents=True, exist_ok=True)
     for leftover in kept.glob(".*.partial"):  # of a process that was killed
@@ -116,6 +118,9 @@ def build_store(
     for path in kept.glob("*.safetensors"):
         if path.name not in used:
             path.unlink()
+    for outdated in scratch.iterdir():
+        if outdated != kept:
+            shutil.rmtree(outdated)
 
 
 def _digest(path: Path) -> str:

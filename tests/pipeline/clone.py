@@ -41,7 +41,7 @@ SMALL = {
     "threads": 1,
 }
 
-_RUNNING = re.compile(r"^(?:\S+: )?Running stage '(.+)':$", re.MULTILINE)
+_RUNNING = re.compile(r"^Running stage '(.+)':$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flows import local
@@ -57,7 +57,7 @@ def stop_when(clone: Clone, reached: Callable[[int], bool], sent: signal.Signals
     assert printed.splitlines()[-1].startswith("stopped;")
     assert "Traceback" not in printed
     assert len(children) >= 2  # dvc and the stage, at least
-    wait_until(lambda: not any(alive(pid) for pid in children), seconds=10)
+    assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
 def test_after_a_failure_no_other_stage_starts(monkeypatch: pytest.MonkeyPatch):
@@ -105,17 +105,6 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.01)
 
 
-def descendants(pid: int) -> set[int]:
+def descendants(pid: int) -> list[psutil.Process]:
     """Processes that a process started, and those that they started."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = {int(child): int(parent) for child, parent in (line.split() for line in listed.splitlines())}
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and waits to be reaped does not."""
-    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return bool(done.stdout.strip()) and not done.stdout.startswith("Z")
+    return psutil.Process(pid).children(recursive=True)

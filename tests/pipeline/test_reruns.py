@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,15 +108,6 @@ def test_dvc_repro_alone_gives_the_bytes_of_the_flow(
     alone = alone_and_reruns[0]
     assert alone.lock() == finished.clone.lock()
     assert alone.outputs() == finished.clone.outputs()
-
-
-def test_a_change_taken_back_is_restored_without_running_anything(quick: Clone, tmp_path: Path):
-    clone = quick.copy(tmp_path / "clone")
-    clone.change({"report.pictures": 2})
-    assert clone.dvc("repro").executed == {"report"}
-    clone.change({"report.pictures": 1})
-    assert clone.dvc("repro").executed == set()
-    assert clone.outputs() == quick.outputs()
 
 
 def test_other_code_of_the_encoder_makes_other_embeddings(finished: Finished, clone: Clone):

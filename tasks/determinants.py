@@ -1,0 +1,28 @@
+"""What changes the bits of a computation besides its declared inputs: part of every key in the scratch folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prosam import layout
+from prosam.files import digest_of_files
+from prosam.params import Params
+
+if TYPE_CHECKING:
+    import torch
+
+READING_IMAGES = ("data/voc.py", "data/images.py")
+ENCODING_IMAGES = (*READING_IMAGES, "models/sam.py", "models/segment_anything.py", "models/frozen.py")
+BACKBONE_FEATURES = (*READING_IMAGES, "models/backbones.py", "feature_table.py")
+
+
+def machine(params: Params, device: torch.device) -> dict[str, str | int]:
+    """Device and threads: sums of floating-point numbers depend on them."""
+    return {"device": str(device), "threads": params.threads}
+
+
+def code(modules: tuple[str, ...]) -> str:
+    """Digest of some modules, named relative to prosam/."""
+    package = Path(layout.__file__).parent
+    return digest_of_files(package / name for name in modules)
