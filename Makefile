@@ -16,7 +16,6 @@ help: ## show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 repro: $(READY) ## run whatever is out of date, from data to report/index.html
-	@prosam check
 	@python -m flows.local --jobs $(JOBS)
 	@echo "the report is report/index.html"
 

@@ -16,7 +16,9 @@ from prosam import layout
 from prosam.data.dataset import Split
 from prosam.data.shapes_scenes import LabelledImage, shapes_scenes
 from prosam.data.voc import VOID
+from prosam.episode_tensors import EpisodeTensors
 from prosam.params import load_params
+from tasks.inputs import RunInputs
 
 REPOSITORY = Path(__file__).parents[1]
 DATASET = "shapes-5i"
@@ -91,3 +93,17 @@ def workspace(prepared_workspace: Path, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.delenv("PROSAM_SCRATCH", raising=False)
     monkeypatch.chdir(copy)
     return copy
+
+
+@pytest.fixture(scope="module")
+def inputs(prepared_workspace: Path) -> RunInputs:
+    """What train and evaluate open for the run `prosam`."""
+    with contextlib.chdir(prepared_workspace):
+        return RunInputs(load_params(), DATASET, "mask", "prosam")
+
+
+@pytest.fixture
+def tensors(inputs: RunInputs, prepared_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> EpisodeTensors:
+    """Tensors of val episodes, in the prepared workspace as current folder."""
+    monkeypatch.chdir(prepared_workspace)
+    return inputs.tensors(inputs.annotations("val"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +19,8 @@ from prosam.episode_tensors import AnnotatedReference, EpisodeTensors, Reference
 from prosam.evaluation import evaluate_episodes
 from prosam.methods.method import Method
 from prosam.methods.trivial import AllForeground, CopiedAnnotation, ThresholdedPseudoMask
-from prosam.params import load_params
 from tasks.inputs import RunInputs
 from tests.conftest import DATASET
-
-
-@pytest.fixture(scope="module")
-def inputs(prepared_workspace: Path) -> RunInputs:
-    with contextlib.chdir(prepared_workspace):
-        return RunInputs(load_params(), DATASET, "mask", "prosam")
-
-
-@pytest.fixture
-def tensors(inputs: RunInputs, prepared_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> EpisodeTensors:
-    monkeypatch.chdir(prepared_workspace)
-    return inputs.tensors(inputs.annotations("val"))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -19,21 +18,9 @@ from prosam.errors import InputError
 from prosam.methods.prompting import PromptMethod, build_prompt_method
 from prosam.model_files import load_model, read_description, save_model
 from prosam.models.distributions import Dirac, Gaussian
-from prosam.params import RunParams, load_params
+from prosam.params import RunParams
 from tasks.inputs import RunInputs
 from tests.conftest import DATASET
-
-
-@pytest.fixture(scope="module")
-def inputs(prepared_workspace: Path) -> RunInputs:
-    with contextlib.chdir(prepared_workspace):
-        return RunInputs(load_params(), DATASET, "mask", "prosam")
-
-
-@pytest.fixture
-def tensors(inputs: RunInputs, prepared_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> EpisodeTensors:
-    monkeypatch.chdir(prepared_workspace)
-    return inputs.tensors(inputs.annotations("val"))
 
 
 @pytest.fixture
