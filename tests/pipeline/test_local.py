@@ -31,7 +31,8 @@ def test_a_failing_stage_is_named_and_later_ones_do_not_start(clone: Clone):
 def test_ctrl_c_leaves_no_process_behind_and_a_rerun_goes_on(clone: Clone):
     clone.change({"train.seed": 1, "train.steps": 24, "pipeline.runs": ["vrp-sam"]})
     training = f"train@{DATASET}-mask-vrp-sam-0"
-    stop_when(clone, lambda flow: any(clone.root.glob(".scratch/train/*/checkpoint.pt")), signal.SIGINT)
+    survivors = stop_when(clone, lambda flow: any(clone.root.glob(".scratch/train/*/checkpoint.pt")), signal.SIGINT)
+    assert survivors == []
     again = clone.dvc("repro", "--single-item", training)
     assert again.executed == {training}
     assert "goes on from step" in again.output
@@ -40,11 +41,15 @@ def test_ctrl_c_leaves_no_process_behind_and_a_rerun_goes_on(clone: Clone):
 @pytest.mark.slow
 def test_a_flow_that_is_told_to_end_leaves_no_process_behind(clone: Clone):
     clone.change({"train.seed": 1})
-    stop_when(clone, lambda flow: len(descendants(flow)) >= 4, signal.SIGTERM)
+    assert stop_when(clone, lambda flow: len(descendants(flow)) >= 4, signal.SIGTERM) == []
 
 
-def stop_when(clone: Clone, reached: Callable[[int], bool], sent: signal.Signals) -> None:
-    """Start the flow, signal it once a condition holds of its process id, and see that all it started ends too."""
+def stop_when(clone: Clone, reached: Callable[[int], bool], sent: signal.Signals) -> list[psutil.Process]:
+    """Start the flow and signal it once a condition holds of its process id.
+
+    Returns:
+        What it had started and did not end within 10 s.
+    """
     flow = clone.start("python", "-m", "flows.local", "--jobs", "2")
     try:
         wait_until(lambda: reached(flow.pid) or flow.poll() is not None)
@@ -57,7 +62,7 @@ def stop_when(clone: Clone, reached: Callable[[int], bool], sent: signal.Signals
     assert printed.splitlines()[-1].startswith("stopped;")
     assert "Traceback" not in printed
     assert len(children) >= 2  # dvc and the stage, at least
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    return psutil.wait_procs(children, timeout=10)[1]
 
 
 def test_after_a_failure_no_other_stage_starts(monkeypatch: pytest.MonkeyPatch):
