@@ -1,0 +1,1 @@
+"""Big files from the internet: transferred once, verified, and unpacked safely."""

@@ -1,0 +1,126 @@
+"""The part of a file that is there already, and what is needed to go on with it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from prosam.fetching.disk import disk_failures
+from prosam.fetching.remote_file import Digests, RemoteFile, read_digests
+from prosam.files import write_text
+
+
+class Part:
+    """`.<name>.part` in a folder, as a context manager; beside it, in `.<name>.part.json`, where it came from.
+
+    Bytes are hashed as they are written, and those of an earlier start when the part is opened, so that nothing is
+    read a second time. An empty part is removed on leaving; any other stays for the next start.
+
+    Attributes:
+        path: of the part.
+        digests: of its bytes.
+        inherited: whether it holds bytes that its present source did not give during this start.
+    """
+
+    def __init__(self, file: RemoteFile, folder: Path):
+        """Open the part, or make it.
+
+        Args:
+            file: that it is a part of.
+            folder: where both go.
+        """
+        self.path = folder / f".{file.name}.part"
+        self._file = file
+        self._memory_path = folder / f".{file.name}.part.json"
+        self.digests: Digests = read_digests(file, self.path) if self.path.exists() else file.new_digests()
+        self.inherited = self.length > 0
+        self._opened = self.path.open("ab", buffering=0)  # so that a kill takes nothing along
+
+    @property
+    def length(self) -> int:
+        """In bytes."""
+        return self.digests.size
+
+    def difference(self) -> str | None:
+        """How the part, taken for the whole, differs from the file."""
+        return self._file.difference(self.length, self.digests.hexadecimal())
+
+    def is_known_whole(self) -> bool:
+        """Whether size or digest say that nothing is missing. Without either, nobody knows."""
+        can_tell = bool(self._file.expected) or self._file.size is not None
+        return can_tell and self.length > 0 and self.difference() is None
+
+    def write(self, block: bytes) -> None:
+        """Append.
+
+        Raises:
+            InputError: the disk is full.
+        """
+        with disk_failures(f"{self.path}: cannot be written"):
+            rest = memoryview(block)
+            while rest:
+                rest = rest[self._opened.write(rest) :]
+        self.digests.update(block)
+
+    def start_over(self) -> None:
+        """Forget all bytes."""
+        self._opened.truncate(0)
+        self._memory_path.unlink(missing_ok=True)
+        self.digests, self.inherited = self._file.new_digests(), False
+
+    def remember_source(self, url: str, headers: Mapping[str, str]) -> None:
+        """Keep what tells later whether the file at this address is still the same."""
+        memory = {"url": url, "etag": headers.get("ETag"), "last_modified": headers.get("Last-Modified")}
+        if memory != self._memory():
+            write_text(self._memory_path, json.dumps(memory))
+
+    def _memory(self) -> dict[str, str | None]:
+        try:
+            memory = json.loads(self._memory_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return memory if isinstance(memory, dict) else {}
+
+    def has_changed(self, url: str, headers: Mapping[str, str]) -> bool:
+        """Whether an answer from the part's own address names another ETag than before."""
+        memory = self._memory()
+        before, now = memory.get("etag"), headers.get("ETag")
+        return memory.get("url") == url and before is not None and now is not None and before != now
+
+    def request_headers(self, url: str) -> dict[str, str]:
+        """Ask an address for what is missing; empty when all of it has to come.
+
+        Where a digest can tell afterwards whether the pieces fit, any address may go on with any part; otherwise
+        only the one that it came from, and only on the condition that the file there is still the same.
+        """
+        if not self.length:
+            return {}
+        memory = self._memory()
+        etag = memory.get("etag")
+        weak = etag is not None and etag.startswith("W/")  # not allowed in If-Range
+        validator = memory.get("last_modified") if weak or not etag else etag
+        ranged = {"Range": f"bytes={self.length}-"}
+        if memory.get("url") == url and validator:
+            return ranged | {"If-Range": validator}
+        return ranged if self._file.expected else {}
+
+    def become(self, path: Path) -> None:
+        """Take the final name, with all bytes on the disk."""
+        os.fsync(self._opened.fileno())
+        self.path.replace(path)
+        self._memory_path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+        if not self.length:
+            self.path.unlink(missing_ok=True)
+            self._memory_path.unlink(missing_ok=True)
