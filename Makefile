@@ -10,20 +10,23 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every stage would take seconds more to start
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-fast lint pretrain lock clean
+.PHONY: help repro test test-foundation test-fast lint pretrain lock clean
 
 help: ## show the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 repro: $(READY) ## run whatever is out of date, from data to report/index.html
 	@python -m flows.local --jobs $(JOBS)
 	@echo "the report is report/index.html"
 
-test: $(READY) ## all tests
-	@pytest
+test: $(READY) ## all tests but those that take minutes each
+	@pytest -m "not foundation"
+
+test-foundation: $(READY) ## the whole DAG on the paper's data formats with SAM ViT-B and ResNet-50
+	@pytest -m foundation
 
 test-fast: $(READY) ## the tests that take no more than a few seconds each
-	@pytest -m "not slow"
+	@pytest -m "not slow and not foundation"
 
 lint: $(READY) ## style (ruff) and types (basedpyright)
 	@ruff check .

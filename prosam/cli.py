@@ -20,6 +20,17 @@ app = typer.Typer(
 )
 
 
+convert = typer.Typer(
+    name="convert",
+    help="Read checkpoints of other code.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(convert)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(__version__)
@@ -30,7 +41,7 @@ def _print_version(wanted: bool) -> None:
 def options(
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
 ) -> None:
-    """Nothing but --version, for now; commands do the work."""
+    """The commands do the work."""
 
 
 @app.command()
@@ -42,6 +53,36 @@ def check(params: Annotated[Path, typer.Argument(help="The file to validate.")] 
     p = load_params(params).pipeline
     trainings = len(p.datasets) * len(p.kinds) * len(p.runs) * len(p.folds)
     print(f"{params}: valid; {trainings} trainings of {', '.join(p.runs)} on {', '.join(p.datasets)}")
+
+
+@app.command()
+def info(
+    path: Annotated[Path, typer.Argument(help="A folder that a stage wrote, a file in it, or a published checkpoint.")],
+    json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+) -> None:
+    """Say what a checkpoint is: method, backbone, SAM, data, fold, size, and the parameters and commit that made it.
+
+    Example: prosam info models/shapes-5i/mask/prosam/0
+    """
+    from prosam.info import as_json, as_text, facts_of
+
+    facts = facts_of(path)
+    print(as_json(facts) if json else as_text(facts))
+
+
+@convert.command("vrp-sam")
+def convert_vrp_sam(
+    checkpoint: Annotated[Path, typer.Argument(help="best_model.pt of the public VRP-SAM code.")],
+    out: Annotated[Path, typer.Argument(help="A new folder: prompt encoder, description, and the backbone's weights.")],
+) -> None:
+    """Read a checkpoint of the public VRP-SAM code into ours.
+
+    Example: prosam convert vrp-sam best_model.pt models/converted
+    """
+    from prosam.vrp_sam import convert_vrp_sam
+
+    convert_vrp_sam(checkpoint, out)
+    print(f"wrote {out}; `prosam info {out}` tells what it is")
 
 
 def main() -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from prosam.data.annotations import THIN_KINDS, Annotations
 from prosam.data.dataset import Dataset
-from prosam.data.masks import squash
+from prosam.data.formats.masks import squash
 from prosam.embeddings.store import EmbeddingStore
 from prosam.feature_table import FeatureTable, Levels, compute_levels
 from prosam.models.frozen import FrozenModels
@@ -41,7 +41,7 @@ class References:
     Attributes:
         features: (B, C, h, h).
         annotation: (B, 1, h, h), 0 or 1.
-        foreground: B times (C4, M_b), normalised level-4 features of the annotated cells.
+        foreground: B times (C4, M_b), level-4 features of the annotated cells.
         drawn: B annotations (H, W) bool, at their images' own sizes.
     """
 
@@ -78,6 +78,7 @@ class EpisodeTensors:
         table: FeatureTable | None,
         *,
         kind: AnnotationKind,
+        annotation_grid: Literal["covered", "nearest"] = "covered",
     ):
         """Open.
 
@@ -90,9 +91,11 @@ class EpisodeTensors:
                 apart from the others, so that what was asked for before changes no bit of it. Without, batches are
                 computed as asked for.
             kind: of the annotations.
+            annotation_grid: how they get to the grid of the features, see `RunParams`.
         """
         self._models, self._dataset, self._annotations = models, dataset, annotations
         self._store, self._table, self._thin = embeddings, table, kind in THIN_KINDS
+        self._nearest_in = models.image_size if annotation_grid == "nearest" else None
         self._memo: dict[Hashable, Any] = {}
 
     @property
@@ -128,7 +131,8 @@ class EpisodeTensors:
     @torch.no_grad()
     def _annotated(self, reference: AnnotatedReference, level3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         drawn = torch.from_numpy(self._annotations.get(reference.image, reference.class_id, reference.variant))
-        grid = annotation_grid(drawn, self._models.grid, thin=self._thin).to(self._models.device)
+        grid = annotation_grid(drawn, self._models.grid, thin=self._thin, nearest_in=self._nearest_in)
+        grid = grid.to(self._models.device)
         level4 = self._models.backbone.level4((level3.to(grid.device) * grid)[None])[0]
         return grid, foreground_features(level4, grid), drawn
 
@@ -145,7 +149,7 @@ class EpisodeTensors:
         size = self._models.image_size
 
         def squashed(image: str, class_id: int) -> tuple[Tensor, Tensor]:
-            mask, void = self._dataset.mask(image, class_id), self._dataset.void(image)
+            mask, void = self._dataset.mask(image, class_id), self._dataset.void(image, class_id)
             return torch.from_numpy(squash(mask, size)), torch.from_numpy(~squash(void, size))
 
         pairs = [

@@ -51,7 +51,7 @@ def evaluate_episodes(
         targets = tensors.targets([e.target for e in part])
         logits = {name: m.predict(m.learn(references), targets) for name, m in methods.items()}
         for row, episode in enumerate(part):
-            truth, void = dataset.mask(episode.target, episode.class_id), dataset.void(episode.target)
+            truth, void = dataset.mask(episode.target, episode.class_id), dataset.void(episode.target, episode.class_id)
             height, width = truth.shape
             outcomes = {}
             for name, low in logits.items():

@@ -55,6 +55,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file of any size; hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def digest_of_files(paths: Iterable[Path]) -> str:
     """SHA-256 over the contents of some files, in order; hexadecimal."""
     digest = hashlib.sha256()

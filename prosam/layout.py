@@ -6,9 +6,29 @@ from pathlib import Path
 REPORT = Path("report")
 
 
+def own(dataset: str) -> Path:
+    """Where one puts images of one's own, for the download stage to read; DVC watches data/own."""
+    return Path("data/own") / dataset
+
+
+def sources(name: str) -> Path:
+    """What was fetched: archives, the images of public data sets, published checkpoints. DVC does not keep these."""
+    return Path("data/sources") / name
+
+
 def raw(dataset: str) -> Path:
-    """download: the data set in its own layout."""
+    """download: the data set, in VOC's layout or as a table of labels."""
     return Path("data/raw") / dataset
+
+
+def sam_weights() -> Path:
+    """sam: weights.safetensors and weights.json."""
+    return Path("data/weights/sam")
+
+
+def backbone_weights(run: str) -> Path:
+    """backbone: likewise, of the backbone of a run."""
+    return Path("data/weights/backbone") / run
 
 
 def folds(dataset: str) -> Path:
@@ -32,8 +52,13 @@ def model(dataset: str, kind: str, run: str, fold: int) -> Path:
 
 
 def results(dataset: str, kind: str, run: str, fold: int) -> Path:
-    """evaluate: metrics.json and episodes.parquet."""
+    """evaluate, and shift with the name of a shift for the data set: metrics.json and episodes.parquet."""
     return Path("results") / dataset / kind / run / str(fold)
+
+
+def shift(train: str, test: str) -> str:
+    """The name of a domain shift, where results are filed by data set."""
+    return f"{train}-to-{test}"
 
 
 def scratch() -> Path:

@@ -12,6 +12,7 @@ from prosam.errors import InputError
 from prosam.files import write_text
 from prosam.methods.prompting import PromptMethod, build_prompt_method
 from prosam.models.frozen import FrozenModels
+from prosam.models.prompt_encoder import PromptEncoder
 from prosam.models.weights import read_weights, write_weights
 from prosam.params import RunParams
 
@@ -19,16 +20,16 @@ FORMAT = 1
 WEIGHTS, DESCRIPTION = "prompt_encoder.safetensors", "model.json"
 
 
-def save_model(folder: Path, method: PromptMethod, description: dict[str, Any]) -> None:
+def save_model(folder: Path, encoder: PromptEncoder, description: dict[str, Any]) -> None:
     """Write a trained prompt encoder.
 
     Args:
         folder: gets WEIGHTS and DESCRIPTION.
-        method: whose encoder.
+        encoder: with its weights.
         description: what made it; `run` must hold the resolved RunParams.
     """
-    write_weights(method.encoder, folder / WEIGHTS)
-    trainable = sum(p.numel() for p in method.encoder.parameters())
+    write_weights(encoder, folder / WEIGHTS)
+    trainable = sum(p.numel() for p in encoder.parameters())
     content = {"format": FORMAT, "trainable_parameters": trainable, **description}
     write_text(folder / DESCRIPTION, json.dumps(content, indent=2) + "\n")
 
@@ -57,7 +58,7 @@ def load_model(folder: Path, models: FrozenModels) -> PromptMethod:
     """Read a trained method.
 
     Args:
-        folder: that `save_model` wrote.
+        folder: that `save_model` or `convert_vrp_sam` wrote.
         models: the frozen models it was trained with.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prosam.data.episodes import Episode
-from prosam.data.masks import encode
+from prosam.data.formats.masks import encode
 from prosam.evaluation import Outcome
 from prosam.files import atomic_folder, write_text
 from prosam.statistics import fb_iou, miou, per_class_iou

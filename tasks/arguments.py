@@ -34,6 +34,7 @@ def known(what: str, name: str, choices: Iterable[str]) -> str:
 
 def known_fold(dataset: DatasetParams, fold: int) -> int:
     """The fold itself when the data set has it; InputError otherwise."""
-    if 0 <= fold < dataset.protocol.folds:
+    folds = dataset.protocol.num_folds
+    if 0 <= fold < folds:
         return fold
-    raise InputError(f"unknown fold {fold}; choose from 0 to {dataset.protocol.folds - 1}")
+    raise InputError(f"unknown fold {fold}; choose from 0 to {folds - 1}")

@@ -12,9 +12,9 @@ from prosam.params import Params
 if TYPE_CHECKING:
     import torch
 
-READING_IMAGES = ("data/voc.py", "data/images.py")
-ENCODING_IMAGES = (*READING_IMAGES, "models/sam.py", "models/segment_anything.py", "models/frozen.py")
-BACKBONE_FEATURES = (*READING_IMAGES, "models/backbones.py", "feature_table.py")
+READING_IMAGES = ("data/formats", "data/images.py")
+ENCODING_IMAGES = (*READING_IMAGES, "models/sam.py", "models/segment_anything.py")
+BACKBONE_FEATURES = (*READING_IMAGES, "models/backbones", "feature_table.py")
 
 
 def machine(params: Params, device: torch.device) -> dict[str, str | int]:
@@ -23,6 +23,6 @@ def machine(params: Params, device: torch.device) -> dict[str, str | int]:
 
 
 def code(modules: tuple[str, ...]) -> str:
-    """Digest of some modules, named relative to prosam/."""
-    package = Path(layout.__file__).parent
-    return digest_of_files(package / name for name in modules)
+    """Digest of some modules and packages, named relative to prosam/."""
+    paths = [Path(layout.__file__).parent / name for name in modules]
+    return digest_of_files(file for path in paths for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path]))

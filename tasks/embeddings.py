@@ -29,13 +29,15 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
     from prosam.data.dataset import SPLITS, open_dataset
     from prosam.data.images import square_image
     from prosam.embeddings.build import Source, build_store
-    from prosam.models.frozen import encode_images, prepare_device
-    from prosam.models.sam import load_sam
-    from prosam.models.weights import fingerprint
+    from prosam.models.device import prepare_device
+    from prosam.models.frozen_weights import read_origin, weights_file
+    from prosam.models.sam import encode_images, load_sam
 
     images = open_dataset(layout.raw(dataset))
-    sam = load_sam(params.models.sam.name, params.models.sam.checkpoint).to(prepare_device(params))
-    size, grid = params.models.image_size, sam.prompt_encoder.image_embedding_size
+    weights = layout.sam_weights()
+    origin = read_origin(weights, stage="sam")
+    sam = load_sam(origin.model, weights_file(weights)).to(prepare_device(params))
+    size, grid = params.models.size, sam.prompt_encoder.image_embedding_size
 
     def encode(ids: Sequence[str]) -> torch.Tensor:
         squares = np.stack([square_image(images.image(image), size) for image in ids])
@@ -47,8 +49,9 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
         encode,
         shape=(sam.prompt_encoder.embed_dim, *grid),
         made_by={
-            "sam": params.models.sam.name,
-            "sha256": fingerprint(params.models.sam.checkpoint),
+            "sam": origin.model,
+            "checkpoint": origin.checkpoint,
+            "sha256": origin.sha256,
             "image_size": size,
             "batch_size": params.embeddings.batch_size,
         },

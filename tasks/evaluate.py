@@ -27,31 +27,17 @@ def evaluate(
     annotated = annotation_kind(kind)
 
     from prosam.data.episodes import read_episodes
-    from prosam.evaluation import evaluate_episodes
-    from prosam.methods.prompting import build_prompt_method
-    from prosam.methods.trivial import AllForeground, CopiedAnnotation, ThresholdedPseudoMask
-    from prosam.model_files import load_model
-    from prosam.progress import track
-    from prosam.results import write_results
     from tasks.inputs import RunInputs
+    from tasks.scoring import score
 
-    inputs = RunInputs(params, dataset, annotated, run)
-    episodes = read_episodes(layout.folds(dataset) / f"episodes-{fold}.csv")
-    methods = {
-        "run": load_model(layout.model(dataset, kind, run, fold), inputs.models),
-        "all-foreground": AllForeground(),
-        "copied-mask": CopiedAnnotation(params.models.image_size),
-        "pseudo-mask": ThresholdedPseudoMask(params.evaluate.pseudo_mask_threshold),
-        "untrained": build_prompt_method(params.runs[run], inputs.models, seed=params.training(run).seed),
-    }
-    tensors = inputs.tensors(inputs.annotations("val"))
-    outcomes = evaluate_episodes(methods, tensors, inputs.dataset, episodes, params.evaluate.batch_size)
-    name = f"evaluate {dataset} {kind} {run} fold {fold}"
-    write_results(
-        layout.results(dataset, kind, run, fold),
-        track(outcomes, name, len(episodes), "episode"),
-        inputs.dataset.classes,
-        run="run",
+    score(
+        params,
+        run,
+        RunInputs(params, dataset, annotated, run),
+        read_episodes(layout.folds(dataset) / f"episodes-{fold}.csv"),
+        model=layout.model(dataset, kind, run, fold),
+        results=layout.results(dataset, kind, run, fold),
+        name=f"evaluate {dataset} {kind} {run} fold {fold}",
     )
 
 

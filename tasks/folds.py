@@ -20,9 +20,9 @@ def folds(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in pa
     protocol, settings = dataset_params(params, dataset).protocol, params.folds
 
     from prosam.data.dataset import SPLITS, Split, open_dataset
-    from prosam.data.episodes import freeze_episodes, write_episodes
+    from prosam.data.episodes import Episode, Purpose, classes_of_images, freeze_episodes, write_episodes
     from prosam.data.fold_files import write_fold, write_index
-    from prosam.data.folds import counted, image_classes, make_fold
+    from prosam.data.folds import ClassImages, counted, image_classes, make_fold
     from prosam.files import atomic_folder
     from prosam.progress import track
 
@@ -31,24 +31,26 @@ def folds(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in pa
     shown = track(images, f"{dataset} index", len(images), "image")
     index = [row for split, image in shown for row in image_classes(data, split, image)]
     val_images = data.image_ids("val")
+
+    def freeze(dealt: ClassImages, count: int, fold: int, purpose: Purpose) -> list[Episode]:
+        return freeze_episodes(
+            dealt, val_images, count, targets=protocol.targets, seed=settings.seed, fold=fold, purpose=purpose
+        )
+
     with atomic_folder(layout.folds(dataset)) as folder:
         write_index(folder / "index.csv", counted(index, protocol.min_area))
-        for number in range(protocol.folds):
+        for number in range(protocol.num_folds):
             fold = make_fold(data.classes, index, protocol, number)
             write_fold(folder / f"fold-{number}.json", fold)
-            episodes = freeze_episodes(
-                fold.test, val_images, settings.episodes, seed=settings.seed, fold=number, purpose="test"
-            )
-            write_episodes(folder / f"episodes-{number}.csv", episodes)
-            monitor = freeze_episodes(
-                fold.monitor,
-                val_images,
-                settings.monitor_episodes,
-                seed=settings.seed,
-                fold=number,
-                purpose="monitor",
-            )
+            test = freeze(fold.test, settings.episodes, number, "test")
+            monitor = freeze(fold.monitor, settings.monitor_episodes, number, "monitor")
+            write_episodes(folder / f"episodes-{number}.csv", test)
             write_episodes(folder / f"monitor-{number}.csv", monitor)
+            train_images, test_images = (len(classes_of_images(dealt)) for dealt in (fold.train, fold.test))
+            print(
+                f"fold {number}: {train_images} images of {len(fold.train)} base classes to train on, "
+                f"{test_images} images of {len(fold.test)} novel classes to test on"
+            )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong param
     from prosam.episode_tensors import EpisodeTensors
     from prosam.feature_table import FeatureTable
     from prosam.models.frozen import FrozenModels
+    from prosam.models.frozen_weights import Origin
 
 
 class RunInputs:
@@ -31,21 +32,26 @@ class RunInputs:
         """
         from prosam.data.dataset import open_dataset
         from prosam.embeddings.store import EmbeddingStore
-        from prosam.models.frozen import load_frozen_models, prepare_device
+        from prosam.models.device import prepare_device
+        from prosam.models.frozen import load_frozen_models
+        from prosam.models.frozen_weights import read_origin
 
         self._params, self._dataset = params, dataset
         self._kind: AnnotationKind = kind
         self.dataset: Dataset = open_dataset(layout.raw(dataset))
         self.embeddings: EmbeddingStore = EmbeddingStore(layout.embeddings(dataset))
-        self.fingerprints = weight_fingerprints(params, run)
-        wanted = {"sha256": self.fingerprints["sam"], "image_size": params.models.image_size}
-        if any(self.embeddings.made_by[key] != value for key, value in wanted.items()):
-            raise InputError(
-                f"{layout.embeddings(dataset)}: was made with another SAM than {params.models.sam.checkpoint}, or at "
-                f"another size; run `dvc repro embeddings@{dataset}`"
-            )
-        device = prepare_device(params)
-        self.models: FrozenModels = load_frozen_models(params.models, params.runs[run].backbone, device)
+        sam_weights, backbone_weights = layout.sam_weights(), layout.backbone_weights(run)
+        self.sam = read_origin(sam_weights, stage="sam")
+        self.backbone = read_origin(backbone_weights, stage=f"backbone@{run}")
+        _check_embeddings(self.embeddings, layout.embeddings(dataset), self.sam, params.models.size)
+        self._run = params.runs[run]
+        self.models: FrozenModels = load_frozen_models(
+            params.models,
+            params.backbone(run),
+            sam_weights=sam_weights,
+            backbone_weights=backbone_weights,
+            device=prepare_device(params),
+        )
 
     def annotations(self, split: Split) -> Annotations:
         """The annotations of a split."""
@@ -64,7 +70,15 @@ class RunInputs:
         """Tensors of episodes, with references annotated so."""
         from prosam.episode_tensors import EpisodeTensors
 
-        return EpisodeTensors(self.models, self.dataset, annotations, self.embeddings, self._features, kind=self._kind)
+        return EpisodeTensors(
+            self.models,
+            self.dataset,
+            annotations,
+            self.embeddings,
+            self._features,
+            kind=self._kind,
+            annotation_grid=self._run.annotation_grid,
+        )
 
     @cached_property
     def _features(self) -> FeatureTable | None:
@@ -76,7 +90,7 @@ class RunInputs:
             self.dataset,
             [image for split in SPLITS for image in self.dataset.image_ids(split)],
             made_by={
-                "backbone": self.fingerprints["backbone"],
+                "backbone": self.backbone.sha256,
                 "content": self.embeddings.content,
                 "code": code(BACKBONE_FEATURES),
                 **machine(self._params, self.models.device),
@@ -86,15 +100,12 @@ class RunInputs:
         )
 
 
-def weight_fingerprints(params: Params, run: str) -> dict[str, str]:
-    """SHA-256 of the weight files that a run uses: `sam` and `backbone`."""
-    from prosam.models.weights import fingerprint
-
-    files = {
-        "sam": params.models.sam.checkpoint,
-        "backbone": params.models.backbones[params.runs[run].backbone].checkpoint,
-    }
-    for key, path in files.items():
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; params.yaml names it as the {key}'s checkpoint")
-    return {key: fingerprint(path) for key, path in files.items()}
+def _check_embeddings(store: EmbeddingStore, folder: Path, sam: Origin, image_size: int) -> None:
+    """That a store was made by this SAM and at this size, so that embeddings of two are never mixed."""
+    made_by = store.made_by
+    if made_by.get("sha256") != sam.sha256 or made_by.get("image_size") != image_size:
+        raise InputError(
+            f"{folder}: was made by {made_by.get('sam')} of {made_by.get('checkpoint')} at "
+            f"{made_by.get('image_size')} px, but {layout.sam_weights()} is {sam.model} of {sam.checkpoint} and "
+            f"models.image_size is {image_size} px; run `dvc repro embeddings@{folder.name}`"
+        )

@@ -4,34 +4,58 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prosam import layout
 from prosam.files import digest_of_files
-from prosam.params import Params
+from prosam.params import Params, TrainParams
 from tasks.determinants import machine
 
 if TYPE_CHECKING:
     from prosam.data.folds import Fold
     from tasks.inputs import RunInputs
 
+CODE = ("prosam", "tasks")  # folders whose content decides what comes out
 
-def describe_run(params: Params, run: str, inputs: RunInputs) -> dict[str, Any]:
-    """A run with everything that params.yaml says of it, and the digests of the frozen models."""
-    resolved = params.runs[run]
+
+def describe_run(params: Params, run: str, settings: TrainParams, inputs: RunInputs) -> dict[str, Any]:
+    """A run with everything that params.yaml says of it, and the frozen models that it goes with.
+
+    It tells all that another machine needs to build the same models, and where their weights came from.
+    """
+    resolved, models = params.runs[run], params.models
     return {
         "name": run,
         "method": resolved.method,
         "distribution": resolved.prompt_distribution,
-        "backbone": resolved.backbone,
+        "backbone": params.backbone(run),
         "init": resolved.init,
         "run": resolved.model_dump(mode="json"),
-        "train": params.training(run).model_dump(mode="json"),
-        "models": params.models.model_dump(mode="json"),
-        "sha256": inputs.fingerprints,
+        "train": settings.model_dump(mode="json"),
+        "image_size": models.size,
+        "upsampling": models.upsampling,
+        "sam": asdict(inputs.sam),
+        "backbone_weights": asdict(inputs.backbone),
     }
+
+
+def commit() -> str:
+    """The commit of the code that runs, with `+changes` when the code differs from it; empty without git."""
+    folder = Path(layout.__file__).parents[1]
+
+    def git(*words: str) -> str:
+        command = ["git", "--no-optional-locks", *words]  # several stages ask at once
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", *CODE)
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def class_names(fold: Fold) -> dict[str, list[str]]:

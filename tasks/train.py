@@ -29,7 +29,7 @@ def train(
     known("run", run, params.runs)
     annotated = annotation_kind(kind)
 
-    from prosam.data.episodes import read_episodes
+    from prosam.data.episodes import classes_of_images, read_episodes
     from prosam.data.fold_files import read_fold
     from prosam.data.sampling import TrainingSampler
     from prosam.files import atomic_folder
@@ -39,17 +39,17 @@ def train(
     from prosam.training.loop import Watch
     from prosam.training.loop import train as optimise
     from tasks.inputs import RunInputs
-    from tasks.provenance import class_names, describe_run, unfinished_work
+    from tasks.provenance import class_names, commit, describe_run, unfinished_work
 
     inputs = RunInputs(params, dataset, annotated, run)
     fold_path, monitor_path = (layout.folds(dataset) / name for name in (f"fold-{fold}.json", f"monitor-{fold}.csv"))
     dealt, monitor = read_fold(fold_path), read_episodes(monitor_path)
-    settings = params.training(run)
+    settings = params.training(dataset, run).in_steps(images=len(classes_of_images(dealt.train)))
     description = {
         "dataset": dataset,
         "kind": kind,
         "fold": fold,
-        **describe_run(params, run, inputs),
+        **describe_run(params, run, settings, inputs),
         **class_names(dealt),
     }
     work = unfinished_work("train", description, [fold_path, monitor_path], params, inputs)
@@ -74,7 +74,7 @@ def train(
         name=f"train {dataset} {kind} {run} fold {fold}",
     )
     with atomic_folder(layout.model(dataset, kind, run, fold)) as folder:
-        save_model(folder, method, description)
+        save_model(folder, method.encoder, description | {"commit": commit()})
         write_log(folder, log)
     shutil.rmtree(work)  # with what a kill while a checkpoint was written may have left
 

@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 
 from prosam import layout
 from prosam.data.dataset import Split
+from prosam.data.formats.voc import VOID
 from prosam.data.shapes_scenes import LabelledImage, shapes_scenes
-from prosam.data.voc import VOID
 from prosam.episode_tensors import EpisodeTensors
 from prosam.params import load_params
 from tasks.inputs import RunInputs
@@ -25,12 +25,8 @@ DATASET = "shapes-5i"
 
 
 def shipped_params() -> dict[str, Any]:
-    """The repository's params.yaml as plain values, its weight files as absolute paths."""
-    params = YAML(typ="safe").load(REPOSITORY / "params.yaml")
-    models = params["models"]
-    for model in (models["sam"], *models["backbones"].values()):
-        model["checkpoint"] = str(REPOSITORY / model["checkpoint"])
-    return params
+    """The repository's params.yaml as plain values."""
+    return YAML(typ="safe").load(REPOSITORY / "params.yaml")
 
 
 def write_params(folder: Path, params: dict[str, Any]) -> Path:
@@ -51,11 +47,13 @@ def _four_classes(split: Split, count: int) -> Iterator[LabelledImage]:
 @pytest.fixture(scope="session")
 def prepared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """36 scenes of four classes through folds, annotations and embeddings; leave it as it is."""
-    from prosam.data.voc import write_voc
+    from prosam.data.formats.voc import write_voc
     from tasks.annotations import draw_annotations
+    from tasks.backbone import backbone
     from tasks.embeddings import embeddings
     from tasks.folds import folds
     from tasks.inputs import RunInputs
+    from tasks.sam import sam
 
     root = tmp_path_factory.mktemp("workspace")
     params = shipped_params()
@@ -63,6 +61,7 @@ def prepared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         DATASET: {
             "download": {"source": "shapes", "train_images": 24, "val_images": 12, "size": 128, "seed": 0},
             "protocol": {"folds": 2, "order": "interleaved", "min_area": 20, "novel_in_training": "background"},
+            "train": {},
         }
     }
     params["folds"] = {"episodes": 6, "monitor_episodes": 4, "seed": 0}
@@ -79,6 +78,9 @@ def prepared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         folds(DATASET)
         draw_annotations(DATASET, "mask")
+        sam()
+        for run in ("prosam", "vrp-sam"):
+            backbone(run)
         embeddings(DATASET)
         inputs = RunInputs(load_params(), DATASET, "mask", "prosam")
         inputs.tensors(inputs.annotations("val"))  # makes the table of backbone features, which trainings share

@@ -16,13 +16,13 @@ from ruamel.yaml import YAML
 from torch import Tensor
 
 from prosam import layout
-from prosam.data.voc import VocDataset
+from prosam.data.formats.voc import VocDataset
 from prosam.embedded import SAM_WEIGHTS
 from prosam.embeddings import build as builder
 from prosam.embeddings.build import Source, build_store
 from prosam.embeddings.store import EmbeddingStore
 from prosam.errors import InputError
-from prosam.models import frozen
+from prosam.models import sam
 from prosam.models.sam import load_sam
 from tasks.embeddings import embeddings as embed
 from tests.conftest import DATASET, write_params
@@ -258,7 +258,7 @@ def test_a_second_data_set_with_the_same_sam_leaves_the_firsts_shards_alone(
     def refuse(*_: object) -> None:
         raise AssertionError("encoded again")
 
-    monkeypatch.setattr(frozen, "encode_images", refuse)
+    monkeypatch.setattr(sam, "encode_images", refuse)
     before = content(layout.embeddings(DATASET))
     embed(DATASET)
     embed("other")

@@ -14,7 +14,7 @@ from prosam import layout
 from prosam.data.annotations import Annotations
 from prosam.data.dataset import Dataset
 from prosam.data.episodes import Episode, read_episodes
-from prosam.data.voc import VocDataset
+from prosam.data.formats.voc import VocDataset
 from prosam.episode_tensors import AnnotatedReference, EpisodeTensors, References, Targets
 from prosam.evaluation import evaluate_episodes
 from prosam.methods.method import Method
@@ -59,7 +59,7 @@ def test_every_method_meets_every_episode_in_order(
     outcomes = list(evaluate_episodes(methods, tensors, dataset, episodes, 4))  # six episodes: a whole batch and a rest
     assert [episode for episode, _ in outcomes] == episodes
     for episode, found in outcomes:
-        truth, void = dataset.mask(episode.target, episode.class_id), dataset.void(episode.target)
+        truth, void = dataset.mask(episode.target, episode.class_id), dataset.void(episode.target, episode.class_id)
         assert found["oracle"].overlap.iou > 0.8
         assert found["all"].prediction.all()
         assert found["all"].overlap.intersection == truth.sum()
@@ -114,4 +114,4 @@ def test_a_pairs_truth_is_its_mask_and_what_is_not_void(
     assert masks.shape == valid.shape == (6, 1, 128, 128)
     for row, episode in enumerate(episodes):
         assert np.array_equal(masks[row, 0].numpy(), dataset.mask(episode.target, episode.class_id))
-        assert np.array_equal(valid[row, 0].numpy(), ~dataset.void(episode.target))
+        assert np.array_equal(valid[row, 0].numpy(), ~dataset.void(episode.target, episode.class_id))

@@ -17,10 +17,13 @@ from ruamel.yaml import YAML
 from prosam.errors import InputError
 from prosam.params import Params, TrainParams, load_params
 from tasks.annotations import draw_annotations
+from tasks.backbone import backbone
 from tasks.download import download
 from tasks.embeddings import embeddings
 from tasks.evaluate import evaluate
 from tasks.folds import folds
+from tasks.sam import sam
+from tasks.shift import shift
 from tasks.train import train
 from tests.conftest import DATASET, REPOSITORY, shipped_params, write_params
 
@@ -56,7 +59,7 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
     written = YAML(typ="safe").load(REPOSITORY / "params.yaml")
     assert params.pipeline.model_dump(mode="json") == written["pipeline"]
     assert params.train.lr == written["train"]["lr"]
-    assert set(params.runs) == {"prosam", "vrp-sam"}
+    assert set(params.runs) == set(written["runs"])
     assert params.runs["prosam"].prompt_distribution == "t3"
     assert params.runs["vrp-sam"].prompt_distribution == "dirac"
 
@@ -88,7 +91,12 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("pipeline folds", ["one"], ["pipeline.folds.0: ", "integer", "'one'"]),
         ("runs", [], ["runs: ", "dictionary"]),
         ("runs prosam", "t3", ["runs.prosam: ", "'t3'"]),
-        ("models sam checkpoint", 5, ["models.sam.checkpoint: ", "path", "5"]),
+        ("models sam checkpoint", 5, ["models.sam.checkpoint: ", "string", "5"]),
+        ("models image_size", "big", ["models.image_size: ", "integer", "'big'"]),
+        ("datasets shapes-5i protocol folds", "all", ["datasets.shapes-5i.protocol.folds: ", "integer", "'all'"]),
+        ("datasets shapes-5i protocol folds", [[5]], ["datasets.shapes-5i.protocol.folds.0.0: ", "string", "5"]),
+        ("datasets shapes-5i download size", "big", ["datasets.shapes-5i.download.size: ", "integer", "'big'"]),
+        ("datasets coco-20i download crowd", "both", ["datasets.coco-20i.download.crowd: ", "'class'", "'both'"]),
         # impossible values
         ("train lr", 0, ["train.lr: ", "greater than 0", "not 0"]),
         ("train lr", float("nan"), ["train.lr: ", "nan"]),
@@ -97,9 +105,17 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("train steps", 0, ["train.steps: ", "greater than or equal to 1", "not 0"]),
         ("train clip_norm", -1.0, ["train.clip_norm: ", "greater than 0"]),
         ("train void", "keep", ["train.void: ", "'ignore' or 'background'", "'keep'"]),
-        ("train schedule restart_every", 5, ["train.schedule: restart_every goes with kind: restarts"]),
-        ("train schedule kind", "restarts", ["train.schedule: restart_every goes with kind: restarts"]),
-        ("models image_size", 100, ["models.image_size: ", "multiple of 8", "100"]),
+        ("train schedule restart_every", 5, ["train.schedule: kind: restarts", "goes with one of"]),
+        ("train schedule kind", "restarts", ["train.schedule: kind: restarts", "goes with one of"]),
+        ("models sam checkpoint", "https://x.org/sam.pth", ["models.sam: ", "URL", "sha256"]),
+        ("models sam sha256", "abc", ["models.sam.sha256: ", "pattern", "'abc'"]),
+        ("datasets shapes-5i protocol folds", [], ["datasets.shapes-5i.protocol.folds: ", "at least 1 item", "[]"]),
+        ("datasets shapes-5i protocol folds", [["a"], []], ["protocol: folds: fold 1 names no class"]),
+        ("datasets shapes-5i protocol folds", [["a", "a"]], ["protocol: folds: fold 0 names 'a' twice"]),
+        ("pipeline shifts", [{"train": "shapes-5i", "test": "shapes-5i"}], ["pipeline: shifts: ", "is no shift"]),
+        ("pipeline shifts", [{"train": "coco-20i", "test": "shapes-5i"}], ["shifts: unknown name 'coco-20i'"]),
+        ("pipeline shifts", ["coco-20i"], ["pipeline.shifts.0: ", "'coco-20i'"]),
+        ("models image_size", 100, ["models.image_size: ", "multiple of 16", "100"]),
         ("models sam name", "vit_x", ["models.sam.name: ", "'tiny'", "'vit_h'", "'vit_x'"]),
         ("models backbones tiny-resnet architecture", "vgg", ["architecture: ", "'tiny-resnet'", "'vgg'"]),
         ("runs prosam nu", -5, ["runs.prosam.nu: ", "greater than or equal to 1", "-5"]),
@@ -119,14 +135,21 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("pipeline folds", [-1], ["pipeline.folds.0: ", "-1"]),
         # names that nothing bears
         ("pipeline runs", ["prosan"], ["pipeline.runs: unknown name 'prosan'", "did you mean 'prosam'?", "vrp-sam"]),
-        ("pipeline datasets", ["coco"], ["pipeline.datasets: unknown name 'coco'", "choose from shapes-5i"]),
-        ("runs prosam backbone", "resnet", ["runs.prosam.backbone: unknown name 'resnet'", "choose from tiny-resnet"]),
+        ("pipeline datasets", ["coco"], ["pipeline.datasets: unknown name 'coco'", "did you mean 'coco-20i'?"]),
+        ("runs prosam backbone", "resnet", ["runs.prosam.backbone: unknown name 'resnet'", "tiny-resnet"]),
+        ("models backbones", {"vgg16": {"architecture": "vgg16-bn"}}, ["backbone: unknown name 'tiny-resnet'"]),
+        ("datasets shapes-5i download source", "web", ["download: unknown source 'web'", "shapes, pascal, coco, own"]),
         ("runs Pro/SAM", {"method": "prosam", "backbone": "tiny-resnet"}, ["runs.Pro/SAM"]),
         # what is not there
         ("models", REMOVE, ["models: is missing"]),
         ("pipeline", REMOVE, ["pipeline: is missing"]),
+        ("runs prosam backbone", REMOVE, ["runs.prosam.backbone: is missing; write `backbone: auto`"]),
         ("runs prosam method", REMOVE, ["runs.prosam.method: is missing"]),
-        ("models sam checkpoint", REMOVE, ["models.sam.checkpoint: is missing"]),
+        ("models sam name", REMOVE, ["models.sam.name: is missing"]),
+        ("datasets shapes-5i download source", REMOVE, ["datasets.shapes-5i.download: 'source' is missing"]),
+        ("datasets shapes-5i train", REMOVE, ["datasets.shapes-5i.train: is missing; write `train: {}`"]),
+        # what the trainings on a data set override
+        ("datasets shapes-5i train", {"step": 5}, ["datasets.shapes-5i.train.step: unknown key", "'steps'"]),
         ("datasets shapes-5i download", REMOVE, ["datasets.shapes-5i.download: is missing"]),
         # a run's own settings of the training
         ("runs prosam train", {"step": 5}, ["runs.prosam.train.step: unknown key", "'steps'", "batch_size"]),
@@ -182,15 +205,61 @@ def test_a_runs_own_settings_reach_its_training_and_no_other(tmp_path: Path):
     shipped = load_params(REPOSITORY / "params.yaml")
     expected = shipped.train.model_dump() | {"steps": 7, "clip_norm": None}
     expected["schedule"] = shipped.train.schedule.model_dump() | {"warmup": 3}
-    assert params.training("prosam") == TrainParams.model_validate(expected)
-    assert params.training("vrp-sam") == params.train == shipped.train
+    assert params.training(DATASET, "prosam") == TrainParams.model_validate(expected)
+    assert params.training(DATASET, "vrp-sam") == params.train == shipped.train
 
 
 def test_a_run_may_change_the_kind_of_schedule(tmp_path: Path):
     own = {"schedule": {"kind": "restarts", "restart_every": 15}}
     params = load_params(write_params(tmp_path, changed("runs prosam train", own)))
-    schedule = params.training("prosam").schedule
+    schedule = params.training(DATASET, "prosam").schedule
     assert (schedule.kind, schedule.restart_every, schedule.warmup) == ("restarts", 15, params.train.schedule.warmup)
+
+
+def test_a_runs_settings_lie_over_the_data_sets_and_those_over_the_section(tmp_path: Path):
+    content = changed("datasets shapes-5i train", {"lr": 0.5, "samples": 3})
+    content["runs"]["prosam"]["train"] = {"lr": 0.25}
+    params = load_params(write_params(tmp_path, content))
+    assert (params.training(DATASET, "prosam").lr, params.training(DATASET, "prosam").samples) == (0.25, 3)
+    assert (params.training(DATASET, "vrp-sam").lr, params.training(DATASET, "vrp-sam").samples) == (0.5, 3)
+    assert params.training(DATASET, "vrp-sam").seed == params.train.seed
+
+
+def test_epochs_become_steps_with_the_last_batch_of_an_epoch_counted(tmp_path: Path):
+    own = {"epochs": 100, "batch_size": 8, "schedule": {"kind": "restarts", "restart_epochs": 15}}
+    params = load_params(write_params(tmp_path, changed("datasets shapes-5i train", own)))
+    resolved = params.training(DATASET, "prosam").in_steps(images=4209)  # 526 full batches and one image
+    assert (resolved.steps, resolved.schedule.restart_every) == (52700, 7905)
+    assert (resolved.epochs, resolved.schedule.restart_epochs) == (None, None)
+    assert params.train.in_steps(images=4209) == params.train
+
+
+def test_size_and_backbone_follow_the_sam_unless_named(tmp_path: Path):
+    shipped = load_params(REPOSITORY / "params.yaml")
+    assert (shipped.models.size, shipped.backbone("prosam")) == (128, "tiny-resnet")
+    params = load_params(write_params(tmp_path, changed("models sam", {"name": "vit_h"})))
+    assert (params.models.size, params.backbone("prosam")) == (512, "resnet50")
+    content = changed("models sam", {"name": "vit_h"})
+    content["models"]["image_size"] = 256
+    content["runs"]["prosam"]["backbone"] = "vgg16"
+    content["runs"]["vrp-sam"]["backbone"] = "dinov2"
+    params = load_params(write_params(tmp_path, content))
+    assert (params.models.size, params.backbone("prosam"), params.backbone("vrp-sam")) == (256, "vgg16", "dinov2")
+
+
+@pytest.mark.parametrize("datasets", [["pascal-5i"], ["coco-20i"], ["pascal-5i", "coco-20i"]])
+def test_the_papers_data_and_sam_need_no_other_edit_than_their_names(datasets: list[str], tmp_path: Path):
+    content = changed("pipeline datasets", datasets)
+    content["models"]["sam"] = {"name": "vit_h"}
+    params = load_params(write_params(tmp_path, content))
+    for dataset in datasets:
+        training = params.training(dataset, "prosam")
+        # METHOD.md: AdamW, lr 1e-4, weight decay 1e-6, restarts after 15 epochs, 100 epochs, K = 10
+        assert (training.lr, training.weight_decay, training.epochs, training.samples) == (1e-4, 1e-6, 100, 10)
+        assert (training.schedule.kind, training.schedule.restart_epochs) == ("restarts", 15)
+    orders = {"pascal-5i": "contiguous", "coco-20i": "interleaved"}
+    assert [params.datasets[name].protocol.order for name in datasets] == [orders[name] for name in datasets]
+    assert all(params.datasets[name].protocol.min_area == 2 * 32 * 32 for name in datasets)
 
 
 def test_what_was_read_cannot_be_changed(tmp_path: Path):
@@ -209,7 +278,7 @@ def names_of(section: Any, prefix: str = "") -> set[str]:
 
 def test_every_section_of_the_schema_stands_in_the_shipped_file():
     assert set(Params.model_fields) == set(shipped_params())
-    optional = {"train.schedule.restart_every"}
+    optional = {"train.schedule.restart_every", "train.schedule.restart_epochs", "train.epochs"}
     defaults = names_of(load_params(REPOSITORY / "params.yaml").train.model_dump(), "train.")
     assert defaults - optional == {name for name in names_of(shipped_params()) if name.startswith("train.")}
 
@@ -218,9 +287,12 @@ STAGES: dict[str, Callable[[], None]] = {
     "download": lambda: download(DATASET),
     "folds": lambda: folds(DATASET),
     "annotations": lambda: draw_annotations(DATASET, "mask"),
+    "sam": lambda: sam(),
+    "backbone": lambda: backbone("prosam"),
     "embeddings": lambda: embeddings(DATASET),
     "train": lambda: train(DATASET, "mask", "prosam", 0),
     "evaluate": lambda: evaluate(DATASET, "mask", "prosam", 0),
+    "shift": lambda: shift(DATASET, DATASET, "mask", "prosam", 0),
     "report": lambda: import_module("tasks.report").report(),  # not earlier: tests of the report run it as a module
 }
 

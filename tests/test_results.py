@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from prosam.data.episodes import Episode
-from prosam.data.masks import decode
+from prosam.data.formats.masks import decode
 from prosam.evaluation import Outcome
 from prosam.overlap import overlap
 from prosam.results import write_results

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prosam.data.dataset import SPLITS, Split
-from prosam.data.masks import decode, encode
+from prosam.data.formats.masks import decode, encode
 from prosam.errors import InputError
 from prosam.params import AnnotationKind
 
@@ -85,7 +85,9 @@ def write_annotations(path: Path, rows: Iterable[Annotation]) -> None:
 
 
 class Annotations:
-    """A table of annotations, in memory.
+    """A table of annotations, in memory: compressed run-length codes, as they lie in the file.
+
+    COCO has a million rows, so they are kept in columns and found by their image's place, not made into objects.
 
     Example:
         annotations = Annotations(layout.annotations("shapes-5i", "point") / "test.parquet")
@@ -106,24 +108,35 @@ class Annotations:
 
         self._path = path
         try:
-            table = pq.ParquetFile(path, page_checksum_verification=True).read().to_pydict()
-            keys = zip(table["image"], table["class_id"], table["variant"], strict=True)
-            values = zip(table["height"], table["width"], table["rle"], strict=True)
-            self._rows = dict(zip(keys, values, strict=True))
+            table = pq.ParquetFile(path, page_checksum_verification=True).read().combine_chunks()
+            image = table["image"].combine_chunks().dictionary_encode()
+            numbers = {name: table[name].to_numpy() for name in ("class_id", "variant", "height", "width")}
+            self._rle = table["rle"].combine_chunks()
         except FileNotFoundError as error:
             raise InputError(f"{path}: not found; run the annotations stage first") from error
         except (OSError, pa.ArrowException, KeyError) as error:
             raise InputError(f"{path}: is truncated or damaged; run the annotations stage again") from error
-        if not self._rows:
+        if not len(table):
             raise InputError(f"{path}: has no annotations; run the annotations stage again")
-        self.variants = 1 + max(variant for _, _, variant in self._rows)
-        pairs = {(image, class_id) for image, class_id, _ in self._rows}
-        if len(self._rows) != len(pairs) * self.variants or len(self._rows) != len(table["image"]):
+        self._class, self._variant = numbers["class_id"], numbers["variant"]
+        self._height, self._width = numbers["height"], numbers["width"]
+        self.variants = 1 + int(self._variant.max())
+        self._rows = _runs(image.indices.to_numpy(), image.dictionary.to_pylist())
+        if not self._is_complete(image.indices.to_numpy()):
             raise InputError(f"{path}: lacks or repeats a variant of some image; run the annotations stage again")
+
+    def _is_complete(self, image: NDArray[np.integer]) -> bool:
+        """Whether rows are grouped by image, and each image and class has each variant once, in order."""
+        if len(image) % self.variants or sum(stop - start for start, stop in self._rows.values()) != len(image):
+            return False
+        keys = np.stack([image, self._class], 1).reshape(-1, self.variants, 2)
+        in_order = (self._variant.reshape(-1, self.variants) == np.arange(self.variants)).all()
+        alike = (keys == keys[:, :1]).all()
+        return bool(in_order and alike and len(np.unique(keys[:, 0], axis=0)) == len(keys))
 
     def __len__(self) -> int:
         """The number of annotations, all variants counted."""
-        return len(self._rows)
+        return len(self._class)
 
     def get(self, image: str, class_id: int, variant: int = 0) -> NDArray[np.bool_]:
         """An annotation: (H, W) bool, True where annotated.
@@ -132,11 +145,19 @@ class Annotations:
             InputError: there is none for this image, class and variant, or it is damaged.
         """
         what = f"image {image!r}, class {class_id}, variant {variant}"
+        start, stop = self._rows.get(image, (0, 0))
+        found = np.flatnonzero((self._class[start:stop] == class_id) & (self._variant[start:stop] == variant))
+        if not len(found):
+            raise InputError(f"{self._path}: has no annotation for {what}")
+        row = start + int(found[0])
         try:
-            height, width, rle = self._rows[image, class_id, variant]
-        except KeyError as error:
-            raise InputError(f"{self._path}: has no annotation for {what}") from error
-        try:
-            return decode(rle, height, width)
+            return decode(self._rle[row].as_py(), int(self._height[row]), int(self._width[row]))
         except ValueError as error:
             raise InputError(f"{self._path}: is damaged at {what}; run the annotations stage again") from error
+
+
+def _runs(codes: NDArray[np.integer], names: list[str]) -> dict[str, tuple[int, int]]:
+    """First row and the row after the last of each name; of a name in several places, one of them."""
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    stops = np.append(starts[1:], len(codes))
+    return {names[codes[start]]: (int(start), int(stop)) for start, stop in zip(starts, stops, strict=True)}

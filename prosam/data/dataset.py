@@ -44,8 +44,8 @@ class Dataset(Protocol):
         """Where a class is: (H, W) bool; all False when the image does not show it."""
         ...
 
-    def void(self, image_id: str) -> NDArray[np.bool_]:
-        """The pixels that belong to no class and not to the background either: (H, W) bool."""
+    def void(self, image_id: str, class_id: int) -> NDArray[np.bool_]:
+        """The pixels that count neither as this class nor as not being it: (H, W) bool."""
         ...
 
     def class_areas(self, image_id: str) -> dict[int, int]:
@@ -54,11 +54,13 @@ class Dataset(Protocol):
 
 
 def open_dataset(root: Path) -> Dataset:
-    """Open the data set in a folder that the download stage wrote.
+    """Open the data set in a folder that the download stage wrote: a table, or VOC layout.
 
     Raises:
         InputError: the folder is missing or not in a known layout.
     """
-    from prosam.data.voc import VocDataset
+    from prosam.data.formats.table import TableDataset
+    from prosam.data.formats.table_files import DESCRIPTION
+    from prosam.data.formats.voc import VocDataset
 
-    return VocDataset(root)
+    return TableDataset(root) if (root / DESCRIPTION).exists() else VocDataset(root)

@@ -14,8 +14,8 @@ from prosam.data.fold_files import csv_rows
 from prosam.data.folds import ClassImages
 from prosam.errors import InputError
 
-Purpose = Literal["test", "monitor"]
-_PURPOSES: tuple[Purpose, ...] = ("test", "monitor")  # the position seeds: append only
+Purpose = Literal["test", "monitor", "shift"]
+_PURPOSES: tuple[Purpose, ...] = ("test", "monitor", "shift")  # the position seeds: append only
 
 COLUMNS = ["reference", "target", "class_id"]
 
@@ -36,29 +36,42 @@ class Episode:
 
 
 def freeze_episodes(
-    images: ClassImages, image_order: Sequence[str], count: int, *, seed: int, fold: int, purpose: Purpose
+    images: ClassImages,
+    image_order: Sequence[str],
+    count: int,
+    *,
+    targets: Literal["in-order", "uniform-class"],
+    seed: int,
+    fold: int,
+    purpose: Purpose,
 ) -> list[Episode]:
-    """Draw episodes as PASCAL-5i's protocol has it.
+    """Draw episodes as the protocols have it.
 
-    Targets are taken in list order, over and over: episode i has target i modulo their number. Its class is
-    one of the target's, at random, and its reference another image of that class, at random. Each episode has
-    its own generator, so a longer list starts with the shorter one.
+    `in-order` (PASCAL-5i): targets are taken in list order, over and over: episode i has target i modulo their number.
+    Its class is one of the target's, at random. `uniform-class` (COCO-20i): a class at random, then one of its images.
+    The reference is another image of the class, at random. Each episode has its own generator, so a longer list starts
+    with the shorter one.
 
     Args:
         images: the images of each class, at least two each.
         image_order: ids of the split in list order; those in no class of `images` are passed over.
         count: how many episodes.
+        targets: how they are drawn.
         seed: of the folds stage.
         fold: number of the fold.
         purpose: what the list is for; lists for different purposes are independent.
     """
-    classes = classes_of_images(images)
-    targets = [image for image in image_order if image in classes]
+    classes, class_ids = classes_of_images(images), list(images)
+    in_order = [image for image in image_order if image in classes]
     episodes = []
     for i in range(count):
         rng = np.random.default_rng([seed, fold, _PURPOSES.index(purpose), i])
-        target = targets[i % len(targets)]
-        class_id = classes[target][rng.integers(len(classes[target]))]
+        if targets == "in-order":
+            target = in_order[i % len(in_order)]
+            class_id = classes[target][rng.integers(len(classes[target]))]
+        else:
+            class_id = class_ids[rng.integers(len(class_ids))]
+            target = images[class_id][rng.integers(len(images[class_id]))]
         episodes.append(Episode(another_image(images[class_id], target, rng), target, class_id))
     return episodes
 

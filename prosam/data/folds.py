@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from prosam.data.dataset import Dataset, Split
 from prosam.errors import InputError
+from prosam.names import unknown_name
 from prosam.params import Protocol
 
 ClassImages = dict[int, list[str]]  # class id -> image ids in list order
@@ -69,22 +70,34 @@ def counted(index: Iterable[ImageClass], min_area: int) -> list[ImageClass]:
     return [row for row in index if row.area >= min_area]
 
 
-def novel_classes(num_classes: int, protocol: Protocol, fold: int) -> tuple[int, ...]:
+def novel_classes(classes: Sequence[str], protocol: Protocol, fold: int) -> tuple[int, ...]:
     """The ids of a fold's novel classes, ascending.
 
-    With n classes and k folds, `contiguous` gives fold i the class indices from floor(i n / k) up to but not
-    including floor((i + 1) n / k), `interleaved` the indices i, i + k, i + 2k, ... When k does not divide n,
-    the folds' sizes differ by one.
+    A protocol names them, or counts folds. With n classes and k folds, `contiguous` gives fold i the class indices from
+    floor(i n / k) up to but not including floor((i + 1) n / k), `interleaved` the indices i, i + k, i + 2k, ... When k
+    does not divide n, the folds' sizes differ by one.
 
     Raises:
-        InputError: the protocol has too few folds to leave a base class, or more folds than classes.
+        InputError: a name is no class, no class is left to train on, or there are more folds than classes.
     """
-    n, k = num_classes, protocol.folds
+    n = len(classes)
+    if isinstance(protocol.folds, list):
+        return _named_classes(classes, protocol.folds[fold], fold)
+    k = protocol.folds
     if not 2 <= k <= n:
         raise InputError(f"protocol.folds: {k} folds of {n} classes; each needs novel and base classes, so 2 to {n}")
     contiguous = protocol.order == "contiguous"
     indices = range(fold * n // k, (fold + 1) * n // k) if contiguous else range(fold, n, k)
     return tuple(index + 1 for index in indices)
+
+
+def _named_classes(classes: Sequence[str], names: Sequence[str], fold: int) -> tuple[int, ...]:
+    for name in names:
+        if name not in classes:
+            raise InputError(f"protocol.folds: fold {fold}: {unknown_name('class', name, classes)}")
+    if len(names) == len(classes):
+        raise InputError(f"protocol.folds: fold {fold} names all {len(classes)} classes; none is left to train on")
+    return tuple(sorted(classes.index(name) + 1 for name in names))
 
 
 def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Protocol, fold: int) -> Fold:
@@ -105,7 +118,7 @@ def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Pro
     Raises:
         InputError: no class can be trained, tested or monitored, or a novel class has too few images.
     """
-    novel = novel_classes(len(classes), protocol, fold)
+    novel = novel_classes(classes, protocol, fold)
     base = tuple(class_id for class_id in range(1, len(classes) + 1) if class_id not in novel)
     rows = counted(index, protocol.min_area)
     train_rows = [row for row in rows if row.split == "train"]
@@ -122,9 +135,9 @@ def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Pro
                 f"in only {count} val images, and needs two; lower protocol.min_area or add images"
             )
     dealt = {
-        "train": _with_pairs(_by_class(train_rows, base)),
+        "train": images_with_pairs(train_rows, base),
         "test": test,
-        "monitor": _with_pairs(_by_class(val_rows, base)),
+        "monitor": images_with_pairs(val_rows, base),
     }
     for use, images in dealt.items():
         if not images:
@@ -140,5 +153,6 @@ def _by_class(rows: Iterable[ImageClass], class_ids: Iterable[int]) -> ClassImag
     return {class_id: ids for class_id, ids in images.items() if ids}
 
 
-def _with_pairs(images: ClassImages) -> ClassImages:
-    return {class_id: ids for class_id, ids in images.items() if len(ids) >= 2}
+def images_with_pairs(rows: Iterable[ImageClass], class_ids: Iterable[int]) -> ClassImages:
+    """The images of each of some classes, of those classes that have at least a reference and a target."""
+    return {class_id: ids for class_id, ids in _by_class(rows, class_ids).items() if len(ids) >= 2}

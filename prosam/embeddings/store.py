@@ -64,6 +64,10 @@ class EmbeddingStore:
     def __contains__(self, image: str) -> bool:
         return image in self._places
 
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self._places)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 

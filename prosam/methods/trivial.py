@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prosam.data.masks import squash_thin
+from prosam.data.formats.masks import squash_thin
 from prosam.episode_tensors import References, Targets
 from prosam.methods.method import Method
 from prosam.models.pseudo_mask import pseudo_masks

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prosam.errors import InputError
 from prosam.models.backbones import Backbone, load_backbone
+from prosam.models.frozen_weights import weights_file
 from prosam.models.mask_token import MaskTokenDecoder
-from prosam.models.sam import load_sam, preprocess
+from prosam.models.sam import load_sam
 from prosam.models.segment_anything import Sam
-from prosam.params import ModelsParams, Params
-
-STRIDE = 8  # of all backbone levels
+from prosam.params import ModelsParams
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class FrozenModels:
     """SAM and backbone in eval mode, on one device.
 
     Attributes:
-        sam: encodes images.
+        sam: without its image encoder, whose embeddings are stored.
         decoder: SAM's, decodes prompts.
         backbone: gives the features of reference and target.
         image_size: S, side of the square that images are squashed to.
@@ -42,7 +40,7 @@ class FrozenModels:
     @property
     def grid(self) -> int:
         """h, side of the backbone's feature grid."""
-        return self.image_size // STRIDE
+        return self.image_size // self.backbone.stride
 
     def full_size(self, logits: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Mask logits (B, K, r, r) at the image size, or another: (B, K, H, W)."""
@@ -52,35 +50,27 @@ class FrozenModels:
         return F.interpolate(logits, size, mode="bilinear", align_corners=self.align_corners)
 
 
-def load_frozen_models(params: ModelsParams, backbone: str, device: torch.device) -> FrozenModels:
-    """Load the SAM of params.yaml and one of its backbones.
+def load_frozen_models(
+    params: ModelsParams, backbone: str, *, sam_weights: Path, backbone_weights: Path, device: torch.device
+) -> FrozenModels:
+    """Load the SAM of params.yaml, but for its image encoder, and one of its backbones.
+
+    Args:
+        params: section `models`.
+        backbone: a key of its `backbones`.
+        sam_weights: folder that the stage `sam` wrote.
+        backbone_weights: folder that the stage `backbone` wrote.
+        device: for all weights.
 
     Raises:
         InputError: a weight file is missing, damaged or of another architecture.
     """
-    settings = params.backbones[backbone]
-    sam = load_sam(params.sam.name, params.sam.checkpoint).to(device)
+    sam = load_sam(params.sam.name, weights_file(sam_weights), image_encoder=False).to(device)
     return FrozenModels(
         sam,
         MaskTokenDecoder(sam),
-        load_backbone(settings.architecture, settings.checkpoint).to(device),
-        params.image_size,
+        load_backbone(params.backbones[backbone].architecture, weights_file(backbone_weights)).to(device),
+        params.size,
         params.upsampling == "corners",
         device,
     )
-
-
-def prepare_device(params: Params) -> torch.device:
-    """The device that params.yaml names, with its number of CPU threads set."""
-    torch.set_num_threads(params.threads or os.cpu_count() or 1)
-    if params.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if params.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("params.yaml: device: cuda, but torch finds no GPU here; use auto or cpu")
-    return torch.device(params.device)
-
-
-@torch.no_grad()
-def encode_images(sam: Sam, images: Tensor) -> Tensor:
-    """SAM's image embeddings: (B, 3, S, S) uint8 to (B, d, g, g)."""
-    return sam.image_encoder(preprocess(sam, images.to(sam.device)))

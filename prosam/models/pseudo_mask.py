@@ -11,18 +11,25 @@ from torch.nn import functional as F
 _EPSILON = 1e-7
 
 
-def annotation_grid(annotation: Tensor, grid: int, *, thin: bool) -> Tensor:
-    """An annotation on the grid of the features, 0 or 1, never empty unless the annotation is.
+def annotation_grid(annotation: Tensor, grid: int, *, thin: bool, nearest_in: int | None = None) -> Tensor:
+    """An annotation on the grid of the features, 0 or 1.
 
     Args:
         annotation: (H, W) bool, at the image's own size.
         grid: h.
         thin: points and scribbles: a cell counts when the annotation touches it. Otherwise at least half of it must
-            be covered; where no cell is, those covered most count.
+            be covered; where no cell is, those covered most count. Nothing gets lost.
+        nearest_in: S, px, for VRP-SAM's way, whatever the kind: squashed to (S, S) and from there to the grid, each
+            time to the nearest pixel towards the top left. What lies between those pixels is lost, a point mostly.
+            None for the coverage of cells.
 
     Returns:
         (1, h, h) float32.
     """
+    if nearest_in is not None:
+        # torch's `nearest` takes pixel floor(i H / S), unlike PIL's, which takes the one about the centre
+        square = F.interpolate(annotation[None, None].float(), (nearest_in, nearest_in), mode="nearest")
+        return F.interpolate(square, (grid, grid), mode="nearest")[0]
     coverage = F.adaptive_avg_pool2d(annotation[None].float(), grid)
     if thin:
         return (coverage > 0).float()
@@ -30,7 +37,7 @@ def annotation_grid(annotation: Tensor, grid: int, *, thin: bool) -> Tensor:
 
 
 def foreground_features(level4: Tensor, annotation: Tensor) -> Tensor:
-    """The reference's level-4 features inside its annotation, normalised.
+    """The reference's level-4 features inside its annotation.
 
     Args:
         level4: (C4, h, h), computed from level 3 times the annotation.
@@ -39,14 +46,15 @@ def foreground_features(level4: Tensor, annotation: Tensor) -> Tensor:
     Returns:
         (C4, M) for the M annotated cells.
     """
-    return F.normalize(level4.flatten(1)[:, annotation.flatten() > 0], dim=0, eps=_EPSILON)
+    return level4.flatten(1)[:, annotation.flatten() > 0]
 
 
 def pseudo_masks(foreground: Sequence[Tensor], target_level4: Tensor, *, normalised: bool) -> Tensor:
     """For each target position the largest cosine similarity to a reference position.
 
     VRP-SAM takes the maximum over all positions of the reference, whose features outside the annotation are zero and
-    so have similarity 0. Taking it over the foreground and then against 0 is the same.
+    so have similarity 0. Taking it over the foreground and then against 0 is the same. As there, a small number added
+    to the product of the two lengths keeps features of length 0 at similarity 0.
 
     Args:
         foreground: B times (C4, M_b), from `foreground_features`.
@@ -57,13 +65,13 @@ def pseudo_masks(foreground: Sequence[Tensor], target_level4: Tensor, *, normali
         (B, 1, h, h) float32.
     """
     b, _, h, w = target_level4.shape
-    target = F.normalize(target_level4.flatten(2), dim=1, eps=_EPSILON)
     rows = []
-    for reference, positions in zip(foreground, target, strict=True):
+    for reference, positions in zip(foreground, target_level4.flatten(2), strict=True):
         if reference.shape[1] == 0:
             rows.append(positions.new_zeros(h * w))
             continue
-        similarity = (reference.T @ positions).amax(0)
+        lengths = reference.norm(dim=0)[:, None] * positions.norm(dim=0)
+        similarity = (reference.T @ positions / (lengths + _EPSILON)).amax(0)
         rows.append(similarity.clamp_min(0) if reference.shape[1] < h * w else similarity)
     mask = torch.stack(rows)
     if normalised:

@@ -22,7 +22,7 @@ from prosam.models.segment_anything import (
     TwoWayTransformer,
     sam_model_registry,
 )
-from prosam.models.weights import read_weights
+from prosam.models.weights import check_state, load_state
 
 EMBEDDED_SAM = "tiny"
 
@@ -67,18 +67,24 @@ SAM_BUILDERS: dict[str, Callable[[], Sam]] = {
 }
 
 
-def load_sam(name: str, checkpoint: Path) -> Sam:
+def load_sam(name: str, checkpoint: Path, *, image_encoder: bool = True) -> Sam:
     """Build a SAM, read its weights, and freeze it in eval mode.
 
     Args:
         name: a key of SAM_BUILDERS.
         checkpoint: its state dict, .safetensors or torch's format (.pth, .pt).
+        image_encoder: False leaves it out: 99 % of the weights, which decoding does not need.
 
     Raises:
         InputError: the file is missing, unreadable, or of another architecture.
     """
-    sam = SAM_BUILDERS[name]()
-    read_weights(sam, checkpoint, what=f"SAM {name!r}")
+    with torch.device("meta"):  # no memory, and no random numbers that the checkpoint would replace
+        sam = SAM_BUILDERS[name]()
+    if not image_encoder:
+        sam.image_encoder = nn.Identity()
+    state = load_state(checkpoint, without=None if image_encoder else "image_encoder.")
+    check_state(sam, state, checkpoint, what=f"SAM {name!r}")
+    sam.load_state_dict(state, assign=True)
     return sam.eval().requires_grad_(False)
 
 
@@ -97,6 +103,12 @@ def preprocess(sam: Sam, images: Tensor) -> Tensor:
     if x.shape[-2:] != (size, size):
         x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
     return (x - sam.pixel_mean) / sam.pixel_std
+
+
+@torch.no_grad()
+def encode_images(sam: Sam, images: Tensor) -> Tensor:
+    """SAM's image embeddings: (B, 3, H, W) uint8 to (B, d, g, g)."""
+    return sam.image_encoder(preprocess(sam, images.to(sam.device)))
 
 
 def dense_positions(sam: Sam) -> Tensor:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from prosam.errors import InputError
 from prosam.files import atomic_path
 
 
-def load_state(path: Path) -> dict[str, Tensor]:
+def load_state(path: Path, *, without: str | None = None) -> dict[str, Tensor]:
     """The tensors of a checkpoint file.
 
     Args:
         path: .safetensors, or a torch file, which is read with `weights_only=True`.
+        without: leave out the tensors whose names start so; of a safetensors file they are not even read.
 
     Raises:
         InputError: the file is missing, damaged, or holds anything but named tensors.
@@ -28,14 +29,37 @@ def load_state(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: no such weight file")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            with safe_open(path, "pt") as file:
+                names = [name for name in file.keys() if not _left_out(name, without)]  # noqa: SIM118 - no mapping
+                return {name: file.get_tensor(name) for name in names}
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except pickle.UnpicklingError as error:
+        raise InputError(f"{path}: cannot be read as weights (it holds pickled objects, not only tensors)") from error
+    except Exception as error:  # what torch's unpickler meets in a file that is none is anything
         reason = str(error).strip().splitlines()
         raise InputError(f"{path}: cannot be read as weights ({reason[0] if reason else error!r})") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise InputError(f"{path}: does not hold a plain state dict of tensors")
-    return state
+    return {name: tensor for name, tensor in state.items() if not _left_out(name, without)}
+
+
+def _left_out(name: str, without: str | None) -> bool:
+    return without is not None and name.startswith(without)
+
+
+def check_state(module: nn.Module, state: Mapping[str, Tensor], path: Path, *, what: str) -> None:
+    """That a state dict is a module's: all names and shapes.
+
+    Raises:
+        InputError: it is not; names the file, the model and the first tensor that differs.
+    """
+    own = module.state_dict()
+    missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    shapes = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
+    for names, problem in ((missing, "lacks"), (unknown, "has unknown"), (shapes, "has another shape for")):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise InputError(f"{path}: is not a checkpoint of {what}: it {problem} {names[0]!r}{more}")
 
 
 def read_weights(module: nn.Module, path: Path, *, what: str) -> None:
@@ -47,15 +71,10 @@ def read_weights(module: nn.Module, path: Path, *, what: str) -> None:
         what: names the model in the error.
 
     Raises:
-        InputError: as `load_state`, or names or shapes differ from the module's.
+        InputError: as `load_state` and `check_state`.
     """
-    state, own = load_state(path), module.state_dict()
-    missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    shapes = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
-    for names, problem in ((missing, "lacks"), (unknown, "has unknown"), (shapes, "has another shape for")):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise InputError(f"{path}: is not a checkpoint of {what}: it {problem} {names[0]!r}{more}")
+    state = load_state(path)
+    check_state(module, state, path, what=what)
     module.load_state_dict(state)
 
 
@@ -73,9 +92,3 @@ def write_weights(module: nn.Module, path: Path, metadata: dict[str, str] | None
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     with atomic_path(path) as temporary:
         save_file(state, temporary, metadata)
-
-
-def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,15 +1,22 @@
 """params.yaml: its schema, and reading it."""
 
+from prosam.params.data import (
+    CocoDownload,
+    DatasetParams,
+    OwnDownload,
+    PascalDownload,
+    Protocol,
+    ShapesDownload,
+)
+from prosam.params.models import BackboneParams, ModelsParams, SamParams
 from prosam.params.reading import PARAMS_FILE, load_params
 from prosam.params.schema import (
     AnnotationKind,
     AnnotationsParams,
-    DatasetParams,
-    ModelsParams,
     Params,
-    Protocol,
     ReportParams,
     RunParams,
+    Shift,
     TrainParams,
 )
 
@@ -17,12 +24,19 @@ __all__ = [
     "PARAMS_FILE",
     "AnnotationKind",
     "AnnotationsParams",
+    "BackboneParams",
+    "CocoDownload",
     "DatasetParams",
     "ModelsParams",
+    "OwnDownload",
     "Params",
+    "PascalDownload",
     "Protocol",
     "ReportParams",
     "RunParams",
+    "SamParams",
+    "ShapesDownload",
+    "Shift",
     "TrainParams",
     "load_params",
 ]

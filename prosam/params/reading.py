@@ -8,10 +8,15 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from prosam.errors import InputError
-from prosam.names import did_you_mean
+from prosam.names import did_you_mean, unknown_name
 from prosam.params.schema import Params, TrainParams, overlay
 
 PARAMS_FILE = Path("params.yaml")
+
+_HINTS = {  # by the name of a missing key
+    "train": "; write `train: {}` to train as the section `train` says",
+    "backbone": "; write `backbone: auto`, or a key of models.backbones",
+}
 
 
 def load_params(path: Path = PARAMS_FILE) -> Params:
@@ -31,8 +36,13 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     if not isinstance(content, dict):
         raise InputError(f"{path}: must be a mapping of sections, not {type(content).__name__}")
     params = _validated(Params, content, str(path), "")
+    base = params.train.model_dump()
+    for name, dataset in params.datasets.items():
+        _validated(TrainParams, overlay(base, dataset.train), str(path), f"datasets.{name}.train.")
     for name, run in params.runs.items():
-        _validated(TrainParams, overlay(params.train.model_dump(), run.train), str(path), f"runs.{name}.train.")
+        for dataset in (params.datasets[key] for key in params.pipeline.datasets):
+            merged = overlay(overlay(base, dataset.train), run.train)
+            _validated(TrainParams, merged, str(path), f"runs.{name}.train.")
     return params
 
 
@@ -44,19 +54,46 @@ def _validated(schema: type[_Schema], content: dict[str, Any], file: str, prefix
         return schema.model_validate(content)
     except ValidationError as error:
         problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")  # likeliest cause
-        lines = [_one_line(schema, problem, prefix) for problem in problems]
+        lines = _lines(schema, content, problems, prefix)
         more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
         raise InputError(f"{file}: {lines[0]}{more}") from error
 
 
-def _one_line(schema: type[BaseModel], problem: Any, prefix: str) -> str:
-    key = prefix + ".".join(str(part) for part in problem["loc"])
+def _lines(schema: type[BaseModel], content: Any, problems: list[Any], prefix: str) -> list[str]:
+    """A line for each problem; where a value may be of several types, for the type that it comes closest to."""
+    by_place: dict[tuple[Any, ...], str] = {}
+    for problem in sorted(problems, key=lambda problem: problem["type"].endswith(("_type", "literal_error"))):
+        place = _place(content, problem)
+        by_place.setdefault(place, _one_line(schema, problem, prefix + ".".join(str(part) for part in place)))
+    deeper = {place[:length] for place in by_place for length in range(len(place))}
+    return [line for place, line in by_place.items() if place not in deeper]
+
+
+def _place(content: Any, problem: Any) -> tuple[Any, ...]:
+    """Where in the file a problem is: pydantic's location without the names of types that it tried."""
+    place = []
+    for part in problem["loc"]:
+        if (isinstance(content, dict) and part in content) or (isinstance(content, list) and isinstance(part, int)):
+            content = content[part]
+        elif problem["type"] != "missing" or part != problem["loc"][-1]:
+            continue
+        place.append(part)
+    return tuple(place)
+
+
+def _one_line(schema: type[BaseModel], problem: Any, key: str) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         known = _keys_at(schema, problem["loc"][:-1])
         message = f"unknown key; {did_you_mean(str(problem['loc'][-1]), known)}known keys: {', '.join(known)}"
     elif problem["type"] == "missing":
-        message = "is missing"
+        message = "is missing" + _HINTS.get(str(problem["loc"][-1]), "")
+    elif problem["type"] == "union_tag_not_found":
+        message = f"{problem['ctx']['discriminator']} is missing"
+    elif problem["type"] == "union_tag_invalid":
+        context = problem["ctx"]
+        known = context["expected_tags"].replace("'", "").split(", ")
+        message = unknown_name(context["discriminator"].strip("'"), context["tag"], known)
     elif problem["type"] != "value_error":
         message = f"{message[0].lower()}{message[1:]}, not {problem['input']!r}"
     return f"{key}: {message}" if key else message
@@ -68,9 +105,15 @@ def _keys_at(schema: Any, location: tuple[Any, ...]) -> list[str]:
         fields = getattr(schema, "model_fields", None)
         annotation = fields[part].annotation if fields and part in fields else schema
         while not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            arguments = getattr(annotation, "__args__", ())
+            arguments = [a for a in getattr(annotation, "__args__", ()) if a is not type(None)]
             if not arguments:
                 break
-            annotation = arguments[-1]  # of a mapping, its values
+            chosen = [a for a in arguments if _is_tagged(a, part)]
+            annotation = (chosen or arguments)[-1]  # of a mapping, its values; of a union, the one that bears the tag
         schema = annotation
     return list(getattr(schema, "model_fields", {}))
+
+
+def _is_tagged(schema: Any, tag: Any) -> bool:
+    source = getattr(schema, "model_fields", {}).get("source")
+    return source is not None and tag in getattr(source.annotation, "__args__", ())

@@ -6,41 +6,42 @@ on, so a value belongs where a change of it re-runs no more than it must.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from prosam.names import unknown_name
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-# strict: YAML has numbers of its own, so `true` or "5" in their place is a mistake
-Count = Annotated[int, Field(ge=1, strict=True)]
-NonNegative = Annotated[int, Field(ge=0, strict=True)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
-Fraction = Annotated[float, Field(ge=0, le=1, strict=True)]
+from prosam.params.data import DatasetParams
+from prosam.params.models import ModelsParams
+from prosam.params.section import Count, Fraction, Name, NonNegative, Positive, Section
 
 AnnotationKind = Literal["point", "scribble", "box", "mask"]
 MethodName = Literal["prosam", "vrp-sam"]
 DistributionName = Literal["t3", "student_t", "gaussian", "dirac"]
 
 
-class Section(BaseModel):
-    """A mapping of params.yaml; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 # ------------------------------------------------------------------------------------------------------ what to run
 
 
+class Shift(Section):
+    """A domain shift: runs trained on one data set, tested on the classes of another that they were not trained on."""
+
+    train: Name
+    test: Name
+
+
 class PipelineParams(Section):
-    """The axes of the DAG: which data sets, annotation kinds, runs and folds `dvc repro` goes through."""
+    """The axes of the DAG: which data sets, annotation kinds, runs and folds `dvc repro` goes through.
+
+    Attributes:
+        shifts: pairs of these data sets; the first's trained runs are evaluated on the second as well.
+    """
 
     datasets: Annotated[list[Name], Field(min_length=1)]
     kinds: Annotated[list[AnnotationKind], Field(min_length=1)]
     runs: Annotated[list[Name], Field(min_length=1)]
     folds: Annotated[list[NonNegative], Field(min_length=1)]
+    shifts: list[Shift] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:
@@ -48,44 +49,15 @@ class PipelineParams(Section):
             values = getattr(self, axis)
             if len(set(values)) < len(values):
                 raise ValueError(f"{axis}: names {next(v for v in values if values.count(v) > 1)!r} twice")
+        for shift in self.shifts:
+            for name in (shift.train, shift.test):
+                if name not in self.datasets:
+                    raise ValueError(f"shifts: {unknown_name('name', name, self.datasets)} (pipeline.datasets)")
+            if shift.train == shift.test:
+                raise ValueError(f"shifts: {shift.train!r} to itself is no shift")
+            if self.shifts.count(shift) > 1:
+                raise ValueError(f"shifts: names {shift.train} to {shift.test} twice")
         return self
-
-
-# ------------------------------------------------------------------------------------------------------------- data
-
-
-class ShapesDownload(Section):
-    """The embedded data set: generated, nothing is fetched."""
-
-    source: Literal["shapes"]
-    train_images: Count = 1000
-    val_images: Count = 600
-    size: Annotated[int, Field(ge=64, multiple_of=8, strict=True)] = 128
-    seed: NonNegative = 0
-
-
-class Protocol(Section):
-    """How classes and images are dealt to folds.
-
-    Attributes:
-        folds: number of folds.
-        order: `contiguous` gives fold i the classes i*n/k.., `interleaved` the classes i, i + k, i + 2k, ...
-        min_area: an image counts for a class when the class covers at least so many pixels of its mask.
-        novel_in_training: training images that show novel classes: `exclude` them, or keep them with those pixels as
-            `background`.
-    """
-
-    folds: Annotated[int, Field(ge=2, strict=True)] = 4
-    order: Literal["contiguous", "interleaved"] = "contiguous"
-    min_area: Count = 2048
-    novel_in_training: Literal["exclude", "background"] = "exclude"
-
-
-class DatasetParams(Section):
-    """A named data set: where it comes from, and its protocol."""
-
-    download: ShapesDownload
-    protocol: Protocol = Protocol()
 
 
 class FoldsParams(Section):
@@ -129,40 +101,7 @@ class AnnotationsParams(Section):
     mask: ExactAnnotations = ExactAnnotations()
 
 
-# ---------------------------------------------------------------------------------------------------- frozen models
-
-
-class SamParams(Section):
-    """The SAM whose embeddings are stored and whose decoder answers."""
-
-    name: Literal["tiny", "vit_b", "vit_l", "vit_h"]
-    checkpoint: Path
-
-
-class BackboneParams(Section):
-    """A frozen backbone; its key in params.yaml is the name under which runs refer to it."""
-
-    architecture: Literal["tiny-resnet"]
-    checkpoint: Path
-
-
-class ModelsParams(Section):
-    """The frozen models.
-
-    Attributes:
-        image_size: side of the square to which images are squashed for the backbone, px; also of the masks in the
-            loss. SAM gets that square, resized to its own input.
-        upsampling: how SAM's mask logits are brought to full size: `centres` maps pixel centres as SAM does,
-            `corners` maps corner to corner (align_corners=True) as VRP-SAM's code does.
-        feature_table_gb: keep the backbone's features of a whole data set when they fit into this; worth it for small
-            images on a CPU.
-    """
-
-    image_size: Annotated[int, Field(ge=32, multiple_of=8, strict=True)]
-    upsampling: Literal["centres", "corners"] = "centres"
-    feature_table_gb: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 2.0
-    sam: SamParams
-    backbones: Annotated[dict[Name, BackboneParams], Field(min_length=1)]
+# ---------------------------------------------------------------------------------------------- embeddings and training
 
 
 class EmbeddingsParams(Section):
@@ -182,23 +121,30 @@ class EmbeddingsParams(Section):
 
 
 class Schedule(Section):
-    """The learning rate over the run: one `cosine`, or cosines with warm `restarts` every `restart_every` steps."""
+    """The learning rate over the run: one `cosine`, or cosines with warm `restarts`, every so many steps or epochs."""
 
     kind: Literal["cosine", "restarts"] = "cosine"
     warmup: NonNegative = 60
     restart_every: Count | None = None
+    restart_epochs: Count | None = None
 
     @model_validator(mode="after")
     def _restarts_need_a_period(self) -> Self:
-        if (self.kind == "restarts") != (self.restart_every is not None):
-            raise ValueError("restart_every goes with kind: restarts, and only with it")
+        periods = [p for p in (self.restart_every, self.restart_epochs) if p is not None]
+        if len(periods) != (self.kind == "restarts"):
+            raise ValueError("kind: restarts, and only that, goes with one of restart_every and restart_epochs")
         return self
 
 
 class TrainParams(Section):
-    """The optimisation of a prompt encoder (METHOD: eq. 4, 8-10)."""
+    """The optimisation of a prompt encoder (METHOD: eq. 4, 8-10).
+
+    Attributes:
+        epochs: passes over the fold's training images, instead of `steps`.
+    """
 
     steps: Count = 250
+    epochs: Count | None = None
     batch_size: Count = 16
     samples: Count = 2
     lr: Positive = 2e-3
@@ -211,6 +157,16 @@ class TrainParams(Section):
     checkpoint_every: Count = 50
     seed: NonNegative = 0
 
+    def in_steps(self, images: int) -> TrainParams:
+        """The same with epochs turned into steps, for so many training images."""
+        an_epoch = -(-images // self.batch_size)
+        steps = self.epochs * an_epoch if self.epochs else self.steps
+        schedule = self.schedule
+        if schedule.restart_epochs:
+            period = schedule.restart_epochs * an_epoch
+            schedule = schedule.model_copy(update={"restart_every": period, "restart_epochs": None})
+        return self.model_copy(update={"steps": steps, "epochs": None, "schedule": schedule})
+
 
 class RunParams(Section):
     """A run: a method, and whatever differs from the sections of the same name.
@@ -219,11 +175,13 @@ class RunParams(Section):
         method: `prosam` or `vrp-sam`.
         distribution: of the prompts; None means the method's own (t3, dirac).
         nu: degrees of freedom of the t distributions, at least 1.
-        backbone: a key of models.backbones.
+        backbone: a key of models.backbones; `auto` is tiny-resnet with the embedded SAM and resnet50 with the others.
         num_prompts: N.
         init: `paper` (VRP-SAM's) or `anchored` (docs/method.md).
         dropout: of whole channels, after the first convolution.
         pseudo_mask: `normalised` to [0, 1] per target as the paper says, or `raw` as VRP-SAM's code has it.
+        annotation_grid: how an annotation gets to the grid of the features: a cell counts when enough of it is
+            `covered`, or when its `nearest` pixel of the square annotation is inside, as VRP-SAM's code has it.
         train: keys of the section `train` that this run overrides.
     """
 
@@ -235,7 +193,8 @@ class RunParams(Section):
     init: Literal["paper", "anchored"] = "anchored"
     dropout: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
     pseudo_mask: Literal["normalised", "raw"] = "normalised"
-    train: dict[str, Any] = {}
+    annotation_grid: Literal["covered", "nearest"] = "covered"
+    train: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _distribution_fits(self) -> Self:
@@ -294,19 +253,24 @@ class Params(Section):
             for name in getattr(self.pipeline, axis):
                 if name not in defined:
                     raise ValueError(f"pipeline.{axis}: {unknown_name('name', name, defined)}")
-        for name, run in self.runs.items():
-            if run.backbone not in self.models.backbones:
-                raise ValueError(f"runs.{name}.backbone: {unknown_name('name', run.backbone, self.models.backbones)}")
+        for name in self.runs:
+            backbone = self.backbone(name)
+            if backbone not in self.models.backbones:
+                raise ValueError(f"runs.{name}.backbone: {unknown_name('name', backbone, self.models.backbones)}")
         for name in self.pipeline.datasets:
-            count = self.datasets[name].protocol.folds
+            count = self.datasets[name].protocol.num_folds
             if (fold := max(self.pipeline.folds)) >= count:
                 raise ValueError(f"pipeline.folds: {name} has folds 0 to {count - 1}, not {fold}")
         return self
 
-    def training(self, run: str) -> TrainParams:
-        """The section `train` with the run's own overrides laid over it."""
-        merged = overlay(self.train.model_dump(), self.runs[run].train)
-        return TrainParams.model_validate(merged)
+    def backbone(self, run: str) -> str:
+        """The name of a run's backbone."""
+        return self.models.backbone_of(self.runs[run].backbone)
+
+    def training(self, dataset: str, run: str) -> TrainParams:
+        """The section `train`, the data set's overrides laid over it, and the run's over both."""
+        merged = overlay(self.train.model_dump(), self.datasets[dataset].train)
+        return TrainParams.model_validate(overlay(merged, self.runs[run].train))
 
 
 def overlay(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

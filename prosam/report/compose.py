@@ -57,7 +57,7 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
             means.append(scores)
             tables = (*score_tables(setting, scores), difference_table(setting, scores), class_table(setting))
             progress.advance()
-            curves = training_curves(setting)
+            curves = {} if setting.shifted else training_curves(setting)  # those of the data set trained on
             progress.advance()
             episodes = episode_pictures(setting, params.report)
             progress.advance()
@@ -74,7 +74,8 @@ def record(report: Report) -> dict[str, Any]:
         "summary": report.summary.record() if report.summary else None,
         "settings": [
             {
-                "dataset": section.setting.dataset,
+                "trained_on": section.setting.trained_on,
+                "dataset": section.setting.tested_on,
                 "kind": section.setting.kind,
                 "runs": list(section.setting.runs),
                 "folds": list(section.setting.folds),

@@ -51,13 +51,27 @@ class Result:
 
 @dataclass(frozen=True)
 class Setting:
-    """A data set with an annotation kind, and the results of all runs on all folds under it."""
+    """A data set with an annotation kind, and the results of all runs on all folds under it.
 
-    dataset: str
+    Under a domain shift, runs were trained on one data set and tested on another.
+    """
+
+    trained_on: str
+    tested_on: str
     kind: str
     runs: tuple[str, ...]
     folds: tuple[int, ...]
     results: dict[tuple[str, int], Result]
+
+    @property
+    def shifted(self) -> bool:
+        """Whether this is a domain shift."""
+        return self.trained_on != self.tested_on
+
+    @property
+    def dataset(self) -> str:
+        """The name under which results are filed."""
+        return _filed_as(self.trained_on, self.tested_on)
 
     @property
     def name(self) -> str:
@@ -67,7 +81,20 @@ class Setting:
     @property
     def title(self) -> str:
         """For people, such as `shapes-5i, mask annotations`."""
-        return f"{self.dataset}, {self.kind} annotations"
+        data = f"trained on {self.trained_on}, tested on {self.tested_on}" if self.shifted else self.tested_on
+        return f"{data}, {self.kind} annotations"
+
+    def stage(self, run: str, fold: int) -> str:
+        """The stage that wrote the results of a run on a fold."""
+        return _stage(self.trained_on, self.tested_on, self.kind, run, fold)
+
+
+def _filed_as(trained_on: str, tested_on: str) -> str:
+    return tested_on if trained_on == tested_on else layout.shift(trained_on, tested_on)
+
+
+def _stage(trained_on: str, tested_on: str, kind: str, run: str, fold: int) -> str:
+    return "shift" if trained_on != tested_on else f"evaluate@{tested_on}-{kind}-{run}-{fold}"
 
 
 def read_settings(params: Params) -> list[Setting]:
@@ -77,37 +104,35 @@ def read_settings(params: Params) -> list[Setting]:
         InputError: a file is missing, damaged, lacks a column or disagrees with another one.
     """
     axes = params.pipeline
-    return [_read_setting(params, dataset, kind) for dataset in axes.datasets for kind in axes.kinds]
+    pairs = [(dataset, dataset) for dataset in axes.datasets] + [(shift.train, shift.test) for shift in axes.shifts]
+    return [_read_setting(params, *pair, kind) for pair in pairs for kind in axes.kinds]
 
 
-def read_predictions(dataset: str, kind: str, run: str, fold: int, episodes: Sequence[int]) -> dict[int, str]:
+def read_predictions(setting: Setting, run: str, fold: int, episodes: Sequence[int]) -> dict[int, str]:
     """The predicted masks of some episodes, as COCO run-length codes by episode number."""
-    path = layout.results(dataset, kind, run, fold) / "episodes.parquet"
+    path = layout.results(setting.dataset, setting.kind, run, fold) / "episodes.parquet"
     wanted = [("episode", "in", list(episodes))]
     rows = _read(
         path,
         lambda: pd.read_parquet(path, columns=["episode", "prediction"], filters=wanted),
-        f"evaluate@{dataset}-{kind}-{run}-{fold}",
+        setting.stage(run, fold),
     )
     return dict(zip(rows["episode"].tolist(), rows["prediction"].tolist(), strict=True))
 
 
-def _read_setting(params: Params, dataset: str, kind: str) -> Setting:
+def _read_setting(params: Params, trained_on: str, tested_on: str, kind: str) -> Setting:
     runs, folds = tuple(params.pipeline.runs), tuple(params.pipeline.folds)
-    results = {
-        (run, fold): _read_result(dataset, kind, run, fold, params.training(run).steps)
-        for run in runs
-        for fold in folds
-    }
+    results = {(run, fold): _read_result(trained_on, tested_on, kind, run, fold) for run in runs for fold in folds}
+    setting = Setting(trained_on, tested_on, kind, runs, folds, results)
     for fold in folds:
         for run in runs[1:]:
-            _check_pairing(dataset, kind, fold, (runs[0], run), results)
-    return Setting(dataset, kind, runs, folds, results)
+            _check_pairing(setting, fold, (runs[0], run))
+    return setting
 
 
-def _read_result(dataset: str, kind: str, run: str, fold: int, steps: int) -> Result:
-    point = f"{dataset}-{kind}-{run}-{fold}"
-    folder, stage = layout.results(dataset, kind, run, fold), f"evaluate@{point}"
+def _read_result(trained_on: str, tested_on: str, kind: str, run: str, fold: int) -> Result:
+    folder = layout.results(_filed_as(trained_on, tested_on), kind, run, fold)
+    stage = _stage(trained_on, tested_on, kind, run, fold)
     metrics = _read_json(folder / "metrics.json", stage, ("miou", "fb_iou", "iou", "baselines"))
     baselines = tuple(metrics["baselines"])
     pixels = [*PIXELS, *(f"{baseline}.{column}" for baseline in baselines for column in PIXELS)]
@@ -117,15 +142,16 @@ def _read_result(dataset: str, kind: str, run: str, fold: int, steps: int) -> Re
     if episodes.empty:
         raise InputError(f"{path}: has no episodes; run `dvc repro {stage}`")
     _check_metrics(folder / "metrics.json", metrics, episodes, stage)
-    folder, stage = layout.model(dataset, kind, run, fold), f"train@{point}"
-    training = _read_log(folder / "training.csv", stage, _TRAINING)
+    folder, stage = layout.model(trained_on, kind, run, fold), f"train@{trained_on}-{kind}-{run}-{fold}"
+    model = _read_json(folder / "model.json", stage, ("trainable_parameters", "train"))
+    training, steps = _read_log(folder / "training.csv", stage, _TRAINING), model["train"]["steps"]
     if training["step"][-1] != steps:
         last = f"{training['step'][-1]:.0f} of {steps}"
         raise InputError(f"{folder / 'training.csv'}: ends at step {last}; run `dvc repro --force {stage}`")
     return Result(
         episodes,
         baselines,
-        model=_read_json(folder / "model.json", stage, ("trainable_parameters",)),
+        model=model,
         training=training,
         monitor=_read_log(folder / "monitor.csv", stage, _MONITOR),
     )
@@ -144,16 +170,12 @@ def _check_metrics(path: Path, metrics: dict[str, Any], episodes: pd.DataFrame, 
             )
 
 
-def _check_pairing(
-    dataset: str, kind: str, fold: int, runs: tuple[str, str], results: dict[tuple[str, int], Result]
-) -> None:
-    first, second = (results[run, fold].episodes[list(_EPISODE)] for run in runs)
+def _check_pairing(setting: Setting, fold: int, runs: tuple[str, str]) -> None:
+    first, second = (setting.results[run, fold].episodes[list(_EPISODE)] for run in runs)
     if not first.equals(second):
-        path = layout.results(dataset, kind, runs[1], fold) / "episodes.parquet"
-        raise InputError(
-            f"{path}: holds other episodes than those of {runs[0]}; run `dvc repro "
-            f"evaluate@{dataset}-{kind}-{runs[0]}-{fold} evaluate@{dataset}-{kind}-{runs[1]}-{fold}`"
-        )
+        path = layout.results(setting.dataset, setting.kind, runs[1], fold) / "episodes.parquet"
+        stages = " ".join(dict.fromkeys(setting.stage(run, fold) for run in runs))
+        raise InputError(f"{path}: holds other episodes than those of {runs[0]}; run `dvc repro {stages}`")
 
 
 def _read_json(path: Path, stage: str, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from PIL import Image
 from scipy import ndimage
 
 from prosam import layout
-from prosam.data import masks
 from prosam.data.annotations import THIN_KINDS, Annotations
 from prosam.data.dataset import Dataset, open_dataset
+from prosam.data.formats import masks
 from prosam.errors import InputError
 from prosam.params import ReportParams
 from prosam.report.curves import run_colour
@@ -98,8 +98,8 @@ def episode_pictures(setting: Setting, report: ReportParams) -> dict[Rank, list[
     )
     chosen = choose(ious, report.pictures)
     predictions = _predictions(setting, [places[i] for indices in chosen.values() for i in indices])
-    dataset = open_dataset(layout.raw(setting.dataset))
-    annotations = Annotations(layout.annotations(setting.dataset, setting.kind) / "test.parquet")
+    dataset = open_dataset(layout.raw(setting.tested_on))
+    annotations = Annotations(layout.annotations(setting.tested_on, setting.kind) / "test.parquet")
     draw = partial(_draw, setting, dataset, annotations, predictions)
     return {rank: [draw(*places[i]) for i in indices] for rank, indices in chosen.items()}
 
@@ -157,7 +157,7 @@ def _predictions(setting: Setting, places: Sequence[tuple[int, int]]) -> dict[tu
         (run, fold, number): counts
         for run in setting.runs
         for fold in setting.folds
-        for number, counts in read_predictions(setting.dataset, setting.kind, run, fold, numbers[fold]).items()
+        for number, counts in read_predictions(setting, run, fold, numbers[fold]).items()
     }
 
 
@@ -172,7 +172,7 @@ def _prediction(counts: str, truth: Mask, setting: Setting, run: str, fold: int,
         path = layout.results(setting.dataset, setting.kind, run, fold) / "episodes.parquet"
         raise InputError(
             f"{path}: the prediction of episode {episode['episode']} is not the mask that was scored; "
-            f"run `dvc repro --force evaluate@{setting.name}-{run}-{fold}`"
+            f"run `dvc repro --force {setting.stage(run, fold)}`"
         )
     return mask
 

@@ -61,7 +61,7 @@ def provenance(params: Params, settings: Sequence[Setting]) -> Provenance:
     for setting in settings:
         for run in runs:
             some = [*setting.folds]
-            folders = [str(layout.model(setting.dataset, setting.kind, run, fold)) for fold in some]
+            folders = [str(layout.model(setting.trained_on, setting.kind, run, fold)) for fold in some]
             folders += [str(layout.results(setting.dataset, setting.kind, run, fold)) for fold in some]
             files.append((setting.name, run, tuple(folders)))
     return Provenance(runs, tuple(parameters), _shared(params), tuple(files))
@@ -73,14 +73,25 @@ def _resolved(params: Params, settings: Sequence[Setting], run: str) -> dict[str
     values["distribution"] = entry.prompt_distribution
     if entry.prompt_distribution in ("gaussian", "dirac"):
         values["nu"] = "not used"
-    values |= _flat({"train": params.training(run).model_dump(mode="json")})
+    values["backbone"] = params.backbone(run)
+    values |= _training(params, run)
     sizes = {result.model["trainable_parameters"] for s in settings for (r, _), result in s.results.items() if r == run}
     return {"trainable parameters": ", ".join(_grouped(size) for size in sorted(sizes)), **values}
 
 
+def _training(params: Params, run: str) -> dict[str, str]:
+    """Of one run; where data sets differ, their values in the order of the pipeline."""
+    by_dataset = [
+        _flat({"train": params.training(dataset, run).model_dump(mode="json")}) for dataset in params.pipeline.datasets
+    ]
+    return {key: " / ".join(dict.fromkeys(values[key] for values in by_dataset)) for key in by_dataset[0]}
+
+
 def _shared(params: Params) -> tuple[tuple[str, str], ...]:
     content = params.model_dump(mode="json", exclude={"runs", "train", "device", "threads"})
-    content["pipeline"] = {key: ", ".join(map(str, values)) for key, values in content["pipeline"].items()}
+    axes = content["pipeline"]
+    axes["shifts"] = [layout.shift(**shift) for shift in axes["shifts"]]
+    content["pipeline"] = {key: ", ".join(map(str, values)) for key, values in axes.items() if values}
     content["datasets"] = {name: content["datasets"][name] for name in params.pipeline.datasets}
     return tuple(_flat(content).items())
 

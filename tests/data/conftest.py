@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from prosam.data.dataset import Split
+from prosam.data.formats.voc import VocDataset, write_voc
 from prosam.data.shapes_scenes import LabelledImage
-from prosam.data.voc import VocDataset, write_voc
 
 SIDE = 16
 

@@ -10,7 +10,7 @@ import pytest
 from prosam.data.annotating import annotate
 from prosam.data.annotations import Annotation, Annotations, annotation_rng, write_annotations
 from prosam.data.folds import ImageClass, image_classes
-from prosam.data.voc import VocDataset
+from prosam.data.formats.voc import VocDataset
 from prosam.errors import InputError
 from prosam.params import AnnotationsParams
 

@@ -16,7 +16,7 @@ from prosam import layout
 from prosam.data.annotations import Annotations
 from prosam.data.episodes import read_episodes
 from prosam.data.fold_files import read_fold, read_index
-from prosam.data.voc import VocDataset
+from prosam.data.formats.voc import VocDataset
 
 NAME = "shapes-5i"
 REPOSITORY = Path(__file__).parents[2]
@@ -31,6 +31,7 @@ def workspace(tmp_path: Path) -> Path:
         NAME: {
             "download": {"source": "shapes", "train_images": 6, "val_images": 4, "size": 64, "seed": 0},
             "protocol": {"folds": 2, "order": "contiguous", "min_area": 10, "novel_in_training": "exclude"},
+            "train": {},
         }
     }
     params["folds"] = {"episodes": 30, "monitor_episodes": 20, "seed": 0}

@@ -17,12 +17,13 @@ IMAGES = {3: ["i5", "i3", "i9", "i1"], 4: ["i3", "i7", "i0"], 8: ["i2", "i8"]}
 
 
 def frozen(count: int = 300, **changes) -> list[Episode]:
-    arguments = {"seed": 0, "fold": 0, "purpose": "test"} | changes
+    arguments = {"targets": "in-order", "seed": 0, "fold": 0, "purpose": "test"} | changes
     return freeze_episodes(IMAGES, ORDER, count, **arguments)
 
 
-def test_reference_and_target_are_two_images_of_the_class():
-    for episode in frozen():
+@pytest.mark.parametrize("targets", ["in-order", "uniform-class"])
+def test_reference_and_target_are_two_images_of_the_class(targets: str):
+    for episode in frozen(targets=targets):
         assert episode.reference != episode.target
         assert {episode.reference, episode.target} <= set(IMAGES[episode.class_id])
 
@@ -42,11 +43,21 @@ def test_class_and_reference_are_uniform():
     assert max(references.values()) < 1.4 * min(references.values())
 
 
+def test_with_uniform_classes_the_rare_are_drawn_as_often_and_images_of_a_class_alike():
+    episodes = frozen(9000, targets="uniform-class")
+    classes = Counter(episode.class_id for episode in episodes)
+    assert all(abs(classes[class_id] - 3000) < 225 for class_id in IMAGES)  # five standard deviations
+    targets = Counter(episode.target for episode in episodes if episode.class_id == 3)
+    assert set(targets) == set(IMAGES[3])
+    assert max(targets.values()) < 1.25 * min(targets.values())
+    assert episodes[:37] == frozen(37, targets="uniform-class")
+
+
 def test_a_longer_list_starts_with_the_shorter():
     assert frozen(200)[:37] == frozen(37)
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"fold": 1}, {"purpose": "monitor"}])
+@pytest.mark.parametrize("change", [{"seed": 1}, {"fold": 1}, {"purpose": "monitor"}, {"purpose": "shift"}])
 def test_lists_of_other_seeds_folds_and_purposes_differ(change: dict):
     assert frozen() == frozen()
     assert frozen(**change) != frozen()

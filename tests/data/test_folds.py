@@ -9,7 +9,7 @@ import pytest
 from prosam.data.dataset import SPLITS
 from prosam.data.fold_files import read_fold, read_index, write_fold, write_index
 from prosam.data.folds import ImageClass, counted, image_classes, make_fold, novel_classes
-from prosam.data.voc import VocDataset
+from prosam.data.formats.voc import VocDataset
 from prosam.errors import InputError
 from prosam.params import Protocol
 from tests.data.conftest import TRAIN, VAL
@@ -17,6 +17,10 @@ from tests.data.conftest import TRAIN, VAL
 
 def index_of(dataset: VocDataset) -> list[ImageClass]:
     return [row for s in SPLITS for image in dataset.image_ids(s) for row in image_classes(dataset, s, image)]
+
+
+def names(count: int) -> list[str]:
+    return [f"c{number}" for number in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -36,12 +40,31 @@ def index_of(dataset: VocDataset) -> list[ImageClass]:
 )
 def test_novel_classes(n: int, folds: int, order: str, expected: list[list[int]]):
     protocol = Protocol.model_validate({"folds": folds, "order": order})
-    assert [list(novel_classes(n, protocol, fold)) for fold in range(folds)] == expected
+    assert [list(novel_classes(names(n), protocol, fold)) for fold in range(folds)] == expected
 
 
 def test_more_folds_than_classes_are_refused():
     with pytest.raises(InputError, match="2 to 6"):
-        novel_classes(6, Protocol(folds=7), 0)
+        novel_classes(names(6), Protocol(folds=7), 0)
+
+
+def test_folds_may_name_their_novel_classes():
+    protocol = Protocol(folds=[["dog", "cat"], ["bird"], ["cat"]])
+    assert protocol.num_folds == 3
+    classes = ("bird", "cat", "cow", "dog")
+    assert [novel_classes(classes, protocol, fold) for fold in range(3)] == [(2, 4), (1,), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("fold", "named", "message"),
+    [
+        (0, [["dgo"]], r"fold 0: unknown class 'dgo'; did you mean 'dog'\? choose from cat, dog"),
+        (1, [["dog"], ["dog", "cat"]], "fold 1 names all 2 classes; none is left to train on"),
+    ],
+)
+def test_named_folds_that_cannot_be_are_refused(fold: int, named: list[list[str]], message: str):
+    with pytest.raises(InputError, match=message):
+        novel_classes(("cat", "dog"), Protocol(folds=named), fold)
 
 
 @pytest.mark.parametrize("rule", ["exclude", "background"])

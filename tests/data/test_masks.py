@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from prosam.data.masks import decode, encode, squash, squash_thin
+from prosam.data.formats.masks import decode, encode, squash, squash_thin
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 3), (64, 48)])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prosam.data.voc import VocDataset, voc_palette, write_voc
+from prosam.data.formats.voc import VocDataset, voc_palette, write_voc
 from prosam.errors import InputError
 from tests.data.conftest import TRAIN, VAL
 
@@ -42,7 +42,7 @@ def test_what_was_written_is_read(tiny: VocDataset):
     for i, areas in enumerate(TRAIN):
         assert tiny.class_areas(f"train_{i}") == dict(sorted(areas.items()))
     assert np.flatnonzero(tiny.mask("train_3", 5)).tolist() == list(range(60, 90))  # after class 4's 60 px
-    assert np.flatnonzero(tiny.void("train_3")).tolist() == [90, 91, 92, 93]
+    assert np.flatnonzero(tiny.void("train_3", 1)).tolist() == [90, 91, 92, 93]
     assert not tiny.mask("train_3", 1).any()
 
 

@@ -121,7 +121,7 @@ def test_a_run_gets_the_distribution_that_it_names(
 
 def test_a_model_reads_as_it_was_saved(inputs: RunInputs, batch: tuple[References, Targets], tmp_path: Path):
     method = a_method(inputs, seed=3, init="paper")
-    save_model(tmp_path, method, {"run": a_run(init="paper").model_dump(mode="json")})
+    save_model(tmp_path, method.encoder, {"run": a_run(init="paper").model_dump(mode="json")})
     assert read_description(tmp_path)["trainable_parameters"] == sum(p.numel() for p in method.encoder.parameters())
     again = load_model(tmp_path, inputs.models)
     assert torch.equal(predict(again, *batch), predict(method, *batch))
@@ -129,7 +129,7 @@ def test_a_model_reads_as_it_was_saved(inputs: RunInputs, batch: tuple[Reference
 
 def test_an_anchored_model_keeps_its_anchors(inputs: RunInputs, batch: tuple[References, Targets], tmp_path: Path):
     method = a_method(inputs, init="anchored")
-    save_model(tmp_path, method, {"run": a_run().model_dump(mode="json")})
+    save_model(tmp_path, method.encoder, {"run": a_run().model_dump(mode="json")})
     assert torch.equal(predict(load_model(tmp_path, inputs.models), *batch), predict(method, *batch))
 
 
@@ -146,7 +146,7 @@ def test_an_anchored_model_keeps_its_anchors(inputs: RunInputs, batch: tuple[Ref
 def test_a_damaged_model_is_one_line_that_names_the_file(
     inputs: RunInputs, tmp_path: Path, file: str, text: str | None, message: str
 ):
-    save_model(tmp_path, a_method(inputs), {"run": a_run().model_dump(mode="json")})
+    save_model(tmp_path, a_method(inputs).encoder, {"run": a_run().model_dump(mode="json")})
     path = tmp_path / file
     if text is None:
         path.unlink()

@@ -2,61 +2,117 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
+from torch import nn
 
 from prosam.embedded import BACKBONE_WEIGHTS
 from prosam.errors import InputError
 from prosam.models.backbones import BACKBONE_BUILDERS, Backbone, load_backbone
+from prosam.models.weights import write_weights
+from tests.models.random_weights import random_backbone, random_images, relative_difference
 
-CHECKPOINTS = {"tiny-resnet": BACKBONE_WEIGHTS}
-
-
-def images(count: int = 2, size: int = 128) -> torch.Tensor:
-    return torch.randint(0, 256, (count, 3, size, size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+REACH = {  # of level 4, cells: the sum of the dilations of its 3x3 convolutions
+    "tiny-resnet": 2 + 2,
+    "resnet50": 2 + 4 + 4,
+    "resnet50-deep-stem": 2 + 4 + 4,
+    "vgg16-bn": 2 + 2 + 2,
+    "vgg16-bn-vrp-sam": 1 + 1 + 1,
+    "dinov2-vitb14": 0,
+}
 
 
 @pytest.fixture(params=sorted(BACKBONE_BUILDERS))
-def backbone(request: pytest.FixtureRequest) -> Backbone:
-    return load_backbone(request.param, CHECKPOINTS[request.param])
+def architecture(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def backbone(architecture: str) -> Backbone:
+    return (
+        load_backbone(architecture, BACKBONE_WEIGHTS)
+        if architecture == "tiny-resnet"
+        else random_backbone(architecture)
+    )
 
 
 @pytest.mark.parametrize("size", [64, 128])
-def test_levels_have_the_declared_channels_at_stride_8(backbone: Backbone, size: int):
-    level2, level3 = backbone.levels(images(size=size))
+def test_levels_have_the_declared_channels_and_stride(backbone: Backbone, size: int):
+    level2, level3 = backbone.levels(random_images(1, size))
     levels = (level2, level3, backbone.level4(level3))
     assert tuple(x.shape[1] for x in levels) == backbone.level_channels
-    assert {tuple(x.shape[2:]) for x in levels} == {(size // 8, size // 8)}
+    assert {tuple(x.shape[2:]) for x in levels} == {(size // backbone.stride, size // backbone.stride)}
     assert backbone.mid_channels == level2.shape[1] + level3.shape[1]
     assert all(x.dtype == torch.float32 and x.isfinite().all() and x.std() > 0 for x in levels)
 
 
-def test_it_is_frozen(backbone: Backbone):
-    assert not backbone.training
+def test_all_but_the_one_of_vrp_sam_have_stride_8(architecture: str, backbone: Backbone):
+    assert backbone.stride == (16 if architecture == "vgg16-bn-vrp-sam" else 8)
+
+
+def test_it_is_frozen_even_under_a_parent_that_trains(backbone: Backbone):
+    parent = nn.Sequential(backbone).train()
+    assert parent.training
+    assert not any(module.training for module in backbone.modules())
     assert not any(p.requires_grad for p in backbone.parameters())
     before = {name: value.clone() for name, value in backbone.state_dict().items()}
-    assert not backbone.level4(backbone.levels(images())[1]).requires_grad
+    assert not backbone.level4(backbone.levels(random_images())[1]).requires_grad
     assert all(torch.equal(before[name], value) for name, value in backbone.state_dict().items())
 
 
+def test_the_embedded_one_trains_until_it_is_frozen():
+    backbone = BACKBONE_BUILDERS["tiny-resnet"]()
+    assert all(module.training for module in backbone.train().modules())
+    assert not any(module.training for module in backbone.freeze().train().modules())
+
+
 def test_an_image_does_not_depend_on_its_neighbours(backbone: Backbone):
-    together = backbone.levels(images())
-    alone = backbone.levels(images()[1:])
-    assert all(torch.allclose(a[0], t[1], atol=1e-4) for a, t in zip(alone, together, strict=True))
+    together = backbone.levels(random_images())
+    alone = backbone.levels(random_images()[1:])
+    assert all(relative_difference(a[0], t[1]) < 1e-5 for a, t in zip(alone, together, strict=True))
 
 
 def test_level_4_can_be_run_apart_on_masked_level_3(backbone: Backbone):
-    _, level3 = backbone.levels(images())
-    assert torch.equal(backbone.level4(level3 * torch.ones(2, 1, 16, 16)), backbone.level4(level3))
-    mask = torch.zeros(2, 1, 16, 16)
-    mask[..., 4:9, 4:9] = 1
+    _, level3 = backbone.levels(random_images())
+    h = level3.shape[-1]
+    assert torch.equal(backbone.level4(level3 * torch.ones(2, 1, h, h)), backbone.level4(level3))
+    mask = torch.zeros(2, 1, h, h)
+    mask[..., 1 : h // 2, 1 : h // 2] = 1
     masked = backbone.level4(level3 * mask)
     assert not torch.allclose(masked, backbone.level4(level3))
     elsewhere = level3 + 5 * (1 - mask)  # what the mask hides has no influence
     assert torch.equal(backbone.level4(elsewhere * mask), masked)
 
 
-def test_a_damaged_or_foreign_checkpoint_names_the_file(tmp_path, backbone: Backbone):
+def test_level_4_sees_as_far_as_the_architecture_says(architecture: str, backbone: Backbone):
+    channels, h, at = backbone.level_channels[1], 25, 12
+    level3 = torch.rand(1, channels, h, h, generator=torch.Generator().manual_seed(0))
+    changed = level3.clone()
+    changed[..., at, at] += torch.randn(channels, generator=torch.Generator().manual_seed(1))
+    differs = (backbone.level4(level3) - backbone.level4(changed)).abs().amax((0, 1)) > 1e-6
+    rows, columns = differs.nonzero(as_tuple=True)
+    assert (rows - at).abs().max() == REACH[architecture]
+    assert (columns - at).abs().max() == REACH[architecture]
+
+
+@pytest.mark.parametrize("architecture", ["resnet50-deep-stem", "dinov2-vitb14"])
+def test_own_weights_are_read_back(tmp_path: Path, architecture: str):
+    written, path = random_backbone(architecture), tmp_path / "backbone.safetensors"
+    write_weights(written, path)
+    read = load_backbone(architecture, path)
+    assert {name: value.dtype for name, value in read.state_dict().items()} == {
+        name: value.dtype for name, value in written.state_dict().items()
+    }
+    assert all(
+        torch.equal(a, b) for a, b in zip(read.levels(random_images()), written.levels(random_images()), strict=True)
+    )
+
+
+def test_a_damaged_or_foreign_checkpoint_names_the_file(tmp_path: Path):
     path = tmp_path / "backbone.safetensors"
     with pytest.raises(InputError, match=r"backbone\.safetensors: no such weight file"):
         load_backbone("tiny-resnet", path)
@@ -64,3 +120,14 @@ def test_a_damaged_or_foreign_checkpoint_names_the_file(tmp_path, backbone: Back
     with pytest.raises(InputError, match=r"backbone\.safetensors: cannot be read as weights") as caught:
         load_backbone("tiny-resnet", path)
     assert "\n" not in str(caught.value)
+    path.write_bytes(BACKBONE_WEIGHTS.read_bytes())
+    with pytest.raises(
+        InputError, match=r"backbone\.safetensors: is not a checkpoint of backbone 'resnet50': it lacks"
+    ):
+        load_backbone("resnet50", path)
+
+
+def test_importing_the_backbones_imports_neither_torchvision_nor_timm():
+    program = "import sys; import prosam.models.backbones; print({'torchvision', 'timm'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

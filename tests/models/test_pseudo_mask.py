@@ -113,9 +113,42 @@ def test_an_annotation_on_the_grid_is_empty_only_when_nothing_was_drawn(shape: t
         assert found[row * 8 // shape[0], column * 8 // shape[1]] == 1 or not thin
 
 
-def test_foreground_features_are_the_annotated_cells_at_unit_length():
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (24, 36), (75, 100), (7, 200)])
+def test_the_nearest_way_reads_one_pixel_of_the_square_for_each_cell(height: int, width: int):
+    drawn = np.random.default_rng(0).random((height, width)) < 0.4
+    expected = np.empty((6, 6), bool)
+    for row, column in np.ndindex(6, 6):  # in a square of 48 px a cell begins at every eighth pixel
+        expected[row, column] = drawn[8 * row * height // 48, 8 * column * width // 48]
+    for thin in (True, False):
+        found = annotation_grid(torch.from_numpy(drawn), 6, thin=thin, nearest_in=48)
+        assert found.shape == (1, 6, 6)
+        assert found.dtype == torch.float32
+        assert np.array_equal(found[0].numpy(), expected)
+
+
+def test_the_nearest_way_loses_what_lies_between_the_pixels_it_reads():
+    drawn = torch.ones(48, 48, dtype=torch.bool)
+    drawn[::8, ::8] = False
+    assert not annotation_grid(drawn, 6, thin=False, nearest_in=48).any()
+    assert annotation_grid(drawn, 6, thin=False).all()
+
+
+def test_foreground_features_are_those_of_the_annotated_cells():
     level4, annotation = features(0), ANNOTATIONS["some"]
     found = foreground_features(level4, annotation)
     cells = [(y, x) for y, x in np.ndindex(SIDE, SIDE) if annotation[0, y, x]]
-    expected = torch.stack([level4[:, y, x] / level4[:, y, x].norm() for y, x in cells], 1)
-    assert torch.allclose(found, expected, atol=1e-6)
+    assert torch.equal(found, torch.stack([level4[:, y, x] for y, x in cells], 1))
+
+
+def test_features_of_next_to_no_length_look_like_nothing():
+    reference, target = features(0), features(1)
+    lengths = 10.0 ** torch.arange(-9, -3).expand(1, SIDE, SIDE)  # the product of two passes 1e-7, VRP-SAM's addend
+    found = pseudo_masks(
+        [foreground_features(reference, ANNOTATIONS["some"])], (target * lengths)[None], normalised=False
+    )
+    masked = (reference * ANNOTATIONS["some"]).flatten(1).double()
+    seen = (target * lengths).flatten(1).double()
+    products = masked.norm(dim=0)[:, None] * seen.norm(dim=0)[None]
+    expected = (masked.T @ seen / (products + 1e-7)).amax(0).view(1, 1, SIDE, SIDE)
+    assert (found - expected).abs().max() < 1e-6
+    assert found[..., 0].max() < 0.1 < found[..., 5].max()

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 REPOSITORY = Path(__file__).parents[2]
 DATASET = "shapes-5i"
-OUTPUTS = ("data/raw", "data/folds", "data/annotations", "data/embeddings", "models", "results", "report")
+OUTPUTS = ("data/raw", "data/folds", "data/annotations", "data/weights", "data/embeddings", "models", "results", "report")
 
 SMALL = {
     f"datasets.{DATASET}.download.train_images": 100,  # few, yet two for each class of each fold
@@ -41,6 +41,7 @@ SMALL = {
     "threads": 1,
 }
 
+_DATE = "2026-01-01T00:00:00Z"
 _RUNNING = re.compile(r"^Running stage '(.+)':$", re.MULTILINE)
 
 
@@ -139,6 +140,8 @@ class Clone:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "OMP_NUM_THREADS": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_AUTHOR_DATE": _DATE,  # so that the same state is the same commit, which models record
+            "GIT_COMMITTER_DATE": _DATE,
             "DVC_SITE_CACHE_DIR": str(self.root / ".dvc/tmp/site"),  # else left behind in /var/tmp
         }
 

@@ -18,11 +18,11 @@ from tests.pipeline.conftest import Finished
 
 STAGES = list(YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"])
 
-# Code that decides no byte of an output: what is asked and said, files that are whole or not there, which process
-# computes, and interfaces. A change of it re-runs nothing.
+# Code that decides no byte of an output: what is asked and said, files that are whole or not there, transfers that are
+# held to a digest, which process computes, and interfaces. A change of it re-runs nothing.
 PLUMBING = (
     "prosam/params", "prosam/layout.py", "prosam/console.py", "prosam/errors.py", "prosam/names.py",
-    "prosam/progress.py", "prosam/files.py", "prosam/data/parallel.py", "prosam/data/dataset.py",
+    "prosam/progress.py", "prosam/files.py", "prosam/fetching", "prosam/data/parallel.py", "prosam/data/dataset.py",
     "prosam/methods/method.py", "tasks/arguments.py",
 )  # fmt: skip
 
@@ -47,7 +47,7 @@ def test_the_flows_see_the_dag_that_dvc_draws(fresh: Clone):
     assert {(needed, stage) for stage in needs for needed in needs[stage]} == set(
         re.findall(r'"(.+)" -> "(.+)"', drawn)
     )
-    assert len(needs) == 1 + 1 + 2 + 1 + 8 + 8 + 1
+    assert len(needs) == 1 + 1 + 2 + 1 + 2 + 1 + 8 + 8 + 1
     assert needs["evaluate@shapes-5i-point-prosam-3"] >= {
         "train@shapes-5i-point-prosam-3",
         "annotations@shapes-5i-point",
@@ -64,11 +64,13 @@ def test_outputs_lie_where_the_layout_says(finished: Finished):
         f"download@{DATASET}": {layout.raw(DATASET)},
         f"folds@{DATASET}": {layout.folds(DATASET)},
         f"annotations@{DATASET}-mask": {layout.annotations(DATASET, "mask")},
+        "sam": {layout.sam_weights()},
         f"embeddings@{DATASET}": {layout.embeddings(DATASET)},
         "report": {layout.REPORT},
     }
     for run in ("prosam", "vrp-sam"):
         model, results = layout.model(DATASET, "mask", run, 0), layout.results(DATASET, "mask", run, 0)
+        expected[f"backbone@{run}"] = {layout.backbone_weights(run)}
         files = ("prompt_encoder.safetensors", "model.json", "training.csv", "monitor.csv")
         expected[f"train@{DATASET}-mask-{run}-0"] = {model / file for file in files}
         expected[f"evaluate@{DATASET}-mask-{run}-0"] = {results / "metrics.json", results / "episodes.parquet"}

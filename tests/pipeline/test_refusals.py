@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from prosam import layout
-from prosam.data.voc import VocDataset
+from prosam.data.formats.voc import VocDataset
 from tests.pipeline.clone import DATASET, Clone, Done
 
 pytestmark = pytest.mark.slow

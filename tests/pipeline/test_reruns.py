@@ -56,7 +56,7 @@ CASES = {
         {"annotations.point.max_points": 3},
     ),
     "the SAM": Case(
-        {"embeddings@shapes-5i", "train@shapes-5i-mask-vrp-sam-0", "evaluate@shapes-5i-mask-vrp-sam-0"},
+        {"sam", "embeddings@shapes-5i", "train@shapes-5i-mask-vrp-sam-0", "evaluate@shapes-5i-mask-vrp-sam-0"},
         before=ONE_KIND,
         also=perturb_sam,
     ),

@@ -17,7 +17,7 @@ RUNS = ("prosam", "vrp-sam")
 
 def test_every_output_of_every_stage_is_there(finished: Finished):
     root, outs = finished.clone.root, finished.clone.lock()
-    assert len(outs) == 5 + 2 * len(RUNS)
+    assert len(outs) == 6 + 3 * len(RUNS)
     assert all((root / path).exists() for of_stage in outs.values() for path in of_stage)
 
 

@@ -13,8 +13,8 @@ from scipy import ndimage
 
 from prosam import layout
 from prosam.data.annotations import Annotation, write_annotations
-from prosam.data.masks import encode
-from prosam.data.voc import VOID, write_voc
+from prosam.data.formats.masks import encode
+from prosam.data.formats.voc import VOID, write_voc
 from prosam.params import Params, load_params
 
 PARAMS = """
@@ -23,6 +23,7 @@ datasets:
   toy:
     download: {source: shapes, train_images: 1, val_images: 12, size: 64}
     protocol: {folds: 2, min_area: 16}
+    train: {}
 folds: {episodes: 24}
 models:
   image_size: 64
@@ -88,7 +89,7 @@ def write_tree(
             drawn = [Annotation.of(_annotate(labels[i] == c, kind), i, c, 0) for i in labels for c in ids]
             write_annotations(folder / "test.parquet", drawn)
             for fold in params.pipeline.folds:
-                per_fold = len(classes) // params.datasets[dataset].protocol.folds
+                per_fold = len(classes) // params.datasets[dataset].protocol.num_folds
                 novel = list(range(fold * per_fold + 1, (fold + 1) * per_fold + 1))
                 episodes = _episodes(labels, classes, novel, params.folds.episodes, seed=fold)
                 for run in params.pipeline.runs:
@@ -181,9 +182,13 @@ def _metrics(table: pd.DataFrame, prefix: str) -> dict[str, object]:
 
 def _write_model(folder: Path, params: Params, run: str, stuck: bool) -> None:
     folder.mkdir(parents=True)
-    entry, train = params.runs[run], params.training(run)
+    entry, train = params.runs[run], params.training(params.pipeline.datasets[0], run)
     sampled = entry.prompt_distribution != "dirac"
-    model = {"method": entry.method, "trainable_parameters": 131_584 if sampled else 100_000}
+    model = {
+        "method": entry.method,
+        "trainable_parameters": 131_584 if sampled else 100_000,
+        "train": train.model_dump(),
+    }
     (folder / "model.json").write_text(json.dumps(model))
     rng = np.random.default_rng(len(run))
     step = np.arange(1, train.steps + 1)

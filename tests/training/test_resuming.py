@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from ruamel.yaml import YAML
 
 from prosam import layout
 from prosam.data import sampling
+from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS
 from prosam.errors import InputError
 from prosam.training import loop
 from prosam.training.seeds import step_generator
@@ -20,6 +23,7 @@ from tasks.train import train
 from tests.conftest import DATASET, write_params
 
 RUNS = ("prosam", "vrp-sam")
+SHIPPED = {"sam": SAM_WEIGHTS, "backbone_weights": BACKBONE_WEIGHTS}
 STEPS = 5  # a look at the base episodes and a checkpoint every 2
 
 
@@ -162,7 +166,10 @@ def test_the_model_says_what_it_is(undisturbed: dict[str, dict[str, bytes]]):
     assert description["distribution"] == "t3"
     assert description["train"]["steps"] == STEPS
     assert {*description["base_classes"], *description["novel_classes"]} == set("abcd")
-    assert description["sha256"].keys() == {"sam", "backbone"}
+    for key, model in (("sam", "tiny"), ("backbone_weights", "tiny-resnet")):
+        assert description[key]["model"] == model
+        assert description[key]["sha256"] == hashlib.sha256(SHIPPED[key].read_bytes()).hexdigest()
+    assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?|", description["commit"])
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(workspace: Path, monkeypatch: pytest.MonkeyPatch):

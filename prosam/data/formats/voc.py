@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from prosam.data.dataset import SPLITS, Split
+from prosam.data.formats.image_files import read_image, shown_size
+from prosam.data.formats.label_maps import VOID, check_labels, read_label_map
 from prosam.errors import InputError
 
-VOID = 255
 MAX_CLASSES = VOID - 1
 
 _JPEG_QUALITY = 95
-_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError)  # what Pillow raises for damaged files
 
 
 class VocDataset:
@@ -47,7 +47,7 @@ class VocDataset:
             raise InputError(f"{root}: not found; run the download stage first")
         self.root = root
         self.classes = _read_classes(root / "classes.txt")
-        self._ids: dict[Split, list[str]] = {split: _read_ids(_list_path(root, split)) for split in SPLITS}
+        self._ids: dict[Split, list[str]] = {split: read_ids(_list_path(root, split)) for split in SPLITS}
         if both := set(self._ids["train"]).intersection(self._ids["val"]):
             raise InputError(f"{_list_path(root, 'val')}: {min(both)!r} is in train.txt too; an image has one split")
         # Callers ask for an image's areas, void pixels and classes one after the other: decode once.
@@ -79,9 +79,7 @@ class VocDataset:
         Raises:
             InputError: the file is missing or damaged.
         """
-        path = self.image_path(image_id)
-        with _open(path) as image:
-            return _decoded(image, "RGB", path)
+        return read_image(self.image_path(image_id))
 
     def mask(self, image_id: str, class_id: int) -> NDArray[np.bool_]:
         """Where a class is: (H, W) bool; see `labels` for the errors."""
@@ -89,8 +87,8 @@ class VocDataset:
             raise ValueError(f"class id {class_id} is outside 1 to {len(self.classes)}")
         return self.labels(image_id) == class_id
 
-    def void(self, image_id: str) -> NDArray[np.bool_]:
-        """The pixels labelled 255: (H, W) bool; see `labels` for the errors."""
+    def void(self, image_id: str, class_id: int) -> NDArray[np.bool_]:
+        """The pixels labelled 255, whatever the class: (H, W) bool; see `labels` for the errors."""
         return self.labels(image_id) == VOID
 
     def class_areas(self, image_id: str) -> dict[int, int]:
@@ -109,18 +107,12 @@ class VocDataset:
 
     def _read_labels(self, image_id: str) -> NDArray[np.uint8]:
         path = self.mask_path(image_id)
-        with _open(path) as image:
-            if image.mode not in ("P", "L"):
-                raise InputError(f"{path}: is a {image.mode} image; a mask is 8-bit palette or grey, of class ids")
-            labels = _decoded(image, image.mode, path)
-        with _open(self.image_path(image_id)) as image:
-            width, height = image.size
+        labels = read_label_map(path)
+        height, width = shown_size(self.image_path(image_id))
         if labels.shape != (height, width):
             size = f"{labels.shape[1]}x{labels.shape[0]}"
             raise InputError(f"{path}: is {size} px, but its image {width}x{height} px")
-        wrong = labels[(labels > len(self.classes)) & (labels != VOID)]
-        if wrong.size:
-            raise InputError(f"{path}: label {wrong.max()} is no class; labels are 0 to {len(self.classes)} and {VOID}")
+        check_labels(labels, len(self.classes), path)
         if not labels.any():
             raise InputError(f"{path}: is empty; label an object in it, or take {image_id!r} off the lists")
         labels.setflags(write=False)
@@ -200,7 +192,12 @@ def _read_classes(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _read_ids(path: Path) -> list[str]:
+def read_ids(path: Path) -> list[str]:
+    """The image ids of a list, one a line.
+
+    Raises:
+        InputError: the list is missing, empty or no text, or lists an image twice.
+    """
     ids = _read_lines(path)
     if not ids:
         raise InputError(f"{path}: lists no images")
@@ -211,19 +208,3 @@ def _read_ids(path: Path) -> list[str]:
 
 def _first_repeated(names: list[str]) -> str:
     return next(name for i, name in enumerate(names) if name in names[:i])
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: not found") from error
-    except _DECODING_ERRORS as error:
-        raise InputError(f"{path}: is not an image that can be read: it is damaged or empty") from error
-
-
-def _decoded(image: Image.Image, mode: str, path: Path) -> NDArray[np.uint8]:
-    try:
-        return np.array(image if image.mode == mode else image.convert(mode))
-    except _DECODING_ERRORS as error:
-        raise InputError(f"{path}: is damaged: {' '.join(str(error).split())}") from error

@@ -1,45 +1,11 @@
-"""Frozen image backbones behind one interface: levels 2, 3 and 4, all at stride 8.
-
-Shape letters: B images, S side of the square image (a multiple of 8), h = S / 8.
-"""
+"""The embedded default: a small residual network of our own."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from pathlib import Path
-
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prosam.models.weights import read_weights
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-class Backbone(nn.Module, ABC):
-    """A feature extractor whose level 4 can be run apart, on level-3 features that a mask was laid over.
-
-    Attributes:
-        level_channels: channels of levels 2, 3 and 4.
-    """
-
-    level_channels: tuple[int, int, int]
-
-    @property
-    def mid_channels(self) -> int:
-        """Channels of levels 2 and 3 together, the input of the prompt encoder."""
-        return self.level_channels[0] + self.level_channels[1]
-
-    @abstractmethod
-    def levels(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Levels 2 and 3 of (B, 3, S, S) uint8 RGB images: (B, C2, h, h) and (B, C3, h, h)."""
-
-    @abstractmethod
-    def level4(self, level3: Tensor) -> Tensor:
-        """Level 4 from level 3: (B, C3, h, h) to (B, C4, h, h)."""
+from prosam.models.backbones.backbone import Backbone
 
 
 class ResidualBlock(nn.Module):
@@ -71,8 +37,6 @@ class TinyResNet(Backbone):
 
     WIDTHS = (32, 48, 64, 128, 192)
     level_channels = (64, 128, 192)
-    mean: Tensor
-    std: Tensor
 
     def __init__(self, num_kinds: int = 64):
         super().__init__()
@@ -90,12 +54,10 @@ class TinyResNet(Backbone):
         self.layer3 = nn.Sequential(ResidualBlock(level2, level3), ResidualBlock(level3, level3, dilation=2))
         self.layer4 = ResidualBlock(level3, level4, dilation=2)
         self.classifier = nn.Linear(level4, num_kinds)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None] * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None] * 255, persistent=False)
 
     def levels(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See `Backbone.levels`."""
-        level2 = self.layer2(self.layer1(self.stem((images.float() - self.mean) / self.std)))
+        level2 = self.layer2(self.layer1(self.stem(self.normalised(images))))
         return level2, self.layer3(level2)
 
     def level4(self, level3: Tensor) -> Tensor:
@@ -105,17 +67,3 @@ class TinyResNet(Backbone):
     def forward(self, images: Tensor) -> Tensor:
         """Logits over the kinds it was trained on: (B, 3, S, S) uint8 to (B, num_kinds)."""
         return self.classifier(self.level4(self.levels(images)[1]).mean((2, 3)))
-
-
-BACKBONE_BUILDERS: dict[str, Callable[[], Backbone]] = {"tiny-resnet": TinyResNet}
-
-
-def load_backbone(name: str, checkpoint: Path) -> Backbone:
-    """Build a backbone, read its weights, and freeze it in eval mode.
-
-    Raises:
-        InputError: the file is missing, unreadable, or of another architecture.
-    """
-    backbone = BACKBONE_BUILDERS[name]()
-    read_weights(backbone, checkpoint, what=f"backbone {name!r}")
-    return backbone.eval().requires_grad_(False)

@@ -1,0 +1,170 @@
+"""Image files of any kind that Pillow reads, as a person sees them.
+
+The orientation in a file's EXIF data is applied. What is not 8-bit RGB becomes it: grey of 16 bit keeps the upper 8 of
+its 16 (so 12-bit data must have been stretched to 16 to look right); what is transparent, also in a palette, lies over
+white; of an animation the first frame is taken. Colour profiles are left aside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from prosam.data.parallel import parallel_map
+from prosam.errors import InputError
+
+_CHUNK = 500
+_DIGEST_LENGTH = 32
+_MAX_UINT16 = 2**16 - 1
+_WHAT_PILLOW_RAISES = (  # for damaged files
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+_UPRIGHT = {  # EXIF orientation -> what turns the stored image into the one shown
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """What the data set's table says of an image file.
+
+    Attributes:
+        height: of the image as it is shown, px.
+        width: likewise.
+        digest: the first 32 hexadecimal digits of the SHA-256 of the file's content.
+    """
+
+    height: int
+    width: int
+    digest: str
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """An image as it is shown: HWC uint8 RGB in [0, 255].
+
+    Raises:
+        InputError: the file is missing, damaged, no image, or one of floating-point or 32-bit numbers.
+    """
+    with opened_image(path) as image:
+        image.load()
+        turn = _UPRIGHT.get(_orientation(image))
+        rgb = _rgb(image, path)
+        return np.array(rgb if turn is None else rgb.transpose(turn))
+
+
+def shown_size(path: Path) -> tuple[int, int]:
+    """Height and width of an image as it is shown, px; mostly from the file's first bytes alone.
+
+    Raises:
+        InputError: the file is missing, damaged or no image.
+    """
+    with opened_image(path) as image:
+        return _shown_size(image)
+
+
+def inspect_images(paths: Sequence[Path]) -> Iterator[ImageFile]:
+    """Yield size and digest of each image, in order; on all cores, each file read once and none decoded.
+
+    Raises:
+        InputError: a file is missing, damaged or no image.
+    """
+    return parallel_map(inspect_image, paths, chunk=_CHUNK)
+
+
+def inspect_image(path: Path) -> ImageFile:
+    """Size and digest of an image, which is read once and not decoded; errors as for `inspect_images`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    with opened_image(path, BytesIO(content)) as image:
+        return ImageFile(*_shown_size(image), hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH])
+
+
+@contextmanager
+def opened_image(path: Path, content: BytesIO | None = None) -> Iterator[Image.Image]:
+    """An image file open in Pillow; what Pillow raises meanwhile becomes an InputError.
+
+    Args:
+        path: of the file.
+        content: of the file, where it has been read already.
+
+    Raises:
+        InputError: the file is missing, damaged or no image.
+    """
+    try:
+        with Image.open(path if content is None else content) as image:
+            yield image
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path}: is not an image that can be read: it is damaged or empty") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: has more pixels than can be read; scale it down") from error
+    except _WHAT_PILLOW_RAISES as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{path}: not found")
+    if isinstance(error, OSError) and error.strerror:
+        return InputError(f"{path}: cannot be read ({error.strerror})")
+    return InputError(f"{path}: is damaged: {' '.join(str(error).split())}")
+
+
+def _shown_size(image: Image.Image) -> tuple[int, int]:
+    # Pillow turns a TIFF upright itself when it decodes it; a PNG may have its EXIF data behind the pixels.
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+        image.load()
+    turned = _orientation(image) >= 5
+    return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def _orientation(image: Image.Image) -> int:
+    """From 1, upright, to 8; 1 where the EXIF data are damaged, for other programs show such images too."""
+    if image.format == "TIFF":
+        return 1
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _WHAT_PILLOW_RAISES:
+        return 1
+    return orientation if orientation in _UPRIGHT else 1
+
+
+def _rgb(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    if image.mode == "F":
+        raise InputError(f"{path}: holds floating-point numbers; convert it to 8 or 16 bit")
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > _MAX_UINT16:
+            raise InputError(f"{path}: holds 32-bit numbers; convert it to 8 or 16 bit")
+        image = Image.fromarray((values >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        coloured = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), coloured).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,155 @@
+"""The files of a data set's table: their names, their columns and reading them.
+
+    dataset.json  class names, where the images lie, how many there are
+    images.csv    a line an image: id, split, file, digest, height, width
+    labels.arrow  a row for each mask: the image's line (from 0), class id, whether it is void, area, run-length code
+
+labels.arrow is an uncompressed Arrow file, sorted by image and class. It is mapped into memory, so that all processes
+share one copy of it, and one mask is found without reading the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from prosam.data.dataset import SPLITS, Split
+from prosam.errors import InputError
+
+DESCRIPTION = "dataset.json"
+IMAGES = "images.csv"
+LABELS = "labels.arrow"
+FORMAT = 1
+
+IMAGE_COLUMNS = {
+    "image": pa.string(),
+    "split": pa.string(),
+    "file": pa.string(),
+    "digest": pa.string(),
+    "height": pa.int32(),
+    "width": pa.int32(),
+}
+LABEL_COLUMNS = pa.schema(
+    [
+        pa.field("image", pa.int32(), nullable=False),
+        pa.field("class_id", pa.int32(), nullable=False),
+        pa.field("void", pa.bool_(), nullable=False),
+        pa.field("area", pa.int64(), nullable=False),  # px
+        pa.field("rle", pa.string(), nullable=False),  # COCO's compressed run-length code
+    ]
+)
+
+_Content = TypeVar("_Content")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What dataset.json says.
+
+    Attributes:
+        classes: names in class-id order.
+        images: the folder of the images, relative to that of the table.
+        counts: the number of images by split.
+    """
+
+    classes: tuple[str, ...]
+    images: str
+    counts: dict[Split, int]
+
+
+def write_description(folder: Path, description: Description) -> None:
+    """Write dataset.json."""
+    content = {"format": FORMAT, **vars(description)}
+    (folder / DESCRIPTION).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_description(folder: Path) -> Description:
+    """Read dataset.json.
+
+    Raises:
+        InputError: it is missing, damaged or of another format.
+    """
+    content = _read(folder / DESCRIPTION, lambda path: json.loads(path.read_text(encoding="utf-8")))
+    try:
+        version = content["format"]
+        description = Description(
+            tuple(map(str, content["classes"])), str(content["images"]), {s: int(content["counts"][s]) for s in SPLITS}
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(folder / DESCRIPTION) from error
+    if version != FORMAT:
+        raise InputError(f"{folder / DESCRIPTION}: is of format {version}, not {FORMAT}; {_remedy(folder)}")
+    return description
+
+
+def read_images(folder: Path, counts: dict[Split, int]) -> pa.Table:
+    """Read images.csv: IMAGE_COLUMNS.
+
+    Args:
+        folder: of the table.
+        counts: the number of images of each split.
+
+    Raises:
+        InputError: it is missing, damaged, or holds another number of images.
+    """
+    path = folder / IMAGES
+    images = _read(path, _read_csv)
+    splits = images["split"].to_pylist()
+    if images.column_names != list(IMAGE_COLUMNS) or any(splits.count(s) != counts[s] for s in SPLITS):
+        raise damaged(path)
+    if len(splits) != sum(counts.values()) or len(images["image"].unique()) < len(splits):
+        raise damaged(path)
+    return images
+
+
+def _read_csv(path: Path) -> pa.Table:
+    return csv.read_csv(
+        path,
+        read_options=csv.ReadOptions(use_threads=False),
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(column_types=IMAGE_COLUMNS),
+    )
+
+
+def read_labels(folder: Path, num_images: int, num_classes: int) -> pa.Table:
+    """Map labels.arrow into memory: LABEL_COLUMNS.
+
+    Raises:
+        InputError: it is missing, damaged, unsorted, or about other images or classes.
+    """
+    path = folder / LABELS
+    labels = _read(path, lambda path: pa.ipc.open_file(pa.memory_map(str(path))).read_all())
+    if labels.schema != LABEL_COLUMNS:
+        raise damaged(path)
+    for column, start, stop in (("image", 0, num_images), ("class_id", 0, num_classes + 1)):
+        values = labels[column].to_numpy()
+        if values.size and not (start <= values.min() and values.max() < stop):
+            raise damaged(path)
+    if (np.diff(labels["image"].to_numpy()) < 0).any():
+        raise damaged(path)
+    return labels
+
+
+def _read(path: Path, read: Callable[[Path], _Content]) -> _Content:
+    try:
+        return read(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not found; {_remedy(path.parent)}") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise damaged(path) from error
+
+
+def damaged(path: Path) -> InputError:
+    """That a file of the table, or what stands in it, is not what `write_table` wrote."""
+    return InputError(f"{path}: is damaged; {_remedy(path.parent)}")
+
+
+def _remedy(folder: Path) -> str:
+    return f"run `dvc repro --force download@{folder.name}`"

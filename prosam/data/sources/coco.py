@@ -1,0 +1,132 @@
+"""COCO 2014, and other data that come as COCO's instances files.
+
+    annotations/instances_{train,val}2014.json
+    {train,val}2014/<file_name>
+
+For COCO-20i, train2014 is for training and val2014 for testing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from prosam.data.dataset import Split
+from prosam.data.formats.image_files import ImageFile, inspect_images
+from prosam.data.formats.records import ImageRecord
+from prosam.data.sources.coco_json import CocoImage, Instances, read_instances
+from prosam.data.sources.coco_masks import Crowd, Masks, class_masks
+from prosam.errors import InputError
+
+FOLDERS: dict[Split, str] = {"train": "train2014", "val": "val2014"}
+
+
+@dataclass(frozen=True)
+class CocoData:
+    """COCO as it enters the pipeline.
+
+    Attributes:
+        classes: names in class-id order, which is the order of COCO's category ids.
+        images: how many records there are.
+        records: train, then val, each in the file's order; made while they are taken, and only once.
+    """
+
+    classes: tuple[str, ...]
+    images: int
+    records: Iterator[ImageRecord]
+
+
+@dataclass(frozen=True)
+class AnnotatedImage:
+    """An image of an instances file, found on disk.
+
+    Attributes:
+        json: the instances file.
+        image: its entry there.
+        split: train or val.
+        file: as the record is to name it.
+        source: where it lies.
+    """
+
+    json: Path
+    image: CocoImage
+    split: Split
+    file: PurePosixPath
+    source: Path
+
+
+def coco_records(root: Path, *, masks: Masks, crowd: Crowd) -> CocoData:
+    """Read COCO 2014.
+
+    An image's id is its file name without the suffix; `file` is relative to `root`. Images without annotations are left
+    out, as in the lists of the papers; of those with annotations, all are there, also one whose masks are empty.
+
+    Args:
+        root: the folder with train2014, val2014 and annotations.
+        masks: `exact` or `flattened`; see `prosam.data.sources.coco_masks.class_masks`.
+        crowd: what a crowd region is: pixels of its `class`, or `void`.
+
+    Raises:
+        InputError: a file is missing, damaged or contradicts another; of images and outlines, while records are taken.
+    """
+    paths = {split: root / "annotations" / f"instances_{folder}.json" for split, folder in FOLDERS.items()}
+    files = read_splits(paths["train"], paths["val"])
+    found = [image for split, folder in FOLDERS.items() for image in _found(root, folder, split, files[split])]
+    return CocoData(files["train"].classes, len(found), image_records(found, masks=masks, crowd=crowd))
+
+
+def read_splits(train: Path, val: Path) -> dict[Split, Instances]:
+    """Read the instances files of both splits; an InputError where they do not have the same categories."""
+    files: dict[Split, Instances] = {"train": read_instances(train), "val": read_instances(val)}
+    one, other = files["train"].classes, files["val"].classes
+    if one != other:
+        odd = sorted(set(one).symmetric_difference(other)) or ["their order"]
+        raise InputError(
+            f"{val}: its categories differ from {train.name}'s, first in {odd[0]!r}; both need the same list"
+        )
+    return files
+
+
+def image_records(images: Sequence[AnnotatedImage], *, masks: Masks, crowd: Crowd) -> Iterator[ImageRecord]:
+    """Yield the record of each image, in order; the files are read on all cores.
+
+    Raises:
+        InputError: an image is damaged or of another size than its entry says, or an outline is no mask of it.
+    """
+    inspected = inspect_images([image.source for image in images])
+    for image, file in zip(images, inspected, strict=True):
+        _check_size(image, file)
+        try:
+            shown, void = class_masks(image.image, masks, crowd)
+        except ValueError as error:
+            raise InputError(f"{image.json}: image {image.image.file_name!r}, {error}") from error
+        name = image.file.stem
+        yield ImageRecord(name, image.split, image.file, file.digest, file.height, file.width, shown, void)
+
+
+def _check_size(image: AnnotatedImage, file: ImageFile) -> None:
+    height, width = image.image.height, image.image.width
+    if (file.height, file.width) == (height, width):
+        return
+    message = f"{image.source}: is {file.width}x{file.height} px, but {image.json.name} says {width}x{height} px"
+    if (file.width, file.height) == (height, width):
+        message += "; its EXIF data turn it, and it was annotated unturned: remove its EXIF orientation"
+    raise InputError(message)
+
+
+def _found(root: Path, folder: str, split: Split, instances: Instances) -> list[AnnotatedImage]:
+    annotated = [image for image in instances.images if image.annotations]
+    try:
+        there = {path.name for path in (root / folder).iterdir()}  # instead of 82,783 look-ups
+    except OSError as error:
+        raise InputError(f"{root / folder}: not found; it has the images of {instances.path.name}") from error
+    if missing := [image.file_name for image in annotated if image.file_name not in there]:
+        others = f"nor are {len(missing) - 1} others of the {len(annotated)} that {instances.path.name} annotates"
+        raise InputError(f"{root / folder / missing[0]}: not found, {others}")
+    return [
+        AnnotatedImage(
+            instances.path, image, split, PurePosixPath(folder, image.file_name), root / folder / image.file_name
+        )
+        for image in annotated
+    ]

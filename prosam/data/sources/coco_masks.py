@@ -1,0 +1,154 @@
+"""From COCO's outlines to a mask per class, as run-length codes."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from prosam.data.formats.masks import encode
+from prosam.data.formats.run_lengths import run_lengths
+from prosam.data.sources.coco_json import Annotation, CocoImage
+
+Masks = Literal["exact", "flattened"]
+Crowd = Literal["class", "void"]
+
+Code = dict[str, Any]  # pycocotools' run-length code: size [height, width], and counts as bytes
+
+
+def class_masks(image: CocoImage, masks: Masks, crowd: Crowd) -> tuple[dict[int, str], dict[int, str]]:
+    """The masks and void pixels of each class that an image shows.
+
+    Args:
+        image: with its annotations.
+        masks: `exact`: a pixel belongs to every class that has it. `flattened`: as class-id images have them, painted
+            in the file's order, so that a pixel belongs to the last class that has it.
+        crowd: a crowd region belongs to its `class`, or is `void`: then the ordinary objects of the class are not void.
+
+    Returns:
+        The masks and the void pixels, each by class id, ascending, as `masks.encode` makes them; empty
+        ones are left out.
+
+    Raises:
+        ValueError: an outline is no mask of this image; the message names the annotation.
+    """
+    painted: list[tuple[int, Code]] = []
+    crowds: list[tuple[int, Code]] = []
+    for annotation in image.annotations:
+        try:
+            code = _code(annotation, image.height, image.width)
+        except ValueError as error:
+            raise ValueError(f"annotation {annotation.id!r}: {error}") from error
+        (crowds if annotation.crowd and crowd == "void" else painted).append((annotation.class_id, code))
+    shown = _flattened(painted) if masks == "flattened" else _united(painted)
+    void = {class_id: _minus(code, shown.get(class_id)) for class_id, code in _united(crowds).items()}
+    return _texts(shown), _texts(void)
+
+
+def _united(codes: Iterable[tuple[int, Code]]) -> dict[int, Code]:
+    by_class: defaultdict[int, list[Code]] = defaultdict(list)
+    for class_id, code in codes:
+        by_class[class_id].append(code)
+    return {class_id: _union(by_class[class_id]) for class_id in sorted(by_class)}
+
+
+def _flattened(codes: Sequence[tuple[int, Code]]) -> dict[int, Code]:
+    covered: Code | None = None  # by what is painted later
+    visible: list[tuple[int, Code]] = []
+    for class_id, code in reversed(codes):
+        visible.append((class_id, _minus(code, covered)))
+        covered = code if covered is None else _union([covered, code])
+    return _united(visible)
+
+
+def _minus(code: Code, other: Code | None) -> Code:
+    return code if other is None else cast(Code, coco.merge(cast(Any, [code, _complement(other)]), intersect=True))
+
+
+def _complement(code: Code) -> Code:
+    """Object and background exchanged, without a walk over all runs: a run of none goes in front, or goes away.
+
+    Only the first numbers change, for from the fourth on each is a difference to the last but one.
+    """
+    counts: bytes = code["counts"]
+    starts_with_object = counts[:1] == _compressed(0)
+    end = changed = 0
+    while changed < (4 if starts_with_object else 3) and end < len(counts):
+        changed += counts[end] - 48 < 32
+        end += 1
+    runs: list[int] = run_lengths(str(counts[:end], "ascii")).tolist()
+    if starts_with_object:
+        runs = runs[1:]
+    else:
+        runs = [0, *runs]
+        if len(runs) > 3:
+            runs[3] -= runs[1]
+    return {"size": code["size"], "counts": b"".join(map(_compressed, runs)) + counts[end:]}
+
+
+def _texts(codes: dict[int, Code]) -> dict[int, str]:
+    return {class_id: str(code["counts"], "ascii") for class_id, code in codes.items() if coco.area(cast(Any, code))}
+
+
+def _union(codes: list[Code]) -> Code:
+    return codes[0] if len(codes) == 1 else cast(Code, coco.merge(cast(Any, codes)))
+
+
+def _coded(mask: NDArray[np.bool_]) -> Code:
+    return {"size": list(mask.shape), "counts": encode(mask).encode("ascii")}
+
+
+def _code(annotation: Annotation, height: int, width: int) -> Code:
+    """The pixels of an outline; checked first, for pycocotools takes it on trust and would leave its memory."""
+    match annotation.outline:
+        case [array(), *_] as polygons:
+            for polygon in polygons:
+                _check_polygon(polygon, height, width)
+            return _union(cast(list[Code], coco.frPyObjects(cast(Any, polygons), height, width)))
+        case []:
+            raise ValueError("has no outline; a box alone is not enough")
+        case {"counts": counts, "size": size}:
+            if size != [height, width]:
+                raise ValueError(f"is a run-length code of {size} px (height, width), in an image of {[height, width]}")
+            return _coded(_filled(_run_lengths(counts), height, width))
+    raise ValueError("its segmentation is neither a list of polygons nor a run-length code")
+
+
+def _check_polygon(polygon: array[float], height: int, width: int) -> None:
+    if len(polygon) < 6 or len(polygon) % 2:
+        raise ValueError(f"a polygon has {len(polygon)} numbers; it needs x and y of three or more points")
+    reach = 2 * max(height, width)  # points a little outside are usual; pycocotools cuts them off
+    if not (math.isfinite(sum(polygon)) and -reach <= min(polygon) and max(polygon) <= reach):
+        raise ValueError(f"a polygon has points far outside the image of {width}x{height} px")
+
+
+def _run_lengths(counts: object) -> list[int]:
+    """Run lengths in column order, background first, from either form of COCO's code."""
+    if isinstance(counts, str):
+        return run_lengths(counts).tolist()
+    if isinstance(counts, list) and all(type(count) is int for count in counts):
+        return counts
+    raise ValueError("the counts of its run-length code are neither a list of whole numbers nor text")
+
+
+def _compressed(number: int) -> bytes:
+    digits = bytearray()
+    more = True
+    while more:
+        digit, number = number & 31, number >> 5
+        more = number != (-1 if digit & 16 else 0)
+        digits.append(48 + digit + 32 * more)
+    return bytes(digits)
+
+
+def _filled(counts: list[int], height: int, width: int) -> NDArray[np.bool_]:
+    if any(count < 0 for count in counts) or sum(counts) != height * width:
+        raise ValueError(f"its run-length code does not fill {height} x {width} pixels")
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape((height, width), order="F")

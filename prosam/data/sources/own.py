@@ -1,0 +1,95 @@
+"""One's own images with masks, in either of two layouts; docs/own-data.md shows them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from prosam.data.formats.records import ImageRecord
+from prosam.data.sources.coco_masks import Crowd
+from prosam.data.sources.own_coco import find_json, read_coco_layout
+from prosam.data.sources.own_voc import is_voc_layout, read_voc_layout
+from prosam.errors import InputError
+
+Layout = Literal["auto", "voc", "coco"]
+
+_LOOKED_FOR = "JPEGImages with SegmentationClass (layout voc), or train.json with val.json or one *.json (layout coco)"
+_EACH_SIDE = 2  # a reference and a target
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """One's own data as it enters the pipeline.
+
+    Attributes:
+        classes: names in class-id order.
+        records: of the images that show a class. Each `file` is a name without folders.
+        sources: for each record's `file`, where it lies now.
+        unlabelled: the ids of the images that show no class; they have no record.
+    """
+
+    classes: tuple[str, ...]
+    records: list[ImageRecord]
+    sources: Mapping[PurePosixPath, Path]
+    unlabelled: list[str]
+
+
+def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int, crowd: Crowd) -> OwnData:
+    """Read one's own data.
+
+    Args:
+        folder: where they lie.
+        layout: `voc`, `coco`, or `auto` to look which it is.
+        val_fraction: of the images for testing, where the folder does not say which those are.
+        seed: of that division; see `val_side`.
+        crowd: what a crowd region of COCO JSON is: pixels of its `class`, or `void`.
+
+    Raises:
+        InputError: the folder is missing or in neither layout, no image shows a class, or a file is missing, damaged
+            or contradicts another.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: not found; put {_LOOKED_FOR} there")
+    if layout == "auto":
+        layout = _layout(folder)
+    found = read_voc_layout(folder) if layout == "voc" else read_coco_layout(folder, crowd)
+    records = [image for image in found.images if image.masks]
+    if not records:
+        raise InputError(
+            f"{folder}: none of its {len(found.images)} masks shows a class; 255 in a mask is void, no class"
+        )
+    if not found.divided:
+        val = val_side([record.image for record in records], val_fraction, seed, folder)
+        records = [replace(record, split="val" if record.image in val else "train") for record in records]
+    shown = {record.image for record in records}
+    unlabelled = sorted({*found.without_mask, *(image.image for image in found.images)} - shown)
+    return OwnData(found.classes, records, {record.file: found.sources[record.file] for record in records}, unlabelled)
+
+
+def val_side(images: Collection[str], val_fraction: float, seed: int, folder: Path) -> set[str]:
+    """Which images are for testing: those whose digest with the seed comes first.
+
+    An image's place depends on its id and the seed alone, so a new image moves at most one other to the other side.
+    Each side gets two images at least.
+
+    Raises:
+        InputError: there are fewer than four.
+    """
+    if len(images) < 2 * _EACH_SIDE:
+        raise InputError(f"{folder}: only {len(images)} images show a class; two to train and two to test are needed")
+    count = min(max(round(val_fraction * len(images)), _EACH_SIDE), len(images) - _EACH_SIDE)
+    return set(sorted(images, key=lambda image: hashlib.sha256(f"{seed} {image}".encode()).digest())[:count])
+
+
+def _layout(folder: Path) -> Literal["voc", "coco"]:
+    voc, coco = is_voc_layout(folder), find_json(folder) is not None
+    if voc and coco:
+        raise InputError(
+            f"{folder}: has masks in SegmentationClass and COCO JSON too; set download.layout to voc or coco"
+        )
+    if not voc and not coco:
+        raise InputError(f"{folder}: is in no known layout; put there {_LOOKED_FOR}")
+    return "voc" if voc else "coco"

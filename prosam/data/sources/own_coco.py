@@ -1,0 +1,90 @@
+"""One's own data as COCO JSON: where the files may lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from prosam.data.dataset import Split
+from prosam.data.sources.coco import AnnotatedImage, image_records, read_splits
+from prosam.data.sources.coco_json import Instances, read_instances
+from prosam.data.sources.coco_masks import Crowd
+from prosam.data.sources.own_found import Found, by_id
+from prosam.errors import InputError
+
+_PAIRS = (  # patterns of the files of train and val, in the folder or in its `annotations`
+    ("train.json", "val.json"),
+    ("instances_train*.json", "instances_val*.json"),
+    ("train/_annotations.coco.json", "valid/_annotations.coco.json"),
+)
+_FOLDERS = ("", "annotations")
+
+
+def find_json(folder: Path) -> tuple[Path, Path] | Path | None:
+    """The files of train and val, or the only one, or None where there is none.
+
+    Raises:
+        InputError: it is not clear which files are meant.
+    """
+    for place in (folder / name for name in _FOLDERS):
+        for patterns in _PAIRS:
+            train, val = (sorted(place.glob(pattern)) for pattern in patterns)
+            if len(train) == len(val) == 1:
+                return train[0], val[0]
+            if train or val:
+                there = [path.name for path in train + val]
+                raise InputError(f"{place}: has {', '.join(there)}; needed is one {patterns[0]} and one {patterns[1]}")
+    single = [path for name in _FOLDERS for path in sorted((folder / name).glob("*.json"))]
+    if len(single) > 1:
+        names = ", ".join(str(path.relative_to(folder)) for path in single[:3])
+        raise InputError(
+            f"{folder}: has {len(single)} JSON files ({names} ...); name two of them train.json and val.json"
+        )
+    return single[0] if single else None
+
+
+def read_coco_layout(folder: Path, crowd: Crowd) -> Found:
+    """Read a folder with COCO JSON; masks are exact.
+
+    Raises:
+        InputError: see `prosam.data.sources.own.own_records`.
+    """
+    files = find_json(folder)
+    if files is None:
+        raise InputError(f"{folder}: has no JSON file; needed are train.json and val.json, or a single one")
+    splits: dict[Split, Instances]
+    splits = {"train": read_instances(files)} if isinstance(files, Path) else read_splits(*files)
+    found: list[AnnotatedImage] = []
+    without: list[str] = []
+    for split, instances in splits.items():
+        annotated = [image for image in instances.images if image.annotations]
+        without += [PurePosixPath(image.file_name).stem for image in instances.images if not image.annotations]
+        paths = _located(folder, instances, [image.file_name for image in annotated])
+        for image, path in zip(annotated, paths, strict=True):
+            found.append(AnnotatedImage(instances.path, image, split, PurePosixPath(path.name), path))
+    by_id(image.source for image in found)
+    records = list(image_records(found, masks="exact", crowd=crowd))
+    sources = {image.file: image.source for image in found}
+    return Found(splits["train"].classes, records, sources, len(splits) == 2, without)
+
+
+def _located(folder: Path, instances: Instances, names: Sequence[str]) -> list[Path]:
+    """Where the files lie: an InputError where one is nowhere, or in several places."""
+    subset = instances.path.stem.removeprefix("instances_")  # train2017 of instances_train2017.json
+    places = ["", "images", subset, f"images/{subset}", subset.rstrip("0123456789")]
+    folders = list(dict.fromkeys([folder / place for place in places] + [instances.path.parent]))
+    paths: list[Path] = []
+    missing: list[str] = []
+    for name in names:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise InputError(f"{instances.path}: file_name {name!r} must be a path below the folder of the images")
+        there = [path for path in (place / name for place in folders) if path.is_file()]
+        if len(there) > 1:
+            raise InputError(f"{there[0]}: lies in {there[1].parent} too; it is not clear which one is meant")
+        paths += there
+        missing += [] if there else [name]
+    if missing:
+        count = f"{len(missing)} of {len(names)} images are not there, first {missing[0]!r}"
+        looked = ", ".join(str(place) for place in folders if place.is_dir())
+        raise InputError(f"{instances.path}: {count}; looked in {looked}")
+    return paths

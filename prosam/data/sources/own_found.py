@@ -1,0 +1,41 @@
+"""What a layout of one's own data hands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from prosam.data.formats.records import ImageRecord
+from prosam.errors import InputError
+
+
+@dataclass(frozen=True)
+class Found:
+    """The images of a folder.
+
+    Attributes:
+        classes: names in class-id order.
+        images: a record each; its masks may be empty, and its split says nothing unless they are `divided`.
+        sources: for each record's `file`, where it lies.
+        divided: whether the folder says which images are for training.
+        without_mask: ids of the images that have none.
+    """
+
+    classes: tuple[str, ...]
+    images: list[ImageRecord]
+    sources: Mapping[PurePosixPath, Path]
+    divided: bool
+    without_mask: list[str]
+
+
+def by_id(paths: Iterable[Path]) -> dict[str, Path]:
+    """Image files by id, which is the name without folder and suffix; an InputError where two have the same."""
+    images: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in images:
+            raise InputError(
+                f"{path}: {images[path.stem]} has the same name, which is the image's id; rename one of them"
+            )
+        images[path.stem] = path
+    return images

@@ -1,0 +1,109 @@
+"""What the labels of one's own masks mean: classes.txt, labelme's class_names.txt, CVAT's labelmap.txt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from prosam.data.formats.label_maps import VOID
+from prosam.errors import InputError
+
+Colour = tuple[int, int, int]  # RGB, 0 to 255
+
+MAX_CLASSES = VOID - 1
+
+_LISTS = ("classes.txt", "class_names.txt")
+_LABELMAP = "labelmap.txt"
+_BACKGROUND = ("background", "_background_")
+_VOID = ("void", "ignore", "ignored", "__ignore__")
+_VOC_VOID: Colour = (224, 224, 192)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The classes of masks.
+
+    Attributes:
+        path: the file that says so.
+        classes: names in class-id order, at most 254.
+        colours: for masks in colours, the class id of each, or 0 or VOID; None when pixels are class ids themselves.
+    """
+
+    path: Path
+    classes: tuple[str, ...]
+    colours: Mapping[Colour, int] | None
+
+
+def read_labels(folder: Path) -> Labels:
+    """Read the one file of a folder that names its classes.
+
+    Raises:
+        InputError: there is none, or more than one; it is damaged, or names no class, too many, or one twice.
+    """
+    there = [folder / name for name in (*_LISTS, _LABELMAP) if (folder / name).is_file()]
+    if not there:
+        raise InputError(f"{folder / _LISTS[0]}: not found; write the names of the classes there, one a line")
+    if len(there) > 1:
+        raise InputError(f"{there[1]}: names classes, and so does {there[0].name}; delete one of them")
+    path = there[0]
+    labels = _from_labelmap(path) if path.name == _LABELMAP else _from_list(path)
+    if not 1 <= len(labels.classes) <= MAX_CLASSES:
+        room = f"masks have room for 1 to {MAX_CLASSES}, COCO JSON for more"
+        raise InputError(f"{path}: names {len(labels.classes)} classes; {room}")
+    for i, name in enumerate(labels.classes):
+        if name in labels.classes[:i]:
+            raise InputError(f"{path}: names {name!r} twice")
+    return labels
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 text file, stripped; empty ones are left out."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _from_list(path: Path) -> Labels:
+    """A name a line, the first for label 1; labelme puts __ignore__ and _background_ before."""
+    names = read_lines(path)
+    while names and names[0].lower() in _BACKGROUND + _VOID:
+        names = names[1:]
+    return Labels(path, tuple(names), None)
+
+
+def _from_labelmap(path: Path) -> Labels:
+    """`name:r,g,b:parts:actions` a line, # before comments."""
+    classes: list[str] = []
+    colours: dict[Colour, int] = {}
+    for line in read_lines(path):
+        if line.startswith("#"):
+            continue
+        name, *rest = (part.strip() for part in line.split(":"))
+        colour = _colour(rest[0]) if rest else None
+        if not name or colour is None:
+            raise InputError(f"{path}: {line!r} is not of the form name:red,green,blue:parts:actions")
+        if colour in colours:
+            raise InputError(f"{path}: {name!r} has the colour of a label before it")
+        if name.lower() in _BACKGROUND:
+            colours[colour] = 0
+        elif name.lower() in _VOID:
+            colours[colour] = VOID
+        else:
+            classes.append(name)
+            colours[colour] = len(classes)
+    if 0 not in colours.values():
+        colours.setdefault((0, 0, 0), 0)
+    if VOID not in colours.values():
+        colours.setdefault(_VOC_VOID, VOID)
+    return Labels(path, tuple(classes), colours)
+
+
+def _colour(text: str) -> Colour | None:
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() and int(part) < 256 for part in parts):
+        return None
+    red, green, blue = map(int, parts)
+    return red, green, blue

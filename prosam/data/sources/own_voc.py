@@ -1,0 +1,136 @@
+"""One's own data in VOC layout, as people draw it and as CVAT and labelme export it.
+
+JPEGImages/<id>.<suffix>
+SegmentationClass/<id>.png              class ids, or the colours of labelmap.txt; 255 is void
+classes.txt                             or class_names.txt (labelme), or labelmap.txt (CVAT)
+ImageSets/Segmentation/{train,val}.txt  optional
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prosam.data.dataset import SPLITS, Split
+from prosam.data.formats.image_files import inspect_images, opened_image
+from prosam.data.formats.label_maps import check_labels, codes_of, read_label_map
+from prosam.data.formats.records import ImageRecord
+from prosam.data.parallel import parallel_map
+from prosam.data.sources.own_found import Found, by_id
+from prosam.data.sources.own_labels import Labels, read_labels, read_lines
+from prosam.errors import InputError
+
+IMAGES = "JPEGImages"
+MASKS = ("SegmentationClass", "SegmentationClassPNG")  # the latter in older versions of labelme
+SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+_CHUNK = 50
+
+
+@dataclass(frozen=True)
+class _Job:
+    image: Path
+    mask: Path
+    height: int
+    width: int
+
+
+def is_voc_layout(folder: Path) -> bool:
+    """Whether there is a folder of VOC's names."""
+    return any((folder / name).is_dir() for name in (IMAGES, *MASKS))
+
+
+def read_voc_layout(folder: Path) -> Found:
+    """Read a folder in VOC layout.
+
+    Raises:
+        InputError: see `prosam.data.sources.own.own_records`.
+    """
+    labels = read_labels(folder)
+    images = by_id(path for path in _files(folder, IMAGES) if path.suffix.lower() in SUFFIXES)
+    masks_at = next((name for name in MASKS[::-1] if (folder / name).is_dir()), MASKS[0])
+    masks = by_id(path for path in _files(folder, masks_at) if path.suffix.lower() == ".png")
+    splits = _splits(folder)
+    ids: dict[str, Split] = dict.fromkeys(masks, "train") if splits is None else splits
+    for image in ids:
+        if image not in images:
+            raise InputError(
+                f"{folder / IMAGES / image}.jpg: not found, nor with another suffix; it has a mask or is listed"
+            )
+        if image not in masks:
+            raise InputError(
+                f"{folder / masks_at / image}.png: not found, but {image!r} is listed; draw it or take it off"
+            )
+    files = list(inspect_images([images[image] for image in ids]))
+    jobs = [_Job(images[i], masks[i], file.height, file.width) for i, file in zip(ids, files, strict=True)]
+    records = [
+        ImageRecord(image, split, PurePosixPath(job.image.name), file.digest, file.height, file.width, shown, void)
+        for (image, split), job, file, (shown, void) in zip(
+            ids.items(), jobs, files, parallel_map(partial(_codes, labels), jobs, chunk=_CHUNK), strict=True
+        )
+    ]
+    sources = {PurePosixPath(job.image.name): job.image for job in jobs}
+    return Found(
+        labels.classes, records, sources, splits is not None, [image for image in images if image not in masks]
+    )
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    if not (folder / name).is_dir():
+        raise InputError(f"{folder / name}: not found; layout voc needs {IMAGES} and {MASKS[0]}")
+    return sorted(path for path in (folder / name).iterdir() if path.is_file())
+
+
+def _splits(folder: Path) -> dict[str, Split] | None:
+    """The split of each listed image in list order, or None where there are no lists."""
+    paths: dict[Split, Path] = {split: folder / "ImageSets" / "Segmentation" / f"{split}.txt" for split in SPLITS}
+    there = [path for path in paths.values() if path.is_file()]
+    if not there:
+        return None
+    if len(there) == 1:
+        raise InputError(f"{there[0]}: is there, but not the other of train.txt and val.txt; write both or neither")
+    splits: dict[str, Split] = {}
+    for split, path in paths.items():
+        lines = read_lines(path)
+        if not lines:
+            raise InputError(f"{path}: lists no images")
+        for image in lines:
+            if image in splits:
+                raise InputError(f"{path}: lists {image!r}, which is listed already; an image has one split")
+            splits[image] = split
+    return splits
+
+
+def _codes(labels: Labels, job: _Job) -> tuple[dict[int, str], dict[int, str]]:
+    """The masks and the void pixels of an image, as `ImageRecord` has them."""
+    ids = _class_ids(labels, job.mask)
+    if ids.shape != (job.height, job.width):
+        size = f"{ids.shape[1]}x{ids.shape[0]}"
+        message = f"{job.mask}: is {size} px, but its image {job.width}x{job.height} px"
+        if ids.shape == (job.width, job.height):
+            message += "; the image's EXIF data turn it, and the mask fits it unturned: turn the mask"
+        raise InputError(message)
+    return codes_of(ids)
+
+
+def _class_ids(labels: Labels, path: Path) -> NDArray[np.uint8]:
+    """Class id, 0 or VOID of each pixel: (H, W)."""
+    if labels.colours is None:
+        values = read_label_map(path)
+        check_labels(values, len(labels.classes), path)
+        return values
+    with opened_image(path) as image:
+        pixels = np.array(image.convert("RGB")).astype(np.uint32)
+    packed = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+    values, inverse = np.unique(packed, return_inverse=True)
+    ids = np.zeros(len(values), np.uint8)
+    for i, value in enumerate(values.tolist()):
+        colour = value >> 16, value >> 8 & 255, value & 255
+        if colour not in labels.colours:
+            raise InputError(f"{path}: the colour {','.join(map(str, colour))} is not in {labels.path.name}")
+        ids[i] = labels.colours[colour]
+    return ids[inverse].reshape(packed.shape)

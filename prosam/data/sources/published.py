@@ -1,0 +1,145 @@
+"""The published data sets: which archives they are made of, and getting those into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prosam.errors import InputError
+from prosam.fetching.archives import extract
+from prosam.fetching.remote_file import RemoteFile
+from prosam.fetching.transfer import fetch
+from prosam.fetching.verified import what_is_wrong
+from prosam.files import write_text
+from prosam.params import CocoDownload, PascalDownload
+
+_COCO = "http://images.cocodataset.org/"  # its https fails the check of its certificate; the MD5 guards
+_SBD = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a published data set.
+
+    Attributes:
+        content: the folder that its archive holds.
+        archive: which.
+        wanted: the members of the archive that are needed, by their paths.
+    """
+
+    content: str
+    archive: RemoteFile
+    wanted: Callable[[str], bool]
+
+
+VOC = Part(
+    "VOCdevkit",
+    RemoteFile(
+        "VOCtrainval_11-May-2012.tar",
+        (
+            "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+            "http://d2l-data.s3-accelerate.amazonaws.com/VOCtrainval_11-May-2012.tar",
+        ),
+        size=1_999_639_040,
+        md5="6cd6e144f989b92b3379bac3b3de84fd",
+    ),
+    lambda member: any(f"/{folder}/" in member for folder in ("JPEGImages", "SegmentationClass", "ImageSets")),
+)
+SBD = Part(
+    "benchmark_RELEASE",
+    RemoteFile("benchmark.tgz", (_SBD,), size=1_419_539_633, md5="82b4d87ceb2ed10f6038a1cba92111cb"),
+    lambda member: "/dataset/cls/" in member or member.endswith(("/dataset/train.txt", "/dataset/val.txt")),
+)
+COCO_TRAIN = Part(
+    "train2014",
+    RemoteFile(
+        "train2014.zip",
+        (f"{_COCO}zips/train2014.zip",),
+        size=13_510_573_713,
+        md5="0da8c0bd3d6becc4dcb32757491aca88",
+    ),
+    lambda _: True,
+)
+COCO_VAL = Part(
+    "val2014",
+    RemoteFile(
+        "val2014.zip", (f"{_COCO}zips/val2014.zip",), size=6_645_013_297, md5="a3d79f5ed8d289b7a7554ce06a5782b3"
+    ),
+    lambda _: True,
+)
+COCO_ANNOTATIONS = Part(
+    "annotations",
+    RemoteFile(
+        "annotations_trainval2014.zip",
+        (f"{_COCO}annotations/annotations_trainval2014.zip",),
+        size=252_872_794,
+        md5="0a379cfc70b0e71301e0f377548639bd",
+    ),
+    lambda member: "/instances_" in member,
+)
+
+
+def parts_of(download: PascalDownload | CocoDownload) -> tuple[Part, ...]:
+    """The parts that a data set is made of."""
+    if isinstance(download, CocoDownload):
+        return COCO_ANNOTATIONS, COCO_VAL, COCO_TRAIN  # the small one first: it finds most mistakes
+    return (VOC,) if download.pool == "voc" else (VOC, SBD)
+
+
+def gather(parts: Sequence[Part], folder: Path, data_root: Path | None) -> None:
+    """Have the content of all parts in a folder: linked, extracted, or fetched and extracted.
+
+    What is there is kept. A content or an archive that lies in `data_root` is taken from there, and never copied.
+
+    Args:
+        parts: of the data set.
+        folder: gets `content` of each.
+        data_root: a folder of the user's; None for none.
+
+    Raises:
+        InputError: data_root is no folder, a file is wrong, cannot be fetched or does not fit on the disk.
+    """
+    if data_root is not None and not data_root.is_dir():
+        raise InputError(f"{data_root}: no such folder; params.yaml names it as data_root")
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        content, given = folder / part.content, data_root.resolve() / part.content if data_root else None
+        if content.is_symlink():
+            content.unlink()  # made anew, so that it leads where data_root now says
+        if given is not None and given.is_dir():
+            _link(content, given)
+        elif not _extracted(folder, part):
+            extract(_archive_of(part, folder, data_root), folder, wanted=part.wanted)
+            write_text(_stamp(folder, part), f"{part.archive.md5}\n")
+
+
+def is_gathered(part: Part, folder: Path, data_root: Path | None) -> bool:
+    """Whether nothing of a part would have to be fetched."""
+    if _extracted(folder, part) or (folder / part.archive.name).is_file():
+        return True
+    return data_root is not None and ((data_root / part.content).is_dir() or (data_root / part.archive.name).is_file())
+
+
+def _link(content: Path, given: Path) -> None:
+    if content.is_dir():
+        raise InputError(f"{content}: is a folder; remove it, so that data_root's {given} can be linked there")
+    content.symlink_to(given, target_is_directory=True)
+    print(f"{content} is {given}")
+
+
+def _archive_of(part: Part, folder: Path, data_root: Path | None) -> Path:
+    given = data_root / part.archive.name if data_root else None
+    if given is None or not given.is_file():
+        return fetch(part.archive, folder)
+    if wrong := what_is_wrong(part.archive, given):
+        raise InputError(f"{given}: is not the published archive ({wrong}); remove it, and it is fetched")
+    return given
+
+
+def _extracted(folder: Path, part: Part) -> bool:
+    return (folder / part.content).is_dir() and _stamp(folder, part).is_file()
+
+
+def _stamp(folder: Path, part: Part) -> Path:
+    return folder / f".{part.content}.extracted"

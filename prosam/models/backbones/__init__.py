@@ -1,0 +1,48 @@
+"""Frozen image backbones behind one interface: `Backbone`.
+
+torchvision and timm take seconds to import, so only the builders that need one of them import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from prosam.models.backbones.backbone import Backbone
+from prosam.models.backbones.dinov2 import build_dinov2_vitb14
+from prosam.models.backbones.resnet50 import build_deep_stem_resnet50, build_resnet50
+from prosam.models.backbones.tiny_resnet import TinyResNet
+from prosam.models.backbones.vgg16 import build_dilated_vgg16, build_vrp_sam_vgg16
+from prosam.models.weights import check_state, load_state
+
+__all__ = ["BACKBONE_BUILDERS", "EMBEDDED_BACKBONE", "Backbone", "TinyResNet", "load_backbone"]
+
+EMBEDDED_BACKBONE = "tiny-resnet"
+BACKBONE_BUILDERS: dict[str, Callable[[], Backbone]] = {  # by architecture; with random weights, not yet frozen
+    EMBEDDED_BACKBONE: TinyResNet,
+    "resnet50": build_resnet50,
+    "resnet50-deep-stem": build_deep_stem_resnet50,
+    "vgg16-bn": build_dilated_vgg16,
+    "vgg16-bn-vrp-sam": build_vrp_sam_vgg16,
+    "dinov2-vitb14": build_dinov2_vitb14,
+}
+
+
+def load_backbone(architecture: str, checkpoint: Path) -> Backbone:
+    """Build a backbone, read its weights, and freeze it in eval mode.
+
+    Args:
+        architecture: a key of BACKBONE_BUILDERS.
+        checkpoint: its own state dict; what others publish goes through `checkpoints.backbone_state` first.
+
+    Raises:
+        InputError: the file is missing, unreadable, or of another architecture.
+    """
+    with torch.device("meta"):  # no memory, and no random numbers that the checkpoint would replace
+        backbone = BACKBONE_BUILDERS[architecture]()
+    state = load_state(checkpoint)
+    check_state(backbone, state, checkpoint, what=f"backbone {architecture!r}")
+    backbone.load_state_dict(state, assign=True)
+    return backbone.freeze()

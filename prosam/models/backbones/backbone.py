@@ -1,0 +1,65 @@
+"""What every frozen backbone keeps to.
+
+Shape letters: B images, S side of the square image, px, h = S / stride side of the feature grid, C2, C3 and C4 channels
+of levels 2, 3 and 4.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Backbone(nn.Module, ABC):
+    """A feature extractor whose level 4 can be run apart, on level-3 features that a mask was laid over.
+
+    Attributes:
+        level_channels: C2, C3 and C4.
+        stride: side of a cell of the feature grid, px; the same for all levels.
+    """
+
+    level_channels: tuple[int, int, int]
+    stride: int = 8
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self):
+        super().__init__()
+        self._frozen = False
+        for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
+            constant = torch.tensor(
+                values, device="cpu"
+            )  # where weights are read into an empty model it has values too
+            self.register_buffer(name, constant[:, None, None] * 255, persistent=False)
+
+    @property
+    def mid_channels(self) -> int:
+        """Channels of levels 2 and 3 together, the input of the prompt encoder."""
+        return self.level_channels[0] + self.level_channels[1]
+
+    @abstractmethod
+    def levels(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Levels 2 and 3 of (B, 3, S, S) uint8 RGB images: (B, C2, h, h) and (B, C3, h, h)."""
+
+    @abstractmethod
+    def level4(self, level3: Tensor) -> Tensor:
+        """Level 4 from level 3: (B, C3, h, h) to (B, C4, h, h)."""
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images with ImageNet's mean and deviation taken out: (B, 3, S, S) uint8 to float32."""
+        return (images.float() - self.mean) / self.std
+
+    def freeze(self) -> Self:
+        """Stay in eval mode from here on, and need no gradients."""
+        self._frozen = True
+        return self.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """As in torch, but once frozen it ignores a parent that trains: its batch norms would drift."""
+        return super().train(mode and not self._frozen)

@@ -1,0 +1,88 @@
+"""DINOv2: a vision transformer whose patch tokens are the cells of the feature grid.
+
+Shape letters as in `backbone`, and C the width of the transformer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from prosam.models.backbones.backbone import Backbone
+
+if TYPE_CHECKING:
+    from timm.models.vision_transformer import VisionTransformer
+
+_PATCH = 14  # px
+_LEVEL2_BLOCK = 9  # of 12, counted from 1
+_OFFSET = 0.1  # DINOv2 resamples positions as if the grid were so much larger, and so it was trained
+
+
+class DinoV2(Backbone):
+    """Level 2 is the patch tokens after block 9 of 12, level 3 those after the last, level 4 their final layer norm.
+
+    So level 4 of an image is DINOv2's own `x_norm_patchtokens`; and as the norm treats each token alone, what a mask
+    hides in level 3 tells nothing to the cells that it leaves. The image is resized so that there are h x h tokens.
+    Tensors have the names of timm's and of DINOv2's own model.
+    """
+
+    def __init__(self, vit: VisionTransformer):
+        """Take over the layers of timm's model."""
+        super().__init__()
+        self.level_channels = (vit.embed_dim, vit.embed_dim, vit.embed_dim)
+        self.cls_token, self.pos_embed = vit.get_parameter("cls_token"), vit.get_parameter("pos_embed")
+        self.patch_embed, self.blocks, self.norm = vit.patch_embed, vit.blocks, vit.norm
+
+    def levels(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Backbone.levels`."""
+        h = images.shape[-1] // self.stride
+        tokens = self._tokens(images, h)
+        for block in self.blocks[:_LEVEL2_BLOCK]:
+            tokens = block(tokens)
+        level2 = tokens
+        for block in self.blocks[_LEVEL2_BLOCK:]:
+            tokens = block(tokens)
+        return self._grid(level2, h), self._grid(tokens, h)
+
+    def level4(self, level3: Tensor) -> Tensor:
+        """See `Backbone.level4`."""
+        return self.norm(level3.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def _tokens(self, images: Tensor, h: int) -> Tensor:
+        """Input of the transformer, class token first: (B, 3, S, S) uint8 to (B, 1 + h * h, C)."""
+        pixels = F.interpolate(
+            self.normalised(images), (h * _PATCH, h * _PATCH), mode="bilinear", align_corners=False, antialias=True
+        )
+        patches = self.patch_embed.proj(pixels).flatten(2).transpose(1, 2)
+        return torch.cat([self.cls_token.expand(len(images), -1, -1), patches], 1) + self._positions(h)
+
+    def _positions(self, h: int) -> Tensor:
+        """Position embeddings for h x h patches, resampled as DINOv2's `interpolate_pos_encoding` does.
+
+        timm resamples otherwise: with antialiasing and without the offset.
+
+        Returns:
+            (1, 1 + h * h, C).
+        """
+        first, patches = self.pos_embed[:, :1], self.pos_embed[:, 1:]
+        side = round(patches.shape[1] ** 0.5)
+        if h == side:
+            return self.pos_embed
+        grid = patches.unflatten(1, (side, side)).permute(0, 3, 1, 2)
+        grid = F.interpolate(grid, scale_factor=(h + _OFFSET) / side, mode="bicubic", align_corners=False)
+        return torch.cat([first, grid.flatten(2).transpose(1, 2)], 1)
+
+    @staticmethod
+    def _grid(tokens: Tensor, h: int) -> Tensor:
+        """Patch tokens as a map: (B, 1 + h * h, C) to (B, C, h, h)."""
+        return tokens[:, 1:].transpose(1, 2).unflatten(2, (h, h))
+
+
+def build_dinov2_vitb14() -> DinoV2:
+    """ViT-B/14 with the 37 x 37 positions of the published weights, at random."""
+    from timm.models.vision_transformer import vit_base_patch14_dinov2
+
+    return DinoV2(vit_base_patch14_dinov2(pretrained=False, num_classes=0, img_size=37 * _PATCH))

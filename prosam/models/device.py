@@ -1,0 +1,24 @@
+"""Which device the models run on."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from prosam.errors import InputError
+from prosam.params import Params
+
+
+def prepare_device(params: Params) -> torch.device:
+    """The device that params.yaml names, with its number of CPU threads set.
+
+    Raises:
+        InputError: it names a GPU, and there is none.
+    """
+    torch.set_num_threads(params.threads or os.cpu_count() or 1)
+    if params.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if params.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("params.yaml: device: cuda, but torch finds no GPU here; use auto or cpu")
+    return torch.device(params.device)

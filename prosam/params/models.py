@@ -1,0 +1,94 @@
+"""The schema of `models`: the frozen SAM and the frozen backbones."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import Field, model_validator
+
+from prosam.params.section import Name, Section
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
+
+SamName = Literal["tiny", "vit_b", "vit_l", "vit_h"]
+Architecture = Literal["tiny-resnet", "resnet50", "resnet50-deep-stem", "vgg16-bn", "vgg16-bn-vrp-sam", "dinov2-vitb14"]
+
+EMBEDDED_SIZE, PAPER_SIZE = 128, 512
+
+
+class SamParams(Section):
+    """The SAM whose embeddings are stored and whose decoder answers.
+
+    Attributes:
+        name: `tiny` is the embedded default; the others are segment-anything's.
+        checkpoint: a file of one's own, or a URL; the published one when left out, fetched if need be.
+        sha256: of that file, or its beginning; another file is refused. A URL needs one.
+    """
+
+    name: SamName
+    checkpoint: str | None = None
+    sha256: Sha256 | None = None
+
+    @model_validator(mode="after")
+    def _url_needs_a_digest(self) -> Self:
+        return _with_digest(self)
+
+
+class BackboneParams(Section):
+    """A frozen backbone; its key in params.yaml is the name under which runs refer to it.
+
+    Attributes:
+        architecture: what it is.
+        checkpoint: as for SAM.
+        sha256: as for SAM.
+    """
+
+    architecture: Architecture
+    checkpoint: str | None = None
+    sha256: Sha256 | None = None
+
+    @model_validator(mode="after")
+    def _url_needs_a_digest(self) -> Self:
+        return _with_digest(self)
+
+
+_Model = TypeVar("_Model", SamParams, BackboneParams)
+
+
+def _with_digest(model: _Model) -> _Model:
+    if model.checkpoint and "://" in model.checkpoint and model.sha256 is None:
+        raise ValueError("a checkpoint from a URL needs its sha256 beside it")
+    return model
+
+
+class ModelsParams(Section):
+    """The frozen models.
+
+    Attributes:
+        image_size: side of the square to which images are squashed for the backbone, px; also of the masks in the
+            loss. SAM gets that square, resized to its own input. `auto` is 128 for the embedded SAM and the paper's 512
+            for the others.
+        upsampling: how SAM's mask logits are brought to full size: `centres` maps pixel centres as SAM does,
+            `corners` maps corner to corner (align_corners=True) as VRP-SAM's code does.
+        feature_table_gb: keep the backbone's features of a whole data set when they fit into this; worth it for small
+            images on a CPU.
+    """
+
+    image_size: Annotated[int, Field(ge=32, multiple_of=16, strict=True)] | Literal["auto"] = "auto"
+    upsampling: Literal["centres", "corners"] = "centres"
+    feature_table_gb: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 2.0
+    sam: SamParams
+    backbones: Annotated[dict[Name, BackboneParams], Field(min_length=1)]
+
+    @property
+    def size(self) -> int:
+        """S, the image size in px, with `auto` resolved."""
+        if isinstance(self.image_size, int):
+            return self.image_size
+        return EMBEDDED_SIZE if self.sam.name == "tiny" else PAPER_SIZE
+
+    def backbone_of(self, named: str) -> str:
+        """The backbone that a run names, with `auto` resolved; a key of `backbones`, if it is defined there."""
+        if named != "auto":
+            return named
+        return "tiny-resnet" if self.sam.name == "tiny" else "resnet50"

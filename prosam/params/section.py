@@ -1,0 +1,20 @@
+"""What every section of params.yaml is made of."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+# strict: YAML has numbers of its own, so `true` or "5" in their place is a mistake
+Count = Annotated[int, Field(ge=1, strict=True)]
+NonNegative = Annotated[int, Field(ge=0, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+Fraction = Annotated[float, Field(ge=0, le=1, strict=True)]
+
+
+class Section(BaseModel):
+    """A mapping of params.yaml; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

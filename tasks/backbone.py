@@ -1,0 +1,45 @@
+"""Stage backbone: the weights of a run's frozen backbone, fetched if need be, checked, in our own form."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prosam import console, layout
+from prosam.params import load_params
+from tasks.arguments import known
+
+
+def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")]) -> None:
+    """Put the weights of a run's backbone into data/weights/backbone/RUN.
+
+    Each run has its own, so that trainings depend on the backbone that they use and on no other.
+
+    Example: `python -m tasks.backbone prosam`
+    """
+    params = load_params()
+    name = params.backbone(known("run", run, params.runs))
+    settings = params.models.backbones[name]
+
+    from prosam.checkpoints import obtain_checkpoint
+    from prosam.embedded import BACKBONE_WEIGHTS
+    from prosam.files import sha256_of
+    from prosam.models.backbones import EMBEDDED_BACKBONE
+    from prosam.models.backbones.checkpoints import PUBLISHED, read_checkpoint
+    from prosam.models.frozen_weights import Origin, write_frozen_weights
+
+    checkpoint = obtain_checkpoint(
+        settings,
+        what=f"models.backbones.{name}",
+        embedded=BACKBONE_WEIGHTS if settings.architecture == EMBEDDED_BACKBONE else None,
+        published=PUBLISHED.get(settings.architecture),
+        folder=layout.sources("weights"),
+    )
+    origin = Origin(settings.architecture, checkpoint.name, sha256_of(checkpoint))
+    write_frozen_weights(layout.backbone_weights(run), read_checkpoint(settings.architecture, checkpoint), origin)
+    print(f"{run}: backbone {name} ({settings.architecture}) of {origin.checkpoint}, SHA-256 {origin.sha256[:16]}...")
+
+
+if __name__ == "__main__":
+    console.run(backbone)

@@ -1,0 +1,42 @@
+"""Stage sam: the frozen SAM's weights, fetched if need be, checked, in our own form."""
+
+from __future__ import annotations
+
+from prosam import console, layout
+from prosam.params import load_params
+
+
+def sam() -> None:
+    """Put the weights of params.yaml's SAM into data/weights/sam.
+
+    Example: `python -m tasks.sam`
+    """
+    settings = load_params().models.sam
+
+    import torch
+
+    from prosam.checkpoints import obtain_checkpoint
+    from prosam.embedded import SAM_WEIGHTS
+    from prosam.files import sha256_of
+    from prosam.models.frozen_weights import Origin, write_frozen_weights
+    from prosam.models.published_sam import PUBLISHED_SAM
+    from prosam.models.sam import EMBEDDED_SAM, SAM_BUILDERS
+    from prosam.models.weights import check_state, load_state
+
+    checkpoint = obtain_checkpoint(
+        settings,
+        what="models.sam",
+        embedded=SAM_WEIGHTS if settings.name == EMBEDDED_SAM else None,
+        published=PUBLISHED_SAM.get(settings.name),
+        folder=layout.sources("weights"),
+    )
+    state = load_state(checkpoint)
+    with torch.device("meta"):
+        check_state(SAM_BUILDERS[settings.name](), state, checkpoint, what=f"SAM {settings.name!r}")
+    origin = Origin(settings.name, checkpoint.name, sha256_of(checkpoint))
+    write_frozen_weights(layout.sam_weights(), state, origin)
+    print(f"SAM {settings.name} of {origin.checkpoint}, SHA-256 {origin.sha256[:16]}...")
+
+
+if __name__ == "__main__":
+    console.run(sam)

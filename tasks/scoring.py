@@ -1,0 +1,54 @@
+"""What evaluate and shift do alike: a trained run, and trivial baselines beside it, on a list of episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prosam.params import Params
+
+if TYPE_CHECKING:
+    from prosam.data.episodes import Episode
+    from tasks.inputs import RunInputs
+
+
+def score(
+    params: Params,
+    run: str,
+    inputs: RunInputs,
+    episodes: Sequence[Episode],
+    *,
+    model: Path,
+    results: Path,
+    name: str,
+) -> None:
+    """Write metrics.json and episodes.parquet.
+
+    Args:
+        params: all of them.
+        run: a key of `runs`.
+        inputs: the data set that is tested on, and the run's frozen models.
+        episodes: on that data set.
+        model: folder of the trained run.
+        results: folder to write.
+        name: of the work, for its progress.
+    """
+    from prosam.evaluation import evaluate_episodes
+    from prosam.methods.prompting import build_prompt_method
+    from prosam.methods.trivial import AllForeground, CopiedAnnotation, ThresholdedPseudoMask
+    from prosam.model_files import load_model, read_description
+    from prosam.progress import track
+    from prosam.results import write_results
+
+    initial_seed = read_description(model)["train"]["seed"]
+    methods = {
+        "run": load_model(model, inputs.models),
+        "all-foreground": AllForeground(),
+        "copied-mask": CopiedAnnotation(params.models.size),
+        "pseudo-mask": ThresholdedPseudoMask(params.evaluate.pseudo_mask_threshold),
+        "untrained": build_prompt_method(params.runs[run], inputs.models, seed=initial_seed),
+    }
+    tensors = inputs.tensors(inputs.annotations("val"))
+    outcomes = evaluate_episodes(methods, tensors, inputs.dataset, episodes, params.evaluate.batch_size)
+    write_results(results, track(outcomes, name, len(episodes), "episode"), inputs.dataset.classes, run="run")

@@ -1,0 +1,70 @@
+"""Stage shift: a run trained on one data set, on another one's classes that it was not trained on (paper, table 3)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prosam import console, layout
+from prosam.errors import InputError
+from prosam.params import load_params
+from tasks.arguments import annotation_kind, dataset_params, known, known_fold
+
+
+def shift(
+    train: Annotated[str, typer.Argument(help="The data set that the run was trained on.")],
+    test: Annotated[str, typer.Argument(help="The data set to test on.")],
+    kind: Annotated[str, typer.Argument(help="The references' annotation kind.")],
+    run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
+    fold: Annotated[int, typer.Argument(min=0, help="Of the data set trained on.")],
+) -> None:
+    """Evaluate a trained run under a domain shift, in results/TRAIN-to-TEST/KIND/RUN/FOLD.
+
+    Tested are the classes of TEST that are not among the fold's base classes in TRAIN, by name.
+
+    Example: `python -m tasks.shift coco-20i pascal-5i mask prosam 0`
+    """
+    params = load_params()
+    known_fold(dataset_params(params, train), fold)
+    protocol = dataset_params(params, test).protocol
+    known("run", run, params.runs)
+    annotated = annotation_kind(kind)
+
+    from prosam.data.class_names import unseen_classes
+    from prosam.data.episodes import freeze_episodes
+    from prosam.data.fold_files import read_fold, read_index
+    from prosam.data.folds import images_with_pairs
+    from tasks.inputs import RunInputs
+    from tasks.scoring import score
+
+    trained = read_fold(layout.folds(train) / f"fold-{fold}.json")
+    inputs = RunInputs(params, test, annotated, run)
+    classes = unseen_classes(inputs.dataset.classes, [trained.classes[i - 1] for i in trained.base])
+    index = [row for row in read_index(layout.folds(test) / "index.csv") if row.split == "val"]
+    images = images_with_pairs(index, classes)
+    if not images:
+        raise InputError(f"{test}: all classes with two val images are base classes of fold {fold} of {train}")
+    episodes = freeze_episodes(
+        images,
+        inputs.dataset.image_ids("val"),
+        params.folds.episodes,
+        targets=protocol.targets,
+        seed=params.folds.seed,
+        fold=fold,
+        purpose="shift",
+    )
+    name = layout.shift(train, test)
+    score(
+        params,
+        run,
+        inputs,
+        episodes,
+        model=layout.model(train, kind, run, fold),
+        results=layout.results(name, kind, run, fold),
+        name=f"shift {name} {kind} {run} fold {fold}",
+    )
+
+
+if __name__ == "__main__":
+    console.run(shift)

@@ -1,0 +1,101 @@
+"""DINOv2: against timm's transformer, at the native size and with positions resampled by DINOv2's formula."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from prosam.models.backbones import Backbone
+from prosam.models.backbones.dinov2 import DinoV2
+from tests.models.random_weights import (
+    imagenet_normalised,
+    random_backbone,
+    random_images,
+    random_module,
+    relative_difference,
+)
+
+if TYPE_CHECKING:
+    from timm.models.vision_transformer import VisionTransformer
+
+NATIVE = 37  # patches a side
+
+
+def small_vit(grid: int) -> Any:
+    """All of ViT-B/14's structure, narrow."""
+    from timm.models.vision_transformer import VisionTransformer
+
+    return VisionTransformer(
+        img_size=14 * grid, patch_size=14, embed_dim=48, depth=12, num_heads=3, init_values=1e-5, num_classes=0
+    )
+
+
+@pytest.fixture(scope="module")
+def vit() -> Any:
+    return random_module(small_vit(NATIVE))
+
+
+@pytest.fixture(scope="module")
+def backbone(vit: Any) -> Backbone:
+    return DinoV2(vit).freeze()
+
+
+def require_timms_tokens(backbone: Backbone, vit: VisionTransformer, images: Tensor) -> None:
+    h = images.shape[-1] // 8
+    pixels = F.interpolate(images / 255, (14 * h, 14 * h), mode="bilinear", antialias=True)
+    pixels = imagenet_normalised(255 * pixels)
+    expected: Any = vit.forward_intermediates(pixels, indices=[8, 11], norm=False, intermediates_only=True)
+    level2, level3 = backbone.levels(images)
+    assert relative_difference(level2, expected[0]) < 1e-4
+    assert relative_difference(level3, expected[1]) < 1e-4
+    normed = vit.forward_features(pixels)[:, 1:]
+    assert relative_difference(backbone.level4(level3).flatten(2).transpose(1, 2), normed) < 1e-4
+
+
+def test_at_the_native_size_levels_are_timms_tokens(backbone: Backbone, vit: VisionTransformer):
+    require_timms_tokens(backbone, vit, random_images(1, 8 * NATIVE))
+
+
+def cubic_resampling(h: int) -> Tensor:
+    """Bicubic interpolation of 37 values at h places as a matrix, (h, 37), from Keys' formula with a = -0.75.
+
+    DINOv2 places them as if there were h + 0.1.
+    """
+    a, matrix = -0.75, torch.zeros(h, NATIVE)
+    for i in range(h):
+        place = (i + 0.5) * NATIVE / (h + 0.1) - 0.5
+        for tap in range(math.floor(place) - 1, math.floor(place) + 3):
+            x = abs(place - tap)
+            near, far = (a + 2) * x**3 - (a + 3) * x**2 + 1, a * (x**3 - 5 * x**2 + 8 * x - 4)
+            matrix[i, min(max(tap, 0), NATIVE - 1)] += near if x <= 1 else far
+    return matrix
+
+
+@pytest.mark.parametrize("h", [8, 40])
+def test_at_another_size_positions_are_resampled_as_dinov2_does(backbone: Backbone, vit: VisionTransformer, h: int):
+    positions, matrix = vit.get_parameter("pos_embed"), cubic_resampling(h)
+    grid = positions[0, 1:].unflatten(0, (NATIVE, NATIVE))
+    resampled = torch.einsum("yi,xj,ijc->yxc", matrix, matrix, grid).flatten(0, 1)
+    state = {**vit.state_dict(), "pos_embed": torch.cat([positions[:, :1], resampled[None]], 1)}
+    at_that_size = small_vit(h).eval()
+    at_that_size.load_state_dict(state)
+    with torch.no_grad():
+        require_timms_tokens(backbone, at_that_size, random_images(1, 8 * h))
+
+
+def test_masking_leaks_nothing_between_tokens(backbone: Backbone):
+    _, level3 = backbone.levels(random_images())
+    mask = (torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.3).float()
+    kept = mask.expand_as(level3) > 0
+    assert torch.equal(backbone.level4(level3 * mask)[kept], backbone.level4(level3)[kept])
+
+
+def test_the_published_size_is_vit_b_with_37_by_37_positions():
+    backbone = random_backbone("dinov2-vitb14")
+    assert sum(p.numel() for p in backbone.parameters()) == 86_580_480 - 768  # DINOv2's, less its mask token
+    assert backbone.state_dict()["pos_embed"].shape == (1, 37 * 37 + 1, 768)
