@@ -70,6 +70,23 @@ def info(
     print(as_json(facts) if json else as_text(facts))
 
 
+@app.command()
+def plan(
+    params: Annotated[Path, typer.Argument(help="The parameters to plan for.")] = PARAMS_FILE,
+    json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+) -> None:
+    """Say what the pipeline will cost, before anything is fetched or computed: downloads, disk and time.
+
+    Example: prosam plan
+    """
+    settings = load_params(params)
+
+    from prosam.plan import as_json, as_text, make_plan
+
+    made = make_plan(settings)
+    print(as_json(made) if json else as_text(made))
+
+
 @convert.command("vrp-sam")
 def convert_vrp_sam(
     checkpoint: Annotated[Path, typer.Argument(help="best_model.pt of the public VRP-SAM code.")],

@@ -17,7 +17,7 @@ from prosam.data.annotations import THIN_KINDS, Annotations
 from prosam.data.dataset import Dataset
 from prosam.data.formats.masks import squash
 from prosam.embeddings.store import EmbeddingStore
-from prosam.feature_table import FeatureTable, Levels, compute_levels
+from prosam.feature_table import FeatureTable, Levels, compute_levels, compute_mid_levels
 from prosam.models.frozen import FrozenModels
 from prosam.models.pseudo_mask import annotation_grid, foreground_features
 from prosam.params import AnnotationKind
@@ -115,11 +115,17 @@ class EpisodeTensors:
             return list(zip(*compute_levels(self._models, self._dataset, images), strict=True))
         return [self._table.levels(image) for image in images]
 
+    def _mid_levels(self, images: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
+        """Without level 4, which a reference has only under its annotation: a quarter of a ResNet-50's work."""
+        if self._table is None:
+            return list(zip(*compute_mid_levels(self._models, self._dataset, images), strict=True))
+        return [self._table.levels(image)[:2] for image in images]
+
     def references(self, wanted: Sequence[AnnotatedReference]) -> References:
         """Tensors of some references."""
-        levels = self._levels([r.image for r in wanted])
+        levels = self._mid_levels([r.image for r in wanted])
         grids, foreground, drawn = [], [], []
-        for reference, (_, level3, _) in zip(wanted, levels, strict=True):
+        for reference, (_, level3) in zip(wanted, levels, strict=True):
             grid, features, annotation = self._remembered(
                 reference, lambda reference=reference, level3=level3: self._annotated(reference, level3)
             )
@@ -141,7 +147,9 @@ class EpisodeTensors:
         levels = self._levels(images)
         embedding = self._store.read(images).to(self._models.device)
         return Targets(
-            self._joined(levels), torch.stack([level4 for *_, level4 in levels]).to(self._models.device), embedding
+            self._joined([level[:2] for level in levels]),
+            torch.stack([level4 for *_, level4 in levels]).to(self._models.device),
+            embedding,
         )
 
     def truth(self, images: Sequence[str], class_ids: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -161,5 +169,5 @@ class EpisodeTensors:
         masks, valid = (torch.stack(list(side))[:, None].float() for side in zip(*pairs, strict=True))
         return masks.to(self._models.device), valid.to(self._models.device)
 
-    def _joined(self, levels: Sequence[Levels]) -> Tensor:
-        return torch.stack([torch.cat([level2, level3]) for level2, level3, _ in levels]).to(self._models.device)
+    def _joined(self, levels: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        return torch.stack([torch.cat([level2, level3]) for level2, level3 in levels]).to(self._models.device)

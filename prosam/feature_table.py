@@ -43,12 +43,18 @@ class FeatureTable:
         return level2, level3, level4
 
 
+@torch.no_grad()
+def compute_mid_levels(models: FrozenModels, dataset: Dataset, images: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Levels 2 and 3 of some images, batched: (B, C2, h, h) and (B, C3, h, h)."""
+    squares = np.stack([square_image(dataset.image(image), models.image_size) for image in images])
+    return models.backbone.levels(torch.from_numpy(squares).to(models.device))
+
+
+@torch.no_grad()
 def compute_levels(models: FrozenModels, dataset: Dataset, images: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
     """Levels 2, 3 and 4 of some images, batched: (B, C2, h, h), (B, C3, h, h) and (B, C4, h, h)."""
-    squares = np.stack([square_image(dataset.image(image), models.image_size) for image in images])
-    with torch.no_grad():
-        level2, level3 = models.backbone.levels(torch.from_numpy(squares).to(models.device))
-        return level2, level3, models.backbone.level4(level3)
+    level2, level3 = compute_mid_levels(models, dataset, images)
+    return level2, level3, models.backbone.level4(level3)
 
 
 def open_feature_table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import os
 import subprocess
 import sys
@@ -143,6 +144,7 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         # what is not there
         ("models", REMOVE, ["models: is missing"]),
         ("pipeline", REMOVE, ["pipeline: is missing"]),
+        ("pipeline shifts", REMOVE, ["pipeline.shifts: is missing; write `shifts: []`"]),
         ("runs prosam backbone", REMOVE, ["runs.prosam.backbone: is missing; write `backbone: auto`"]),
         ("runs prosam method", REMOVE, ["runs.prosam.method: is missing"]),
         ("models sam name", REMOVE, ["models.sam.name: is missing"]),
@@ -281,6 +283,17 @@ def test_every_section_of_the_schema_stands_in_the_shipped_file():
     optional = {"train.schedule.restart_every", "train.schedule.restart_epochs", "train.epochs"}
     defaults = names_of(load_params(REPOSITORY / "params.yaml").train.model_dump(), "train.")
     assert defaults - optional == {name for name in names_of(shipped_params()) if name.startswith("train.")}
+
+
+@pytest.mark.parametrize("changing", ["pascal-5i", "coco-20i"])
+def test_an_experiment_on_one_data_set_changes_the_training_on_no_other(changing: str, tmp_path: Path):
+    from dvc.utils.hydra import apply_overrides
+
+    path = write_params(tmp_path, {})
+    shutil.copyfile(REPOSITORY / "params.yaml", path)
+    apply_overrides(path, [f"datasets.{changing}.train.schedule.warmup=7"])  # as `dvc exp run -S`
+    warmups = {name: load_params(path).training(name, "prosam").schedule.warmup for name in ("pascal-5i", "coco-20i")}
+    assert warmups == {"pascal-5i": 0, "coco-20i": 0} | {changing: 7}
 
 
 STAGES: dict[str, Callable[[], None]] = {

@@ -14,6 +14,7 @@ from prosam.params.schema import Params, TrainParams, overlay
 PARAMS_FILE = Path("params.yaml")
 
 _HINTS = {  # by the name of a missing key
+    "shifts": "; write `shifts: []` for none",
     "train": "; write `train: {}` to train as the section `train` says",
     "backbone": "; write `backbone: auto`, or a key of models.backbones",
 }

@@ -34,14 +34,15 @@ class PipelineParams(Section):
     """The axes of the DAG: which data sets, annotation kinds, runs and folds `dvc repro` goes through.
 
     Attributes:
-        shifts: pairs of these data sets; the first's trained runs are evaluated on the second as well.
+        shifts: pairs of these data sets; the first's trained runs are evaluated on the second as well. `[]` for none:
+            dvc.yaml needs the key.
     """
 
     datasets: Annotated[list[Name], Field(min_length=1)]
     kinds: Annotated[list[AnnotationKind], Field(min_length=1)]
     runs: Annotated[list[Name], Field(min_length=1)]
     folds: Annotated[list[NonNegative], Field(min_length=1)]
-    shifts: list[Shift] = Field(default_factory=list)
+    shifts: list[Shift]
 
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:

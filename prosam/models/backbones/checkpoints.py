@@ -17,7 +17,9 @@ _TORCHVISION = "https://download.pytorch.org/models/"
 _VGG16_BN = RemoteFile("vgg16_bn-6c64b313.pth", (f"{_TORCHVISION}vgg16_bn-6c64b313.pth",), sha256="6c64b313")
 
 PUBLISHED: dict[str, RemoteFile] = {  # by architecture; the deep stem's weights have no stable public address
-    "resnet50": RemoteFile("resnet50-0676ba61.pth", (f"{_TORCHVISION}resnet50-0676ba61.pth",), sha256="0676ba61"),
+    "resnet50": RemoteFile(
+        "resnet50-0676ba61.pth", (f"{_TORCHVISION}resnet50-0676ba61.pth",), size=102_530_333, sha256="0676ba61"
+    ),
     "vgg16-bn": _VGG16_BN,
     "vgg16-bn-vrp-sam": _VGG16_BN,
     "dinov2-vitb14": RemoteFile(

@@ -1,0 +1,155 @@
+"""What there is to compute, and how long it takes: counted operations at measured rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from prosam.params import CocoDownload, Params, ShapesDownload, TrainParams
+from prosam.plan.counts import ImageCounts
+from prosam.plan.operations import Operation, Work, add, flops_of
+from prosam.plan.rates import Rates
+from prosam.plan.weightless import BackboneShape, WeightlessModels
+
+_IMAGES_AT_ONCE = 4  # that the backbone is counted with
+_DECODED = 2  # of the methods that are evaluated, those with a decoder: the run, and the same untrained
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A stage of the pipeline on a data set, all its runs, kinds and folds together.
+
+    Attributes:
+        dataset: or the name of a shift.
+        stage: embeddings, features (of the backbone), training, evaluation or shift.
+        amount: for people.
+        flops: floating-point operations.
+        seconds: on this machine, one process after the other.
+    """
+
+    dataset: str
+    stage: str
+    amount: str
+    flops: float
+    seconds: float
+
+
+class Costs:
+    """Computes costs from counts of images, shapes of models and rates of the machine."""
+
+    def __init__(self, params: Params, models: WeightlessModels, rates: Rates):
+        """Count nothing yet; what was counted once is remembered."""
+        self._params, self._models, self._rates = params, models, rates
+        self.backbone = cache(self._backbone)
+        self._step, self._prediction = cache(self._count_step), cache(self._count_prediction)
+
+    def has_table(self, backbone: str, images: int) -> bool:
+        """Whether the backbone features of so many images are kept; see `prosam.feature_table`."""
+        return images * self.backbone(backbone).feature_bytes <= self._params.models.feature_table_gb * 1e9
+
+    def embeddings(self, name: str, images: int) -> Computed:
+        """SAM's image encoder, once an image.
+
+        Args:
+            name: of the data set.
+            images: that have no embedding yet.
+        """
+        if not images:
+            return Computed(name, "embeddings", "there", 0, 0)
+        batch = self._params.embeddings.batch_size
+        work = add((self._models.encoding(batch), images / batch), (self._reading(name), images))
+        return self._computed(name, "embeddings", f"{images:,} images", work)
+
+    def features(self, name: str, images: int) -> list[Computed]:
+        """The tables of backbone features of a data set with so many images, where they fit into their budget."""
+        made = []
+        for backbone in dict.fromkeys(map(self._params.backbone, self._params.pipeline.runs)):
+            if self.has_table(backbone, images):
+                shape, times = self.backbone(backbone), images / _IMAGES_AT_ONCE
+                work = add((shape.mid_levels, times), (shape.level4, times), (self._reading(name), images))
+                made.append(self._computed(name, "features", f"{images:,} images, {backbone}", work))
+        return made
+
+    def training(self, name: str, counts: ImageCounts) -> Computed:
+        """All trainings on a data set."""
+        parts: list[Work] = []
+        steps: list[int] = []
+        for run in self._params.pipeline.runs:
+            for images in counts.training.values():
+                settings = self._params.training(name, run).in_steps(images)
+                steps.append(settings.steps)
+                for kind in self._params.pipeline.kinds:
+                    variants = getattr(self._params.annotations, kind).variants
+                    parts.append(self._training(name, run, settings, counts.total, images * variants))
+        work = add(*((part, 1) for part in parts))
+        return self._computed(name, "training", f"{len(parts)} x {_span(steps)} steps", work)
+
+    def evaluation(self, tested: str, images: int) -> Computed:
+        """The evaluation of every run of every fold.
+
+        Args:
+            tested: the data set.
+            images: that it has.
+        """
+        pipeline, episodes = self._params.pipeline, self._params.folds.episodes
+        times = len(pipeline.kinds) * len(pipeline.folds)
+        parts = [(self._predictions(tested, run, images, episodes, _DECODED), times) for run in pipeline.runs]
+        amount = f"{times * len(pipeline.runs)} x {episodes:,} episodes"
+        return self._computed(tested, "evaluation", amount, add(*parts))
+
+    def _training(self, name: str, run: str, settings: TrainParams, images: int, annotated: int) -> Work:
+        """One training, on a data set with so many images, and so many annotated references to choose from."""
+        backbone, batch = self._params.backbone(run), settings.batch_size
+        pairs, looks = settings.steps * batch, -(-settings.steps // settings.monitor_every)
+        step = self._step(run, batch, settings.samples)
+        watching = self._predictions(name, run, images, self._params.folds.monitor_episodes, 1)
+        features = self._pair_features(name, backbone, pairs)
+        if self.has_table(backbone, images):  # level 4 of a masked reference is kept as well
+            distinct = annotated * (1 - (1 - 1 / annotated) ** pairs)
+            features = add((self.backbone(backbone).masked_level4, distinct))
+        return add((step, settings.steps), (features, 1), (watching, looks))
+
+    def _predictions(self, name: str, run: str, images: int, count: int, methods: int) -> Work:
+        """So many episodes of a data set with so many images, by so many methods that need the decoder."""
+        backbone, batch = self._params.backbone(run), min(count, self._params.evaluate.batch_size)
+        features = self._pair_features(name, backbone, count)
+        if self.has_table(backbone, images):
+            features = add((self.backbone(backbone).masked_level4, count))
+        return add((self._prediction(run, batch), methods * count / batch), (features, 1))
+
+    def _pair_features(self, name: str, backbone: str, pairs: int) -> Work:
+        """References, targets and masked references through the backbone, without a table."""
+        shape, times = self.backbone(backbone), pairs / _IMAGES_AT_ONCE
+        return add(
+            (shape.mid_levels, 2 * times),
+            (shape.level4, times),
+            (shape.masked_level4, pairs),
+            (self._reading(name), 2 * pairs),
+        )
+
+    def _reading(self, name: str) -> Work:
+        """One image of a data set, from its file."""
+        download = self._params.datasets[name].download
+        if isinstance(download, ShapesDownload):
+            pixels = download.size**2
+        else:
+            pixels = 480 * 640 if isinstance(download, CocoDownload) else 375 * 500  # as most are
+        return {Operation("reading", 0, 3 * pixels): 1}
+
+    def _computed(self, name: str, stage: str, amount: str, work: Work) -> Computed:
+        return Computed(name, stage, amount, flops_of(work), self._rates.seconds(work))
+
+    def _backbone(self, name: str) -> BackboneShape:
+        return self._models.backbone(name, _IMAGES_AT_ONCE)
+
+    def _count_step(self, run: str, batch: int, samples: int) -> Work:
+        return self._models.step(self._params.runs[run], self._params.backbone(run), batch, samples)
+
+    def _count_prediction(self, run: str, batch: int) -> Work:
+        return self._models.prediction(self._params.runs[run], self._params.backbone(run), batch)
+
+
+def _span(steps: Sequence[int]) -> str:
+    low, high = min(steps), max(steps)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -1,0 +1,142 @@
+"""What will be written, and whether the disks have room for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from prosam import layout
+from prosam.data.sources.published import COCO_ANNOTATIONS, parts_of
+from prosam.fetching.disk import free_bytes
+from prosam.params import CocoDownload, OwnDownload, Params, PascalDownload, ShapesDownload
+from prosam.plan.counts import ImageCounts
+from prosam.plan.downloads import Download
+
+_SPARE_PART = 0.02  # of what is written: the file system's own books
+_SHAPES_BYTES = 1.25  # a pixel: an image and its mask
+_JSON_GROWS = 2.0  # COCO's annotations, extracted
+
+
+@dataclass(frozen=True)
+class Written:
+    """Something that will be written.
+
+    Attributes:
+        what: for people.
+        bytes: still to be written.
+        folder: where.
+        exact: whether the bytes are computed, or estimated.
+    """
+
+    what: str
+    bytes: int
+    folder: str
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk that will be written to.
+
+    Attributes:
+        folder: one on it.
+        needed: bytes, with what the file system keeps for itself.
+        free: bytes, less a margin.
+    """
+
+    folder: str
+    needed: int
+    free: int
+
+    @property
+    def short(self) -> int:
+        """Bytes that are missing; 0 when all fits."""
+        return max(0, self.needed - self.free)
+
+
+def data_written(params: Params, files: list[Download]) -> Iterator[Written]:
+    """Archives and checkpoints, and what becomes of the data sets."""
+    fetched = sum(file.bytes or 0 for file in files)
+    if fetched:
+        yield Written("archives and checkpoints", fetched, str(layout.sources("")), exact=True)
+    for name in params.pipeline.datasets:
+        download, raw = params.datasets[name].download, layout.raw(name)
+        if isinstance(download, PascalDownload | CocoDownload):
+            if extracted := _extracted(name, download):
+                yield Written(f"{name} extracted", extracted, str(layout.sources(name)))
+        elif raw.is_dir():
+            continue
+        elif isinstance(download, ShapesDownload):
+            images = download.train_images + download.val_images
+            yield Written(f"{name} generated", round(images * download.size**2 * _SHAPES_BYTES), str(raw))
+        else:
+            yield Written(f"{name} copied", _size(download, name), str(raw))
+
+
+def embeddings_written(name: str, params: Params, counts: ImageCounts, each: int) -> Iterator[Written]:
+    """The store of a data set; on another disk the scratch folder has a second copy.
+
+    Args:
+        name: of the data set.
+        params: all of them.
+        counts: of its images.
+        each: bytes of one image's embedding.
+    """
+    if store_is_there(name, params, counts):
+        return
+    yield Written(f"{name} embeddings", counts.total * each, str(layout.embeddings(name)), exact=True)
+    if device_of(layout.scratch()) != device_of(layout.embeddings(name)):
+        scratch = layout.scratch() / "embeddings" / name
+        yield Written(f"{name} embeddings, for resuming", counts.total * each, str(scratch), exact=True)
+
+
+def store_is_there(name: str, params: Params, counts: ImageCounts) -> bool:
+    """Whether there is a store of so many images, by the SAM and at the size of params.yaml."""
+    try:
+        index = json.loads((layout.embeddings(name) / "index.json").read_text(encoding="utf-8"))
+        images = sum(len(shard["images"]) for shard in index["shards"])
+        made_by: Mapping[str, object] = index["made_by"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    wanted = {"sam": params.models.sam.name, "image_size": params.models.size}
+    return images == counts.total and all(made_by.get(key) == value for key, value in wanted.items())
+
+
+def disks(written: list[Written]) -> list[Disk]:
+    """What is written to each disk, and what is free there."""
+    needed: dict[int, int] = {}
+    folders: dict[int, Path] = {}
+    for item in written:
+        device = device_of(Path(item.folder))
+        needed[device] = needed.get(device, 0) + item.bytes
+        folders.setdefault(device, _existing(Path(item.folder)))
+    return [
+        Disk(str(folder), round(needed[device] * (1 + _SPARE_PART)), free_bytes(folder))
+        for device, folder in folders.items()
+    ]
+
+
+def device_of(folder: Path) -> int:
+    """The number of the disk that a folder is on, or will be."""
+    return _existing(folder).stat().st_dev
+
+
+def _existing(folder: Path) -> Path:
+    folder = folder.resolve()
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def _extracted(name: str, download: PascalDownload | CocoDownload) -> int:
+    """Images do not shrink in an archive; of SBD, whose images stay inside, it is an upper bound."""
+    root, total = download.data_root, 0.0
+    for part in parts_of(download):
+        if not any((folder / part.content).is_dir() for folder in (layout.sources(name), root) if folder):
+            total += (part.archive.size or 0) * (_JSON_GROWS if part is COCO_ANNOTATIONS else 1)
+    return round(total)
+
+
+def _size(download: OwnDownload, name: str) -> int:
+    folder = download.folder or layout.own(name)
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,99 @@
+"""What has to be fetched, and what is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+
+from prosam import layout
+from prosam.checkpoints import is_url
+from prosam.data.sources.published import is_gathered, parts_of
+from prosam.errors import InputError
+from prosam.fetching.remote_file import RemoteFile
+from prosam.models.backbones import EMBEDDED_BACKBONE
+from prosam.models.backbones.checkpoints import PUBLISHED
+from prosam.models.published_sam import PUBLISHED_SAM
+from prosam.models.sam import EMBEDDED_SAM
+from prosam.params import BackboneParams, CocoDownload, Params, PascalDownload, SamParams
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that the pipeline needs.
+
+    Attributes:
+        what: it belongs to: a data set, SAM or a backbone.
+        file: its name.
+        bytes: still to be fetched; None when nobody knows, 0 when it is there.
+    """
+
+    what: str
+    file: str
+    bytes: int | None
+
+
+def downloads(params: Params) -> list[Download]:
+    """The files that the pipeline of params.yaml needs from the internet, those that are there included.
+
+    Raises:
+        InputError: params.yaml names a file or folder that is not there, or a model without a checkpoint.
+    """
+    models = params.models
+    backbones = dict.fromkeys(params.backbone(run) for run in params.pipeline.runs)
+    needed = [
+        *(item for name in params.pipeline.datasets for item in _of_dataset(name, params)),
+        *_of_model(models.sam, "models.sam", models.sam.name, PUBLISHED_SAM.get(models.sam.name)),
+        *(item for name in backbones for item in _of_backbone(name, models.backbones[name])),
+    ]
+    return list({item.file: item for item in reversed(needed)}.values())[::-1]  # both VGG-16 have one file
+
+
+def bytes_there(file: RemoteFile, folder: Path) -> int:
+    """How much of a file lies in a folder: whole, or a part from a transfer that was cut."""
+    for path in (folder / file.name, folder / f".{file.name}.part"):
+        if path.is_file():
+            return path.stat().st_size
+    return 0
+
+
+def _of_dataset(name: str, params: Params) -> Iterator[Download]:
+    download = params.datasets[name].download
+    if not isinstance(download, PascalDownload | CocoDownload):
+        return
+    root, folder = download.data_root, layout.sources(name)
+    if root is not None and not root.is_dir():
+        raise InputError(f"{root}: no such folder; params.yaml names it as data_root")
+    for part in parts_of(download):
+        there = is_gathered(part, folder, root)
+        yield Download(name, part.archive.name, 0 if there else _remaining(part.archive, folder))
+
+
+def _of_backbone(name: str, settings: BackboneParams) -> Iterator[Download]:
+    published = PUBLISHED.get(settings.architecture)
+    return _of_model(settings, f"models.backbones.{name}", settings.architecture, published)
+
+
+def _of_model(
+    settings: SamParams | BackboneParams, key: str, model: str, published: RemoteFile | None
+) -> Iterator[Download]:
+    named, what = settings.checkpoint, f"SAM {model}" if isinstance(settings, SamParams) else model
+    if named is not None and not is_url(named):
+        if not Path(named).is_file():
+            raise InputError(f"{named}: no such file; params.yaml names it as {key}.checkpoint")
+        yield Download(what, named, 0)
+        return
+    if named is not None:
+        published = RemoteFile(Path(urlparse(named).path).name or "checkpoint", (named,), sha256=settings.sha256)
+    elif model in (EMBEDDED_SAM, EMBEDDED_BACKBONE):
+        return
+    if published is None:
+        raise InputError(f"params.yaml: {key}.checkpoint: is missing, and no checkpoint is published; name a file")
+    yield Download(what, published.name, _remaining(published, layout.sources("weights")))
+
+
+def _remaining(file: RemoteFile, folder: Path) -> int | None:
+    if file.size is not None:
+        return max(0, file.size - bytes_there(file, folder))
+    return 0 if (folder / file.name).is_file() else None

@@ -1,0 +1,138 @@
+"""The whole plan for a params.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+
+from prosam import layout
+from prosam.models.device import prepare_device
+from prosam.params import Params
+from prosam.plan.compute import Computed, Costs
+from prosam.plan.counts import ImageCounts, count_images
+from prosam.plan.disk import Disk, Written, data_written, disks, embeddings_written, store_is_there
+from prosam.plan.downloads import Download, downloads
+from prosam.plan.rates import Rates, measure_rates
+from prosam.plan.weightless import WeightlessModels
+
+_STATES = 4  # a training's checkpoint has weights and AdamW's two moments; its result the weights again
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `dvc repro` would cost, from nothing but what lies in data/sources, data/raw and data/embeddings.
+
+    Attributes:
+        what: the data sets, models and trainings, in one line.
+        device: what computes.
+        downloads: files, those included that are there.
+        written: to the disks.
+        disks: they go to.
+        computed: stages.
+        assumed: what the numbers rest on.
+    """
+
+    what: str
+    device: str
+    downloads: list[Download]
+    written: list[Written]
+    disks: list[Disk]
+    computed: list[Computed]
+    assumed: list[str]
+
+    @property
+    def bytes_to_fetch(self) -> int:
+        """Of the files whose size is known."""
+        return sum(file.bytes or 0 for file in self.downloads)
+
+    @property
+    def seconds(self) -> float:
+        """Of all stages, one after the other."""
+        return sum(stage.seconds for stage in self.computed)
+
+
+def make_plan(params: Params) -> Plan:
+    """Find out what the pipeline of params.yaml will cost; nothing is fetched, and a second or two is computed.
+
+    Raises:
+        InputError: params.yaml names a file, folder or device that is not there.
+    """
+    files = downloads(params)
+    pipeline = params.pipeline
+    counts = {name: count_images(name, params.datasets[name], pipeline.folds) for name in pipeline.datasets}
+    device = prepare_device(params)
+    models, rates = WeightlessModels(params.models, device), measure_rates(device, params.models.size)
+    costs = Costs(params, models, rates)
+    written, name = list(_written(params, files, counts, models, costs)), _name(device)
+    return Plan(
+        what=_what(params),
+        device=name,
+        downloads=files,
+        written=written,
+        disks=disks(written),
+        computed=list(_computed(params, counts, costs)),
+        assumed=list(_assumed(counts, rates, name)),
+    )
+
+
+def _written(
+    params: Params, files: list[Download], counts: dict[str, ImageCounts], models: WeightlessModels, costs: Costs
+) -> Iterator[Written]:
+    yield from data_written(params, files)
+    used = {run: params.backbone(run) for run in params.pipeline.runs}
+    if not layout.sam_weights().is_dir():
+        weights = models.sam_weight_bytes + sum(costs.backbone(backbone).weight_bytes for backbone in used.values())
+        yield Written("frozen weights", weights, str(layout.sam_weights().parent))
+    for name, images in counts.items():
+        yield from embeddings_written(name, params, images, models.embedding_bytes)
+        for backbone in dict.fromkeys(used.values()):
+            if costs.has_table(backbone, images.total):
+                size = images.total * costs.backbone(backbone).feature_bytes
+                yield Written(f"{name} features, {backbone}", size, str(layout.scratch() / "features"), exact=True)
+    numbers = sum(models.trainable_parameters(params.runs[run], backbone) for run, backbone in used.items())
+    trainings = len(params.pipeline.datasets) * len(params.pipeline.kinds) * len(params.pipeline.folds)
+    yield Written("trained models, checkpoints", 4 * _STATES * numbers * trainings, str(layout.scratch()))
+
+
+def _computed(params: Params, counts: dict[str, ImageCounts], costs: Costs) -> Iterator[Computed]:
+    for name, images in counts.items():
+        there = store_is_there(name, params, images)
+        yield costs.embeddings(name, 0 if there else images.total)
+        yield from costs.features(name, images.total)
+        yield costs.training(name, images)
+        yield costs.evaluation(name, images.total)
+    for shift in params.pipeline.shifts:
+        name = layout.shift(shift.train, shift.test)
+        yield replace(costs.evaluation(shift.test, counts[shift.test].total), dataset=name, stage="shift")
+
+
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{threads} CPU thread{'s' if threads > 1 else ''}"
+
+
+def _what(params: Params) -> str:
+    pipeline = params.pipeline
+    trainings = len(pipeline.datasets) * len(pipeline.kinds) * len(pipeline.runs) * len(pipeline.folds)
+    kinds, runs, folds = ", ".join(pipeline.kinds), ", ".join(pipeline.runs), ", ".join(map(str, pipeline.folds))
+    return (
+        f"{', '.join(pipeline.datasets)} with SAM {params.models.sam.name}: {trainings} trainings "
+        f"({kinds}; {runs}; folds {folds})"
+    )
+
+
+def _assumed(counts: dict[str, ImageCounts], rates: Rates, device: str) -> Iterator[str]:
+    for name, images in counts.items():
+        trained = ", ".join(f"{count:,}" for count in images.training.values())
+        yield (f"{name}: {images.total:,} images ({images.total_from}), to train on {trained} ({images.training_from})")
+    speeds = ", ".join(f"{kind} {flops / 1e9:,.0f}" for kind, flops in rates.flops.items())
+    yield f"rates of {device} now, GFLOP/s: {speeds}; memory {rates.large / 1e9:,.1f} to {rates.small / 1e9:,.1f} GB/s"
+    yield (
+        "time: one process after the other, as if nothing but embeddings were there; a factor of 2 either way. Without "
+        "download, folds, annotations, report, and the seconds that a stage takes to start"
+    )
+    yield "disk: images extract to the size of their archive, COCO's JSON to twice; DVC's cache links and adds nothing"

@@ -1,0 +1,198 @@
+"""Models with shapes and no weights, to count what they do: no memory, no checkpoint, no time.
+
+torch's fake tensors compute on the meta device and pretend to be on another, so that models take the ways that they
+take there: fused attention, say.
+
+Shape letters: B images or pairs, S side of the square image, px, h side of the backbone's grid, g of SAM's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+
+from prosam.episode_tensors import References, Targets
+from prosam.losses import segmentation_loss
+from prosam.methods.prompting import PromptMethod
+from prosam.models.backbones import BACKBONE_BUILDERS, Backbone
+from prosam.models.distributions import Dirac
+from prosam.models.frozen import FrozenModels
+from prosam.models.mask_token import MaskTokenDecoder
+from prosam.models.prompt_encoder import PromptEncoder
+from prosam.models.sam import SAM_BUILDERS, encode_images
+from prosam.models.segment_anything import Sam
+from prosam.params import ModelsParams, RunParams
+from prosam.plan.operations import Work, count_operations
+
+_ANNOTATED_SHARE = 0.2  # of a reference's cells; the cost of the pseudo mask hangs on it, and nothing else
+
+_Module = TypeVar("_Module", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class BackboneShape:
+    """What a backbone does.
+
+    Attributes:
+        weight_bytes: of its state.
+        feature_bytes: of levels 2, 3 and 4 of one image, float32.
+        mid_levels: work of levels 2 and 3 of B images.
+        level4: work of level 4 of B images.
+        masked_level4: work of level 4 of one masked reference.
+    """
+
+    weight_bytes: int
+    feature_bytes: int
+    mid_levels: Work
+    level4: Work
+    masked_level4: Work
+
+
+class WeightlessModels:
+    """The frozen models of params.yaml, and the runs that use them."""
+
+    def __init__(self, params: ModelsParams, device: torch.device):
+        """Build nothing yet.
+
+        Args:
+            params: section `models`.
+            device: where they are going to run.
+        """
+        self._params, self._device = params, device
+        self._mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self._backbones: dict[str, Backbone] = {}
+
+    @cached_property
+    def _sam(self) -> Sam:
+        return self._build(SAM_BUILDERS[self._params.sam.name])
+
+    @property
+    def sam_weight_bytes(self) -> int:
+        """Of SAM's state."""
+        return _weight_bytes(self._sam)
+
+    @property
+    def embedding_bytes(self) -> int:
+        """Of the embedding of one image, in float16."""
+        rows, columns = self._sam.prompt_encoder.image_embedding_size
+        return 2 * self._sam.prompt_encoder.embed_dim * rows * columns
+
+    def encoding(self, batch: int) -> Work:
+        """Work of SAM's image encoder for B images."""
+        size = self._params.size
+        with self._mode, torch.no_grad():
+            images = torch.empty(batch, 3, size, size, dtype=torch.uint8, device=self._device)
+            return count_operations(lambda: encode_images(self._sam, images))
+
+    def backbone(self, name: str, batch: int) -> BackboneShape:
+        """Count what a backbone does.
+
+        Args:
+            name: a key of models.backbones.
+            batch: B.
+        """
+        models = self._frozen(name)
+        features, size, grid = models.backbone, models.image_size, models.grid
+        with self._mode, torch.no_grad():
+            images = torch.empty(batch, 3, size, size, dtype=torch.uint8, device=self._device)
+            level3 = torch.empty(batch, features.level_channels[1], grid, grid, device=self._device)
+            return BackboneShape(
+                weight_bytes=_weight_bytes(features),
+                feature_bytes=4 * sum(features.level_channels) * grid**2,
+                mid_levels=count_operations(lambda: features.levels(images)),
+                level4=count_operations(lambda: features.level4(level3)),
+                masked_level4=count_operations(lambda: features.level4(level3[:1])),
+            )
+
+    def trainable_parameters(self, run: RunParams, backbone: str) -> int:
+        """Number of a run's trainable parameters."""
+        return sum(p.numel() for p in self._method(run, backbone).encoder.parameters())
+
+    def prediction(self, run: RunParams, backbone: str, batch: int) -> Work:
+        """Work of B predictions, but for the backbone."""
+        method = self._method(run, backbone)
+        with self._mode, torch.no_grad():
+            references, targets = _pairs(method.models, batch)
+            return count_operations(lambda: method.predict(method.learn(references), targets))
+
+    def step(self, run: RunParams, backbone: str, batch: int, samples: int) -> Work:
+        """Work of a step of training, as `prosam.training.loop.train` does it, but for the backbone.
+
+        Args:
+            run: its entry in params.yaml.
+            backbone: a key of models.backbones.
+            batch: B.
+            samples: K.
+        """
+        method = self._method(run, backbone)
+        models, encoder = method.models, method.encoder.train()
+        optimizer = torch.optim.AdamW(encoder.parameters())
+
+        def step() -> None:
+            prompts = method.prompts(method.learn(references), targets)
+            logits = method.decode(targets, prompts.sample(1 if isinstance(prompts, Dirac) else samples))
+            segmentation_loss(models.full_size(logits), truth).backward()
+            nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
+            optimizer.step()
+
+        with self._mode:
+            references, targets = _pairs(models, batch)
+            truth = torch.empty(batch, 1, models.image_size, models.image_size, device=self._device)
+            return count_operations(step)
+
+    def _frozen(self, backbone: str) -> FrozenModels:
+        if backbone not in self._backbones:
+            build = BACKBONE_BUILDERS[self._params.backbones[backbone].architecture]
+            self._backbones[backbone] = self._build(build).freeze()
+        corners = self._params.upsampling == "corners"
+        with self._mode:
+            decoder = MaskTokenDecoder(self._sam)
+        return FrozenModels(self._sam, decoder, self._backbones[backbone], self._params.size, corners, self._device)
+
+    def _method(self, run: RunParams, backbone: str) -> PromptMethod:
+        """As `build_prompt_method` makes it, but for values."""
+        models = self._frozen(backbone)
+
+        def encoder() -> PromptEncoder:
+            return PromptEncoder(
+                feature_channels=models.backbone.mid_channels,
+                dim=models.sam.prompt_encoder.embed_dim,
+                grid=models.grid,
+                num_prompts=run.num_prompts,
+                distribution=run.prompt_distribution,
+                nu=run.nu,
+                dropout=run.dropout,
+            )
+
+        trainable = self._build(encoder).requires_grad_(True)
+        return PromptMethod(trainable, models, normalised_pseudo_mask=run.pseudo_mask == "normalised")
+
+    def _build(self, build: Callable[[], _Module]) -> _Module:
+        """Built on the meta device, where initialising costs nothing, then made to pretend."""
+        with unset_fake_temporarily(), torch.device("meta"):
+            module = build()
+        with self._mode:
+            return module.to_empty(device=self._device).eval().requires_grad_(False)
+
+
+def _weight_bytes(module: nn.Module) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
+
+
+def _pairs(models: FrozenModels, batch: int) -> tuple[References, Targets]:
+    h, (_, _, level4), device = models.grid, models.backbone.level_channels, models.device
+    cells, prompts = max(1, round(_ANNOTATED_SHARE * h * h)), models.sam.prompt_encoder
+    features = torch.empty(batch, models.backbone.mid_channels, h, h, device=device)
+    annotation = torch.empty(batch, 1, h, h, device=device)
+    foreground = [torch.empty(level4, cells, device=device) for _ in range(batch)]
+    embedding = torch.empty(batch, prompts.embed_dim, *prompts.image_embedding_size, device=device)
+    return (
+        References(features, annotation, foreground, drawn=[]),
+        Targets(features, torch.empty(batch, level4, h, h, device=device), embedding),
+    )

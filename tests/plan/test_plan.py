@@ -1,0 +1,102 @@
+"""The whole plan, its text and its JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+import torch
+
+from prosam.models.sam import build_tiny_sam, encode_images
+from prosam.params import ModelsParams
+from prosam.params.schema import Shift
+from prosam.plan import as_json, as_text, make_plan
+from prosam.plan.compute import Costs
+from prosam.plan.counts import count_images
+from prosam.plan.operations import Operation
+from prosam.plan.rates import Rates, measure_rates
+from prosam.plan.text import duration
+from prosam.plan.weightless import WeightlessModels
+from tests.plan.conftest import ParamsWith
+
+CPU = torch.device("cpu")
+RATES = Rates(
+    {"matrix": 1e11, "batch": 1e11, "attention": 1e11, "convolution": 1e11}, 1e10, 1e9, reading=1e8, overhead=1e-5
+)
+
+
+def test_an_operation_takes_its_arithmetic_its_memory_and_the_overhead():
+    assert RATES.seconds({Operation("matrix", 10**11, 0): 2}) == pytest.approx(2 * (1 + 1e-5))
+    assert RATES.seconds({Operation("memory", 0, 10**4): 1}) == pytest.approx(1e-6 + 1e-5)  # from the cache
+    assert RATES.seconds({Operation("memory", 0, 10**9): 1}) == pytest.approx(1 + 1e-5)
+    assert RATES.seconds({Operation("reading", 0, 10**8): 1}) == pytest.approx(1)
+
+
+def test_the_estimate_for_a_small_model_is_near_the_truth():
+    torch.set_num_threads(1)
+    rates = measure_rates(CPU, 128)
+    models = ModelsParams.model_validate({"sam": {"name": "tiny"}, "backbones": {"a": {"architecture": "tiny-resnet"}}})
+    estimated = rates.seconds(WeightlessModels(models, CPU).encoding(1))
+    sam, images, measured = build_tiny_sam(), torch.zeros(1, 3, 128, 128, dtype=torch.uint8), []
+    for _ in range(30):
+        start = time.perf_counter()
+        encode_images(sam, images)
+        measured.append(time.perf_counter() - start)
+    assert min(measured) / 3 < estimated < min(measured) * 3  # others use the machine
+
+
+def test_the_plan_of_the_shipped_params(params_with: ParamsWith):
+    plan = make_plan(params_with())
+    assert plan.downloads == []
+    assert plan.bytes_to_fetch == 0
+    assert [stage.stage for stage in plan.computed] == ["embeddings", "features", "training", "evaluation"]
+    training = plan.computed[2]
+    assert training.amount == "4 x 160 steps"
+    assert 10 < plan.seconds < 3600  # two cores take minutes
+    text = as_text(plan)
+    assert "total: nothing" in text
+    assert "1,600 images" in text
+    assert "fits" in text
+    assert all(len(line) <= 120 for line in text.splitlines())
+    content = json.loads(as_json(plan))
+    assert content["totals"] == {"bytes_to_fetch": 0, "seconds": pytest.approx(plan.seconds)}
+    assert [stage["flops"] for stage in content["computed"]] == [stage.flops for stage in plan.computed]
+
+
+def test_the_plan_of_the_papers_data_and_models(params_with: ParamsWith, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("prosam.plan.plan.measure_rates", lambda *_: RATES)
+    monkeypatch.setattr("prosam.plan.disk.free_bytes", lambda _: 10**11)
+    params = params_with(sam="vit_h", datasets=["pascal-5i", "coco-20i"])
+    shifts = [Shift(train="coco-20i", test="pascal-5i")]
+    plan = make_plan(params.model_copy(update={"pipeline": params.pipeline.model_copy(update={"shifts": shifts})}))
+    coco = {stage.stage: stage for stage in plan.computed if stage.dataset == "coco-20i"}
+    assert coco["embeddings"].flops == pytest.approx(122_218 * 2 * 2976e9, rel=0.03)
+    assert coco["training"].amount == "4 x 274,000 to 557,700 steps"  # 100 epochs of 21,917 and 44,614 images by 8
+    assert "features" not in coco  # 122,218 x 59 MB are no table
+    # at least the backbone: 199 GFLOP for the target, and as much for the reference, whose level 4 is a masked one
+    pairs = sum(100 * 8 * -(-images // 8) for images in (21_917, 41_809, 43_045, 44_614))
+    assert coco["training"].flops > pairs * 395e9
+    shift = plan.computed[-1]
+    assert (shift.dataset, shift.stage, shift.amount) == ("coco-20i-to-pascal-5i", "shift", "4 x 600 episodes")
+    text = as_text(plan)
+    assert "VOCtrainval_11-May-2012.tar" in text
+    assert "DOES NOT FIT" in text
+    assert plan.bytes_to_fetch > 26.3e9
+
+
+def test_each_kind_and_fold_is_a_training_and_an_evaluation(params_with: ParamsWith):
+    params = params_with()
+    pipeline = params.pipeline.model_copy(update={"kinds": ["mask", "box", "point"], "folds": [0, 1]})
+    costs = Costs(params.model_copy(update={"pipeline": pipeline}), WeightlessModels(params.models, CPU), RATES)
+    counts = count_images("shapes-5i", params.datasets["shapes-5i"], pipeline.folds)
+    assert costs.training("shapes-5i", counts).amount == "6 x 160 steps"
+    assert costs.evaluation("shapes-5i", counts.total).amount == "6 x 600 episodes"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(7, "7 s"), (600, "10 min"), (3 * 3600 + 1200, "3 h 20 min"), (22 * 86400, "528 h (22 days)")],
+)
+def test_times_are_for_people(seconds: float, words: str):
+    assert duration(seconds) == words
