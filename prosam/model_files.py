@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
 from prosam.errors import InputError
 from prosam.files import write_text
 from prosam.methods.prompting import PromptMethod, build_prompt_method
-from prosam.models.frozen import FrozenModels
+from prosam.models.frozen import FrozenModels, load_frozen_models
+from prosam.models.frozen_weights import read_origin
 from prosam.models.prompt_encoder import PromptEncoder
 from prosam.models.weights import read_weights, write_weights
 from prosam.params import RunParams
@@ -54,8 +56,44 @@ def read_description(folder: Path) -> dict[str, Any]:
     return content
 
 
+def load_run(folder: Path, *, sam_weights: Path, backbone_weights: Path, device: torch.device) -> PromptMethod:
+    """Read a trained run with the frozen models that it names: on any machine, without params.yaml or a data set.
+
+    Args:
+        folder: that the stage `train` or `convert_vrp_sam` wrote.
+        sam_weights: folder that the stage `sam` wrote.
+        backbone_weights: folder that the stage `backbone` wrote for this run.
+        device: for all weights.
+
+    Raises:
+        InputError: a file is missing or damaged, or the weights are not those that the run was trained with.
+    """
+    content = read_description(folder)
+    found = {
+        "sam": read_origin(sam_weights, stage="sam"),
+        "backbone_weights": read_origin(backbone_weights, stage="backbone"),
+    }
+    for (key, origin), place in zip(found.items(), (sam_weights, backbone_weights), strict=True):
+        named = content.get(key)  # a converted run names no SAM
+        if named is not None and named.get("sha256") != origin.sha256:
+            raise InputError(
+                f"{place}: is {origin.model} of {origin.checkpoint}, but {folder / DESCRIPTION} names "
+                f"{named.get('model')} of {named.get('checkpoint')}, SHA-256 {named.get('sha256')}"
+            )
+    models = load_frozen_models(
+        sam=found["sam"].model,
+        sam_weights=sam_weights,
+        architecture=found["backbone_weights"].model,
+        backbone_weights=backbone_weights,
+        image_size=content["image_size"],
+        upsampling=content["upsampling"],
+        device=device,
+    )
+    return load_model(folder, models)
+
+
 def load_model(folder: Path, models: FrozenModels) -> PromptMethod:
-    """Read a trained method.
+    """Read a trained method, for frozen models that are loaded already.
 
     Args:
         folder: that `save_model` or `convert_vrp_sam` wrote.

@@ -43,13 +43,18 @@ class RunInputs:
         sam_weights, backbone_weights = layout.sam_weights(), layout.backbone_weights(run)
         self.sam = read_origin(sam_weights, stage="sam")
         self.backbone = read_origin(backbone_weights, stage=f"backbone@{run}")
+        _check_weights(self.sam, params.models.sam.name, sam_weights, stage="sam")
+        architecture = params.models.backbones[params.backbone(run)].architecture
+        _check_weights(self.backbone, architecture, backbone_weights, stage=f"backbone@{run}")
         _check_embeddings(self.embeddings, layout.embeddings(dataset), self.sam, params.models.size)
         self._run = params.runs[run]
         self.models: FrozenModels = load_frozen_models(
-            params.models,
-            params.backbone(run),
+            sam=self.sam.model,
             sam_weights=sam_weights,
+            architecture=self.backbone.model,
             backbone_weights=backbone_weights,
+            image_size=params.models.size,
+            upsampling=params.models.upsampling,
             device=prepare_device(params),
         )
 
@@ -98,6 +103,12 @@ class RunInputs:
             scratch=layout.scratch(),
             budget_bytes=self._params.models.feature_table_gb * 1e9,
         )
+
+
+def _check_weights(origin: Origin, model: str, folder: Path, *, stage: str) -> None:
+    """That weights are of the model that params.yaml names now."""
+    if origin.model != model:
+        raise InputError(f"{folder}: holds {origin.model}, but params.yaml names {model}; run `dvc repro {stage}`")
 
 
 def _check_embeddings(store: EmbeddingStore, folder: Path, sam: Origin, image_size: int) -> None:

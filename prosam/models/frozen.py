@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,7 +15,6 @@ from prosam.models.frozen_weights import weights_file
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.models.sam import load_sam
 from prosam.models.segment_anything import Sam
-from prosam.params import ModelsParams
 
 
 @dataclass(frozen=True)
@@ -51,26 +51,35 @@ class FrozenModels:
 
 
 def load_frozen_models(
-    params: ModelsParams, backbone: str, *, sam_weights: Path, backbone_weights: Path, device: torch.device
+    *,
+    sam: str,
+    sam_weights: Path,
+    architecture: str,
+    backbone_weights: Path,
+    image_size: int,
+    upsampling: Literal["centres", "corners"],
+    device: torch.device,
 ) -> FrozenModels:
-    """Load the SAM of params.yaml, but for its image encoder, and one of its backbones.
+    """Load a SAM, but for its image encoder, and a backbone.
 
     Args:
-        params: section `models`.
-        backbone: a key of its `backbones`.
+        sam: name of the SAM.
         sam_weights: folder that the stage `sam` wrote.
+        architecture: of the backbone.
         backbone_weights: folder that the stage `backbone` wrote.
+        image_size: S, px.
+        upsampling: of mask logits, as in params.yaml.
         device: for all weights.
 
     Raises:
         InputError: a weight file is missing, damaged or of another architecture.
     """
-    sam = load_sam(params.sam.name, weights_file(sam_weights), image_encoder=False).to(device)
+    loaded = load_sam(sam, weights_file(sam_weights), image_encoder=False).to(device)
     return FrozenModels(
-        sam,
-        MaskTokenDecoder(sam),
-        load_backbone(params.backbones[backbone].architecture, weights_file(backbone_weights)).to(device),
-        params.size,
-        params.upsampling == "corners",
+        loaded,
+        MaskTokenDecoder(loaded),
+        load_backbone(architecture, weights_file(backbone_weights)).to(device),
+        image_size,
+        upsampling == "corners",
         device,
     )
