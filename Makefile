@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 JOBS ?= 2
+PYTEST := pytest -n 2 --dist loadgroup --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every stage would take seconds more to start
 
@@ -20,13 +21,13 @@ repro: $(READY) ## run whatever is out of date, from data to report/index.html
 	@echo "the report is report/index.html"
 
 test: $(READY) ## all tests but those that take minutes each
-	@pytest -m "not foundation"
+	@$(PYTEST) -m "not foundation"
 
 test-foundation: $(READY) ## the whole DAG on the paper's data formats with SAM ViT-B and ResNet-50
-	@pytest -m foundation
+	@$(PYTEST) -m foundation
 
 test-fast: $(READY) ## the tests that take no more than a few seconds each
-	@pytest -m "not slow and not foundation"
+	@$(PYTEST) -m "not slow and not foundation"
 
 lint: $(READY) ## style (ruff) and types (basedpyright)
 	@ruff check .
@@ -41,7 +42,7 @@ lock: $(READY) ## pin the dependencies anew after a change of pyproject.toml
 		--extra pipeline --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what the pipeline made, its caches, and unfinished work
-	rm -rf data/raw data/folds data/annotations data/embeddings models results report .scratch .dvc/cache .dvc/tmp
+	rm -rf data/raw data/folds data/annotations data/weights data/embeddings models results report .scratch .dvc/cache .dvc/tmp
 
 # The environment: pinned and hashed, then the package itself, editable.
 $(READY): requirements.lock pyproject.toml | $(UV)

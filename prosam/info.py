@@ -35,14 +35,13 @@ def _facts_of_run(folder: Path) -> Facts:
     from prosam.model_files import read_description
 
     content = read_description(folder)
-    sam, backbone = content.get("sam") or {}, content.get("backbone_weights") or {}
     facts = {
         "what": f"a trained run, {content.get('name')!r}",
         "method": content.get("method"),
         "prompt distribution": content.get("distribution"),
         "trainable parameters": content.get("trainable_parameters"),
-        "SAM": _weights(sam),
-        "backbone": _weights(backbone),
+        "SAM": _weights(content.get("sam")),
+        "backbone": _weights(content.get("backbone_weights")),
         "image size, px": content.get("image_size"),
         "trained on": content.get("dataset"),
         "annotations": content.get("kind"),
@@ -87,8 +86,8 @@ def _facts_of_file(path: Path) -> Facts:
     raise InputError(f"{path}: is no published checkpoint that prosam knows (SHA-256 {digest}), nor written by a stage")
 
 
-def _weights(origin: Facts) -> str | None:
-    if not origin:
+def _weights(origin: Any) -> str | None:
+    if not isinstance(origin, dict):  # a converted model names no SAM
         return None
     return f"{origin.get('model')} ({origin.get('checkpoint')}, SHA-256 {str(origin.get('sha256'))[:16]}...)"
 

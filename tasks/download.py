@@ -78,15 +78,19 @@ def write_own(folder: Path, dataset: str, settings: OwnDownload) -> None:
     from prosam.data.sources.own import own_records
 
     own = own_records(
-        settings.folder or layout.own(dataset),
+        settings.folder.expanduser() if settings.folder else layout.own(dataset),
         layout=settings.layout,
         val_fraction=settings.val_fraction,
         seed=settings.seed,
         crowd=settings.crowd,
     )
     write_table(folder, own.classes, own.records, images="images")
-    if own.unlabelled:
-        print(f"{dataset}: {len(own.unlabelled)} images show no class and are left out, {own.unlabelled[0]!r} for one")
+    val = sum(record.split == "val" for record in own.records)
+    print(f"{dataset}: {len(own.records)} images of {len(own.classes)} classes, {val} of them to test")
+    for why, images in (("have no mask, or an empty one", own.unlabelled), ("are in neither list", own.unlisted)):
+        if images:
+            more = " ..." if len(images) > 3 else ""
+            print(f"{dataset}: left out, for they {why}: {len(images)} images: {', '.join(images[:3])}{more}")
     for file, source in own.sources.items():
         target = folder / "images" / file
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
 
     images = open_dataset(layout.raw(dataset))
     weights = layout.sam_weights()
-    origin = read_origin(weights, stage="sam")
+    origin = read_origin(weights, stage="sam", model=params.models.sam.name)
     sam = load_sam(origin.model, weights_file(weights)).to(prepare_device(params))
     size, grid = params.models.size, sam.prompt_encoder.image_embedding_size
 

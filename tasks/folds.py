@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from prosam import console, layout
+from prosam.errors import InputError
 from prosam.params import load_params
 from tasks.arguments import dataset_params
 
@@ -40,7 +41,10 @@ def folds(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in pa
     with atomic_folder(layout.folds(dataset)) as folder:
         write_index(folder / "index.csv", counted(index, protocol.min_area))
         for number in range(protocol.num_folds):
-            fold = make_fold(data.classes, index, protocol, number)
+            try:
+                fold = make_fold(data.classes, index, protocol, number)
+            except InputError as error:
+                raise InputError(f"{dataset}: {error}") from error
             write_fold(folder / f"fold-{number}.json", fold)
             test = freeze(fold.test, settings.episodes, number, "test")
             monitor = freeze(fold.monitor, settings.monitor_episodes, number, "monitor")

@@ -41,11 +41,9 @@ class RunInputs:
         self.dataset: Dataset = open_dataset(layout.raw(dataset))
         self.embeddings: EmbeddingStore = EmbeddingStore(layout.embeddings(dataset))
         sam_weights, backbone_weights = layout.sam_weights(), layout.backbone_weights(run)
-        self.sam = read_origin(sam_weights, stage="sam")
-        self.backbone = read_origin(backbone_weights, stage=f"backbone@{run}")
-        _check_weights(self.sam, params.models.sam.name, sam_weights, stage="sam")
         architecture = params.models.backbones[params.backbone(run)].architecture
-        _check_weights(self.backbone, architecture, backbone_weights, stage=f"backbone@{run}")
+        self.sam = read_origin(sam_weights, stage="sam", model=params.models.sam.name)
+        self.backbone = read_origin(backbone_weights, stage=f"backbone@{run}", model=architecture)
         _check_embeddings(self.embeddings, layout.embeddings(dataset), self.sam, params.models.size)
         self._run = params.runs[run]
         self.models: FrozenModels = load_frozen_models(
@@ -105,18 +103,13 @@ class RunInputs:
         )
 
 
-def _check_weights(origin: Origin, model: str, folder: Path, *, stage: str) -> None:
-    """That weights are of the model that params.yaml names now."""
-    if origin.model != model:
-        raise InputError(f"{folder}: holds {origin.model}, but params.yaml names {model}; run `dvc repro {stage}`")
-
-
 def _check_embeddings(store: EmbeddingStore, folder: Path, sam: Origin, image_size: int) -> None:
     """That a store was made by this SAM and at this size, so that embeddings of two are never mixed."""
     made_by = store.made_by
     if made_by.get("sha256") != sam.sha256 or made_by.get("image_size") != image_size:
         raise InputError(
             f"{folder}: was made by {made_by.get('sam')} of {made_by.get('checkpoint')} at "
-            f"{made_by.get('image_size')} px, but {layout.sam_weights()} is {sam.model} of {sam.checkpoint} and "
-            f"models.image_size is {image_size} px; run `dvc repro embeddings@{folder.name}`"
+            f"{made_by.get('image_size')} px, SHA-256 {str(made_by.get('sha256'))[:16]}..., but {layout.sam_weights()} "
+            f"is {sam.model} of {sam.checkpoint}, SHA-256 {sam.sha256[:16]}..., and models.image_size is "
+            f"{image_size} px; run `dvc repro embeddings@{folder.name}`"
         )

@@ -24,6 +24,18 @@ REPOSITORY = Path(__file__).parents[1]
 DATASET = "shapes-5i"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal tests to workers file by file, but those that share the clones of tests/pipeline together, and first."""
+
+    def shares_clones(item: pytest.Item) -> bool:
+        return "pipeline" in item.path.parts and item.get_closest_marker("foundation") is None
+
+    items.sort(key=lambda item: not shares_clones(item))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("pipeline" if shares_clones(item) else str(item.path)))
+
+
 def shipped_params() -> dict[str, Any]:
     """The repository's params.yaml as plain values."""
     return YAML(typ="safe").load(REPOSITORY / "params.yaml")

@@ -133,6 +133,14 @@ def test_a_published_sam_is_fetched_by_its_name_alone(
     assert (layout.sources("weights") / "sam_vit_b.pth").read_bytes() == content
 
 
+def test_weights_of_another_sam_than_params_names_are_not_read(params: dict[str, Any], tmp_path: Path):
+    write_params(tmp_path, params)
+    sam()
+    assert read_origin(layout.sam_weights(), stage="sam", model="tiny").model == "tiny"
+    with pytest.raises(InputError, match=r"weights/sam: holds tiny, but params\.yaml names vit_b; run `dvc"):
+        read_origin(layout.sam_weights(), stage="sam", model="vit_b")
+
+
 def test_damaged_provenance_is_one_line_that_names_the_remedy(params: dict[str, Any], tmp_path: Path):
     write_params(tmp_path, params)
     with pytest.raises(InputError, match=r"weights\.json: not found; run `dvc repro sam`"):

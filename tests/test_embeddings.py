@@ -324,7 +324,7 @@ def test_an_unreadable_image_is_named_before_anything_is_encoded(tmp_path: Path,
     images = sources(range(10))
     images[8].path.unlink()
     encoder = CountingEncoder()
-    with pytest.raises(InputError, match=r"8\.jpg: cannot be read"):
+    with pytest.raises(InputError, match=r"8\.jpg: not found; run the download stage"):
         build(images, encoder)
     assert encoder.encoded == []
     assert not (tmp_path / "store").exists()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import shutil
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -150,6 +150,7 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("models sam name", REMOVE, ["models.sam.name: is missing"]),
         ("datasets shapes-5i download source", REMOVE, ["datasets.shapes-5i.download: 'source' is missing"]),
         ("datasets shapes-5i train", REMOVE, ["datasets.shapes-5i.train: is missing; write `train: {}`"]),
+        ("datasets shapes-5i train", None, ["datasets.shapes-5i.train: is missing; write `train: {}`"]),
         # what the trainings on a data set override
         ("datasets shapes-5i train", {"step": 5}, ["datasets.shapes-5i.train.step: unknown key", "'steps'"]),
         ("datasets shapes-5i download", REMOVE, ["datasets.shapes-5i.download: is missing"]),

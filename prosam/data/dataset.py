@@ -60,7 +60,8 @@ def open_dataset(root: Path) -> Dataset:
         InputError: the folder is missing or not in a known layout.
     """
     from prosam.data.formats.table import TableDataset
-    from prosam.data.formats.table_files import DESCRIPTION
+    from prosam.data.formats.table_files import DESCRIPTION, IMAGES, LABELS
     from prosam.data.formats.voc import VocDataset
 
-    return TableDataset(root) if (root / DESCRIPTION).exists() else VocDataset(root)
+    is_table = any((root / name).exists() for name in (DESCRIPTION, IMAGES, LABELS))
+    return TableDataset(root) if is_table else VocDataset(root)

@@ -45,6 +45,25 @@ def freeze_episodes(
     fold: int,
     purpose: Purpose,
 ) -> list[Episode]:
+    """The episodes to evaluate on: drawn, or where there are no more than asked for, each of them once.
+
+    Repeated, they would tell nothing new, and make every interval too narrow. See `draw_episodes` for the arguments.
+    """
+    if sum(len(ids) * (len(ids) - 1) for ids in images.values()) <= count:
+        return _every_episode(images)
+    return draw_episodes(images, image_order, count, targets=targets, seed=seed, fold=fold, purpose=purpose)
+
+
+def draw_episodes(
+    images: ClassImages,
+    image_order: Sequence[str],
+    count: int,
+    *,
+    targets: Literal["in-order", "uniform-class"],
+    seed: int,
+    fold: int,
+    purpose: Purpose,
+) -> list[Episode]:
     """Draw episodes as the protocols have it.
 
     `in-order` (PASCAL-5i): targets are taken in list order, over and over: episode i has target i modulo their number.
@@ -74,6 +93,17 @@ def freeze_episodes(
             target = images[class_id][rng.integers(len(images[class_id]))]
         episodes.append(Episode(another_image(images[class_id], target, rng), target, class_id))
     return episodes
+
+
+def _every_episode(images: ClassImages) -> list[Episode]:
+    """All there are: by class, target, then reference."""
+    return [
+        Episode(reference, target, class_id)
+        for class_id, ids in images.items()
+        for target in ids
+        for reference in ids
+        if reference != target
+    ]
 
 
 def classes_of_images(images: ClassImages) -> dict[str, list[int]]:

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from prosam.data.dataset import Dataset, Split
+from prosam.data.dataset import SPLITS, Dataset, Split
 from prosam.errors import InputError
 from prosam.names import unknown_name
 from prosam.params import Protocol
 
 ClassImages = dict[int, list[str]]  # class id -> image ids in list order
+
+_ONE_CLASS = "the data set has one class; a fold is tested on classes that it is not trained on, so it needs two"
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,13 @@ def novel_classes(classes: Sequence[str], protocol: Protocol, fold: int) -> tupl
     if isinstance(protocol.folds, list):
         return _named_classes(classes, protocol.folds[fold], fold)
     k = protocol.folds
+    if n < 2:
+        raise InputError(f"protocol.folds: {_ONE_CLASS}")
     if not 2 <= k <= n:
-        raise InputError(f"protocol.folds: {k} folds of {n} classes; each needs novel and base classes, so 2 to {n}")
+        raise InputError(
+            f"protocol.folds: {k} folds of {n} classes; each needs novel and base classes, so 2 to {n}, "
+            "or name the novel classes of each"
+        )
     contiguous = protocol.order == "contiguous"
     indices = range(fold * n // k, (fold + 1) * n // k) if contiguous else range(fold, n, k)
     return tuple(index + 1 for index in indices)
@@ -95,6 +102,8 @@ def _named_classes(classes: Sequence[str], names: Sequence[str], fold: int) -> t
     for name in names:
         if name not in classes:
             raise InputError(f"protocol.folds: fold {fold}: {unknown_name('class', name, classes)}")
+    if len(classes) < 2:
+        raise InputError(f"protocol.folds: {_ONE_CLASS}")
     if len(names) == len(classes):
         raise InputError(f"protocol.folds: fold {fold} names all {len(classes)} classes; none is left to train on")
     return tuple(sorted(classes.index(name) + 1 for name in names))
@@ -132,17 +141,33 @@ def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Pro
         if shown[class_id] and (count := len(test.get(class_id, []))) < 2:
             raise InputError(
                 f"fold {fold}: the novel class {classes[class_id - 1]!r} covers {protocol.min_area} px "
-                f"in only {count} val images, and needs two; lower protocol.min_area or add images"
+                f"in only {count} val images, and needs two; {_how_to_get_two(index, class_id)}"
             )
     dealt = {
         "train": images_with_pairs(train_rows, base),
         "test": test,
         "monitor": images_with_pairs(val_rows, base),
     }
+    if not dealt["train"] and images_with_pairs([row for row in rows if row.split == "train"], base):
+        raise InputError(
+            f"fold {fold}: no class has two images to train, for those that show novel classes are left out; "
+            "set protocol.novel_in_training to background or add images"
+        )
     for use, images in dealt.items():
         if not images:
-            raise InputError(f"fold {fold}: no class has two images to {use}; lower protocol.min_area or add images")
+            where = " the training with, in val" if use == "monitor" else ""
+            raise InputError(
+                f"fold {fold}: no class has two images to {use}{where}; lower protocol.min_area or add images"
+            )
     return Fold(fold, tuple(classes), novel, base, **dealt)
+
+
+def _how_to_get_two(index: Sequence[ImageClass], class_id: int) -> str:
+    """What gives a class two val images: a smaller least area, or else more images."""
+    areas = {split: sorted(r.area for r in index if (r.split, r.class_id) == (split, class_id)) for split in SPLITS}
+    if len(areas["val"]) >= 2:
+        return f"lower protocol.min_area to {areas['val'][-2]} or add images"
+    return f"{len(areas['val'])} val and {len(areas['train'])} train images show it: add images, or move some to val"
 
 
 def _by_class(rows: Iterable[ImageClass], class_ids: Iterable[int]) -> ClassImages:

@@ -127,6 +127,8 @@ def _digest(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not found; run the download stage of its data set again") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 

@@ -44,6 +44,11 @@ def extract(archive: Path, folder: Path, *, wanted: Callable[[str], bool] | None
                 _unpack(archive, folder, wanted)
 
 
+def forget_unpacking(archive: Path, folder: Path) -> None:
+    """Let `extract` unpack an archive again: what it had written was removed."""
+    _record_path(folder, archive).unlink(missing_ok=True)
+
+
 def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] | None) -> None:
     print(f"unpacking {archive.name} into {folder}")  # looking at the members alone may take a while
     identity = _identity(archive)

@@ -53,20 +53,24 @@ def write_frozen_weights(folder: Path, state: Mapping[str, Tensor], origin: Orig
         write_text(new / _DESCRIPTION, json.dumps(asdict(origin), indent=2) + "\n")
 
 
-def read_origin(folder: Path, *, stage: str) -> Origin:
+def read_origin(folder: Path, *, stage: str, model: str | None = None) -> Origin:
     """Which checkpoint the weights in a folder came from.
 
     Args:
         folder: that `write_frozen_weights` wrote.
         stage: that does so, for the error.
+        model: that they should be of, as params.yaml names it now; None for any.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: it is missing or damaged, or they are of another model.
     """
     path = folder / _DESCRIPTION
     try:
-        return Origin(**json.loads(path.read_text(encoding="utf-8")))
+        origin = Origin(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise InputError(f"{path}: not found; run `dvc repro {stage}`") from error
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: is damaged; run `dvc repro --force {stage}`") from error
+    if model is not None and origin.model != model:
+        raise InputError(f"{folder}: holds {origin.model}, but params.yaml names {model}; run `dvc repro {stage}`")
+    return origin

@@ -87,7 +87,7 @@ def _one_line(schema: type[BaseModel], problem: Any, key: str) -> str:
     if problem["type"] == "extra_forbidden":
         known = _keys_at(schema, problem["loc"][:-1])
         message = f"unknown key; {did_you_mean(str(problem['loc'][-1]), known)}known keys: {', '.join(known)}"
-    elif problem["type"] == "missing":
+    elif problem["type"] == "missing" or (problem["input"] is None and problem["loc"][-1] in _HINTS):
         message = "is missing" + _HINTS.get(str(problem["loc"][-1]), "")
     elif problem["type"] == "union_tag_not_found":
         message = f"{problem['ctx']['discriminator']} is missing"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from prosam.data.episodes import Episode, freeze_episodes, read_episodes, write_episodes
+from prosam.data.episodes import Episode, draw_episodes, freeze_episodes, read_episodes, write_episodes
 from prosam.data.sampling import TrainingSampler
 from prosam.errors import InputError
 
@@ -18,7 +20,7 @@ IMAGES = {3: ["i5", "i3", "i9", "i1"], 4: ["i3", "i7", "i0"], 8: ["i2", "i8"]}
 
 def frozen(count: int = 300, **changes) -> list[Episode]:
     arguments = {"targets": "in-order", "seed": 0, "fold": 0, "purpose": "test"} | changes
-    return freeze_episodes(IMAGES, ORDER, count, **arguments)
+    return draw_episodes(IMAGES, ORDER, count, **arguments)
 
 
 @pytest.mark.parametrize("targets", ["in-order", "uniform-class"])
@@ -61,6 +63,17 @@ def test_a_longer_list_starts_with_the_shorter():
 def test_lists_of_other_seeds_folds_and_purposes_differ(change: dict):
     assert frozen() == frozen()
     assert frozen(**change) != frozen()
+
+
+@pytest.mark.parametrize("targets", ["in-order", "uniform-class"])
+def test_where_there_are_no_more_episodes_than_asked_for_each_comes_once(targets: Any):
+    arguments: Any = {"targets": targets, "seed": 0, "fold": 0, "purpose": "test"}
+    possible = {(r, t, c) for c, ids in IMAGES.items() for r, t in permutations(ids, 2)}
+    assert len(possible) == 4 * 3 + 3 * 2 + 2 * 1
+    frozen = freeze_episodes(IMAGES, ORDER, 20, **arguments)
+    assert sorted((e.reference, e.target, e.class_id) for e in frozen) == sorted(possible)
+    assert freeze_episodes(IMAGES, ORDER, 600, **arguments) == frozen
+    assert freeze_episodes(IMAGES, ORDER, 19, **arguments) == draw_episodes(IMAGES, ORDER, 19, **arguments)
 
 
 def test_episodes_read_as_they_were_written(tmp_path: Path):

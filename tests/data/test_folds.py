@@ -67,6 +67,12 @@ def test_named_folds_that_cannot_be_are_refused(fold: int, named: list[list[str]
         novel_classes(("cat", "dog"), Protocol(folds=named), fold)
 
 
+@pytest.mark.parametrize("folds", [4, [["cat"]]])
+def test_one_class_is_no_data_set(folds: int | list[list[str]]):
+    with pytest.raises(InputError, match=r"^protocol.folds: the data set has one class; .* so it needs two"):
+        novel_classes(["cat"], Protocol(folds=folds), 0)
+
+
 @pytest.mark.parametrize("rule", ["exclude", "background"])
 @pytest.mark.parametrize("order", ["contiguous", "interleaved"])
 @pytest.mark.parametrize("fold", [0, 1])
@@ -128,6 +134,27 @@ def test_too_few_images_are_an_error(train: list[dict[int, int]], val: list[dict
     with pytest.raises(InputError, match=message) as caught:
         make_fold(list("abcd"), [*rows("train", *train), *rows("val", *val)], Protocol(folds=2, min_area=5), 0)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("val", "advice"),
+    [
+        ([{1: 4}, {1: 3}, {1: 2}], "lower protocol.min_area to 3 or add images"),
+        ([{1: 5}], "1 val and 2 train images show it: add images, or move some to val"),
+    ],
+)
+def test_what_would_give_a_novel_class_two_val_images_is_said(val: list[dict[int, int]], advice: str):
+    index = [*rows("train", {1: 5, 3: 5}, {1: 5, 3: 5}), *rows("val", *val, {3: 5}, {3: 5})]
+    with pytest.raises(InputError, match=f"needs two; {advice}"):
+        make_fold(list("abcd"), index, Protocol(folds=[["a"]], min_area=5), 0)
+
+
+def test_images_left_out_for_novel_classes_are_the_reason_that_is_given():
+    index = [*rows("train", {1: 5, 3: 5}, {1: 5, 3: 5}), *rows("val", {1: 5}, {1: 5}, {3: 5}, {3: 5})]
+    with pytest.raises(
+        InputError, match=r"no class has two images to train, .* protocol\.novel_in_training to background"
+    ):
+        make_fold(list("abc"), index, Protocol(folds=[["a"]], min_area=5), 0)
 
 
 def test_a_novel_class_that_the_data_set_never_shows_is_left_out_of_the_test():

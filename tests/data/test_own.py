@@ -163,6 +163,26 @@ JPEG, PNG = f"JPEGImages/{IDS[2]}.jpg", f"SegmentationClass/{IDS[2]}.png"
 VOC_DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no image": (JPEG, Path.unlink, "not found, nor with another suffix"),
     "damaged image": (JPEG, lambda path: path.write_bytes(b"no image"), "damaged"),
+    "image cut off": (
+        JPEG,
+        lambda path: path.write_bytes(path.read_bytes()[:-40]),
+        "damaged: .*truncated.*; replace it",
+    ),
+    "image of a kind that is not read": (
+        JPEG,
+        lambda path: path.rename(path.with_suffix(".heic")),
+        "heic: .*convert it",
+    ),
+    "mask that is no PNG": (
+        PNG,
+        lambda path: (path.unlink(), picture().save(path.with_suffix(".jpg"))),
+        r"2\.jpg: is no PNG; save masks as PNG",
+    ),
+    "mask of another name": (
+        PNG,
+        lambda path: path.rename(path.with_stem(path.stem + "_mask")),
+        r"for the mask .*_mask\.png; add it, or rename",
+    ),
     "damaged mask": (PNG, lambda path: path.write_bytes(path.read_bytes()[:100]), "damaged"),
     "mask of another size": (PNG, lambda path: save_mask(path, np.zeros((9, 8), np.uint8)), "is 8x9 px, .* 30x20 px"),
     "label beyond the classes": (
@@ -195,6 +215,20 @@ def test_damage_of_voc_layout_is_one_line_that_names_the_file(voc: Path, case: s
     assert "\n" not in str(caught.value)
 
 
+def test_hidden_files_are_neither_images_nor_masks(voc: Path):
+    before = read(voc)
+    (voc / f"JPEGImages/._{IDS[0]}.jpg").write_bytes(b"of macOS")
+    (voc / f"SegmentationClass/._{IDS[0]}.png").write_bytes(b"of macOS")
+    assert read(voc) == before
+
+
+def test_a_folder_without_masks_says_where_they_belong(voc: Path):
+    for image in IDS:
+        (voc / f"SegmentationClass/{image}.png").unlink()
+    with pytest.raises(InputError, match="SegmentationClass: has no PNG; put a mask there for each image"):
+        read(voc)
+
+
 def test_a_mask_drawn_on_the_unturned_image_is_refused(voc: Path):
     picture().save(voc / JPEG, exif=turned())
     with pytest.raises(InputError, match=r"photo 2.png: is 30x20 px, but its image 20x30 px; .*EXIF"):
@@ -206,6 +240,26 @@ def test_a_bad_line_of_a_labelmap_is_quoted(voc: Path, line: str):
     (voc / "classes.txt").unlink()
     (voc / "labelmap.txt").write_text(f"dog:9,9,9::\n{line}\n")
     with pytest.raises(InputError, match=f"labelmap.txt: '{line}' is not of the form"):
+        read(voc)
+
+
+def test_images_that_no_list_names_are_told(voc: Path):
+    lists(voc, IDS[:5], IDS[5:8])
+    assert read(voc).unlisted == IDS[8:]
+
+
+def test_cvats_lists_of_subsets_are_taken(voc: Path):
+    lists(voc, IDS[:6], IDS[6:])
+    folder = voc / "ImageSets/Segmentation"
+    (folder / "train.txt").rename(folder / "Train.txt")
+    (folder / "val.txt").rename(folder / "Validation.txt")
+    (folder / "default.txt").write_text("\n".join(IDS))
+    assert by_split(read(voc)) == {"train": IDS[:6], "val": IDS[6:]}
+
+
+def test_names_in_lists_are_without_suffix(voc: Path):
+    lists(voc, [f"{IDS[0]}.jpg", *IDS[1:5]], IDS[5:])
+    with pytest.raises(InputError, match=r"ImageSets/Segmentation: has 'photo 0\.jpg' in a list; write 'photo 0'"):
         read(voc)
 
 
@@ -238,6 +292,11 @@ def test_a_folder_in_no_layout_says_what_was_looked_for(tmp_path: Path):
         read(tmp_path / "nowhere")
     with pytest.raises(InputError, match="no JSON file"):
         read(tmp_path, "coco")
+
+
+def test_a_folder_that_was_unpacked_one_level_too_deep_is_found(voc: Path):
+    with pytest.raises(InputError, match="no known layout; mine in it is: move what is there one folder up"):
+        read(voc.parent)
 
 
 # Division

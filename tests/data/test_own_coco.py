@@ -37,6 +37,7 @@ PAIRS = {
     "named after the splits": ("train.json", "val.json", "images"),
     "in annotations": ("annotations/train.json", "annotations/val.json", "images"),
     "as COCO has them": ("annotations/instances_train2017.json", "annotations/instances_val2017.json", "{}2017"),
+    "as CVAT has subsets": ("annotations/instances_Train.json", "annotations/instances_Validation.json", "images/{}"),
     "images by split": ("instances_train.json", "instances_val.json", "{}"),
     "images in images by split": ("train.json", "val.json", "images/{}"),
     "images beside the files": ("train/_annotations.coco.json", "valid/_annotations.coco.json", "{}"),
@@ -48,8 +49,10 @@ def test_pairs_of_files_decide_the_splits(tmp_path: Path, case: str):
     train, val, images = PAIRS[case]
     write_json(tmp_path / train, NAMES[:4])
     write_json(tmp_path / val, NAMES[4:])
-    save_pictures(tmp_path / images.format("train"), NAMES[:4])
-    save_pictures(tmp_path / images.format("valid" if val.startswith("valid") else "val"), NAMES[4:])
+    folders = {"train/_": ("train", "valid"), "annotations/instances_T": ("Train", "Validation")}
+    first, second = next((pair for start, pair in folders.items() if train.startswith(start)), ("train", "val"))
+    save_pictures(tmp_path / images.format(first), NAMES[:4])
+    save_pictures(tmp_path / images.format(second), NAMES[4:])
     assert by_split(read(tmp_path)) == {"train": ["0", "1", "2", "3"], "val": ["4", "5"]}
 
 
@@ -95,6 +98,10 @@ COCO_DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: (save_pictures(root, ["images/b/1.png"]), rename_first("b/1.png")(root)),
         r"1.jpg: .*1.png has the same name",
     ),
+    "image cut off": (
+        lambda root: (root / "images/3.jpg").write_bytes((root / "images/3.jpg").read_bytes()[:-40]),
+        "images/3.jpg: is damaged: .*truncated",
+    ),
     "absolute path": (rename_first("/etc/0.jpg"), "file_name '/etc/0.jpg' must be a path below"),
     "path that leaves the folder": (rename_first("../0.jpg"), r"file_name '../0.jpg' must be"),
     "path that leaves a Windows folder": (rename_first("..\\0.jpg"), r"file_name '../0.jpg' must be"),
@@ -118,6 +125,12 @@ def test_damage_of_coco_json_is_one_line(coco: Path, case: str):
         read(coco)
     assert str(coco) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_hidden_files_are_no_json(coco: Path):
+    before = read(coco)
+    (coco / "._labels.json").write_bytes(b"of macOS")
+    assert read(coco) == before
 
 
 def test_the_layout_can_be_said(coco: Path):

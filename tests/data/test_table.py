@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -206,6 +207,16 @@ def replace_labels(**columns: list[object]) -> Callable[[Path], object]:
     return write
 
 
+def wrong_offset(path: Path) -> None:
+    """The offset of the second code beyond all codes, where Arrow would read without a look."""
+    content = bytearray(path.read_bytes())
+    codes = pa.ipc.open_file(bytes(content)).read_all()["rle"].chunk(0)
+    offsets = np.frombuffer(codes.buffers()[1], np.uint8).tobytes()
+    place = bytes(content).index(offsets[:12])
+    content[place + 4 : place + 8] = (2**31 - 1).to_bytes(4, "little")
+    path.write_bytes(bytes(content))
+
+
 NUM_LABELS = sum(len(masks) + len(void) for _, _, masks, void in EXAMPLE.values())
 JSON, CSV, ARROW = "dataset.json", "images.csv", "labels.arrow"
 DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
@@ -219,6 +230,10 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "an image of no split": (CSV, lambda path: path.write_text(path.read_text().replace("val", "test")), "damaged"),
     "an image twice": (CSV, lambda path: path.write_text(path.read_text().replace("nothing", "z")), "damaged"),
     "height that is no number": (CSV, lambda path: path.write_text(path.read_text() + "b,val,b,0,x,9\n"), "damaged"),
+    "no height": (CSV, lambda path: path.write_text(re.sub(r",\d+,(\d+)\n", r",,\1\n", path.read_text())), "damaged"),
+    "no pixels": (CSV, lambda path: path.write_text(re.sub(r",\d+,(\d+)\n", r",0,\1\n", path.read_text())), "damaged"),
+    "missing dataset.json": (JSON, Path.unlink, "not found"),
+    "labels of a wrong offset": (ARROW, wrong_offset, "damaged"),
     "labels cut short": (ARROW, cut, "damaged"),
     "labels of another kind": (ARROW, lambda path: pa.ipc.new_file(path, pa.schema([])).close(), "damaged"),
     "labels of more images": (ARROW, replace_labels(image=[99] * NUM_LABELS), "damaged"),
@@ -233,7 +248,7 @@ def test_damage_is_one_line_that_names_the_file_and_the_remedy(case: str, root: 
     file, damage, message = DAMAGE[case]
     damage(root / file)
     with pytest.raises(InputError, match=message) as caught:
-        TableDataset(root).mask("z", 1)
+        open_dataset(root).mask("z", 1)
     assert str(caught.value).startswith(f"{root / file}: ")
     assert "run `dvc repro --force download@mine`" in str(caught.value)
     assert "\n" not in str(caught.value)

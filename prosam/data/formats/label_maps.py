@@ -23,7 +23,9 @@ def read_label_map(path: Path) -> NDArray[np.uint8]:
     """
     with opened_image(path) as image:
         if image.mode not in ("P", "L"):
-            raise InputError(f"{path}: is a {image.mode} image; a mask is 8-bit palette or grey, of class ids")
+            raise InputError(
+                f"{path}: is a {image.mode} image; a mask is 8-bit palette or grey, of class ids: save it so"
+            )
         return np.array(image)
 
 
@@ -44,7 +46,9 @@ def check_labels(labels: NDArray[np.uint8], num_classes: int, path: Path, *, voi
         wrong = wrong[wrong != VOID]
     if wrong.size:
         allowed = f"0 to {num_classes}" + (f" and {VOID}" if void else "")
-        raise InputError(f"{path}: label {wrong.max()} is no class; labels are {allowed}")
+        raise InputError(
+            f"{path}: label {wrong.max()} is no class; labels are {allowed}: mend the mask, or name the class"
+        )
 
 
 def codes_of(labels: NDArray[np.uint8]) -> tuple[dict[int, str], dict[int, str]]:

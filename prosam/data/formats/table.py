@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -127,7 +128,7 @@ class TableDataset:
         self.root = root
         description = table_files.read_description(root)
         self.classes = description.classes
-        self._images = root / description.images
+        self._images = Path(os.path.normpath(root / description.images))  # for errors, and should data/raw be a link
         images = table_files.read_images(root, description.counts)
         ids: list[str] = images["image"].to_pylist()
         self._lines = {image: line for line, image in enumerate(ids)}

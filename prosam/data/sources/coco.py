@@ -122,8 +122,9 @@ def _found(root: Path, folder: str, split: Split, instances: Instances) -> list[
     except OSError as error:
         raise InputError(f"{root / folder}: not found; it has the images of {instances.path.name}") from error
     if missing := [image.file_name for image in annotated if image.file_name not in there]:
-        others = f"nor are {len(missing) - 1} others of the {len(annotated)} that {instances.path.name} annotates"
-        raise InputError(f"{root / folder / missing[0]}: not found, {others}")
+        others = f", nor are {len(missing) - 1} other images" if len(missing) > 1 else ""
+        named = f"of the {len(annotated)} that {instances.path.name} annotates"
+        raise InputError(f"{root / folder / missing[0]}: not found{others}, {named}")
     return [
         AnnotatedImage(
             instances.path, image, split, PurePosixPath(folder, image.file_name), root / folder / image.file_name

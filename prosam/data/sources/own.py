@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from prosam.data.formats.image_files import decode_images
 from prosam.data.formats.records import ImageRecord
 from prosam.data.sources.coco_masks import Crowd
 from prosam.data.sources.own_coco import find_json, read_coco_layout
@@ -29,12 +30,14 @@ class OwnData:
         records: of the images that show a class. Each `file` is a name without folders.
         sources: for each record's `file`, where it lies now.
         unlabelled: the ids of the images that show no class; they have no record.
+        unlisted: the ids of the images with masks that stand in neither list; they have no record.
     """
 
     classes: tuple[str, ...]
     records: list[ImageRecord]
     sources: Mapping[PurePosixPath, Path]
     unlabelled: list[str]
+    unlisted: list[str]
 
 
 def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int, crowd: Crowd) -> OwnData:
@@ -64,9 +67,11 @@ def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int,
     if not found.divided:
         val = val_side([record.image for record in records], val_fraction, seed, folder)
         records = [replace(record, split="val" if record.image in val else "train") for record in records]
+    decode_images([found.sources[record.file] for record in records])
     shown = {record.image for record in records}
     unlabelled = sorted({*found.without_mask, *(image.image for image in found.images)} - shown)
-    return OwnData(found.classes, records, {record.file: found.sources[record.file] for record in records}, unlabelled)
+    sources = {record.file: found.sources[record.file] for record in records}
+    return OwnData(found.classes, records, sources, unlabelled, found.unlisted)
 
 
 def val_side(images: Collection[str], val_fraction: float, seed: int, folder: Path) -> set[str]:
@@ -79,7 +84,9 @@ def val_side(images: Collection[str], val_fraction: float, seed: int, folder: Pa
         InputError: there are fewer than four.
     """
     if len(images) < 2 * _EACH_SIDE:
-        raise InputError(f"{folder}: only {len(images)} images show a class; two to train and two to test are needed")
+        raise InputError(
+            f"{folder}: only {len(images)} images show a class; two to train and two to test are needed, so add some"
+        )
     count = min(max(round(val_fraction * len(images)), _EACH_SIDE), len(images) - _EACH_SIDE)
     return set(sorted(images, key=lambda image: hashlib.sha256(f"{seed} {image}".encode()).digest())[:count])
 
@@ -91,5 +98,16 @@ def _layout(folder: Path) -> Literal["voc", "coco"]:
             f"{folder}: has masks in SegmentationClass and COCO JSON too; set download.layout to voc or coco"
         )
     if not voc and not coco:
-        raise InputError(f"{folder}: is in no known layout; put there {_LOOKED_FOR}")
+        inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and _is_known(path)]
+        hint = (
+            f"; {inner[0].name} in it is: move what is there one folder up" if inner else f"; put there {_LOOKED_FOR}"
+        )
+        raise InputError(f"{folder}: is in no known layout{hint}")
     return "voc" if voc else "coco"
+
+
+def _is_known(folder: Path) -> bool:
+    try:
+        return is_voc_layout(folder) or find_json(folder) is not None
+    except InputError:  # several JSON files
+        return True

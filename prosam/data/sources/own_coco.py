@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from prosam.data.dataset import Split
@@ -28,19 +29,26 @@ def find_json(folder: Path) -> tuple[Path, Path] | Path | None:
     """
     for place in (folder / name for name in _FOLDERS):
         for patterns in _PAIRS:
-            train, val = (sorted(place.glob(pattern)) for pattern in patterns)
+            train, val = (_matching(place, pattern) for pattern in patterns)
             if len(train) == len(val) == 1:
                 return train[0], val[0]
             if train or val:
                 there = [path.name for path in train + val]
                 raise InputError(f"{place}: has {', '.join(there)}; needed is one {patterns[0]} and one {patterns[1]}")
-    single = [path for name in _FOLDERS for path in sorted((folder / name).glob("*.json"))]
+    single = [path for name in _FOLDERS for path in _matching(folder / name, "*.json")]
     if len(single) > 1:
         names = ", ".join(str(path.relative_to(folder)) for path in single[:3])
         raise InputError(
             f"{folder}: has {len(single)} JSON files ({names} ...); name two of them train.json and val.json"
         )
     return single[0] if single else None
+
+
+def _matching(place: Path, pattern: str) -> list[Path]:
+    """Files of that name, in upper or lower case: CVAT writes instances_Train.json, and macOS leaves ._train.json."""
+    folder, _, name = pattern.rpartition("/")
+    there = sorted((place / folder).iterdir()) if (place / folder).is_dir() else []
+    return [path for path in there if fnmatchcase(path.name.lower(), name) and not path.name.startswith(".")]
 
 
 def read_coco_layout(folder: Path, crowd: Crowd) -> Found:

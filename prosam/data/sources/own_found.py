@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from prosam.data.formats.records import ImageRecord
@@ -20,6 +20,7 @@ class Found:
         sources: for each record's `file`, where it lies.
         divided: whether the folder says which images are for training.
         without_mask: ids of the images that have none.
+        unlisted: ids of the images that have a mask but stand in neither list, where there are lists.
     """
 
     classes: tuple[str, ...]
@@ -27,6 +28,7 @@ class Found:
     sources: Mapping[PurePosixPath, Path]
     divided: bool
     without_mask: list[str]
+    unlisted: list[str] = field(default_factory=list)
 
 
 def by_id(paths: Iterable[Path]) -> dict[str, Path]:

@@ -8,6 +8,7 @@ ImageSets/Segmentation/{train,val}.txt  optional
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -15,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from prosam.data.dataset import SPLITS, Split
+from prosam.data.dataset import Split
 from prosam.data.formats.image_files import inspect_images, opened_image
 from prosam.data.formats.label_maps import check_labels, codes_of, read_label_map
 from prosam.data.formats.records import ImageRecord
@@ -29,6 +30,8 @@ MASKS = ("SegmentationClass", "SegmentationClassPNG")  # the latter in older ver
 SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 _CHUNK = 50
+_SETS = Path("ImageSets/Segmentation")
+_LISTS: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("val", "valid", "validation")}  # CVAT: Train.txt
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,15 @@ def read_voc_layout(folder: Path) -> Found:
     """
     labels = read_labels(folder)
     images = by_id(path for path in _files(folder, IMAGES) if path.suffix.lower() in SUFFIXES)
-    masks_at = next((name for name in MASKS[::-1] if (folder / name).is_dir()), MASKS[0])
-    masks = by_id(path for path in _files(folder, masks_at) if path.suffix.lower() == ".png")
+    masks = _masks(folder)
     splits = _splits(folder)
     ids: dict[str, Split] = dict.fromkeys(masks, "train") if splits is None else splits
     for image in ids:
         if image not in images:
-            raise InputError(
-                f"{folder / IMAGES / image}.jpg: not found, nor with another suffix; it has a mask or is listed"
-            )
+            raise _no_image(folder, image, images, masks.get(image))
         if image not in masks:
             raise InputError(
-                f"{folder / masks_at / image}.png: not found, but {image!r} is listed; draw it or take it off"
+                f"{folder / MASKS[0] / image}.png: not found, but {image!r} is listed; draw it or take it off"
             )
     files = list(inspect_images([images[image] for image in ids]))
     jobs = [_Job(images[i], masks[i], file.height, file.width) for i, file in zip(ids, files, strict=True)]
@@ -74,27 +74,57 @@ def read_voc_layout(folder: Path) -> Found:
         )
     ]
     sources = {PurePosixPath(job.image.name): job.image for job in jobs}
-    return Found(
-        labels.classes, records, sources, splits is not None, [image for image in images if image not in masks]
-    )
+    without_mask = [image for image in images if image not in masks]
+    unlisted = [image for image in images if image in masks and image not in ids]
+    return Found(labels.classes, records, sources, splits is not None, without_mask, unlisted)
 
 
 def _files(folder: Path, name: str) -> list[Path]:
     if not (folder / name).is_dir():
         raise InputError(f"{folder / name}: not found; layout voc needs {IMAGES} and {MASKS[0]}")
-    return sorted(path for path in (folder / name).iterdir() if path.is_file())
+    return sorted(p for p in (folder / name).iterdir() if p.is_file() and not p.name.startswith("."))  # ._* of macOS
+
+
+def _masks(folder: Path) -> dict[str, Path]:
+    place = next((name for name in MASKS[::-1] if (folder / name).is_dir()), MASKS[0])
+    masks: list[Path] = []
+    for path in _files(folder, place):
+        if path.suffix.lower() == ".png":
+            masks.append(path)
+        elif path.suffix.lower() in SUFFIXES:
+            raise InputError(f"{path}: is no PNG; save masks as PNG, for JPEG and others change the class ids")
+    if not masks:
+        raise InputError(f"{folder / place}: has no PNG; put a mask there for each image, of the image's name")
+    return by_id(masks)
+
+
+def _no_image(folder: Path, image: str, images: Mapping[str, Path], mask: Path | None) -> InputError:
+    """That an image which has a mask or is listed is not there, and why, as far as one can tell."""
+    other = [path for path in _files(folder, IMAGES) if path.stem == image]
+    if other:  # such as an iPhone's .heic
+        return InputError(f"{other[0]}: is of a kind that is not read; convert it to JPEG or PNG")
+    if PurePosixPath(image).stem in images:
+        stem = PurePosixPath(image).stem
+        return InputError(f"{folder / _SETS}: has {image!r} in a list; write {stem!r}, without the suffix")
+    why = f"for the mask {mask}; add it, or rename the mask" if mask else "but is listed; add it or take it off"
+    return InputError(f"{folder / IMAGES / image}.jpg: not found, nor with another suffix, {why}")
 
 
 def _splits(folder: Path) -> dict[str, Split] | None:
     """The split of each listed image in list order, or None where there are no lists."""
-    paths: dict[Split, Path] = {split: folder / "ImageSets" / "Segmentation" / f"{split}.txt" for split in SPLITS}
-    there = [path for path in paths.values() if path.is_file()]
-    if not there:
+    files = _files(folder, str(_SETS)) if (folder / _SETS).is_dir() else []
+    paths: list[tuple[Split, Path]] = [
+        (split, path)
+        for split, names in _LISTS.items()
+        for path in files
+        if path.suffix == ".txt" and path.stem.lower() in names
+    ]
+    if not paths:
         return None
-    if len(there) == 1:
-        raise InputError(f"{there[0]}: is there, but not the other of train.txt and val.txt; write both or neither")
+    if {split for split, _ in paths} != set(_LISTS):
+        raise InputError(f"{paths[0][1]}: is there, but not the other of train.txt and val.txt; write both or neither")
     splits: dict[str, Split] = {}
-    for split, path in paths.items():
+    for split, path in paths:
         lines = read_lines(path)
         if not lines:
             raise InputError(f"{path}: lists no images")

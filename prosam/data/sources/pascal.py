@@ -34,6 +34,7 @@ from prosam.data.formats.label_maps import check_labels, codes_of, read_label_ma
 from prosam.data.formats.records import ImageRecord
 from prosam.data.formats.voc import read_ids
 from prosam.data.parallel import parallel_map
+from prosam.data.sources.published_counts import PASCAL_POOLS, PASCAL_VAL
 from prosam.errors import InputError
 from prosam.progress import track
 
@@ -47,8 +48,6 @@ LabelledBy = Literal["voc", "sbd"]
 
 _VOC_FOLDERS = "VOCdevkit/VOC2012", "VOC2012"
 _SBD_FOLDERS = "benchmark_RELEASE/dataset", "dataset"
-_POOL_SIZES: dict[Pool, int] = {"train_noval": 5953, "trainaug": 10582, "voc": 1464}
-_VAL_SIZE = 1449
 _TRAIN_NOVAL_MD5 = "79bff800c5f0b1ec6b21080a3c066722"  # of SBD's train_noval.txt, when it was still to be had
 _CHUNK = 128
 _MAT_HEADER = 128  # bytes
@@ -135,7 +134,7 @@ def _read_lists(voc: Path, sbd: Path | None, pool: Pool) -> _Lists:
 
 def _compare_with_published(lists: _Lists, pool: Pool) -> None:
     found = f"{len(lists.train)} images to train on, {len(lists.val)} to test on"
-    published = f"{_POOL_SIZES[pool]} images to train on, {_VAL_SIZE} to test on"
+    published = f"{PASCAL_POOLS[pool]} images to train on, {PASCAL_VAL} to test on"
     if pool == "train_noval":
         text = "".join(f"{image}\n" for image in sorted(lists.from_sbd))
         found += f", SBD's train_noval of MD5 {hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prosam.errors import InputError
-from prosam.fetching.archives import extract
+from prosam.fetching.archives import extract, forget_unpacking
 from prosam.fetching.remote_file import RemoteFile
 from prosam.fetching.transfer import fetch
 from prosam.fetching.verified import what_is_wrong
@@ -98,10 +98,11 @@ def gather(parts: Sequence[Part], folder: Path, data_root: Path | None) -> None:
         data_root: a folder of the user's; None for none.
 
     Raises:
-        InputError: data_root is no folder, a file is wrong, cannot be fetched or does not fit on the disk.
+        InputError: data_root is no folder or holds nothing of the data set, a file is wrong, cannot be fetched or does
+            not fit on the disk.
     """
-    if data_root is not None and not data_root.is_dir():
-        raise InputError(f"{data_root}: no such folder; params.yaml names it as data_root")
+    if data_root is not None:
+        _check_data_root(parts, data_root)
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts:
         content, given = folder / part.content, data_root.resolve() / part.content if data_root else None
@@ -110,7 +111,10 @@ def gather(parts: Sequence[Part], folder: Path, data_root: Path | None) -> None:
         if given is not None and given.is_dir():
             _link(content, given)
         elif not _extracted(folder, part):
-            extract(_archive_of(part, folder, data_root), folder, wanted=part.wanted)
+            archive = _archive_of(part, folder, data_root)
+            if not content.is_dir():
+                forget_unpacking(archive, folder)  # it was unpacked before, and then removed
+            extract(archive, folder, wanted=part.wanted)
             write_text(_stamp(folder, part), f"{part.archive.md5}\n")
 
 
@@ -118,10 +122,24 @@ def is_gathered(part: Part, folder: Path, data_root: Path | None) -> bool:
     """Whether nothing of a part would have to be fetched."""
     if _extracted(folder, part) or (folder / part.archive.name).is_file():
         return True
-    return data_root is not None and ((data_root / part.content).is_dir() or (data_root / part.archive.name).is_file())
+    return data_root is not None and _is_in(data_root, part)
+
+
+def _check_data_root(parts: Sequence[Part], data_root: Path) -> None:
+    if not data_root.is_dir():
+        raise InputError(f"{data_root}: no such folder; params.yaml names it as data_root")
+    if not any(_is_in(data_root, part) for part in parts):  # one level too high or too low, say
+        wanted = ", ".join(f"{part.content} or {part.archive.name}" for part in parts)
+        raise InputError(f"{data_root}: holds none of {wanted}; params.yaml names it as data_root")
+
+
+def _is_in(data_root: Path, part: Part) -> bool:
+    return (data_root / part.content).is_dir() or (data_root / part.archive.name).is_file()
 
 
 def _link(content: Path, given: Path) -> None:
+    if content.is_dir() and content.samefile(given):
+        return
     if content.is_dir():
         raise InputError(f"{content}: is a folder; remove it, so that data_root's {given} can be linked there")
     content.symlink_to(given, target_is_directory=True)
@@ -131,6 +149,8 @@ def _link(content: Path, given: Path) -> None:
 def _archive_of(part: Part, folder: Path, data_root: Path | None) -> Path:
     given = data_root / part.archive.name if data_root else None
     if given is None or not given.is_file():
+        if given is not None and not (folder / part.archive.name).is_file():
+            print(f"{data_root}: has neither {part.content} nor {part.archive.name}; that is fetched")
         return fetch(part.archive, folder)
     if wrong := what_is_wrong(part.archive, given):
         raise InputError(f"{given}: is not the published archive ({wrong}); remove it, and it is fetched")
