@@ -42,7 +42,7 @@ SMALL = {
     "threads": 1,
 }
 
-_DATE = "2026-01-01T00:00:00Z"
+_DATE = "1767225600 +0000"  # seconds and zone: the one form that git and dvc both read
 _RUNNING = re.compile(r"^Running stage '(.+)':$", re.MULTILINE)
 
 
