@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from prosam import layout
 from prosam.data.dataset import Split
@@ -24,16 +26,20 @@ REPOSITORY = Path(__file__).parents[1]
 DATASET = "shapes-5i"
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+class _BySharedFixtures(LoadScopeScheduling):
+    """Deals tests to workers file by file, but those that share the clones of tests/pipeline together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/pipeline" if nodeid.startswith("tests/pipeline/") else nodeid.split("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _BySharedFixtures:
+    return _BySharedFixtures(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Deal tests to workers file by file, but those that share the clones of tests/pipeline together, and first."""
-
-    def shares_clones(item: pytest.Item) -> bool:
-        return "pipeline" in item.path.parts and item.get_closest_marker("foundation") is None
-
-    items.sort(key=lambda item: not shares_clones(item))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("pipeline" if shares_clones(item) else str(item.path)))
+    """What takes longest comes first, so that no worker waits for it at the end."""
+    items.sort(key=lambda item: "pipeline" not in item.path.parts)
 
 
 def shipped_params() -> dict[str, Any]:
