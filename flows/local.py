@@ -91,6 +91,25 @@ _NOISE = ("Running stage", "> ", "Updating lock file", "To track the changes", "
           "\tdvc config core.autostage", "Use `dvc push`", "Stage '")  # fmt: skip
 
 
+def _dag(root: Path) -> dict[str, set[str]]:
+    """The DAG, also where a kill has left a dvc.lock that DVC cannot read, for DVC writes that file in place.
+
+    Without it nothing is lost but the time of a look into DVC's cache, from which the stages are restored.
+    """
+    lock = root / "dvc.lock"
+    try:
+        return dependencies(root)
+    except DvcError as error:
+        if lock.name not in str(error) or not lock.exists():
+            raise
+        aside = lock.replace(root / "dvc.lock.damaged")
+    print(
+        f"{lock.name} was unreadable, as after a kill; it is {aside.name} now, and DVC's cache is asked instead",
+        flush=True,
+    )
+    return dependencies(root)
+
+
 def run_all(root: Path, jobs: int) -> list[Ran]:
     """Run whatever is out of date, each stage as soon as those it needs are done.
 
@@ -101,7 +120,7 @@ def run_all(root: Path, jobs: int) -> list[Ran]:
     Returns:
         What ran, in order of completion. After a failure nothing new is started.
     """
-    needs = dependencies(root)
+    needs = _dag(root)
     stale = out_of_date(root, needs)
     waiting = TopologicalSorter({stage: needs[stage] & stale for stage in needs if stage in stale})
     waiting.prepare()

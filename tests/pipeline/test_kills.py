@@ -9,8 +9,10 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from prosam import layout
 from tests.pipeline.clone import DATASET, SMALL, Clone
@@ -86,3 +88,22 @@ def test_embeddings_killed_half_way_go_on_and_end_in_the_same_bytes(finished: Fi
 def files_in(clone: Clone, folder: Path) -> dict[str, str]:
     """The digest of each file in an output folder."""
     return {path: digest for path, digest in clone.outputs().items() if Path(path).is_relative_to(folder)}
+
+
+@pytest.mark.parametrize(
+    "left", ["", "schema: '2.0'\nstages:\n  sam:\n    cmd: python -m tasks.sam\n    deps:\n    - pa"]
+)
+def test_a_lock_file_that_a_kill_left_empty_or_cut_costs_no_stage_its_work(finished: Finished, clone: Clone, left: str):
+    (clone.root / "dvc.lock").write_text(left)
+    printed = clone.local().output
+    assert printed.splitlines()[0].startswith("dvc.lock was unreadable")
+    assert (clone.root / "dvc.lock.damaged").read_text() == left
+    states = set(re.findall(r"^ *(\w+) +[\d.]+ s  ", printed, re.MULTILINE))
+    assert states == {"Restored"}
+    assert lock_of(clone) == lock_of(finished.clone)
+    assert "nothing has changed" in clone.local().output
+
+
+def lock_of(clone: Clone) -> dict[str, Any]:
+    """What dvc.lock says; stages stand in the order in which they ended."""
+    return YAML(typ="safe").load(clone.root / "dvc.lock")
