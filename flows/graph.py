@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -32,13 +33,65 @@ def dependencies(root: Path) -> dict[str, set[str]]:
         raise DvcError(str(error)) from error
 
 
+def dag(root: Path) -> dict[str, set[str]]:
+    """The DAG, also where a kill has left a dvc.lock that DVC cannot read, for DVC writes that file in place.
+
+    Without it nothing is lost but the time of a look into DVC's cache, from which the stages are restored.
+    """
+    lock = root / "dvc.lock"
+    try:
+        return dependencies(root)
+    except DvcError as error:
+        if lock.name not in str(error) or not lock.exists():
+            raise
+        aside = lock.replace(root / "dvc.lock.damaged")
+    print(
+        f"{lock.name} was unreadable, as after a kill; it is {aside.name} now, and DVC's cache is asked instead",
+        flush=True,
+    )
+    return dependencies(root)
+
+
+def pools(root: Path) -> dict[str, str]:
+    """Where each stage should run: `meta.pool` in dvc.yaml, cpu or gpu."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            return {stage.name: (stage.meta or {}).get("pool", "cpu") for stage in repo.index.stages}
+    except DvcException as error:
+        raise DvcError(str(error)) from error
+
+
+def needed_by(stages: Iterable[str], needs: Mapping[str, set[str]]) -> set[str]:
+    """The stages, and all that they need, directly or not."""
+    found, todo = set[str](), list(stages)
+    while todo:
+        stage = todo.pop()
+        if stage not in found:
+            found.add(stage)
+            todo += needs[stage]
+    return found
+
+
 def out_of_date(root: Path, needs: dict[str, set[str]]) -> set[str]:
     """The stages that `dvc status` calls changed, and all that need them."""
-    done = subprocess.run([*DVC, "status", "--json"], cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise DvcError(done.stderr.strip())
-    stale = set(json.loads(done.stdout or "{}"))
+    stale = _changed(root)
     for stage in TopologicalSorter(needs).static_order():
         if needs[stage] & stale:
             stale.add(stage)
     return stale
+
+
+def has_changed(root: Path, stage: str) -> bool:
+    """Whether `dvc status` calls a stage changed, by itself or by what it needs directly."""
+    return stage in _changed(root, stage)
+
+
+def _changed(root: Path, *stages: str) -> set[str]:
+    command = [*DVC, "--wait-for-lock", "status", "--json", *stages]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DvcError(done.stderr.strip())
+    return set(json.loads(done.stdout or "{}"))

@@ -6,108 +6,20 @@ or run, and the bytes are those of `dvc repro`.
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
-import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from graphlib import TopologicalSorter
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.graph import DVC, DvcError, dependencies, out_of_date
+from flows.graph import DvcError, dag, out_of_date
+from flows.order import run_in_order
+from flows.stage_processes import Ran, StageProcesses
 from prosam.errors import InputError
 from prosam.params import PARAMS_FILE, load_params
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a stage ended.
-
-    Attributes:
-        stage: its name.
-        state: Completed, Restored (from DVC's cache), Skipped (nothing had changed) or Failed.
-        seconds: wall time, DVC's own included.
-    """
-
-    stage: str
-    state: str
-    seconds: float
-
-
-class Runner:
-    """Runs stages as processes of their own, and ends them all when asked to."""
-
-    def __init__(self, root: Path):
-        self._root = root
-        self._processes: set[subprocess.Popen[str]] = set()
-        self._lock, self._stopped = threading.Lock(), False
-
-    def run(self, stage: str) -> Ran:
-        """Run one stage to its end, passing on what it prints, each line behind its name."""
-        start = time.monotonic()
-        with self._lock:  # so that `stop` misses no process
-            if self._stopped:
-                return Ran(stage, "Failed", 0.0)
-            process = subprocess.Popen(
-                [*DVC, "--wait-for-lock", "repro", "--single-item", stage],
-                cwd=self._root,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,  # its own process group: dvc and the stage below it end together
-            )
-            self._processes.add(process)
-        state = "Skipped"
-        for line in process.stdout or ():
-            if line.startswith("Running stage"):
-                state = "Completed"
-            elif "is cached" in line:
-                state = "Restored"
-            if line.strip() and not line.startswith(_NOISE):
-                print(f"{stage}: {line.rstrip()}", flush=True)
-        failed = process.wait() != 0
-        with self._lock:
-            self._processes.discard(process)
-        return Ran(stage, "Failed" if failed else state, time.monotonic() - start)
-
-    def stop(self) -> None:
-        """End all that runs, children included, and start nothing more."""
-        with self._lock:
-            self._stopped = True
-            for process in self._processes:
-                try:
-                    os.killpg(process.pid, signal.SIGTERM)
-                except ProcessLookupError:
-                    continue
-
-
-_NOISE = ("Running stage", "> ", "Updating lock file", "To track the changes", "\tgit add", "To enable auto staging",
-          "\tdvc config core.autostage", "Use `dvc push`", "Stage '")  # fmt: skip
-
-
-def _dag(root: Path) -> dict[str, set[str]]:
-    """The DAG, also where a kill has left a dvc.lock that DVC cannot read, for DVC writes that file in place.
-
-    Without it nothing is lost but the time of a look into DVC's cache, from which the stages are restored.
-    """
-    lock = root / "dvc.lock"
-    try:
-        return dependencies(root)
-    except DvcError as error:
-        if lock.name not in str(error) or not lock.exists():
-            raise
-        aside = lock.replace(root / "dvc.lock.damaged")
-    print(
-        f"{lock.name} was unreadable, as after a kill; it is {aside.name} now, and DVC's cache is asked instead",
-        flush=True,
-    )
-    return dependencies(root)
 
 
 def run_all(root: Path, jobs: int) -> list[Ran]:
@@ -120,28 +32,20 @@ def run_all(root: Path, jobs: int) -> list[Ran]:
     Returns:
         What ran, in order of completion. After a failure nothing new is started.
     """
-    needs = _dag(root)
+    needs = dag(root)
     stale = out_of_date(root, needs)
-    waiting = TopologicalSorter({stage: needs[stage] & stale for stage in needs if stage in stale})
-    waiting.prepare()
-    runner, ended, failed = Runner(root), list[Ran](), False
-    ready: list[str] = []
-    running: set[Future[Ran]] = set()
+    processes = StageProcesses(root)
     with ThreadPoolExecutor(jobs) as pool:
+
+        def start(stage: str) -> Future[Ran]:
+            return pool.submit(processes.reproduce, stage, lambda line: print(f"{stage}: {line}", flush=True))
+
         try:
-            while waiting.is_active() and not (failed and not running):
-                ready += waiting.get_ready()
-                while ready and not failed and len(running) < jobs:  # none queued: a failure could not call it back
-                    running.add(pool.submit(runner.run, ready.pop(0)))
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    ended.append(future.result())
-                    failed |= ended[-1].state == "Failed"
-                    waiting.done(ended[-1].stage)
+            stale_needs = {stage: needs[stage] & stale for stage in needs if stage in stale}
+            return run_in_order(stale_needs, start, jobs, stop_at_failure=True)
         except KeyboardInterrupt:
-            runner.stop()
+            processes.stop()
             raise
-    return ended
 
 
 def local(

@@ -51,6 +51,11 @@ def model(dataset: str, kind: str, run: str, fold: int) -> Path:
     return Path("models") / dataset / kind / run / str(fold)
 
 
+def in_use(dataset: str, kind: str, run: str, fold: int) -> Path:
+    """The model in use, the ones before it and why: see prosam/in_use.py. No stage writes it, and DVC leaves it be."""
+    return Path("in_use") / dataset / kind / run / str(fold)
+
+
 def results(dataset: str, kind: str, run: str, fold: int) -> Path:
     """evaluate, and shift with the name of a shift for the data set: metrics.json and episodes.parquet."""
     return Path("results") / dataset / kind / run / str(fold)

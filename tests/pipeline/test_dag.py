@@ -79,7 +79,7 @@ def test_outputs_lie_where_the_layout_says(finished: Finished):
 
 def test_each_stage_has_a_module_of_its_name_and_the_other_way_round():
     commands = {path.stem for path in (REPOSITORY / "tasks").glob("*.py") if "__main__" in path.read_text()}
-    assert commands == set(STAGES)
+    assert commands - {"promote"} == set(STAGES)  # which changes what is in use, and so is no function of its inputs
     for name, stage in written_stages().items():
         assert stage["cmd"].startswith(f"python -m tasks.{name}")
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from flows import local
+from flows.stage_processes import Ran, StageProcesses
 from tests.pipeline.clone import DATASET, Clone
 
 
@@ -87,7 +88,7 @@ def run_faked(
     """The names of the stages that `run_all` runs, in the order of their ends, when nothing is really run."""
     at_once, lock = 0, threading.Lock()
 
-    def run(runner: local.Runner, stage: str) -> local.Ran:
+    def run(processes: StageProcesses, stage: str, tell: Callable[[str], None]) -> Ran:
         nonlocal at_once
         with lock:
             at_once += 1
@@ -95,11 +96,11 @@ def run_faked(
         time.sleep(0.01)
         with lock:
             at_once -= 1
-        return local.Ran(stage, "Failed" if stage in failing else "Completed", 0.0)
+        return Ran(stage, "Failed" if stage in failing else "Completed", 0.0)
 
-    monkeypatch.setattr(local, "dependencies", lambda root: needs)
+    monkeypatch.setattr(local, "dag", lambda root: needs)
     monkeypatch.setattr(local, "out_of_date", lambda root, needs: set(needs))
-    monkeypatch.setattr(local.Runner, "run", run)
+    monkeypatch.setattr(StageProcesses, "reproduce", run)
     return [ran.stage for ran in local.run_all(Path(), jobs)]
 
 

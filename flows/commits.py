@@ -1,0 +1,50 @@
+"""Whether the code of a clone is that of a commit."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Collection
+from pathlib import Path
+
+from prosam.errors import InputError
+
+_CODE = ("prosam/", "tasks/")  # here new files count too, for stages depend on whole folders
+
+
+def head(root: Path) -> str:
+    """The commit that is checked out, as a full SHA-1.
+
+    Raises:
+        InputError: git refuses; it is no repository, for one.
+    """
+    return git(root, "rev-parse", "HEAD").strip()
+
+
+def uncommitted(root: Path, allowed: Collection[str]) -> str | None:
+    """The first file that differs from the commit, or is new among the code; None when all are as committed.
+
+    Args:
+        root: of the clone.
+        allowed: files that may differ.
+
+    Raises:
+        InputError: git refuses.
+    """
+    for entry in git(root, "status", "--porcelain", "--no-renames", "-z").split("\0"):
+        state, path = entry[:2], entry[3:]
+        if path and path not in allowed and (state != "??" or path.startswith(_CODE)):
+            return path
+    return None
+
+
+def git(root: Path, *words: str) -> str:
+    """What a git command prints.
+
+    Raises:
+        InputError: git refuses.
+    """
+    command = ["git", "--no-optional-locks", *words]  # several stages ask at once
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"{root}: git {words[0]} failed: {' '.join(done.stderr.split())}")
+    return done.stdout

@@ -1,0 +1,141 @@
+"""A run with other parameters, without touching the repository: in a clone of its own, recorded as a DVC experiment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from flows.commits import git, head, uncommitted
+from flows.graph import DVC, DvcError
+from flows.machines import CARRIED
+from prosam.errors import InputError
+from prosam.files import write_text
+from prosam.params import PARAMS_FILE, load_params
+
+CLONES = Path(".scratch/experiments")
+_COMPLETE = ".git/prosam-complete"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A clone of the repository's last commit in which some parameters differ.
+
+    It shares DVC's cache and the scratch folder, so only what the parameters affect runs there.
+
+    Attributes:
+        name: from the parameters' digest: the same ones go on where they were.
+        root: of the clone.
+        repository: that it is made from.
+        params: text of the clone's params.yaml.
+    """
+
+    name: str
+    root: Path
+    repository: Path
+    params: str
+
+    @classmethod
+    def of(cls, repository: Path, overrides: Mapping[str, Any]) -> Experiment:
+        """An experiment that is not yet on disk, or has been left there by a run that failed.
+
+        Args:
+            repository: its top folder.
+            overrides: entries of params.yaml, nested as there; they lie over what the file says now.
+
+        Raises:
+            InputError: an override is wrong, or the code has changes that no commit has.
+        """
+        if changed := uncommitted(repository, CARRIED):
+            raise InputError(f"{changed}: has changes that no commit has, so the record could not name them; commit it")
+        params = _merged(repository / PARAMS_FILE, overrides)
+        name = f"flow-{hashlib.sha256(params.encode()).hexdigest()[:8]}"
+        return cls(name, repository / CLONES / name, repository, params)
+
+    def prepare(self) -> None:
+        """Make the clone, or bring the one that was left to the repository's commit."""
+        if not (self.root / _COMPLETE).exists():
+            shutil.rmtree(self.root, ignore_errors=True)
+            git(self.repository, "clone", "--quiet", str(self.repository), str(self.root))
+            _share(self.repository, self.root)
+            (self.root / _COMPLETE).touch()
+        git(self.root, "fetch", "--quiet", "origin", head(self.repository))
+        git(self.root, "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
+        write_text(self.root / PARAMS_FILE, self.params)
+        if (self.repository / "dvc.lock").exists():
+            shutil.copyfile(self.repository / "dvc.lock", self.root / "dvc.lock")
+
+    def record(self, stages: Iterable[str]) -> None:
+        """Record what came out as a DVC experiment of the repository, and remove the clone.
+
+        Args:
+            stages: that were run or found unchanged here.
+        """
+        _dvc(self.root, "exp", "save", "--quiet", "--force", "--name", self.name, *sorted(stages))
+        commit = head(self.root)
+        saved = f"refs/exps/{commit[:2]}/{commit[2:]}/{self.name}"
+        git(self.repository, "fetch", "--quiet", "--force", str(self.root), f"{saved}:{saved}")
+        shutil.rmtree(self.root)
+
+
+def _merged(path: Path, overrides: Mapping[str, Any]) -> str:
+    """params.yaml with some entries replaced; mappings are merged key by key."""
+    load_params(path)  # so that an error in the file is told as one of the file
+    yaml, text = YAML(), StringIO()
+    params = yaml.load(path)
+    _lay_over(params, overrides)
+    yaml.dump(params, text)
+    with TemporaryDirectory() as folder:
+        merged = Path(folder) / path.name
+        merged.write_text(text.getvalue(), encoding="utf-8")
+        try:
+            load_params(merged)
+        except InputError as error:
+            raise InputError(f"flow parameter params: {str(error).removeprefix(f'{merged}: ')}") from error
+    return text.getvalue()
+
+
+def _lay_over(params: Any, overrides: Mapping[str, Any]) -> None:
+    for key, value in overrides.items():
+        if isinstance(value, dict) and isinstance(params.get(key), dict):
+            _lay_over(params[key], value)
+        else:
+            params[key] = value
+
+
+def _share(root: Path, clone: Path) -> None:
+    """Give a clone the repository's DVC settings and cache, and its images that neither git nor DVC keeps."""
+    local = root / ".dvc/config.local"
+    if (root / "data/own").is_dir():
+        shutil.copytree(root / "data/own", clone / "data/own", copy_function=_link, dirs_exist_ok=True)
+    if (root / "data/sources").is_dir():
+        (clone / "data/sources").symlink_to((root / "data/sources").resolve())
+    (clone / ".scratch").symlink_to((root / ".scratch").resolve())
+    (clone / ".git/info/exclude").write_text("/.scratch\n/data/sources\n")  # .gitignore means folders, not links
+    if local.exists():
+        shutil.copyfile(local, clone / ".dvc/config.local")
+    _dvc(clone, "cache", "dir", "--local", str((root / ".dvc/cache").resolve()))
+
+
+def _link(source: str, target: str) -> None:
+    if not Path(target).exists():  # git has brought data/own/README.md
+        os.link(source, target)
+
+
+def _dvc(root: Path, *words: str) -> None:
+    done = subprocess.run([*DVC, *words], cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DvcError(f"dvc {words[0]}: {_last_line(done.stderr or done.stdout)}")
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]

@@ -1,0 +1,66 @@
+"""After retraining: each trained model is put into use unless it is worse, as task runs of their own."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from flows.stage_processes import StageProcesses
+from prosam import layout
+from prosam.files import sha256_of
+from prosam.model_files import WEIGHTS
+from prosam.params import PARAMS_FILE, load_params
+
+_VERDICTS = {"first": "First", "replaced": "Replaced", "kept": "Kept"}
+
+
+def promote_all(root: Path) -> list[State]:
+    """Compare each trained run of params.yaml's `pipeline` with the one in use (`python -m tasks.promote`).
+
+    Returns:
+        The state of each comparison that was made: First, Replaced, Kept or Failed.
+    """
+    axes = load_params(root / PARAMS_FILE).pipeline
+    processes = StageProcesses(root)
+    rows: list[dict[str, str]] = []
+    states: list[State] = []
+    try:
+        for dataset, kind, run, fold in product(axes.datasets, axes.kinds, axes.runs, axes.folds):
+            trained = root / layout.model(dataset, kind, run, fold) / WEIGHTS
+            used = root / layout.in_use(dataset, kind, run, fold) / "current" / WEIGHTS
+            if used.exists() and sha256_of(used) == sha256_of(trained):
+                continue
+            name = f"promote@{dataset}-{kind}-{run}-{fold}"
+            state = promote.with_options(task_run_name=name)(
+                processes, [dataset, kind, run, str(fold)], return_state=True
+            )
+            states.append(state)
+            rows.append({"model": name.partition("@")[2], "verdict": state.name or "", "why": state.message or ""})
+    except BaseException:
+        processes.stop()
+        raise
+    if rows:
+        create_table_artifact(rows, key="in-use", description="Retrained models against those in use")
+    return states
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def promote(processes: StageProcesses, words: list[str]) -> State:
+    """Put a trained model into use unless it is worse than the one that is."""
+    log, lines = get_run_logger(), list[str]()
+
+    def tell(line: str) -> None:
+        log.info(line)
+        lines.append(line)
+
+    code = processes.run_module("tasks.promote", words, tell)
+    said = lines[-1].rpartition(f"fold {words[-1]}: ")[2] if lines else ""
+    if code:
+        return Failed(message=said or f"ended with status {code}")
+    return Completed(name=_VERDICTS.get(said.partition(",")[0], "Completed"), message=said)

@@ -1,0 +1,210 @@
+"""A stage on another machine: DVC's remote hands its inputs over, and DVC's run-cache its result.
+
+    coordinator   send      push the outputs that the stage needs
+                  job_for   what the worker is told: the stage, with the commit, parameters and dvc.lock
+    worker        work      pull these outputs, run the stage, push its outputs and its entry of the run-cache
+    coordinator   take_up   restore the stage from there
+
+Each side has a clone of its own at the same commit. The coordinator executes nothing: unless the worker had the very
+inputs that are here, DVC finds no result for them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.commits import head, uncommitted
+from flows.graph import DvcError, dependencies
+from flows.remote import MachineError, remote_of, require_remote, transfer
+from flows.stage_processes import NOT_CACHED, Ran, StageProcesses
+from prosam import layout
+from prosam.errors import InputError
+from prosam.params import PARAMS_FILE
+
+__all__ = ["Job", "MachineError", "job_for", "remote_of", "send", "take_up", "work"]
+
+LOCK = "dvc.lock"
+CARRIED = (str(PARAMS_FILE), LOCK)  # travel with the job, and so may differ from the commit
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is told of a stage; plain text, for it travels as JSON.
+
+    Attributes:
+        stage: its name.
+        commit: the code it belongs to, as a full SHA-1.
+        params: the text of params.yaml.
+        lock: the text of dvc.lock, which names its inputs by content.
+    """
+
+    stage: str
+    commit: str
+    params: str
+    lock: str
+
+
+def job_for(root: Path, stage: str) -> Job:
+    """What a worker has to be told to run a stage as this clone would.
+
+    Raises:
+        InputError: there is no remote that both sides can rely on, or the code differs from the commit.
+    """
+    require_remote(root)
+    if changed := uncommitted(root, CARRIED):
+        raise InputError(
+            f"{changed}: differs from the commit, and workers run what is committed; commit it, and bring the workers "
+            "to that commit"
+        )
+    return Job(stage, head(root), (root / PARAMS_FILE).read_text(encoding="utf-8"), _read_lock(root))
+
+
+def send(root: Path, stages: Sequence[str], processes: StageProcesses, tell: Tell) -> None:
+    """Push the outputs of stages, so that workers can pull them; what the remote has is not sent again.
+
+    Args:
+        root: of the coordinator's clone.
+        stages: names; may be none.
+        processes: runs DVC.
+        tell: gets each line that DVC prints.
+
+    Raises:
+        MachineError: the remote cannot be reached, or not written.
+    """
+    if stages:  # without names, DVC would push all there is
+        transfer(["push", *stages], f"{', '.join(stages)}: cannot be sent to workers", processes, tell)
+
+
+def work(root: Path, job: Job, processes: StageProcesses, tell: Tell) -> Ran:
+    """Run a stage for the coordinator, and push its result; DVC's cache may have it already.
+
+    params.yaml and dvc.lock of this clone are replaced. No two jobs may be at work in a clone at once.
+
+    Args:
+        root: of the worker's own clone.
+        job: from the coordinator.
+        processes: runs DVC.
+        tell: gets each line that the stage prints.
+
+    Returns:
+        How the stage ended. Only a stage that failed was not pushed.
+
+    Raises:
+        MachineError: this clone is of another commit, its inputs are not those of the job, or the remote fails.
+        InputError: there is no remote that both sides can rely on.
+    """
+    _require_same_code(root, job)
+    require_remote(root)
+    _write(root / PARAMS_FILE, job.params)
+    _write(root / LOCK, job.lock)
+    try:
+        needed = sorted(dependencies(root)[job.stage])
+    except (DvcError, KeyError) as error:
+        raise MachineError(f"{job.stage}: is no stage of the job's dvc.yaml, params.yaml and dvc.lock") from error
+    if needed:  # without names, DVC would pull all there is
+        transfer(["pull", "--force", *needed], f"{job.stage}: its inputs did not come through", processes, tell)
+        _require_inputs(needed, job, processes)
+        _require_images(root, needed)
+    ran = processes.reproduce(job.stage, tell, ["--pull"])
+    if ran.state == "Failed":
+        return ran
+    if (root / PARAMS_FILE).read_text(encoding="utf-8") != job.params:
+        raise MachineError(f"{root / PARAMS_FILE}: was changed while {job.stage} ran; leave a worker's clone alone")
+    transfer(["push", "--run-cache", job.stage], f"{job.stage}: its result cannot be sent back", processes, tell)
+    return ran
+
+
+def take_up(root: Path, stage: str, processes: StageProcesses, tell: Tell) -> Ran:
+    """Restore the result of a worker; nothing is executed.
+
+    Args:
+        root: of the coordinator's clone.
+        stage: its name.
+        processes: runs DVC.
+        tell: gets each line that is not DVC's own talk.
+
+    Returns:
+        Restored, or Skipped when it was here already.
+
+    Raises:
+        MachineError: there is no result for the inputs that are here, or the remote fails.
+    """
+    ran = processes.reproduce(stage, tell, ["--pull"], restore_only=True)
+    if ran.reason == NOT_CACHED:  # perhaps another worker is just writing the run-cache, which it does file by file
+        ran = processes.reproduce(stage, tell, ["--pull"], restore_only=True)
+    if ran.reason == NOT_CACHED:
+        raise MachineError(
+            f"{stage}: the worker's result does not fit the inputs here, or is damaged in the remote; were they, or "
+            "params.yaml, changed meanwhile? Run it again"
+        )
+    if ran.state == "Failed":
+        reason = ran.reason.removeprefix("ERROR: ")
+        raise MachineError(f"{stage}: the worker's result cannot be taken up: {reason}")
+    return ran
+
+
+def _read_lock(root: Path) -> str:
+    """The text of dvc.lock, empty without one; read while no DVC is writing it, which it does in place."""
+    from dvc.repo import Repo
+
+    with Repo(str(root), _wait_for_lock=True) as repo, repo.lock:
+        path = root / LOCK
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _require_same_code(root: Path, job: Job) -> None:
+    here = head(root)
+    if here != job.commit:
+        raise MachineError(
+            f"{root}: is at commit {here[:10]}, but {job.stage} belongs to {job.commit[:10]}; "
+            f"run `git fetch && git checkout {job.commit[:10]}` there"
+        )
+    if changed := uncommitted(root, CARRIED):
+        raise MachineError(f"{root / changed}: differs from commit {here[:10]}; a worker's clone must be as committed")
+
+
+def _require_inputs(needed: Sequence[str], job: Job, processes: StageProcesses) -> None:
+    """That the outputs of these stages are here as dvc.lock has them, and were made with the job's parameters."""
+    lines = list[str]()
+    code = processes.run(["--wait-for-lock", "status", "--json", *needed], lines.append)
+    found = next((line for line in lines if line.startswith("{")), None)
+    if code or found is None:
+        raise MachineError(f"{job.stage}: `dvc status` of its inputs failed: {' '.join(lines)}")
+    for stage, changes in json.loads(found).items():
+        for change in changes:
+            if not isinstance(change, dict):
+                raise MachineError(f"{job.stage}: needs {stage}, which is out of date; run that first")
+            for path, how in change.get("changed outs", {}).items():
+                raise MachineError(f"{path}: is {how}, so not what {job.stage} needs; run {stage} first")
+            if str(PARAMS_FILE) in change.get("changed deps", {}):
+                raise MachineError(f"{job.stage}: needs {stage}, which ran with other parameters; run that first")
+
+
+def _require_images(root: Path, needed: Sequence[str]) -> None:
+    """That the images of public data sets are here, which DVC does not keep."""
+    for dataset in [stage.removeprefix("download@") for stage in needed if stage.startswith("download@")]:
+        description = root / layout.raw(dataset) / "dataset.json"
+        if not description.exists():
+            continue
+        images = Path(os.path.normpath(description.parent / json.loads(description.read_text("utf-8"))["images"]))
+        if not images.is_dir():
+            raise MachineError(
+                f"{images}: not found on this machine; run `python -m tasks.download {dataset}` there once, or link "
+                "the folder of a machine that has it"
+            )
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file, or delete it when there is nothing to say."""
+    if not text:
+        path.unlink(missing_ok=True)
+        return
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,41 @@
+"""Stages in the order of the DAG, several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from graphlib import TopologicalSorter
+
+from flows.stage_processes import Ran
+
+
+def run_in_order(
+    needs: Mapping[str, set[str]], start: Callable[[str], Future[Ran]], jobs: int, *, stop_at_failure: bool
+) -> list[Ran]:
+    """Run stages, each as soon as those it needs have ended.
+
+    Args:
+        needs: each stage with the stages it needs, all of them keys as well.
+        start: begins a stage; its future never raises.
+        jobs: stages at once.
+        stop_at_failure: start nothing more once a stage has failed. Otherwise all are started, those too that need a
+            failed one.
+
+    Returns:
+        What ran, in order of completion.
+    """
+    waiting = TopologicalSorter(needs)
+    waiting.prepare()
+    ended, failed = list[Ran](), False
+    ready: list[str] = []
+    running: set[Future[Ran]] = set()
+    while waiting.is_active() and not (failed and not running):
+        ready += sorted(waiting.get_ready(), key=list(needs).index)
+        while ready and not failed and len(running) < jobs:  # none queued: a failure could not call it back
+            running.add(start(ready.pop(0)))
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            ended.append(future.result())
+            failed |= stop_at_failure and ended[-1].state == "Failed"
+            waiting.done(ended[-1].stage)
+    return ended

@@ -1,0 +1,213 @@
+"""The Prefect flows: `prosam/pipeline`, `prosam/train-fold`, `prosam/retrain`, and `prosam/stage` on workers.
+
+What is run, and in which order, is dvc.yaml's business; a task run is one of its stages, under the stage's name.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal, ParamSpec
+
+from filelock import FileLock, Timeout
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from flows.experiments import Experiment
+from flows.graph import DvcError, dag, needed_by, out_of_date
+from flows.in_use import promote_all
+from flows.machines import Job, MachineError, remote_of, work
+from flows.published import publish_report, publish_scores
+from flows.stage_log import StageLog
+from flows.stage_processes import StageProcesses
+from flows.stage_tasks import StageTasks, state_of
+from flows.workers import are_online
+from prosam.errors import InputError
+from prosam.params import PARAMS_FILE, Params, load_params
+
+Where = Literal["auto", "here", "workers"]
+Overrides = dict[str, Any]
+Jobs = Annotated[int, Field(ge=1)]
+Choose = Callable[[Params], set[str] | None]
+_Arguments = ParamSpec("_Arguments")
+
+_LOCK = Path(".dvc/tmp/flow.lock")
+
+
+class StageFailedError(Exception):
+    """Stages have failed; the message names the first and its reason."""
+
+
+def _fails_in_one_line(run: Callable[_Arguments, State]) -> Callable[_Arguments, State]:
+    """Turn what is wrong with the input, the set-up or a stage into a Failed state with one line, and no traceback."""
+
+    @functools.wraps(run)
+    def wrapped(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> State:
+        try:
+            return run(*args, **kwargs)
+        except (DvcError, InputError, MachineError, StageFailedError) as error:
+            get_run_logger().error(str(error))
+            return Failed(message=str(error))
+
+    return wrapped
+
+
+@flow(name="prosam", flow_run_name="pipeline")
+@_fails_in_one_line
+def pipeline(params: Overrides | None = None, jobs: Jobs = 2, where: Where = "auto") -> State:
+    """Run whatever is out of date, from data to report.
+
+    Args:
+        params: entries of params.yaml for this run alone, nested as there; the outcome is recorded as an experiment.
+        jobs: stages at once on this machine.
+        where: the stages of pool gpu run here, on workers, or (auto) on workers if DVC has a remote and one is online.
+    """
+    return _run(params, jobs, where, lambda params: None)
+
+
+@flow(name="prosam", flow_run_name="train fold {fold}")
+@_fails_in_one_line
+def train_fold(
+    fold: int,
+    dataset: str | None = None,
+    kind: str | None = None,
+    run: str | None = None,
+    params: Overrides | None = None,
+    jobs: Jobs = 2,
+    where: Where = "auto",
+) -> State:
+    """Train and evaluate on one fold, and run what that needs.
+
+    Args:
+        fold: its classes are the novel ones.
+        dataset: one of `pipeline.datasets`; each of them unless told.
+        kind: one of `pipeline.kinds`, likewise.
+        run: one of `pipeline.runs`, likewise.
+        params: as for `pipeline`.
+        jobs: as for `pipeline`.
+        where: as for `pipeline`.
+    """
+    return _run(params, jobs, where, lambda params: _evaluations(params, dataset, kind, run, fold))
+
+
+@flow(name="prosam", flow_run_name="retrain")
+@_fails_in_one_line
+def retrain(jobs: Jobs = 2, where: Where = "auto") -> State:
+    """Take up new images and run what is out of date; then put each trained model into use that is not worse.
+
+    Args:
+        jobs: as for `pipeline`.
+        where: as for `pipeline`.
+    """
+    root = Path.cwd()
+    with _alone(root / _LOCK):
+        state = _run_in(root, jobs, where)
+        compared = promote_all(root)
+        if any(each.is_failed() for each in compared):
+            raise StageFailedError("a retrained model could not be compared with the one in use; its log says why")
+        return state
+
+
+@flow(name="prosam", flow_run_name="{job.stage}")
+@_fails_in_one_line
+def stage(job: Job) -> State:
+    """Run a stage that another machine hands over; for flows, not for people.
+
+    Args:
+        job: the stage, and the commit, parameters and dvc.lock that it belongs to.
+    """
+    root = Path.cwd()
+    with _alone(root / _LOCK, wait=False):
+        processes = StageProcesses(root)
+        try:
+            return state_of(work(root, job, processes, StageLog(job.stage)))
+        except BaseException:
+            processes.stop()
+            raise
+
+
+def _run(overrides: Overrides | None, jobs: int, where: Where, choose: Choose) -> State:
+    """Run stages here; or with other parameters, in an experiment's own clone."""
+    here = Path.cwd()
+    if not overrides:
+        with _alone(here / _LOCK):
+            return _run_in(here, jobs, where, choose)
+    log = get_run_logger()
+    experiment = Experiment.of(here, overrides)
+    log.info("experiment %s: %s", experiment.name, overrides)
+    with _alone(experiment.root.with_suffix(".lock")):
+        experiment.prepare()
+        state = _run_in(experiment.root, jobs, where, choose)
+        experiment.record(_wanted(experiment.root, choose))
+    log.info("it is on record: dvc exp show; dvc exp apply %s", experiment.name)
+    return state
+
+
+def _run_in(root: Path, jobs: int, where: Where, choose: Choose = lambda params: None) -> State:
+    """Run the stages that are chosen and all that they need, and show what came out.
+
+    Raises:
+        StageFailedError: one of them failed; what does not need it has run nevertheless.
+    """
+    wanted = _wanted(root, choose)
+    needs = dag(root)
+    on_workers = where == "workers" or (where == "auto" and remote_of(root) is not None and are_online())
+    stages = StageTasks(root, needs, jobs=jobs, on_workers=on_workers)
+    ended = stages.run(wanted, out_of_date(root, needs))
+    failed = [ran for ran in ended if ran.state == "Failed"]
+    publish_scores(root, {ran.stage for ran in ended if ran.state != "Failed"})
+    if failed:
+        others = f"; {len(failed) - 1} more failed or could not start" if failed[1:] else ""
+        raise StageFailedError(f"{failed[0].stage}: {failed[0].reason}{others}")
+    if "report" in wanted:
+        publish_report(root)
+    did = sum(ran.state == "Completed" for ran in ended)
+    return Completed(message=f"{did} of {len(ended)} stages ran" if did else "nothing has changed")
+
+
+def _wanted(root: Path, choose: Choose) -> set[str]:
+    """The chosen stages, all of them where none is, with what they need."""
+    params = load_params(root / PARAMS_FILE)  # before DVC, which deletes a stage's outputs before its command refuses
+    needs, chosen = dag(root), choose(params)
+    return set(needs) if chosen is None else needed_by(chosen, needs)
+
+
+def _evaluations(params: Params, dataset: str | None, kind: str | None, run: str | None, fold: int) -> set[str]:
+    """The evaluations of a fold, by the matrix of dvc.yaml."""
+    axes: list[tuple[str, object, list[Any]]] = [
+        ("datasets", dataset, list(params.pipeline.datasets)),
+        ("kinds", kind, list(params.pipeline.kinds)),
+        ("runs", run, list(params.pipeline.runs)),
+        ("folds", fold, list(params.pipeline.folds)),
+    ]
+    for axis, chosen, there in axes:
+        if chosen is not None and chosen not in there:
+            raise InputError(f"{chosen!r} is none of pipeline.{axis} in params.yaml, {there}; add it there")
+    chosen = [[chosen] if chosen is not None else there for _, chosen, there in axes]
+    return {"evaluate@" + "-".join(map(str, item)) for item in product(*chosen)}
+
+
+@contextmanager
+def _alone(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a lock, so that one flow run after the other works in a folder; refuse rather than wait unless told to."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)  # it goes with its process, however that ends
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        if not wait:  # it may be the very one that waits for us
+            raise MachineError(
+                f"{Path.cwd()}: is at work for another flow run; a worker of pool gpu needs a clone of its own, and "
+                "--limit 1"
+            ) from error
+        get_run_logger().warning("another flow run is at work here; this one waits for its end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

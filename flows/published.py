@@ -1,0 +1,69 @@
+"""What a flow run shows in the UI when it ends: scores as a table, the report, and its pictures."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from prosam import layout
+
+_MOST_EPISODES = 8
+
+
+def publish_scores(root: Path, stages: set[str]) -> None:
+    """A table `miou`: novel mIoU in percent, a row for each run (by data set and kind), a column for each fold.
+
+    Args:
+        root: of the repository.
+        stages: that have ended well; what others left is not shown.
+    """
+    shifts = any(stage.startswith("shift@") for stage in stages)
+    rows: dict[tuple[str, ...], dict[str, float]] = {}
+    for path in sorted((root / "results").glob("*/*/*/*/metrics.json")):
+        *setting, fold = path.parent.parts[-4:]
+        if "-".join(["evaluate@" + setting[0], *setting[1:], fold]) in stages or (shifts and "-to-" in setting[0]):
+            rows.setdefault(tuple(setting), {})[fold] = json.loads(path.read_text())["miou"]
+    folds = sorted({fold for scores in rows.values() for fold in scores}, key=int)
+    table = [
+        {"data set": dataset, "kind": kind, "run": run}
+        | {f"fold {fold}": f"{scores[fold]:.1f}" if fold in scores else "" for fold in folds}
+        | {"mean": f"{sum(scores.values()) / len(scores):.1f}" if len(scores) == len(folds) else ""}
+        for (dataset, kind, run), scores in rows.items()
+    ]
+    if table:
+        create_table_artifact(table, key="miou", description="Novel mIoU in percent, by run and fold")
+
+
+def publish_report(root: Path) -> None:
+    """The report as text, and its first episodes as pictures, a row each."""
+    report = root / layout.REPORT
+    create_markdown_artifact((report / "report.md").read_text(encoding="utf-8"), key="report")
+    reader = _Pictures()
+    reader.feed((report / "index.html").read_text(encoding="utf-8"))
+    if not reader.episodes:
+        return
+    columns = len(reader.episodes[0])
+    lines = ["|" + " |" * columns, "|" + "---|" * columns]
+    lines += ["|" + "|".join(f"![{alt}]({uri})" for uri, alt in row) + "|" for row in reader.episodes[:_MOST_EPISODES]]
+    shows = "Reference, target, truth, and what each run predicts; all of them are in report/index.html"
+    create_markdown_artifact("\n".join(lines), key="episodes", description=shows)
+
+
+class _Pictures(HTMLParser):
+    """Collects the pictures within the report, with their descriptions, by episode: each begins with its reference."""
+
+    def __init__(self):
+        super().__init__()
+        self.episodes: list[list[tuple[str, str]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag != "img" or not given.get("src", "").startswith("data:"):
+            return
+        alt = given.get("alt", "")
+        if alt.startswith("reference") or not self.episodes:
+            self.episodes.append([])
+        self.episodes[-1].append((given["src"], alt))

@@ -1,0 +1,170 @@
+"""Prefect for a first try, on this machine alone: `python -m flows.serve`, or `make serve`.
+
+Starts a server, makes the work pools and the deployments, and starts a worker. Ctrl-C ends them all. For more than a
+first try see docs/prefect.md.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HOME = Path(".prefect")
+_PREFECT = [sys.executable, "-m", "prefect"]
+_LEASH = [sys.executable, "-S", str(Path(__file__).with_name("leash.py"))]
+_PATIENCE = 120.0  # seconds for the server to answer
+
+
+class Served:
+    """A server and workers as processes, each of which ends with this one."""
+
+    def __init__(self, root: Path, port: int):
+        self._root = root
+        self.api = f"http://127.0.0.1:{port}/api"
+        self._port = port
+        self._server: subprocess.Popen[bytes] | None = None
+        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs = root / HOME / "logs"
+        self._logs.mkdir(parents=True, exist_ok=True)
+
+    def environment(self) -> dict[str, str]:
+        """What prefect's commands need to find this server, and nothing of another."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        return kept | {
+            "PREFECT_HOME": str((self._root / HOME).resolve()),
+            "PREFECT_API_URL": self.api,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PROSAM_ROOT": str(self._root.resolve()),
+        }
+
+    def start_server(self) -> None:
+        """Start the server on localhost, and wait until it answers."""
+        self._server = server = self._start(
+            "server", "server", "start", "--host", "127.0.0.1", "--port", str(self._port)
+        )
+        deadline = time.monotonic() + _PATIENCE
+        while not self._answers():
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise OSError(f"the server did not start; {self._logs / 'server.log'} says why")
+            time.sleep(0.2)
+
+    def restart_server(self) -> None:
+        """End the server and start it again; its data base stays."""
+        if self._server is not None:
+            self._server.terminate()
+            self._server.wait()
+        self.start_server()
+
+    def deploy(self) -> None:
+        """Make the work pools cpu and gpu, and the deployments of prefect.yaml."""
+        for pool in ("cpu", "gpu"):
+            self._run("work-pool", "create", pool, "--type", "process", "--overwrite")
+        self._run("deploy", "--all")
+        self._run_module("flows.zombies")
+
+    def start_worker(self, pool: str) -> None:
+        """Start a worker of a pool, on this clone."""
+        self._workers[pool] = self._start(
+            f"worker-{pool}", "worker", "start", "--pool", pool, "--name", f"{pool}-here", "--limit", "1"
+        )
+
+    def watch(self, tell: Callable[[str], None]) -> None:
+        """Start workers that died anew, until the server ends."""
+        while self._server is not None and self._server.poll() is None:
+            for pool, worker in list(self._workers.items()):
+                if worker.poll() is not None:
+                    tell(f"the worker of pool {pool} has ended, and is started anew")
+                    self.start_worker(pool)
+            time.sleep(1)
+
+    def stop(self) -> None:
+        """End all of them, workers first."""
+        for process in (*self._workers.values(), self._server):
+            if process is not None:
+                process.terminate()
+                process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.api}/health", timeout=5) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+        with (self._logs / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                [*_LEASH, *_PREFECT, *words],
+                cwd=self._root,
+                env=self.environment(),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _run(self, *words: str) -> None:
+        self._run_module("prefect", "--no-prompt", *words)
+
+    def _run_module(self, module: str, *words: str) -> None:
+        command = [sys.executable, "-m", module, *words]
+        done = subprocess.run(
+            command, cwd=self._root, env=self.environment(), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise OSError(f"{' '.join(command[2:])}: {(done.stderr or done.stdout).strip()}")
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=1, help="Of the server, on localhost.")] = 4200,
+) -> None:
+    """Start a Prefect server, the deployments and a worker, on localhost, until Ctrl-C.
+
+    Example: python -m flows.serve --port 4200
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    served = Served(Path.cwd(), port)
+    try:
+        print("starting the server ...", flush=True)
+        served.start_server()
+        served.deploy()
+        served.start_worker("cpu")  # none for gpu: such a one needs a clone of its own
+        print(_READY.format(ui=served.api.removesuffix("/api"), api=served.api, logs=HOME / "logs"), flush=True)
+        served.watch(lambda line: print(line, flush=True))
+        print(f"error: the server has ended; {HOME / 'logs/server.log'} says why", file=sys.stderr)
+        raise typer.Exit(1)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        raise typer.Exit(130) from None
+    finally:
+        served.stop()
+
+
+_READY = """
+the UI:          {ui}
+in another shell, in this folder:
+    source .venv/bin/activate
+    export PREFECT_API_URL={api}
+    prefect deployment run prosam/train-fold -p fold=2 --watch
+    prefect deployment run prosam/pipeline --watch
+    prefect deployment run prosam/pipeline -p params='{{"train": {{"lr": 0.001}}}}' --watch
+logs:            {logs}; Ctrl-C ends all of it
+"""
+
+
+if __name__ == "__main__":
+    typer.run(serve)

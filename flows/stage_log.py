@@ -1,0 +1,39 @@
+"""What a stage prints, in the log of its task run, and how far it is, as an artifact."""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+from uuid import UUID
+
+from prefect import get_run_logger
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+_PROGRESS = re.compile(r"(\d+)/(\d+) \S+, \d+ s")
+
+
+class StageLog:
+    """A callable that takes the lines of a stage, within its task run."""
+
+    def __init__(self, stage: str):
+        self._stage, self._log = stage, get_run_logger()
+        self._artifact: UUID | None = None
+
+    def __call__(self, line: str) -> None:
+        """Log a line; one such as `train ...: 40/160 step, 10 s` moves the progress artifact as well."""
+        self._log.info(line)
+        if found := _PROGRESS.search(line):
+            done, total = map(int, found.groups())
+            self._show(100 * done / max(total, 1), line)
+
+    def _show(self, percent: float, line: str) -> None:
+        if self._artifact is None:
+            made = create_progress_artifact(percent, key=artifact_key(self._stage), description=line)
+            self._artifact = cast(UUID, made)
+        else:
+            update_progress_artifact(self._artifact, percent, description=line)
+
+
+def artifact_key(name: str) -> str:
+    """A name as Prefect wants the keys of artifacts: lower case, digits and dashes."""
+    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")

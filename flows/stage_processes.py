@@ -1,0 +1,172 @@
+"""Stages as processes, by the command with which DVC runs one of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from flows.graph import DVC
+
+State = Literal["Completed", "Restored", "Skipped", "Failed"]
+TIMED_OUT = 124  # exit status of a command that was ended at its time limit, as of timeout(1)
+NOT_CACHED = "DVC has no result of the stage for the inputs that are here"
+
+_LEASH = [sys.executable, "-S", str(Path(__file__).with_name("leash.py"))]
+_NO_SHELL = shutil.which("false") or "/bin/false"  # DVC hands a stage's command to $SHELL, and this runs nothing
+_NOISE = ("Running stage", "> ", "Updating lock file", "To track the changes", "\tgit add", "To enable auto staging",
+          "\tdvc config core.autostage", "Use `dvc push`", "Stage '")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a stage ended.
+
+    Attributes:
+        stage: its name.
+        state: Completed, Restored (from DVC's cache), Skipped (nothing had changed) or Failed.
+        seconds: wall time, DVC's own included.
+        reason: the line that says why it failed; empty otherwise.
+    """
+
+    stage: str
+    state: State
+    seconds: float
+    reason: str = ""
+
+
+class StageProcesses:
+    """Runs stages as processes, and ends them all when asked to.
+
+    They end too when this process is killed, each with all that it had started: they run on a leash.
+    """
+
+    def __init__(self, root: Path):
+        self._root = root
+        self._processes: set[subprocess.Popen[str]] = set()
+        self._lock, self._stopped = threading.Lock(), False
+
+    def reproduce(
+        self, stage: str, tell: Callable[[str], None], options: Sequence[str] = (), *, restore_only: bool = False
+    ) -> Ran:
+        """Let DVC skip, restore or run a stage, to its end.
+
+        Args:
+            stage: its name.
+            tell: gets each line that the stage prints, as soon as it does; DVC's own talk is left out.
+            options: more of `dvc repro`'s, such as --pull.
+            restore_only: do not run it; it has then Failed, for the reason NOT_CACHED.
+        """
+        start, state, reason = time.monotonic(), "Skipped", ""
+
+        def read(line: str) -> None:
+            nonlocal state, reason
+            if line.startswith("Running stage"):
+                state = "Completed"
+            elif "is cached" in line or line.startswith("Pulling data for"):
+                state = "Restored"
+            if restore_only and state == "Completed":  # what follows is of DVC's vain attempt
+                return
+            if line.strip() and not line.startswith(_NOISE):
+                tell(line)
+                if _is_error(line) and not reason:
+                    reason = line
+
+        command = [*DVC, "--wait-for-lock", "repro", "--single-item", *options, stage]
+        code = self._run(command, read, {"SHELL": _NO_SHELL} if restore_only else {})
+        seconds = time.monotonic() - start
+        if restore_only and state == "Completed":
+            return Ran(stage, "Failed", seconds, NOT_CACHED)
+        if code:
+            why = "was stopped" if self._stopped else reason or f"dvc ended with status {code}"
+            return Ran(stage, "Failed", seconds, why)
+        return Ran(stage, state, seconds)
+
+    def run(self, words: Sequence[str], tell: Callable[[str], None], *, limit_s: float | None = None) -> int:
+        """Run a command of DVC's to its end.
+
+        Args:
+            words: of the command, without `dvc`.
+            tell: gets each line of its output.
+            limit_s: seconds after which it is ended.
+
+        Returns:
+            The exit status; 143 when it was stopped before it began, TIMED_OUT when its time was over.
+        """
+        return self._run([*DVC, *words], tell, limit_s=limit_s)
+
+    def run_module(self, module: str, words: Sequence[str], tell: Callable[[str], None]) -> int:
+        """Run `python -m module words` to its end; as for `run`."""
+        return self._run([sys.executable, "-u", "-m", module, *words], tell)
+
+    def _run(
+        self,
+        command: Sequence[str],
+        tell: Callable[[str], None],
+        environment: Mapping[str, str] | None = None,
+        limit_s: float | None = None,
+    ) -> int:
+        with self._lock:  # so that `stop` misses no process
+            if self._stopped:
+                return 143
+            process = subprocess.Popen(
+                [*_LEASH, *command],
+                cwd=self._root,
+                env={**os.environ, **(environment or {})},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # Ctrl-C is for us alone
+            )
+            self._processes.add(process)
+        timed_out = threading.Event()
+        with _called_after(limit_s, lambda: (timed_out.set(), process.terminate())):
+            code = self._follow(process, tell)
+        return TIMED_OUT if timed_out.is_set() else code
+
+    def _follow(self, process: subprocess.Popen[str], tell: Callable[[str], None]) -> int:
+        try:
+            for line in process.stdout or ():
+                tell(line.rstrip())
+            return process.wait()
+        finally:
+            with self._lock:
+                self._processes.discard(process)
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def stop(self) -> None:
+        """End all that runs, children included, and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            for process in self._processes:
+                process.terminate()
+
+
+@contextmanager
+def _called_after(seconds: float | None, call: Callable[[], object]) -> Iterator[None]:
+    """Call something should the block take longer than so many seconds."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, call)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _is_error(line: str) -> bool:
+    return line.startswith(("error:", "ERROR:"))

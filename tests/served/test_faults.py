@@ -1,0 +1,130 @@
+"""What goes wrong on real machines: nothing hangs, nothing is lost, and a second run ends in the same bytes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from prosam import layout
+from tests.pipeline.clone import DATASET, Clone
+from tests.served.conftest import Prefect, wait_until
+
+pytestmark = pytest.mark.served
+TRAINING = f"train@{DATASET}-mask-vrp-sam-0"
+
+
+def test_folds_in_parallel_end_in_the_bytes_of_dvc_repro(prefect: Prefect, ready: Clone):
+    run = prefect.start("prosam/pipeline")
+    assert prefect.end(run, 300) == "Completed"
+    stages = prefect.stages(run)
+    assert set(stages.values()) == {"Completed"}
+    assert list(stages)[-1] == "report"
+    assert prefect.clone.outputs() == ready.outputs()
+
+    again = prefect.start("prosam/pipeline")
+    assert prefect.end(again) == "Completed"
+    assert set(prefect.stages(again).values()) == {"Skipped"}
+
+
+def test_a_failed_stage_says_why_and_a_rerun_goes_on(prefect: Prefect):
+    right = (prefect.clone.root / "params.yaml").read_bytes()
+    prefect.clone.change({f"datasets.{DATASET}.protocol.min_area": 16000})
+    run = prefect.start("prosam/train-fold", fold=0)
+    assert prefect.end(run) == "Failed"
+    assert prefect.message(run).startswith(f"folds@{DATASET}: error: {DATASET}: fold 0")
+    wait_until(lambda: "protocol.min_area" in prefect.log(run), "the stage's reason in the log")
+    states = prefect.stages(run)
+    assert (states[f"folds@{DATASET}"], states[f"embeddings@{DATASET}"]) == ("Failed", "Skipped")
+    assert {states[TRAINING], states[f"annotations@{DATASET}-mask"]} == {"NotReady"}
+
+    (prefect.clone.root / "params.yaml").write_bytes(right)
+    run = prefect.start("prosam/train-fold", fold=0)
+    assert prefect.end(run) == "Completed"
+    states = prefect.stages(run)
+    assert (states[f"folds@{DATASET}"], states[TRAINING]) == ("Restored", "Skipped")
+
+
+def test_a_flow_that_is_killed_has_crashed_and_a_rerun_goes_on_to_the_same_bytes(prefect: Prefect, plain: Clone):
+    run = start_training(prefect, 3)
+    engine = engines(prefect)[0]
+    tree = engine.children(recursive=True)
+    os.kill(engine.pid, signal.SIGKILL)
+    assert psutil.wait_procs(tree, timeout=20)[1] == []
+    assert prefect.end(run) == "Crashed"
+    assert checkpoints(prefect)
+    locks = {path.name for path in (prefect.clone.root / ".dvc/tmp").glob("*lock*")}
+    assert {"rwlock", "flow.lock"} <= locks  # of dead processes; they stop nothing
+
+    again = prefect.start("prosam/train-fold", fold=0)
+    assert prefect.end(again) == "Completed"
+    wait_until(lambda: "goes on from step" in prefect.log(again), "that in the log")
+    assert_same_training(prefect, plain, 3)
+
+
+def test_a_cancelled_run_leaves_no_process_behind(prefect: Prefect):
+    run = start_training(prefect, 4)
+    tree = engines(prefect)[0].children(recursive=True)
+    assert len(tree) >= 3
+    prefect.command("flow-run", "cancel", run)
+    assert psutil.wait_procs(tree, timeout=60)[1] == []
+    assert prefect.end(run, 60) == "Cancelled"
+
+
+def test_a_server_that_restarts_in_mid_run_loses_nothing(prefect: Prefect, plain: Clone):
+    run = start_training(prefect, 5)
+    prefect.served.restart_server()
+    assert prefect.end(run) == "Completed"
+    assert_same_training(prefect, plain, 5)
+
+
+def test_of_two_runs_at_once_the_second_waits_and_finds_all_done(prefect: Prefect):
+    prefect.clone.change({"train.seed": 6})
+    first, second = (prefect.start("prosam/train-fold", fold=0) for _ in range(2))
+    assert (prefect.end(first), prefect.end(second)) == ("Completed", "Completed")
+    ran = [sum(state == "Completed" for state in prefect.stages(run).values()) for run in (first, second)]
+    assert sorted(ran) == [0, 2]  # the training and the evaluation
+
+
+def start(prefect: Prefect, seed: int, deployment: str, **parameters: object) -> str:
+    """A run whose trainings have another seed, so that they have to be done."""
+    prefect.clone.change({"train.seed": seed})
+    return prefect.start(deployment, **parameters)
+
+
+def start_training(prefect: Prefect, seed: int) -> str:
+    """As `start`, and wait until the first checkpoint is there."""
+    for checkpoint in checkpoints(prefect):
+        checkpoint.unlink()
+    run = start(prefect, seed, "prosam/train-fold", fold=0)
+    wait_until(lambda: bool(checkpoints(prefect)), "a checkpoint")
+    return run
+
+
+def checkpoints(prefect: Prefect) -> list[Path]:
+    return list((prefect.clone.root / ".scratch/train").glob("*/checkpoint.pt"))
+
+
+def engines(prefect: Prefect) -> list[psutil.Process]:
+    """The processes of flow runs in the clone."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        words = process.info["cmdline"] or []
+        if "prefect.engine" in words and process.info["cwd"] == str(prefect.clone.root):
+            found.append(process)
+    return found
+
+
+def assert_same_training(prefect: Prefect, plain: Clone, seed: int) -> None:
+    """That the model of fold 0 has the bytes of one that was trained without Prefect and DVC, and without a break."""
+    plain.change({"train.seed": seed})
+    plain.stage("train", DATASET, "mask", "vrp-sam", "0")
+    folder = layout.model(DATASET, "mask", "vrp-sam", 0)
+    ours, theirs = (
+        {path.name: path.read_bytes() for path in (clone.root / folder).iterdir()} for clone in (prefect.clone, plain)
+    )
+    assert ours == theirs
+    assert len(ours) == 4
