@@ -17,13 +17,18 @@ def run_in_order(
     Args:
         needs: each stage with the stages it needs, all of them keys as well.
         start: begins a stage; its future never raises.
-        jobs: stages at once.
+        jobs: stages at once, 1 or more.
         stop_at_failure: start nothing more once a stage has failed. Otherwise all are started, those too that need a
             failed one.
 
     Returns:
         What ran, in order of completion.
+
+    Raises:
+        ValueError: jobs is less than 1.
     """
+    if jobs < 1:
+        raise ValueError(f"{jobs} jobs at once would never end")
     waiting = TopologicalSorter(needs)
     waiting.prepare()
     ended, failed = list[Ran](), False

@@ -39,13 +39,12 @@ class Served:
 
     def environment(self) -> dict[str, str]:
         """What prefect's commands need to find this server, and nothing of another."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PROSAM_ROOT"))}
         return kept | {
             "PREFECT_HOME": str((self._root / HOME).resolve()),
             "PREFECT_API_URL": self.api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_WORKER_QUERY_SECONDS": "2",
-            "PROSAM_ROOT": str(self._root.resolve()),
         }
 
     def start_server(self) -> None:
@@ -67,7 +66,10 @@ class Served:
         self.start_server()
 
     def deploy(self) -> None:
-        """Make the work pools cpu and gpu, and the deployments of prefect.yaml."""
+        """Make the work pools cpu and gpu, and the deployments of prefect.yaml.
+
+        Without PROSAM_ROOT, which would be written into them: each worker has its own.
+        """
         for pool in ("cpu", "gpu"):
             self._run("work-pool", "create", pool, "--type", "process", "--overwrite")
         self._run("deploy", "--all")
@@ -107,7 +109,7 @@ class Served:
             return subprocess.Popen(
                 [*_LEASH, *_PREFECT, *words],
                 cwd=self._root,
-                env=self.environment(),
+                env=self.environment() | {"PROSAM_ROOT": str(self._root.resolve())},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

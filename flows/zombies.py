@@ -1,8 +1,9 @@
 """Ends flow runs that died without a word: `python -m flows.zombies` tells the server how to know them.
 
-Whoever runs a flow tells the server every 30 seconds that it lives. When a machine is switched off, or worker and
-flow are killed together, nobody is left to say so, and the run would stay Running for ever. This makes an automation
-that calls such a run Crashed.
+Whoever runs a flow tells the server every 30 seconds that it lives, as prefect.yaml asks (Prefect's own default is 180,
+with which every long run would be taken for dead). When a machine is switched off, or worker and flow are killed
+together, nobody is left to say so, and the run would stay Running for ever. This makes an automation that calls such a
+run Crashed.
 """
 
 from __future__ import annotations

@@ -27,10 +27,11 @@ DATASET = "shapes-5i"
 
 
 class _BySharedFixtures(LoadScopeScheduling):
-    """Deals tests to workers file by file, but those that share the clones of tests/pipeline together."""
+    """Deals tests to workers file by file, but those together that share clones or a server."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "tests/pipeline" if nodeid.startswith("tests/pipeline/") else nodeid.split("::")[0]
+        folder = nodeid.rpartition("/")[0]
+        return folder if folder in ("tests/flows", "tests/pipeline", "tests/served") else nodeid.split("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _BySharedFixtures:
@@ -39,7 +40,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByShar
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first, so that no worker waits for it at the end."""
-    items.sort(key=lambda item: "pipeline" not in item.path.parts)
+    items.sort(key=lambda item: not {"pipeline", "served"} & set(item.path.parts))
 
 
 def shipped_params() -> dict[str, Any]:

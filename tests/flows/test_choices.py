@@ -149,3 +149,8 @@ def test_the_same_parameters_are_the_same_experiment(fresh: Clone):
         return Experiment.of(fresh.root, {"train": train}).name
 
     assert name(seed=3, lr=0.001) == name(lr=0.001, seed=3) != name(seed=4, lr=0.001)
+
+
+@pytest.mark.parametrize("flow", [pipeline, train_fold])
+def test_no_run_can_be_asked_for_with_less_than_one_job(flow: Any):
+    assert flow.parameters.properties["jobs"]["minimum"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import re
 import runpy
@@ -112,3 +113,10 @@ def test_whoever_tells_the_server_of_zombies_again_changes_what_is_there(server:
     trigger: Any = automation.trigger
     assert trigger.within.total_seconds() == 30
     assert automation.enabled
+
+
+def test_three_signs_of_life_may_be_missed_before_a_run_is_called_dead():
+    limit = inspect.signature(zombies.zombies).parameters["seconds"].default.default
+    for deployment in DEPLOYMENTS.values():
+        every = deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]
+        assert 3 * int(every) <= limit

@@ -63,7 +63,7 @@ def test_scores_are_a_table_by_run_and_fold(root: Path, monkeypatch: pytest.Monk
         {"data set": "own", "kind": "mask", "run": "prosam",
          "fold 0": "70.0", "fold 2": "72.5", "fold 10": "60.1", "mean": "67.5"},
         {"data set": "own", "kind": "mask", "run": "vrp-sam",
-         "fold 0": "", "fold 2": "71.2", "fold 10": "", "mean": "71.2"},
+         "fold 0": "", "fold 2": "71.2", "fold 10": "", "mean": ""},
     ]  # fmt: skip
     assert list(json.loads(table)[0]) == ["data set", "kind", "run", "fold 0", "fold 2", "fold 10", "mean"]
 
