@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every stage would take seconds more to start
 
 .DEFAULT_GOAL := help
-.PHONY: help repro serve test test-long test-fast lint pretrain lock clean
+.PHONY: help repro serve test test-foundation test-served test-fast lint pretrain lock clean
 
 help: ## show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -26,8 +26,11 @@ serve: $(READY) ## Prefect on this machine: server, UI, deployments and workers,
 test: $(READY) ## all tests but those that take minutes each
 	@$(PYTEST) -m "not foundation and not served"
 
-test-long: $(READY) ## the whole DAG with SAM ViT-B and ResNet-50; Prefect with workers, and what goes wrong there
-	@$(PYTEST) -n 3 -m "foundation or served"  # a third, for servers and workers are often waited for
+test-foundation: $(READY) ## the whole DAG on the paper's data formats with SAM ViT-B and ResNet-50
+	@$(PYTEST) -m foundation
+
+test-served: $(READY) ## a Prefect server with workers, a remote over SFTP, and what goes wrong there
+	@$(PYTEST) -m served
 
 test-fast: $(READY) ## the tests that take no more than a few seconds each
 	@$(PYTEST) -m "not slow and not foundation and not served"
