@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 import numpy as np
 
@@ -35,35 +35,33 @@ class Episode:
     class_id: int
 
 
-def freeze_episodes(
-    images: ClassImages,
-    image_order: Sequence[str],
-    count: int,
-    *,
-    targets: Literal["in-order", "uniform-class"],
-    seed: int,
-    fold: int,
-    purpose: Purpose,
-) -> list[Episode]:
+class Draw(TypedDict):
+    """How episodes are drawn.
+
+    Attributes:
+        targets: see `draw_episodes`.
+        seed: of the folds stage.
+        fold: number of the fold.
+        purpose: what the list is for; lists for different purposes are independent.
+    """
+
+    targets: Literal["in-order", "uniform-class"]
+    seed: int
+    fold: int
+    purpose: Purpose
+
+
+def freeze_episodes(images: ClassImages, image_order: Sequence[str], count: int, **how: Unpack[Draw]) -> list[Episode]:
     """The episodes to evaluate on: drawn, or where there are no more than asked for, each of them once.
 
     Repeated, they would tell nothing new, and make every interval too narrow. See `draw_episodes` for the arguments.
     """
     if sum(len(ids) * (len(ids) - 1) for ids in images.values()) <= count:
         return _every_episode(images)
-    return draw_episodes(images, image_order, count, targets=targets, seed=seed, fold=fold, purpose=purpose)
+    return draw_episodes(images, image_order, count, **how)
 
 
-def draw_episodes(
-    images: ClassImages,
-    image_order: Sequence[str],
-    count: int,
-    *,
-    targets: Literal["in-order", "uniform-class"],
-    seed: int,
-    fold: int,
-    purpose: Purpose,
-) -> list[Episode]:
+def draw_episodes(images: ClassImages, image_order: Sequence[str], count: int, **how: Unpack[Draw]) -> list[Episode]:
     """Draw episodes as the protocols have it.
 
     `in-order` (PASCAL-5i): targets are taken in list order, over and over: episode i has target i modulo their number.
@@ -75,17 +73,15 @@ def draw_episodes(
         images: the images of each class, at least two each.
         image_order: ids of the split in list order; those in no class of `images` are passed over.
         count: how many episodes.
-        targets: how they are drawn.
-        seed: of the folds stage.
-        fold: number of the fold.
-        purpose: what the list is for; lists for different purposes are independent.
+        **how: they are drawn.
     """
+    purpose = _PURPOSES.index(how["purpose"])
     classes, class_ids = classes_of_images(images), list(images)
     in_order = [image for image in image_order if image in classes]
     episodes = []
     for i in range(count):
-        rng = np.random.default_rng([seed, fold, _PURPOSES.index(purpose), i])
-        if targets == "in-order":
+        rng = np.random.default_rng([how["seed"], how["fold"], purpose, i])
+        if how["targets"] == "in-order":
             target = in_order[i % len(in_order)]
             class_id = classes[target][rng.integers(len(classes[target]))]
         else:

@@ -56,7 +56,7 @@ def damage(archive: Path) -> Iterator[None]:
     """
     try:
         yield
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # zipfile's word for a compression or encryption that it lacks
         raise InputError(f"{archive}: cannot be read by Python ({error}); unpack it by hand") from error
     except _DAMAGE as error:
         lines = str(error).splitlines()

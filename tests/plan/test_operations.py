@@ -87,7 +87,7 @@ def test_resnet50_at_512_px_takes_what_its_layers_sum_to():
 
 
 def test_embeddings_take_two_mebibytes_an_image():
-    assert models("vit_h").embedding_bytes == 2 * 2**20  # /work/shared/DATA.md: 256 x 64 x 64 in fp16
+    assert models("vit_h").embedding_bytes == 2 * 2**20  # 256 x 64 x 64 values of SAM's encoder, two bytes each
     assert models("tiny").embedding_bytes == 2 * 64 * 16 * 16
 
 

@@ -52,6 +52,8 @@ _TRAIN_NOVAL_MD5 = "79bff800c5f0b1ec6b21080a3c066722"  # of SBD's train_noval.tx
 _CHUNK = 128
 _MAT_HEADER = 128  # bytes
 _MAT_COMPRESSED = 15
+# On damaged files scipy raises any of these, besides its own MatReadError; NotImplementedError where the header says
+# MATLAB 7.3, whose files are HDF.
 _WHAT_SCIPY_RAISES = (OSError, ValueError, TypeError, LookupError, NotImplementedError, struct.error, zlib.error)
 
 
