@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec
@@ -67,7 +68,7 @@ def pipeline(params: Overrides | None = None, jobs: Jobs = 2, where: Where = "au
         jobs: stages at once on this machine.
         where: the stages of pool gpu run here, on workers, or (auto) on workers if DVC has a remote and one is online.
     """
-    return _run(params, jobs, where, lambda params: None)
+    return _run(params, jobs, where, _everything)
 
 
 @flow(name="prosam", flow_run_name="train fold {fold}")
@@ -106,7 +107,7 @@ def retrain(jobs: Jobs = 2, where: Where = "auto") -> State:
     """
     root = Path.cwd()
     with _alone(root / _LOCK):
-        state = _run_in(root, jobs, where)
+        state = _run_in(root, jobs, where, Chosen.by(root, _everything))
         compared = promote_all(root)
         if any(each.is_failed() for each in compared):
             raise StageFailedError("a retrained model could not be compared with the one in use; its log says why")
@@ -131,50 +132,66 @@ def stage(job: Job) -> State:
             raise
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The DAG, and the stages of it that a flow run goes through.
+
+    Attributes:
+        needs: each stage of the DAG with the stages it needs.
+        stages: the chosen ones, with all that they need.
+    """
+
+    needs: dict[str, set[str]]
+    stages: set[str]
+
+    @classmethod
+    def by(cls, root: Path, choose: Choose) -> Chosen:
+        """What `choose` names; where it names nothing, all stages."""
+        params = load_params(root / PARAMS_FILE)  # before DVC, which deletes a stage's outputs before it can refuse
+        needs, chosen = dag(root), choose(params)
+        return cls(needs, set(needs) if chosen is None else needed_by(chosen, needs))
+
+
 def _run(overrides: Overrides | None, jobs: int, where: Where, choose: Choose) -> State:
     """Run stages here; or with other parameters, in an experiment's own clone."""
     here = Path.cwd()
     if not overrides:
         with _alone(here / _LOCK):
-            return _run_in(here, jobs, where, choose)
+            return _run_in(here, jobs, where, Chosen.by(here, choose))
     log = get_run_logger()
     experiment = Experiment.of(here, overrides)
     log.info("experiment %s: %s", experiment.name, overrides)
     with _alone(experiment.root.with_suffix(".lock")):
         experiment.prepare()
-        state = _run_in(experiment.root, jobs, where, choose)
-        experiment.record(_wanted(experiment.root, choose))
+        chosen = Chosen.by(experiment.root, choose)
+        state = _run_in(experiment.root, jobs, where, chosen)
+        experiment.record(chosen.stages)
     log.info("it is on record: dvc exp show; dvc exp apply %s", experiment.name)
     return state
 
 
-def _run_in(root: Path, jobs: int, where: Where, choose: Choose = lambda params: None) -> State:
-    """Run the stages that are chosen and all that they need, and show what came out.
+def _run_in(root: Path, jobs: int, where: Where, chosen: Chosen) -> State:
+    """Run the chosen stages, and show what came out.
 
     Raises:
         StageFailedError: one of them failed; what does not need it has run nevertheless.
     """
-    wanted = _wanted(root, choose)
-    needs = dag(root)
     on_workers = where == "workers" or (where == "auto" and remote_of(root) is not None and are_online())
-    stages = StageTasks(root, needs, jobs=jobs, on_workers=on_workers)
-    ended = stages.run(wanted, out_of_date(root, needs))
+    stages = StageTasks(root, chosen.needs, jobs=jobs, on_workers=on_workers)
+    ended = stages.run(chosen.stages, out_of_date(root, chosen.needs))
     failed = [ran for ran in ended if ran.state == "Failed"]
     publish_scores(root, {ran.stage for ran in ended if ran.state != "Failed"})
     if failed:
         others = f"; {len(failed) - 1} more failed or could not start" if failed[1:] else ""
         raise StageFailedError(f"{failed[0].stage}: {failed[0].reason}{others}")
-    if "report" in wanted:
+    if "report" in chosen.stages:
         publish_report(root)
     did = sum(ran.state == "Completed" for ran in ended)
     return Completed(message=f"{did} of {len(ended)} stages ran" if did else "nothing has changed")
 
 
-def _wanted(root: Path, choose: Choose) -> set[str]:
-    """The chosen stages, all of them where none is, with what they need."""
-    params = load_params(root / PARAMS_FILE)  # before DVC, which deletes a stage's outputs before its command refuses
-    needs, chosen = dag(root), choose(params)
-    return set(needs) if chosen is None else needed_by(chosen, needs)
+def _everything(params: Params) -> None:
+    """All stages of the DAG."""
 
 
 def _evaluations(params: Params, dataset: str | None, kind: str | None, run: str | None, fold: int) -> set[str]:

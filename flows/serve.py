@@ -73,7 +73,11 @@ class Served:
         for pool in ("cpu", "gpu"):
             self._run("work-pool", "create", pool, "--type", "process", "--overwrite")
         self._run("deploy", "--all")
-        self._run_module("flows.zombies")
+        self.end_zombies_after(90)
+
+    def end_zombies_after(self, seconds: int) -> None:
+        """Have the server call flow runs Crashed that have given no sign of life for so long."""
+        self._run_module("flows.zombies", "--seconds", str(seconds))
 
     def start_worker(self, pool: str) -> None:
         """Start a worker of a pool, on this clone."""

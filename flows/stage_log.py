@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import cast
 from uuid import UUID
@@ -34,6 +35,9 @@ class StageLog:
             update_progress_artifact(self._artifact, percent, description=line)
 
 
-def artifact_key(name: str) -> str:
-    """A name as Prefect wants the keys of artifacts: lower case, digits and dashes."""
-    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
+def artifact_key(stage: str) -> str:
+    """A stage's name as Prefect wants the keys of artifacts, lower case, digits and dashes; no two stages share one."""
+    key = re.sub("[^a-z0-9]+", "-", stage.lower()).strip("-")
+    if stage.replace("@", "-") == key:
+        return key
+    return f"{key}-{hashlib.sha256(stage.encode()).hexdigest()[:6]}"

@@ -50,7 +50,7 @@ def test_a_failed_stage_says_why_and_a_rerun_goes_on(prefect: Prefect):
 
 def test_a_flow_that_is_killed_has_crashed_and_a_rerun_goes_on_to_the_same_bytes(prefect: Prefect, plain: Clone):
     run = start_training(prefect, 3)
-    engine = engines(prefect.clone)[0]
+    engine = processes(prefect.clone, "prefect.engine")[0]
     tree = engine.children(recursive=True)
     os.kill(engine.pid, signal.SIGKILL)
     assert psutil.wait_procs(tree, timeout=20)[1] == []
@@ -67,11 +67,27 @@ def test_a_flow_that_is_killed_has_crashed_and_a_rerun_goes_on_to_the_same_bytes
 
 def test_a_cancelled_run_leaves_no_process_behind(prefect: Prefect):
     run = start_training(prefect, 4)
-    tree = engines(prefect.clone)[0].children(recursive=True)
+    tree = processes(prefect.clone, "prefect.engine")[0].children(recursive=True)
     assert len(tree) >= 3
     prefect.command("flow-run", "cancel", run)
     assert psutil.wait_procs(tree, timeout=60)[1] == []
     assert prefect.end(run, 60) == "Cancelled"
+
+
+def test_when_worker_and_flow_die_together_the_run_has_crashed_and_a_rerun_goes_on(prefect: Prefect, plain: Clone):
+    prefect.served.end_zombies_after(40)
+    run = start_training(prefect, 7)
+    for process in (*processes(prefect.clone, "worker"), *processes(prefect.clone, "prefect.engine")):
+        process.kill()
+    assert prefect.state(run) == "Running"  # nobody is left to say otherwise
+    assert prefect.end(run, 120) == "Crashed"
+    assert "no sign of life for 40 s" in prefect.message(run)
+
+    prefect.served.start_worker("cpu")
+    again = prefect.start("prosam/train-fold", fold=0)
+    assert prefect.end(again) == "Completed"
+    wait_until(lambda: "goes on from step" in prefect.log(again), "that in the log")
+    assert_same_training(prefect, plain, 7)
 
 
 def test_a_server_that_restarts_in_mid_run_loses_nothing(prefect: Prefect, plain: Clone):
@@ -87,6 +103,22 @@ def test_of_two_runs_at_once_the_second_waits_and_finds_all_done(prefect: Prefec
     assert (prefect.end(first), prefect.end(second)) == ("Completed", "Completed")
     ran = [sum(state == "Completed" for state in prefect.stages(run).values()) for run in (first, second)]
     assert sorted(ran) == [0, 2]  # the training and the evaluation
+
+
+def test_of_two_retrainings_at_once_the_second_is_cancelled(prefect: Prefect):
+    prefect.clone.change({"train.seed": 9})
+    first = prefect.start("prosam/retrain")
+    wait_until(lambda: prefect.state(first) == "Running", "a retraining")
+    second = prefect.start("prosam/retrain")
+    assert prefect.end(second, 60) == "Cancelled"
+    assert prefect.end(first) == "Completed"
+    model = f"{DATASET}-mask-vrp-sam"
+    assert {prefect.stages(first)[f"promote@{model}-{fold}"] for fold in (0, 1)} == {"First"}
+
+    third = prefect.start("prosam/retrain")
+    assert prefect.end(third) == "Completed"
+    assert prefect.message(third) == "nothing has changed"
+    assert set(prefect.stages(third).values()) == {"Skipped"}
 
 
 def start(prefect: Prefect, seed: int, deployment: str, **parameters: object) -> str:
@@ -108,12 +140,12 @@ def checkpoints(prefect: Prefect) -> list[Path]:
     return list((prefect.clone.root / ".scratch/train").glob("*/checkpoint.pt"))
 
 
-def engines(clone: Clone) -> list[psutil.Process]:
-    """The processes of flow runs in a clone."""
+def processes(clone: Clone, word: str) -> list[psutil.Process]:
+    """The processes in a clone that have a word in their command: `worker`, or `prefect.engine` of flow runs."""
     found: list[psutil.Process] = []
     for process in psutil.process_iter(["cmdline", "cwd"]):
         words = process.info["cmdline"] or []
-        if "prefect.engine" in words and process.info["cwd"] == str(clone.root):
+        if word in words and process.info["cwd"] == str(clone.root):
             found.append(process)
     return found
 

@@ -15,7 +15,7 @@ import pytest
 from tests.pipeline.clone import DATASET, Clone
 from tests.pipeline.sftp_server import PASSWORD, USER, SftpServer
 from tests.served.conftest import Prefect, wait_until
-from tests.served.test_faults import assert_same_training, engines, start
+from tests.served.test_faults import assert_same_training, processes, start
 
 pytestmark = pytest.mark.served
 
@@ -59,7 +59,7 @@ def test_folds_run_on_two_workers_and_one_that_is_killed_gets_its_stage_again(
         return [clone for clone in workers if any(clone.root.glob(".scratch/train/*/checkpoint.pt"))]
 
     wait_until(lambda: bool(in_training()), "a checkpoint on a worker", 180)
-    (engine,) = engines(in_training()[0])
+    (engine,) = processes(in_training()[0], "prefect.engine")
     tree = engine.children(recursive=True)
     os.kill(engine.pid, signal.SIGKILL)
     assert psutil.wait_procs(tree, timeout=20)[1] == []
