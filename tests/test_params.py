@@ -125,6 +125,7 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("runs prosam method", "sam", ["runs.prosam.method: ", "'prosam' or 'vrp-sam'", "'sam'"]),
         ("runs prosam distribution", "cauchy", ["runs.prosam.distribution: ", "'t3'", "'dirac'", "'cauchy'"]),
         ("runs vrp-sam distribution", "t3", ["runs.vrp-sam: vrp-sam has no prompt distribution"]),
+        ("runs prosam appended_linear", 2, ["runs.prosam: appended_linear is for vrp-sam"]),
         ("annotations mask variants", 2, ["annotations.mask.variants: ", "1", "2"]),
         ("evaluate pseudo_mask_threshold", 1.01, ["evaluate.pseudo_mask_threshold: ", "1.01"]),
         ("device", "tpu", ["device: ", "'auto', 'cpu' or 'cuda'", "'tpu'"]),

@@ -57,6 +57,27 @@ class PromptMethod(Method[PromptConcept]):
         return self.decode(targets, self.prompts(concept, targets).mean[:, None])[:, 0]
 
 
+def build_prompt_encoder(run: RunParams, models: FrozenModels, anchors: Tensor | None) -> PromptEncoder:
+    """A run's prompt encoder, untrained, with random numbers from torch's global generator.
+
+    Args:
+        run: its entry in params.yaml.
+        models: frozen.
+        anchors: see `PromptEncoder`.
+    """
+    return PromptEncoder(
+        feature_channels=models.backbone.mid_channels,
+        dim=models.sam.prompt_encoder.embed_dim,
+        grid=models.grid,
+        num_prompts=run.num_prompts,
+        distribution=run.prompt_distribution,
+        nu=run.nu,
+        dropout=run.dropout,
+        anchors=anchors,
+        appended_linear=run.appended_linear,
+    )
+
+
 def build_prompt_method(run: RunParams, models: FrozenModels, *, seed: int) -> PromptMethod:
     """A run's method with an untrained prompt encoder.
 
@@ -65,19 +86,10 @@ def build_prompt_method(run: RunParams, models: FrozenModels, *, seed: int) -> P
         models: frozen, on their device.
         seed: of the random part of the initialisation.
     """
-    sam, grid = models.sam, models.grid
-    anchors = sam.prompt_encoder.pe_layer((grid, grid)).cpu() if run.init == "anchored" else None
+    grid = models.grid
+    anchors = models.sam.prompt_encoder.pe_layer((grid, grid)).cpu() if run.init == "anchored" else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = PromptEncoder(
-            feature_channels=models.backbone.mid_channels,
-            dim=sam.prompt_encoder.embed_dim,
-            grid=grid,
-            num_prompts=run.num_prompts,
-            distribution=run.prompt_distribution,
-            nu=run.nu,
-            dropout=run.dropout,
-            anchors=anchors,
-        )
+        encoder = build_prompt_encoder(run, models, anchors)
     encoder.to(models.device).eval()
     return PromptMethod(encoder, models, normalised_pseudo_mask=run.pseudo_mask == "normalised")

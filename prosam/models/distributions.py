@@ -2,15 +2,18 @@
 
 Shape letters: B images, K samples, N prompts, d prompt dimension.
 
-| name        | p                                | degrees of freedom | covariance of one prompt        |
-|-------------|----------------------------------|--------------------|---------------------------------|
-| `t3`        | mu + sigma eps sqrt(nu / v), v ~ chi2(nu + d) | nu + d | sigma^2 nu / (nu + d - 2)       |
-| `student_t` | mu + sigma eps sqrt(nu / v), v ~ chi2(nu)     | nu     | sigma^2 nu / (nu - 2), nu > 2   |
-| `gaussian`  | mu + sigma eps                   | infinite           | sigma^2                         |
-| `dirac`     | mu                               | -                  | 0                               |
+| name               | p                                      | v ~          | covariance of one prompt      |
+|--------------------|----------------------------------------|--------------|-------------------------------|
+| `t3`               | mu + sigma eps sqrt(nu / v)            | chi2(nu + d) | sigma^2 nu / (nu + d - 2)     |
+| `student_t`        | mu + sigma eps sqrt(nu / v)            | chi2(nu)     | sigma^2 nu / (nu - 2), nu > 2 |
+| `gaussian`         | mu + sigma eps                         |              | sigma^2                       |
+| `matched_gaussian` | mu + sigma eps sqrt(nu / (nu + d - 2)) |              | sigma^2 nu / (nu + d - 2)     |
+| `dirac`            | mu                                     |              | 0                             |
 
+The t distributions have as many degrees of freedom as v.
 eps ~ N(0, I_d); one v for each prompt, so that all its d entries grow together, as in a multivariate t.
 `t3` is the form of t3VAE (Kim et al. 2024), the paper's; `student_t` is the plain heavy-tailed alternative.
+`t3` differs from `gaussian` in its tails and, far more, in its size: `matched_gaussian` has t3's size and no tails.
 """
 
 from __future__ import annotations
@@ -74,6 +77,22 @@ class Gaussian(PromptDistribution):
 
 
 @dataclass(frozen=True)
+class MatchedGaussian(Gaussian):
+    """Independent normal entries of `T3`'s variance: noise of the same size, without the tails.
+
+    Attributes:
+        nu: of the t3 that it is compared with.
+    """
+
+    nu: float
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """See `PromptDistribution.sample`."""
+        size = (self.nu / (self.nu + self.mean.shape[-1] - 2)) ** 0.5
+        return self.mean[:, None] + size * self.sigma[:, None] * self._noise(count, generator)
+
+
+@dataclass(frozen=True)
 class StudentT(Gaussian):
     """A multivariate t with `nu` degrees of freedom and scale sigma.
 
@@ -109,10 +128,10 @@ def make_distribution(name: str, mean: Tensor, sigma: Tensor | None, nu: float) 
     """The distribution of a name in params.yaml.
 
     Args:
-        name: `t3`, `student_t`, `gaussian` or `dirac`.
+        name: `t3`, `student_t`, `gaussian`, `matched_gaussian` or `dirac`.
         mean: (B, N, d).
         sigma: (B, N, d); not used by `dirac`.
-        nu: degrees of freedom; used by `t3` and `student_t`.
+        nu: degrees of freedom; used by all but `gaussian` and `dirac`.
     """
     if name == "dirac":
         return Dirac(mean)
@@ -120,6 +139,8 @@ def make_distribution(name: str, mean: Tensor, sigma: Tensor | None, nu: float) 
         raise ValueError(f"the distribution {name!r} needs sigma")
     if name == "gaussian":
         return Gaussian(mean, sigma)
+    if name == "matched_gaussian":
+        return MatchedGaussian(mean, sigma, nu)
     if name == "student_t":
         return StudentT(mean, sigma, nu)
     if name == "t3":

@@ -62,6 +62,7 @@ class PromptEncoder(nn.Module):
         nu: float = 5.0,
         dropout: float = 0.5,
         anchors: Tensor | None = None,
+        appended_linear: int = 0,
     ):
         """Build with VRP-SAM's initialisation, or anchored.
 
@@ -74,6 +75,7 @@ class PromptEncoder(nn.Module):
             nu: degrees of freedom of the t distributions.
             dropout: share of channels dropped after the first convolution.
             anchors: SAM's dense positional encoding (d, h, h) for `init: anchored`; None for `init: paper`.
+            appended_linear: linear layers after all others (sec. 9.2: VRP-SAM with as many parameters as ProSAM).
         """
         super().__init__()
         self.distribution, self.nu, self.dropout = distribution, nu, dropout
@@ -85,6 +87,7 @@ class PromptEncoder(nn.Module):
         self.mean_head = self.log_sigma_head = None
         if distribution != "dirac":
             self.mean_head, self.log_sigma_head = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.appended = nn.Sequential(*(nn.Linear(dim, dim) for _ in range(appended_linear)))
         positions = sine_positions(dim, grid, grid)
         self.register_buffer("reference_positions", _tokens(positions[None]), persistent=False)
         self.register_buffer("target_positions", _tokens(positions[None]), persistent=False)
@@ -108,6 +111,8 @@ class PromptEncoder(nn.Module):
             nn.init.zeros_(self.mean_head.bias)
             nn.init.zeros_(self.log_sigma_head.weight)
             nn.init.zeros_(self.log_sigma_head.bias)
+        for name, parameter in self.appended.named_parameters():
+            parameter.copy_(identity if name.endswith("weight") else torch.zeros(dim))
 
     def encode_reference(
         self, features: Tensor, annotation: Tensor, generator: torch.Generator | None = None
@@ -148,7 +153,7 @@ class PromptEncoder(nn.Module):
         """
         values = self._merge(self._reduce(features, generator), reference.prototype, pseudo_mask)
         prompts = self.target_attention(reference.queries, values + self.target_positions, values)
-        prompts = self.target_mixing(prompts, prompts, prompts)
+        prompts = self.appended(self.target_mixing(prompts, prompts, prompts))
         if self.mean_head is None or self.log_sigma_head is None:
             return make_distribution("dirac", prompts, None, self.nu)
         sigma = self.log_sigma_head(prompts).exp()

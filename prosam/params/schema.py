@@ -17,7 +17,7 @@ from prosam.params.section import Count, Fraction, Name, NonNegative, Positive, 
 
 AnnotationKind = Literal["point", "scribble", "box", "mask"]
 MethodName = Literal["prosam", "vrp-sam"]
-DistributionName = Literal["t3", "student_t", "gaussian", "dirac"]
+DistributionName = Literal["t3", "student_t", "gaussian", "matched_gaussian", "dirac"]
 
 
 # ------------------------------------------------------------------------------------------------------ what to run
@@ -175,9 +175,10 @@ class RunParams(Section):
     Attributes:
         method: `prosam` or `vrp-sam`.
         distribution: of the prompts; None means the method's own (t3, dirac).
-        nu: degrees of freedom of the t distributions, at least 1.
+        nu: degrees of freedom of the t distributions, at least 1; `matched_gaussian` has the size of that t3.
         backbone: a key of models.backbones; `auto` is tiny-resnet with the embedded SAM and resnet50 with the others.
         num_prompts: N.
+        appended_linear: linear layers after VRP-SAM's others; two give it ProSAM's number of parameters (table 7).
         init: `paper` (VRP-SAM's) or `anchored` (docs/method.md).
         dropout: of whole channels, after the first convolution.
         pseudo_mask: `normalised` to [0, 1] per target as the paper says, or `raw` as VRP-SAM's code has it.
@@ -191,6 +192,7 @@ class RunParams(Section):
     nu: Annotated[float, Field(ge=1, allow_inf_nan=False, strict=True)] = 5.0
     backbone: Name
     num_prompts: Count = 50
+    appended_linear: NonNegative = 0
     init: Literal["paper", "anchored"] = "anchored"
     dropout: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
     pseudo_mask: Literal["normalised", "raw"] = "normalised"
@@ -201,6 +203,8 @@ class RunParams(Section):
     def _distribution_fits(self) -> Self:
         if self.method == "vrp-sam" and self.distribution not in (None, "dirac"):
             raise ValueError("vrp-sam has no prompt distribution but dirac; leave `distribution` out")
+        if self.method == "prosam" and self.appended_linear:
+            raise ValueError("appended_linear is for vrp-sam, to have as many parameters as prosam; leave it out")
         return self
 
     @property

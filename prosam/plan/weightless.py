@@ -19,12 +19,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
 from prosam.episode_tensors import References, Targets
 from prosam.losses import segmentation_loss
-from prosam.methods.prompting import PromptMethod
+from prosam.methods.prompting import PromptMethod, build_prompt_encoder
 from prosam.models.backbones import BACKBONE_BUILDERS, Backbone
 from prosam.models.distributions import Dirac
 from prosam.models.frozen import FrozenModels
 from prosam.models.mask_token import MaskTokenDecoder
-from prosam.models.prompt_encoder import PromptEncoder
 from prosam.models.sam import SAM_BUILDERS, encode_images
 from prosam.models.segment_anything import Sam
 from prosam.params import ModelsParams, RunParams
@@ -158,19 +157,7 @@ class WeightlessModels:
     def _method(self, run: RunParams, backbone: str) -> PromptMethod:
         """As `build_prompt_method` makes it, but for values."""
         models = self._frozen(backbone)
-
-        def encoder() -> PromptEncoder:
-            return PromptEncoder(
-                feature_channels=models.backbone.mid_channels,
-                dim=models.sam.prompt_encoder.embed_dim,
-                grid=models.grid,
-                num_prompts=run.num_prompts,
-                distribution=run.prompt_distribution,
-                nu=run.nu,
-                dropout=run.dropout,
-            )
-
-        trainable = self._build(encoder).requires_grad_(True)
+        trainable = self._build(lambda: build_prompt_encoder(run, models, None)).requires_grad_(True)
         return PromptMethod(trainable, models, normalised_pseudo_mask=run.pseudo_mask == "normalised")
 
     def _build(self, build: Callable[[], _Module]) -> _Module:

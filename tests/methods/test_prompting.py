@@ -106,7 +106,7 @@ def test_the_seed_decides_the_initial_weights_and_nothing_else_does(inputs: RunI
     assert not all(torch.equal(a, b) for a, b in zip(one, weights(1), strict=True))
 
 
-@pytest.mark.parametrize("distribution", ["t3", "student_t", "gaussian", "dirac"])
+@pytest.mark.parametrize("distribution", ["t3", "student_t", "gaussian", "matched_gaussian", "dirac"])
 def test_a_run_gets_the_distribution_that_it_names(
     inputs: RunInputs, batch: tuple[References, Targets], distribution: str
 ):

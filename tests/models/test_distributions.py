@@ -13,6 +13,8 @@ from prosam.models.distributions import Dirac, PromptDistribution, make_distribu
 DIM, PROMPTS, COUNT = 8, 2, 50_000
 NU = {"t3": 5.0, "student_t": 9.0}  # fourth moments, which the tolerances need, exist above 4
 HEAVY = ("t3", "student_t")
+SAMPLED = (*HEAVY, "gaussian", "matched_gaussian")
+ALL = (*SAMPLED, "dirac")
 
 
 def freedom(name: str) -> float:
@@ -53,6 +55,7 @@ def sigma_of(distribution: PromptDistribution) -> Tensor:
         ("t3", NU["t3"] / (NU["t3"] + DIM - 2)),
         ("student_t", NU["student_t"] / (NU["student_t"] - 2)),
         ("gaussian", 1.0),
+        ("matched_gaussian", NU["t3"] / (NU["t3"] + DIM - 2)),
     ],
 )
 def test_samples_have_the_stated_mean_and_covariance(name: str, variance: float):
@@ -78,8 +81,9 @@ def test_a_prompts_squared_norm_has_the_f_distribution_of_a_multivariate_t(name:
     assert stats.kstest(ratio, stats.chi2(DIM, scale=1 / DIM).cdf).pvalue < 1e-4
 
 
-def test_a_gaussian_prompt_is_normal():
-    x = standardised("gaussian")
+@pytest.mark.parametrize(("name", "deviation"), [("gaussian", 1.0), ("matched_gaussian", (5 / 11) ** 0.5)])
+def test_a_gaussian_prompt_is_normal(name: str, deviation: float):
+    x = standardised(name) / deviation
     assert stats.kstest(x.ravel(), stats.norm.cdf).pvalue > 1e-3
     assert stats.kstest((x**2).sum(-1).ravel(), stats.chi2(DIM).cdf).pvalue > 1e-3
 
@@ -115,7 +119,7 @@ def test_a_dirac_is_its_mean():
     assert all(torch.equal(samples[:, k], distribution.mean) for k in range(4))
 
 
-@pytest.mark.parametrize("name", ["t3", "student_t", "gaussian", "dirac"])
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_seed_fixes_the_samples(name: str, dtype: torch.dtype):
     distribution = a_distribution(name, batch=3, dtype=dtype)
@@ -125,14 +129,14 @@ def test_a_seed_fixes_the_samples(name: str, dtype: torch.dtype):
     assert name == "dirac" or not torch.equal(one, distribution.sample(5, generator(8)))
 
 
-@pytest.mark.parametrize("name", ["t3", "student_t", "gaussian", "dirac"])
+@pytest.mark.parametrize("name", ALL)
 def test_sampling_leaves_the_global_generator_alone(name: str):
     before = torch.random.get_rng_state()
     a_distribution(name).sample(3, generator())
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("name", ["t3", "student_t", "gaussian"])
+@pytest.mark.parametrize("name", SAMPLED)
 def test_a_sample_differentiates_as_mean_plus_sigma_times_noise(name: str):
     distribution = a_distribution(name, batch=2)
     mean, sigma = distribution.mean.clone().requires_grad_(), sigma_of(distribution).clone().requires_grad_()
@@ -144,7 +148,7 @@ def test_a_sample_differentiates_as_mean_plus_sigma_times_noise(name: str):
     assert torch.allclose(by_sigma, (weight * noise).sum(1), rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["t3", "student_t", "gaussian"])
+@pytest.mark.parametrize("name", SAMPLED)
 def test_the_gradients_are_those_of_finite_differences(name: str):
     distribution = a_distribution(name)
     inputs = (distribution.mean.clone().requires_grad_(), sigma_of(distribution).clone().requires_grad_())

@@ -157,6 +157,21 @@ def test_the_number_of_trainable_parameters_is_the_papers(distribution: str, exp
     assert all(p.requires_grad for p in encoder.parameters())
 
 
+def test_two_more_linear_layers_give_vrp_sam_the_parameters_of_prosam():
+    encoder = PromptEncoder(feature_channels=1536, dim=256, grid=64, distribution="dirac", appended_linear=2)
+    assert sum(p.numel() for p in encoder.parameters()) == 1_723_648
+
+
+def test_appended_layers_are_linear_and_come_last():
+    longer, plain = randomised(distribution="dirac", appended_linear=2), build(distribution="dirac")
+    state = longer.state_dict()
+    plain.load_state_dict({name: value for name, value in state.items() if not name.startswith("appended")})
+    expected = run(plain, inputs()).mean
+    for layer in (0, 1):
+        expected = expected @ state[f"appended.{layer}.weight"].T + state[f"appended.{layer}.bias"]
+    assert torch.allclose(run(longer, inputs()).mean, expected, atol=1e-4)
+
+
 # ----------------------------------------------------------------------------------------- the anchored initialisation
 
 

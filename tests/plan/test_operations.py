@@ -96,7 +96,7 @@ def test_a_run_has_as_many_parameters_as_the_one_that_is_built():
     frozen = FrozenModels(sam, MaskTokenDecoder(sam), TinyResNet(), 128, False, CPU)
     for run in (
         RunParams(method="prosam", backbone="auto"),
-        RunParams(method="vrp-sam", backbone="auto", num_prompts=20),
+        RunParams(method="vrp-sam", backbone="auto", num_prompts=20, appended_linear=2),
     ):
         built = build_prompt_method(run, frozen, seed=0).encoder
         assert models("tiny").trainable_parameters(run, "tiny-resnet") == sum(p.numel() for p in built.parameters())
