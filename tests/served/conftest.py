@@ -26,11 +26,11 @@ _CHANGES = SMALL | {
 }
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90, every: float = 0.1) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"still not so after {seconds} s: {what}"
-        time.sleep(0.1)
+        time.sleep(every)
 
 
 class Prefect:
@@ -77,7 +77,8 @@ class Prefect:
 
     def end(self, run: str, seconds: float = 180) -> str:
         """The name of the state in which a flow run ends."""
-        wait_until(lambda: self.state(run) in _FINAL, f"the end of flow run {run}", seconds)
+        ended = f"the end of flow run {run}"
+        wait_until(lambda: self.state(run) in _FINAL, ended, seconds, every=1.0)  # an answer costs the server 50 ms
         return self.state(run)
 
     def stages(self, run: str) -> dict[str, str]:
