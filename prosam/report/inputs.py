@@ -83,9 +83,10 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """For people, such as `shapes-5i, mask and point annotations`."""
+        """For people, such as `shapes-5i, mask annotations`, or `shapes-5i: mask and point annotations`."""
         data = f"trained on {self.trained_on}, tested on {self.tested_on}" if self.shifted else self.tested_on
-        return f"{data}, {in_words(list(self.by_kind))} annotations"
+        kinds = list(self.by_kind)
+        return f"{data}{':' if len(kinds) > 1 else ','} {in_words(kinds)} annotations"
 
     @property
     def by_kind(self) -> dict[str, list[int]]:

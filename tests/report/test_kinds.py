@@ -61,7 +61,7 @@ def tables(report: Report) -> dict[str, Table]:
 
 
 def test_a_data_set_is_one_section_whose_title_names_the_kinds(mixed: Report):
-    assert [section.setting.title for section in mixed.sections] == ["toy, mask, point and box annotations"]
+    assert [section.setting.title for section in mixed.sections] == ["toy: mask, point and box annotations"]
     assert mixed.summary is None
 
 
