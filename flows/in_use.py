@@ -31,15 +31,13 @@ def promote_all(root: Path) -> list[State]:
     rows: list[dict[str, str]] = []
     states: list[State] = []
     try:
-        for dataset, kind, run, fold in product(axes.datasets, axes.kinds, axes.runs, axes.folds):
-            trained = root / layout.model(dataset, kind, run, fold) / WEIGHTS
-            used = root / layout.in_use(dataset, kind, run, fold) / "current" / WEIGHTS
+        for dataset, run, fold in product(axes.datasets, axes.runs, axes.folds):
+            trained = root / layout.model(dataset, run, fold) / WEIGHTS
+            used = root / layout.in_use(dataset, run, fold) / "current" / WEIGHTS
             if used.exists() and sha256_of(used) == sha256_of(trained):
                 continue
-            name = f"promote@{dataset}-{kind}-{run}-{fold}"
-            state = promote.with_options(task_run_name=name)(
-                processes, [dataset, kind, run, str(fold)], return_state=True
-            )
+            name = f"promote@{dataset}-{run}-{fold}"
+            state = promote.with_options(task_run_name=name)(processes, [dataset, run, str(fold)], return_state=True)
             states.append(state)
             rows.append({"model": name.partition("@")[2], "verdict": state.name or "", "why": state.message or ""})
     except BaseException:

@@ -76,7 +76,6 @@ def pipeline(params: Overrides | None = None, jobs: Jobs = 2, where: Where = "au
 def train_fold(
     fold: int,
     dataset: str | None = None,
-    kind: str | None = None,
     run: str | None = None,
     params: Overrides | None = None,
     jobs: Jobs = 2,
@@ -87,13 +86,12 @@ def train_fold(
     Args:
         fold: its classes are the novel ones.
         dataset: one of `pipeline.datasets`; each of them unless told.
-        kind: one of `pipeline.kinds`, likewise.
         run: one of `pipeline.runs`, likewise.
         params: as for `pipeline`.
         jobs: as for `pipeline`.
         where: as for `pipeline`.
     """
-    return _run(params, jobs, where, lambda params: _evaluations(params, dataset, kind, run, fold))
+    return _run(params, jobs, where, lambda params: _evaluations(params, dataset, run, fold))
 
 
 @flow(name="prosam", flow_run_name="retrain")
@@ -194,11 +192,10 @@ def _everything(params: Params) -> None:
     """All stages of the DAG."""
 
 
-def _evaluations(params: Params, dataset: str | None, kind: str | None, run: str | None, fold: int) -> set[str]:
+def _evaluations(params: Params, dataset: str | None, run: str | None, fold: int) -> set[str]:
     """The evaluations of a fold, by the matrix of dvc.yaml."""
     axes: list[tuple[str, object, list[Any]]] = [
         ("datasets", dataset, list(params.pipeline.datasets)),
-        ("kinds", kind, list(params.pipeline.kinds)),
         ("runs", run, list(params.pipeline.runs)),
         ("folds", fold, list(params.pipeline.folds)),
     ]

@@ -14,24 +14,24 @@ _MOST_EPISODES = 8
 
 
 def publish_scores(root: Path, stages: set[str]) -> None:
-    """A table `miou`: novel mIoU in percent, a row for each run (by data set and kind), a column for each fold.
+    """A table `miou`: novel mIoU in percent, a row for each run (by data set), a column for each fold.
 
     Args:
         root: of the repository.
         stages: that have ended well; what others left is not shown.
     """
     shifts = any(stage.startswith("shift@") for stage in stages)
-    rows: dict[tuple[str, ...], dict[str, float]] = {}
-    for path in sorted((root / "results").glob("*/*/*/*/metrics.json")):
-        *setting, fold = path.parent.parts[-4:]
-        if "-".join(["evaluate@" + setting[0], *setting[1:], fold]) in stages or (shifts and "-to-" in setting[0]):
-            rows.setdefault(tuple(setting), {})[fold] = json.loads(path.read_text())["miou"]
+    rows: dict[tuple[str, str], dict[str, float]] = {}
+    for path in sorted((root / "results").glob("*/*/*/metrics.json")):
+        dataset, run, fold = path.parent.parts[-3:]
+        if f"evaluate@{dataset}-{run}-{fold}" in stages or (shifts and "-to-" in dataset):
+            rows.setdefault((dataset, run), {})[fold] = json.loads(path.read_text())["miou"]
     folds = sorted({fold for scores in rows.values() for fold in scores}, key=int)
     table = [
-        {"data set": dataset, "kind": kind, "run": run}
+        {"data set": dataset, "run": run}
         | {f"fold {fold}": f"{scores[fold]:.1f}" if fold in scores else "" for fold in folds}
         | {"mean": f"{sum(scores.values()) / len(scores):.1f}" if len(scores) == len(folds) else ""}
-        for (dataset, kind, run), scores in rows.items()
+        for (dataset, run), scores in rows.items()
     ]
     if table:
         create_table_artifact(table, key="miou", description="Novel mIoU in percent, by run and fold")
@@ -53,7 +53,7 @@ def publish_report(root: Path) -> None:
 
 
 class _Pictures(HTMLParser):
-    """Collects the pictures within the report, with their descriptions, by episode: each begins with its reference."""
+    """Collects the pictures within the report, with their descriptions, by episode."""
 
     def __init__(self):
         super().__init__()
@@ -61,9 +61,7 @@ class _Pictures(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        if tag != "img" or not given.get("src", "").startswith("data:"):
-            return
-        alt = given.get("alt", "")
-        if alt.startswith("reference") or not self.episodes:
+        if tag == "figure" and given.get("class") == "episode":
             self.episodes.append([])
-        self.episodes[-1].append((given["src"], alt))
+        elif tag == "img" and given.get("src", "").startswith("data:"):
+            self.episodes[-1].append((given["src"], given.get("alt", "")))

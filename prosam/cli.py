@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from prosam import __version__, console
-from prosam.params import PARAMS_FILE, load_params
+from prosam.params import PARAMS_FILE, AnnotationKind, load_params
 
 app = typer.Typer(
     name="prosam",
@@ -51,7 +51,7 @@ def check(params: Annotated[Path, typer.Argument(help="The file to validate.")] 
     Example: prosam check
     """
     p = load_params(params).pipeline
-    trainings = len(p.datasets) * len(p.kinds) * len(p.runs) * len(p.folds)
+    trainings = len(p.datasets) * len(p.runs) * len(p.folds)
     print(f"{params}: valid; {trainings} trainings of {', '.join(p.runs)} on {', '.join(p.datasets)}")
 
 
@@ -62,7 +62,7 @@ def info(
 ) -> None:
     """Say what a checkpoint is: method, backbone, SAM, data, fold, size, and the parameters and commit that made it.
 
-    Example: prosam info models/shapes-5i/mask/prosam/0
+    Example: prosam info models/shapes-5i/prosam/0
     """
     from prosam.info import as_json, as_text, facts_of
 
@@ -91,6 +91,9 @@ def plan(
 def convert_vrp_sam(
     checkpoint: Annotated[Path, typer.Argument(help="best_model.pt of the public VRP-SAM code.")],
     out: Annotated[Path, typer.Argument(help="A new folder: prompt encoder, description, and the backbone's weights.")],
+    kind: Annotated[
+        AnnotationKind, typer.Option(help="Kind of annotation that it was trained with, which it does not say.")
+    ] = "mask",
 ) -> None:
     """Read a checkpoint of the public VRP-SAM code into ours.
 
@@ -98,7 +101,7 @@ def convert_vrp_sam(
     """
     from prosam.vrp_sam import convert_vrp_sam
 
-    convert_vrp_sam(checkpoint, out)
+    convert_vrp_sam(checkpoint, out, kind)
     print(f"wrote {out}; `prosam info {out}` tells what it is")
 
 

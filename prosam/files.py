@@ -55,6 +55,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` a hard link of `source`; a copy on another file system, or on one without hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file of any size; hexadecimal."""
     with path.open("rb") as file:
@@ -65,5 +73,5 @@ def digest_of_files(paths: Iterable[Path]) -> str:
     """SHA-256 over the contents of some files, in order; hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(bytes.fromhex(sha256_of(path)))
     return digest.hexdigest()

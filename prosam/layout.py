@@ -36,9 +36,9 @@ def folds(dataset: str) -> Path:
     return Path("data/folds") / dataset
 
 
-def annotations(dataset: str, kind: str) -> Path:
-    """annotations: train.parquet and test.parquet."""
-    return Path("data/annotations") / dataset / kind
+def annotations(dataset: str, run: str) -> Path:
+    """annotations: train.parquet and test.parquet, of the kind of a run."""
+    return Path("data/annotations") / dataset / run
 
 
 def embeddings(dataset: str) -> Path:
@@ -46,19 +46,19 @@ def embeddings(dataset: str) -> Path:
     return Path("data/embeddings") / dataset
 
 
-def model(dataset: str, kind: str, run: str, fold: int) -> Path:
+def model(dataset: str, run: str, fold: int) -> Path:
     """train: prompt_encoder.safetensors, model.json, training.csv and monitor.csv."""
-    return Path("models") / dataset / kind / run / str(fold)
+    return Path("models") / dataset / run / str(fold)
 
 
-def in_use(dataset: str, kind: str, run: str, fold: int) -> Path:
+def in_use(dataset: str, run: str, fold: int) -> Path:
     """The model in use, the ones before it and why: see prosam/in_use.py. No stage writes it, and DVC leaves it be."""
-    return Path("in_use") / dataset / kind / run / str(fold)
+    return Path("in_use") / dataset / run / str(fold)
 
 
-def results(dataset: str, kind: str, run: str, fold: int) -> Path:
+def results(dataset: str, run: str, fold: int) -> Path:
     """evaluate, and shift with the name of a shift for the data set: metrics.json and episodes.parquet."""
-    return Path("results") / dataset / kind / run / str(fold)
+    return Path("results") / dataset / run / str(fold)
 
 
 def shift(train: str, test: str) -> str:
@@ -67,5 +67,5 @@ def shift(train: str, test: str) -> str:
 
 
 def scratch() -> Path:
-    """Work that survives a kill: finished shards, training checkpoints. $PROSAM_SCRATCH moves it."""
+    """Work that survives a kill: finished shards, drawn annotations, training checkpoints. $PROSAM_SCRATCH moves it."""
     return Path(os.environ.get("PROSAM_SCRATCH", ".scratch"))

@@ -169,6 +169,7 @@ def read_scores(path: Path, remedy: str) -> EpisodeScores:
 def incomparable(
     description: Mapping[str, Any],
     *,
+    kind: str,
     sam: Origin,
     backbone: Origin,
     image_size: int,
@@ -179,12 +180,15 @@ def incomparable(
 
     Args:
         description: content of its model.json.
+        kind: of annotation, the present one of its run.
         sam: the present one.
         backbone: the present one of its run.
         image_size: the present one, px.
         upsampling: the present one.
         tested: names of the episodes' classes.
     """
+    if description.get("kind") != kind:
+        return f"its annotations were of kind {description.get('kind')}, and are now of kind {kind}"
     for key, name, now in (("sam", "SAM", sam), ("backbone_weights", "backbone", backbone)):
         made_with = description.get(key)  # a converted run names no SAM
         if made_with is not None and made_with.get("sha256") != now.sha256:

@@ -20,7 +20,7 @@ from prosam.models.backbones import BACKBONE_BUILDERS
 from prosam.models.frozen_weights import Origin
 from prosam.models.prompt_encoder import PromptEncoder
 from prosam.models.weights import load_state, write_weights
-from prosam.params import RunParams
+from prosam.params import AnnotationKind, RunParams
 
 BACKBONE_WEIGHTS = "backbone.safetensors"
 
@@ -61,13 +61,14 @@ class ConvertedModel:
     sha256: str
 
 
-def convert_vrp_sam(checkpoint: Path, out: Path) -> ConvertedModel:
+def convert_vrp_sam(checkpoint: Path, out: Path, kind: AnnotationKind = "mask") -> ConvertedModel:
     """Convert a checkpoint of the public VRP-SAM code.
 
     Args:
         checkpoint: its best_model.pt, with a ResNet-50 or a VGG-16 backbone.
         out: a new or empty folder; gets the files of `save_model`, and BACKBONE_WEIGHTS, the checkpoint to name
             in params.yaml for a backbone of the returned architecture.
+        kind: of the annotations that it was trained with, which it does not say.
 
     Raises:
         InputError: the checkpoint is missing, damaged, of something else, or lacks or has a tensor that it should or
@@ -95,6 +96,7 @@ def convert_vrp_sam(checkpoint: Path, out: Path) -> ConvertedModel:
 
     run = RunParams(
         method="vrp-sam",
+        kind=kind,
         backbone=architecture,
         num_prompts=num_prompts,
         init="paper",
@@ -108,6 +110,7 @@ def convert_vrp_sam(checkpoint: Path, out: Path) -> ConvertedModel:
         description = {
             "name": run.method,
             "method": run.method,
+            "kind": run.kind,
             "distribution": run.prompt_distribution,
             "backbone": run.backbone,
             "init": run.init,

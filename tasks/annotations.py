@@ -1,4 +1,4 @@
-"""Stage annotations: draw the annotations of one kind from the masks."""
+"""Stage annotations: draw the annotations of a run's kind from the masks."""
 
 from __future__ import annotations
 
@@ -8,36 +8,44 @@ import typer
 
 from prosam import console, layout
 from prosam.params import load_params
-from tasks.arguments import annotation_kind, dataset_params
+from tasks.arguments import dataset_params, known
+from tasks.determinants import DRAWING_ANNOTATIONS, code
 
 
 def draw_annotations(
     dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
-    kind: Annotated[str, typer.Argument(help="point, scribble, box or mask.")],
+    run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
 ) -> None:
-    """Write data/annotations/DATASET/KIND: train.parquet and test.parquet.
+    """Write data/annotations/DATASET/RUN: train.parquet and test.parquet.
 
-    Example: python -m tasks.annotations shapes-5i point
+    Runs of one kind share what is drawn.
+
+    Example: `python -m tasks.annotations shapes-5i prosam`
     """
     params = load_params()
     dataset_params(params, dataset)
-    checked_kind = annotation_kind(kind)
+    kind = params.runs[known("run", run, params.runs)].kind
 
-    from prosam.data.annotating import annotate
-    from prosam.data.annotations import write_annotations
     from prosam.data.dataset import open_dataset
+    from prosam.data.drawn_once import draw_once
     from prosam.data.fold_files import read_index
-    from prosam.files import atomic_folder
-    from prosam.progress import track
+    from prosam.files import digest_of_files
 
     data = open_dataset(layout.raw(dataset))
-    index = read_index(layout.folds(dataset) / "index.csv")
-    with atomic_folder(layout.annotations(dataset, checked_kind)) as folder:
-        for split, file in (("train", "train.parquet"), ("val", "test.parquet")):
-            rows = [row for row in index if row.split == split]
-            drawn = annotate(data, rows, checked_kind, params.annotations)
-            shown = track(drawn, f"{dataset} {kind} {split}", len(rows), "mask")
-            write_annotations(folder / file, (annotation for of_row in shown for annotation in of_row))
+    index = layout.folds(dataset) / "index.csv"
+    draw_once(
+        layout.annotations(dataset, run),
+        data,
+        read_index(index),
+        kind,
+        params.annotations,
+        made_by={
+            "code": code(DRAWING_ANNOTATIONS),
+            "content": digest_of_files([*data.label_files(), index]),
+        },
+        scratch=layout.scratch(),
+        name=f"{dataset} {kind}",
+    )
 
 
 if __name__ == "__main__":

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast, get_args
 
 from prosam.errors import InputError
 from prosam.names import unknown_name
-from prosam.params import AnnotationKind, DatasetParams, Params
+from prosam.params import DatasetParams, Params
 
 
 def dataset_params(params: Params, name: str) -> DatasetParams:
     """The section of a data set; InputError when there is none."""
     return params.datasets[known("data set", name, params.datasets)]
-
-
-def annotation_kind(name: str) -> AnnotationKind:
-    """The name of an annotation kind; InputError when there is none such."""
-    return cast(AnnotationKind, known("annotation kind", name, get_args(AnnotationKind)))
 
 
 def known(what: str, name: str, choices: Iterable[str]) -> str:

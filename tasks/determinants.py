@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     import torch
 
 READING_IMAGES = ("data/formats", "data/images.py")
+DRAWING_ANNOTATIONS = (
+    "data/formats",
+    "data/annotating.py",
+    "data/annotations.py",
+    "data/drawing.py",
+    "data/drawn_once.py",
+    "data/fold_files.py",
+    "data/folds.py",
+)
 ENCODING_IMAGES = (*READING_IMAGES, "models/sam.py", "models/segment_anything.py")
 BACKBONE_FEATURES = (*READING_IMAGES, "models/backbones", "feature_table.py")
 

@@ -8,23 +8,21 @@ import typer
 
 from prosam import console, layout
 from prosam.params import load_params
-from tasks.arguments import annotation_kind, dataset_params, known, known_fold
+from tasks.arguments import dataset_params, known, known_fold
 
 
 def evaluate(
     dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
-    kind: Annotated[str, typer.Argument(help="The references' annotation kind.")],
     run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
     fold: Annotated[int, typer.Argument(min=0, help="Its classes are the novel ones.")],
 ) -> None:
-    """Evaluate a trained run, and trivial baselines beside it, in results/DATASET/KIND/RUN/FOLD.
+    """Evaluate a trained run, and trivial baselines beside it, in results/DATASET/RUN/FOLD.
 
-    Example: `python -m tasks.evaluate shapes-5i mask prosam 0`
+    Example: `python -m tasks.evaluate shapes-5i prosam 0`
     """
     params = load_params()
     known_fold(dataset_params(params, dataset), fold)
     known("run", run, params.runs)
-    annotated = annotation_kind(kind)
 
     from prosam.data.episodes import read_episodes
     from tasks.inputs import RunInputs
@@ -33,11 +31,11 @@ def evaluate(
     score(
         params,
         run,
-        RunInputs(params, dataset, annotated, run),
+        RunInputs(params, dataset, run),
         read_episodes(layout.folds(dataset) / f"episodes-{fold}.csv"),
-        model=layout.model(dataset, kind, run, fold),
-        results=layout.results(dataset, kind, run, fold),
-        name=f"evaluate {dataset} {kind} {run} fold {fold}",
+        model=layout.model(dataset, run, fold),
+        results=layout.results(dataset, run, fold),
+        name=f"evaluate {dataset} {run} fold {fold}",
     )
 
 

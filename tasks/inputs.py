@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prosam import layout
 from prosam.errors import InputError
-from prosam.params import AnnotationKind, Params
+from prosam.params import Params
 from tasks.determinants import BACKBONE_FEATURES, code, machine
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong params.yaml need none of it
@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong param
 
 
 class RunInputs:
-    """The inputs of one run on one data set and annotation kind, opened when first asked for."""
+    """The inputs of one run on one data set, opened when first asked for."""
 
-    def __init__(self, params: Params, dataset: str, kind: AnnotationKind, run: str):
+    def __init__(self, params: Params, dataset: str, run: str):
         """Open data set, embeddings and frozen models.
 
         Raises:
@@ -37,7 +37,7 @@ class RunInputs:
         from prosam.models.frozen_weights import read_origin
 
         self._params, self._dataset = params, dataset
-        self._kind: AnnotationKind = kind
+        self._annotations = layout.annotations(dataset, run)
         self.dataset: Dataset = open_dataset(layout.raw(dataset))
         self.embeddings: EmbeddingStore = EmbeddingStore(layout.embeddings(dataset))
         sam_weights, backbone_weights = layout.sam_weights(), layout.backbone_weights(run)
@@ -60,14 +60,12 @@ class RunInputs:
         """The annotations of a split."""
         from prosam.data.annotations import Annotations
 
-        folder = layout.annotations(self._dataset, self._kind)
-        return Annotations(folder / ("train.parquet" if split == "train" else "test.parquet"))
+        return Annotations(self._annotations / ("train.parquet" if split == "train" else "test.parquet"))
 
     def files(self) -> list[Path]:
         """The files that, with the weights, determine what is read from here."""
         embeddings = layout.embeddings(self._dataset) / "index.json"
-        annotations = sorted(layout.annotations(self._dataset, self._kind).iterdir())
-        return [embeddings, *annotations, *self.dataset.label_files()]
+        return [embeddings, *sorted(self._annotations.iterdir()), *self.dataset.label_files()]
 
     def tensors(self, annotations: Annotations) -> EpisodeTensors:
         """Tensors of episodes, with references annotated so."""
@@ -79,7 +77,7 @@ class RunInputs:
             annotations,
             self.embeddings,
             self._features,
-            kind=self._kind,
+            kind=self._run.kind,
             annotation_grid=self._run.annotation_grid,
         )
 

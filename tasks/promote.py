@@ -11,8 +11,8 @@ import typer
 
 from prosam import console, layout
 from prosam.errors import InputError
-from prosam.params import AnnotationKind, Params, load_params
-from tasks.arguments import annotation_kind, dataset_params, known, known_fold
+from prosam.params import Params, load_params
+from tasks.arguments import dataset_params, known, known_fold
 
 if TYPE_CHECKING:
     from prosam.data.episodes import Episode
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 def promote(
     dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
-    kind: Annotated[str, typer.Argument(help="The references' annotation kind.")],
     run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
     fold: Annotated[int, typer.Argument(min=0, help="Its classes are the novel ones.")],
     force: Annotated[bool, typer.Option("--force", help="Replace the model in use without comparison.")] = False,
@@ -30,22 +29,22 @@ def promote(
 ) -> None:
     """Compare a trained and evaluated run with the one in use; unless it is worse, put it into use.
 
-    The model in use is in_use/DATASET/KIND/RUN/FOLD/current, the older ones lie beside it under their numbers, and
+    The model in use is in_use/DATASET/RUN/FOLD/current, the older ones lie beside it under their numbers, and
     history.jsonl tells why. The new model is refused only when the 95% interval of its mIoU minus the old one's, paired
     on the present frozen episodes, lies wholly below zero.
 
-    Example: `python -m tasks.promote shapes-5i mask prosam 0`
+    Example: `python -m tasks.promote shapes-5i prosam 0`
     """
     params = load_params()
     known_fold(dataset_params(params, dataset), fold)
     known("run", run, params.runs)
-    candidate = _Candidate(params, dataset, annotation_kind(kind), run, fold)
+    candidate = _Candidate(params, dataset, run, fold)
 
     from prosam.in_use import ModelsInUse, identity
     from prosam.promotion import Verdict
 
     new = identity(candidate.model, candidate.remedy)
-    models = ModelsInUse(layout.in_use(dataset, kind, run, fold))
+    models = ModelsInUse(layout.in_use(dataset, run, fold))
     with models.alone(candidate.name):
         current = models.current if models.number() is not None else None
         old = identity(current, "replace it with `--force`") if current else None
@@ -64,16 +63,15 @@ def promote(
 class _Candidate:
     """A trained and evaluated run."""
 
-    def __init__(self, params: Params, dataset: str, kind: AnnotationKind, run: str, fold: int):
+    def __init__(self, params: Params, dataset: str, run: str, fold: int):
         self._params, self._dataset, self._run = params, dataset, run
-        self._kind: AnnotationKind = kind
         self._inputs_by_grid: dict[str, RunInputs] = {}
         self._episodes = layout.folds(dataset) / f"episodes-{fold}.csv"
-        self._results = layout.results(dataset, kind, run, fold)
+        self._results = layout.results(dataset, run, fold)
         self._seed = (params.report.seed, fold)  # the report's resamples
-        self.model = layout.model(dataset, kind, run, fold)
-        self.name = f"promote {dataset} {kind} {run} fold {fold}"
-        self.remedy = f"run `dvc repro evaluate@{dataset}-{kind}-{run}-{fold}`"
+        self.model = layout.model(dataset, run, fold)
+        self.name = f"promote {dataset} {run} fold {fold}"
+        self.remedy = f"run `dvc repro evaluate@{dataset}-{run}-{fold}`"
 
     def judge(self, in_use: Path | None, *, force: bool) -> Verdict:
         """Decide, by the run's results and those of the model in use on the same episodes, which is run now.
@@ -130,6 +128,7 @@ class _Candidate:
         inputs, models = self._inputs(model), self._params.models
         return incomparable(
             read_description(model),
+            kind=self._params.runs[self._run].kind,
             sam=inputs.sam,
             backbone=inputs.backbone,
             image_size=models.size,
@@ -147,7 +146,7 @@ class _Candidate:
         if grid not in self._inputs_by_grid:
             runs = {**self._params.runs, self._run: run.model_copy(update={"annotation_grid": grid})}
             as_trained = self._params.model_copy(update={"runs": runs})
-            self._inputs_by_grid[grid] = RunInputs(as_trained, self._dataset, self._kind, self._run)
+            self._inputs_by_grid[grid] = RunInputs(as_trained, self._dataset, self._run)
         return self._inputs_by_grid[grid]
 
 

@@ -31,6 +31,7 @@ def describe_run(params: Params, run: str, settings: TrainParams, inputs: RunInp
     return {
         "name": run,
         "method": resolved.method,
+        "kind": resolved.kind,
         "distribution": resolved.prompt_distribution,
         "backbone": params.backbone(run),
         "init": resolved.init,

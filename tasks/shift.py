@@ -9,27 +9,25 @@ import typer
 from prosam import console, layout
 from prosam.errors import InputError
 from prosam.params import load_params
-from tasks.arguments import annotation_kind, dataset_params, known, known_fold
+from tasks.arguments import dataset_params, known, known_fold
 
 
 def shift(
     train: Annotated[str, typer.Argument(help="The data set that the run was trained on.")],
     test: Annotated[str, typer.Argument(help="The data set to test on.")],
-    kind: Annotated[str, typer.Argument(help="The references' annotation kind.")],
     run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
     fold: Annotated[int, typer.Argument(min=0, help="Of the data set trained on.")],
 ) -> None:
-    """Evaluate a trained run under a domain shift, in results/TRAIN-to-TEST/KIND/RUN/FOLD.
+    """Evaluate a trained run under a domain shift, in results/TRAIN-to-TEST/RUN/FOLD.
 
     Tested are the classes of TEST that are not among the fold's base classes in TRAIN, by name.
 
-    Example: `python -m tasks.shift coco-20i pascal-5i mask prosam 0`
+    Example: `python -m tasks.shift coco-20i pascal-5i prosam 0`
     """
     params = load_params()
     known_fold(dataset_params(params, train), fold)
     protocol = dataset_params(params, test).protocol
     known("run", run, params.runs)
-    annotated = annotation_kind(kind)
 
     from prosam.data.class_names import unseen_classes
     from prosam.data.episodes import freeze_episodes
@@ -39,7 +37,7 @@ def shift(
     from tasks.scoring import score
 
     trained = read_fold(layout.folds(train) / f"fold-{fold}.json")
-    inputs = RunInputs(params, test, annotated, run)
+    inputs = RunInputs(params, test, run)
     classes = unseen_classes(inputs.dataset.classes, [trained.classes[i - 1] for i in trained.base])
     index = [row for row in read_index(layout.folds(test) / "index.csv") if row.split == "val"]
     images = images_with_pairs(index, classes)
@@ -60,9 +58,9 @@ def shift(
         run,
         inputs,
         episodes,
-        model=layout.model(train, kind, run, fold),
-        results=layout.results(name, kind, run, fold),
-        name=f"shift {name} {kind} {run} fold {fold}",
+        model=layout.model(train, run, fold),
+        results=layout.results(name, run, fold),
+        name=f"shift {name} {run} fold {fold}",
     )
 
 

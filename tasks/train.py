@@ -9,25 +9,23 @@ import typer
 
 from prosam import console, layout
 from prosam.params import load_params
-from tasks.arguments import annotation_kind, dataset_params, known, known_fold
+from tasks.arguments import dataset_params, known, known_fold
 
 
 def train(
     dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
-    kind: Annotated[str, typer.Argument(help="The references' annotation kind.")],
     run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
     fold: Annotated[int, typer.Argument(min=0, help="Its classes are the novel ones.")],
 ) -> None:
-    """Train a prompt encoder on a fold's base classes; write it to models/DATASET/KIND/RUN/FOLD.
+    """Train a prompt encoder on a fold's base classes; write it to models/DATASET/RUN/FOLD.
 
     Killed and started again, it goes on from its last checkpoint and ends in the same bytes.
 
-    Example: `python -m tasks.train shapes-5i mask prosam 0`
+    Example: `python -m tasks.train shapes-5i prosam 0`
     """
     params = load_params()
     known_fold(dataset_params(params, dataset), fold)
     known("run", run, params.runs)
-    annotated = annotation_kind(kind)
 
     from prosam.data.episodes import classes_of_images, read_episodes
     from prosam.data.fold_files import read_fold
@@ -41,13 +39,12 @@ def train(
     from tasks.inputs import RunInputs
     from tasks.provenance import class_names, commit, describe_run, unfinished_work
 
-    inputs = RunInputs(params, dataset, annotated, run)
+    inputs = RunInputs(params, dataset, run)
     fold_path, monitor_path = (layout.folds(dataset) / name for name in (f"fold-{fold}.json", f"monitor-{fold}.csv"))
     dealt, monitor = read_fold(fold_path), read_episodes(monitor_path)
     settings = params.training(dataset, run).in_steps(images=len(classes_of_images(dealt.train)))
     description = {
         "dataset": dataset,
-        "kind": kind,
         "fold": fold,
         **describe_run(params, run, settings, inputs),
         **class_names(dealt),
@@ -71,9 +68,9 @@ def train(
         settings,
         watch=watch,
         checkpoint=work / "checkpoint.pt",
-        name=f"train {dataset} {kind} {run} fold {fold}",
+        name=f"train {dataset} {run} fold {fold}",
     )
-    with atomic_folder(layout.model(dataset, kind, run, fold)) as folder:
+    with atomic_folder(layout.model(dataset, run, fold)) as folder:
         save_model(folder, method.encoder, description | {"commit": commit()})
         write_log(folder, log)
     shutil.rmtree(work)  # with what a kill while a checkpoint was written may have left

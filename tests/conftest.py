@@ -84,7 +84,7 @@ def prepared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
     }
     params["folds"] = {"episodes": 6, "monitor_episodes": 4, "seed": 0}
-    params["pipeline"] |= {"datasets": [DATASET], "kinds": ["mask"], "folds": [0]}
+    params["pipeline"] |= {"datasets": [DATASET], "folds": [0]}
     params["train"] |= {"steps": 5, "batch_size": 2, "monitor_every": 2, "checkpoint_every": 2}
     params["embeddings"]["shard_size"] = 8
     params["device"] = "cpu"
@@ -96,12 +96,12 @@ def prepared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             layout.raw(DATASET), list("abcd"), {"train": _four_classes("train", 24), "val": _four_classes("val", 12)}
         )
         folds(DATASET)
-        draw_annotations(DATASET, "mask")
         sam()
         for run in ("prosam", "vrp-sam"):
+            draw_annotations(DATASET, run)
             backbone(run)
         embeddings(DATASET)
-        inputs = RunInputs(load_params(), DATASET, "mask", "prosam")
+        inputs = RunInputs(load_params(), DATASET, "prosam")
         inputs.tensors(inputs.annotations("val"))  # makes the table of backbone features, which trainings share
     return root
 
@@ -120,7 +120,7 @@ def workspace(prepared_workspace: Path, tmp_path: Path, monkeypatch: pytest.Monk
 def inputs(prepared_workspace: Path) -> RunInputs:
     """What train and evaluate open for the run `prosam`."""
     with contextlib.chdir(prepared_workspace):
-        return RunInputs(load_params(), DATASET, "mask", "prosam")
+        return RunInputs(load_params(), DATASET, "prosam")
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_predictions_have_the_targets_own_size(inputs: RunInputs):
 def test_the_feature_table_changes_nothing_but_the_time(
     inputs: RunInputs, tensors: EpisodeTensors, episodes: list[Episode], dataset: VocDataset
 ):
-    annotations = Annotations(layout.annotations(DATASET, "mask") / "test.parquet")
+    annotations = Annotations(layout.annotations(DATASET, "prosam") / "test.parquet")
     untabled = EpisodeTensors(inputs.models, dataset, annotations, inputs.embeddings, None, kind="mask")
     wanted = [AnnotatedReference(e.reference, e.class_id) for e in episodes]
     for one, other in (

@@ -22,7 +22,7 @@ from tests.conftest import DATASET
 @pytest.fixture
 def inputs(workspace: Path) -> RunInputs:
     shutil.rmtree(layout.scratch() / "features")
-    return RunInputs(load_params(), DATASET, "mask", "prosam")
+    return RunInputs(load_params(), DATASET, "prosam")
 
 
 class Counting:

@@ -131,8 +131,9 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("device", "tpu", ["device: ", "'auto', 'cpu' or 'cuda'", "'tpu'"]),
         ("datasets shapes-5i protocol folds", 1, ["datasets.shapes-5i.protocol.folds: ", "greater than or equal to 2"]),
         ("pipeline runs", [], ["pipeline.runs: ", "at least 1 item"]),
-        ("pipeline kinds", ["mask", "mask"], ["pipeline: kinds: names 'mask' twice"]),
-        ("pipeline kinds", ["masks"], ["pipeline.kinds.0: ", "'point'", "'masks'"]),
+        ("pipeline runs", ["prosam", "prosam"], ["pipeline: runs: names 'prosam' twice"]),
+        ("pipeline kinds", ["mask"], ["pipeline.kinds: is gone; give each run its kind", "`runs.<name>.kind: mask`"]),
+        ("runs prosam kind", "masks", ["runs.prosam.kind: ", "'point'", "'masks'"]),
         ("pipeline folds", [0, 4], ["pipeline.folds: shapes-5i has folds 0 to 3, not 4"]),
         ("pipeline folds", [-1], ["pipeline.folds.0: ", "-1"]),
         # names that nothing bears
@@ -141,13 +142,16 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("runs prosam backbone", "resnet", ["runs.prosam.backbone: unknown name 'resnet'", "tiny-resnet"]),
         ("models backbones", {"vgg16": {"architecture": "vgg16-bn"}}, ["backbone: unknown name 'tiny-resnet'"]),
         ("datasets shapes-5i download source", "web", ["download: unknown source 'web'", "shapes, pascal, coco, own"]),
-        ("runs Pro/SAM", {"method": "prosam", "backbone": "tiny-resnet"}, ["runs.Pro/SAM"]),
+        ("runs Pro/SAM", {"method": "prosam", "kind": "mask", "backbone": "tiny-resnet"}, ["runs.Pro/SAM"]),
         # what is not there
         ("models", REMOVE, ["models: is missing"]),
         ("pipeline", REMOVE, ["pipeline: is missing"]),
         ("pipeline shifts", REMOVE, ["pipeline.shifts: is missing; write `shifts: []`"]),
         ("runs prosam backbone", REMOVE, ["runs.prosam.backbone: is missing; write `backbone: auto`"]),
         ("runs prosam method", REMOVE, ["runs.prosam.method: is missing"]),
+        ("runs prosam kind", REMOVE, ["runs.prosam.kind: is missing; write `kind: mask`, or point, scribble, box"]),
+        ("runs prosam kind", None, ["runs.prosam.kind: is missing; write `kind: mask`"]),
+        ("train schedule kind", None, ["train.schedule.kind: ", "'cosine' or 'restarts'", "not None"]),
         ("models sam name", REMOVE, ["models.sam.name: is missing"]),
         ("datasets shapes-5i download source", REMOVE, ["datasets.shapes-5i.download: 'source' is missing"]),
         ("datasets shapes-5i train", REMOVE, ["datasets.shapes-5i.train: is missing; write `train: {}`"]),
@@ -287,6 +291,27 @@ def test_every_section_of_the_schema_stands_in_the_shipped_file():
     assert defaults - optional == {name for name in names_of(shipped_params()) if name.startswith("train.")}
 
 
+@pytest.mark.parametrize("kind", ["point", "scribble", "box"])
+@pytest.mark.parametrize("base", ["prosam", "vrp-sam"])
+def test_the_shipped_runs_of_other_kinds_differ_in_nothing_else(base: str, kind: str):
+    runs = load_params(REPOSITORY / "params.yaml").runs
+    resolved, wanted = (
+        run.model_dump() | {"distribution": run.prompt_distribution} for run in (runs[f"{base}-{kind}"], runs[base])
+    )
+    assert resolved == wanted | {"kind": kind}
+    assert wanted["kind"] == "mask"
+
+
+def test_runs_whose_stages_would_have_one_name_are_refused(tmp_path: Path):
+    content = changed("pipeline runs", ["prosam", "5i-prosam"])
+    content["runs"]["5i-prosam"] = content["runs"]["prosam"]
+    content["datasets"]["shapes"] = content["datasets"]["shapes-5i"]
+    load_params(write_params(tmp_path, content))
+    content["pipeline"]["datasets"] = ["shapes-5i", "shapes"]
+    with pytest.raises(InputError, match=r"run '5i-prosam' on 'shapes' would have the stages of run 'prosam' on"):
+        load_params(write_params(tmp_path, content))
+
+
 @pytest.mark.parametrize("changing", ["pascal-5i", "coco-20i"])
 def test_an_experiment_on_one_data_set_changes_the_training_on_no_other(changing: str, tmp_path: Path):
     apply_overrides = pytest.importorskip("dvc.utils.hydra").apply_overrides  # the core is tested without dvc, too
@@ -301,13 +326,13 @@ def test_an_experiment_on_one_data_set_changes_the_training_on_no_other(changing
 STAGES: dict[str, Callable[[], None]] = {
     "download": lambda: download(DATASET),
     "folds": lambda: folds(DATASET),
-    "annotations": lambda: draw_annotations(DATASET, "mask"),
+    "annotations": lambda: draw_annotations(DATASET, "prosam"),
     "sam": lambda: sam(),
     "backbone": lambda: backbone("prosam"),
     "embeddings": lambda: embeddings(DATASET),
-    "train": lambda: train(DATASET, "mask", "prosam", 0),
-    "evaluate": lambda: evaluate(DATASET, "mask", "prosam", 0),
-    "shift": lambda: shift(DATASET, DATASET, "mask", "prosam", 0),
+    "train": lambda: train(DATASET, "prosam", 0),
+    "evaluate": lambda: evaluate(DATASET, "prosam", 0),
+    "shift": lambda: shift(DATASET, DATASET, "prosam", 0),
     "report": lambda: import_module("tasks.report").report(),  # not earlier: tests of the report run it as a module
 }
 
@@ -324,7 +349,7 @@ def test_every_stage_refuses_a_wrong_file_before_any_work(name: str, tmp_path: P
 def test_on_the_command_line_a_wrong_file_is_one_line_and_status_2(tmp_path: Path):
     write_params(tmp_path, changed("train step", 5))
     result = subprocess.run(
-        [sys.executable, "-m", "tasks.train", DATASET, "mask", "prosam", "0"],
+        [sys.executable, "-m", "tasks.train", DATASET, "prosam", "0"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         text=True,
@@ -341,16 +366,15 @@ def test_on_the_command_line_a_wrong_file_is_one_line_and_status_2(tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("shapes", "mask", "prosam", 0), ["unknown data set 'shapes'", "shapes-5i"]),
-        ((DATASET, "masks", "prosam", 0), ["unknown annotation kind 'masks'", "did you mean 'mask'?", "scribble"]),
-        ((DATASET, "mask", "prosan", 0), ["unknown run 'prosan'", "did you mean 'prosam'?", "vrp-sam"]),
-        ((DATASET, "mask", "prosam", 4), ["unknown fold 4", "0 to 3"]),
+        (("shapes", "prosam", 0), ["unknown data set 'shapes'", "shapes-5i"]),
+        ((DATASET, "prosan", 0), ["unknown run 'prosan'", "did you mean 'prosam'?", "vrp-sam"]),
+        ((DATASET, "prosam", 4), ["unknown fold 4", "0 to 3"]),
     ],
 )
 @pytest.mark.parametrize("stage", [train, evaluate])
 def test_a_name_that_the_file_lacks_is_one_line(
     stage: Callable[..., None],
-    arguments: tuple[str, str, str, int],
+    arguments: tuple[str, str, int],
     words: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -29,9 +29,9 @@ from tasks.promote import promote
 from tasks.train import train
 from tests.conftest import DATASET, REPOSITORY, write_params
 
-NAME = f"promote {DATASET} mask prosam fold 0"
-MODEL, RESULTS = (of(DATASET, "mask", "prosam", 0) for of in (layout.model, layout.results))
-IN_USE = layout.in_use(DATASET, "mask", "prosam", 0)
+NAME = f"promote {DATASET} prosam fold 0"
+MODEL, RESULTS = (of(DATASET, "prosam", 0) for of in (layout.model, layout.results))
+IN_USE = layout.in_use(DATASET, "prosam", 0)
 
 
 def scores(intersections: list[int], classes: list[int] | None = None, union: int = 100) -> EpisodeScores:
@@ -123,6 +123,7 @@ def test_scores_agree_when_they_can_be_of_one_model():
 
 SAM, BACKBONE = Origin("tiny", "sam.pth", "a" * 64), Origin("resnet50", "b.pth", "b" * 64)
 DESCRIPTION: dict[str, Any] = {
+    "kind": "mask",
     "sam": {"model": "tiny", "checkpoint": "sam.pth", "sha256": "a" * 64},
     "backbone_weights": {"model": "resnet50", "checkpoint": "b.pth", "sha256": "b" * 64},
     "image_size": 128,
@@ -147,12 +148,19 @@ DESCRIPTION: dict[str, Any] = {
         ),
         ({"image_size": 512}, "its models.image_size was 512, and is now 128"),
         ({"upsampling": "corners"}, "its models.upsampling was corners, and is now centres"),
+        ({"kind": "point"}, "its annotations were of kind point, and are now of kind mask"),
         ({"base_classes": ["cat", "cow"]}, "it was trained on 'cow', which the present episodes test"),
     ],
 )
 def test_a_model_of_other_frozen_weights_or_classes_is_not_comparable(change: dict[str, Any], why: str):
     found = incomparable(
-        DESCRIPTION | change, sam=SAM, backbone=BACKBONE, image_size=128, upsampling="centres", tested=["cow", "hen"]
+        DESCRIPTION | change,
+        kind="mask",
+        sam=SAM,
+        backbone=BACKBONE,
+        image_size=128,
+        upsampling="centres",
+        tested=["cow", "hen"],
     )
     assert found == why
 
@@ -174,8 +182,8 @@ def set_seed(seed: int) -> None:
 def trained_and_evaluated(seed: int) -> float:
     """Its mIoU by metrics.json, in percent."""
     set_seed(seed)
-    train(DATASET, "mask", "prosam", 0)
-    evaluate(DATASET, "mask", "prosam", 0)
+    train(DATASET, "prosam", 0)
+    evaluate(DATASET, "prosam", 0)
     return json.loads((RESULTS / "metrics.json").read_text())["miou"]
 
 
@@ -196,7 +204,7 @@ def history() -> list[dict[str, Any]]:
 def say(capsys: pytest.CaptureFixture[str], **options: Any) -> str:
     """What promoting prints."""
     capsys.readouterr()
-    promote(DATASET, "mask", "prosam", 0, **options)
+    promote(DATASET, "prosam", 0, **options)
     return capsys.readouterr().out
 
 
@@ -215,11 +223,11 @@ def test_the_life_of_a_model_in_use(
         assert say(capsys) == f"{NAME}: unchanged, this model is in use\n"
 
     set_seed(1)
-    train(DATASET, "mask", "prosam", 0)
+    train(DATASET, "prosam", 0)
     with pytest.raises(InputError, match=rf"episodes\.parquet: is not of the model in {MODEL}; run `dvc repro evalu"):
-        promote(DATASET, "mask", "prosam", 0)
+        promote(DATASET, "prosam", 0)
     assert weights(IN_USE / "current") == model_of_seed_0
-    evaluate(DATASET, "mask", "prosam", 0)
+    evaluate(DATASET, "prosam", 0)
     second = json.loads((RESULTS / "metrics.json").read_text())["miou"]
     line, record = say(capsys), history()[-1]
     assert f"{second:.1f} against {first:.1f} mIoU, " in line
@@ -254,11 +262,11 @@ def test_a_model_that_is_worse_is_refused_and_can_be_forced(capsys: pytest.Captu
     params["folds"]["episodes"] = 100
     write_params(Path(), params)
     folds(DATASET)
-    evaluate(DATASET, "mask", "prosam", 0)
+    evaluate(DATASET, "prosam", 0)
     metrics = json.loads((RESULTS / "metrics.json").read_text())
     unspoilt, count = metrics["miou"], metrics["episodes"]
     spoil_weights()
-    evaluate(DATASET, "mask", "prosam", 0)
+    evaluate(DATASET, "prosam", 0)
     spoilt = json.loads((RESULTS / "metrics.json").read_text())["miou"]
     line, record = say(capsys), history()[-1]
     assert line.startswith(f"{NAME}: kept, {spoilt:.1f} against {unspoilt:.1f} mIoU, -")
@@ -283,7 +291,7 @@ def test_a_model_of_another_sam_is_replaced_by_force_alone(capsys: pytest.Captur
     path.write_text(json.dumps(description))
     trained_and_evaluated(seed=1)
     with pytest.raises(InputError) as caught:
-        promote(DATASET, "mask", "prosam", 0)
+        promote(DATASET, "prosam", 0)
     message = str(caught.value)
     assert message.startswith(
         f"{IN_USE}/current: cannot be compared, for its SAM was tiny of other.pth, cccccccccccccccc"
@@ -299,8 +307,8 @@ def test_results_on_other_episodes_are_out_of_date():
     trained_and_evaluated(seed=1)
     path = layout.folds(DATASET) / "episodes-0.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(InputError, match=rf"holds other episodes than {path}; run `dvc repro evaluate@{DATASET}-mask"):
-        promote(DATASET, "mask", "prosam", 0)
+    with pytest.raises(InputError, match=rf"holds other episodes than {path}; run `dvc repro evaluate@{DATASET}-"):
+        promote(DATASET, "prosam", 0)
 
 
 def test_the_old_model_is_scored_with_the_annotation_grid_it_was_trained_with(
@@ -322,16 +330,15 @@ def test_the_old_model_is_scored_with_the_annotation_grid_it_was_trained_with(
     ("words", "line"),
     [
         (
-            [DATASET, "mask", "prosam", "0"],
-            f"{MODEL}/prompt_encoder.safetensors: not found; run `dvc repro evaluate@{DATASET}-mask-prosam-0`",
+            [DATASET, "prosam", "0"],
+            f"{MODEL}/prompt_encoder.safetensors: not found; run `dvc repro evaluate@{DATASET}-prosam-0`",
         ),
         (
-            ["shapes", "mask", "prosam", "0"],
+            ["shapes", "prosam", "0"],
             f"unknown data set 'shapes'; did you mean '{DATASET}'? choose from {DATASET}",
         ),
-        ([DATASET, "masks", "prosam", "0"], "unknown annotation kind 'masks'; did you mean 'mask'? choose from"),
-        ([DATASET, "mask", "prosan", "0"], "unknown run 'prosan'; did you mean 'prosam'? choose from"),
-        ([DATASET, "mask", "prosam", "7"], "unknown fold 7; choose from 0 to 1"),
+        ([DATASET, "prosan", "0"], "unknown run 'prosan'; did you mean 'prosam'? choose from"),
+        ([DATASET, "prosam", "7"], "unknown fold 7; choose from 0 to 1"),
     ],
 )
 def test_wrong_input_is_one_line(
@@ -360,5 +367,5 @@ def test_help_has_an_example_and_comes_without_loading_torch():
         text=True,
         check=True,
     )
-    assert f"python -m tasks.promote {DATASET} mask prosam 0" in asked.stdout
+    assert f"python -m tasks.promote {DATASET} prosam 0" in asked.stdout
     assert not {"torch", "pandas", "pyarrow"} & {line.rsplit("|", 1)[-1].strip() for line in asked.stderr.splitlines()}

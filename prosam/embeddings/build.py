@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from prosam.embeddings.store import KEY
 from prosam.errors import InputError
-from prosam.files import atomic_folder, atomic_path, write_text
+from prosam.files import atomic_folder, atomic_path, link_or_copy, write_text
 from prosam.progress import Progress
 
 _DIGESTS = "digests"
@@ -109,7 +108,7 @@ def build_store(
             if not (kept / _shard_name(wanted)).exists():
                 _write_shard(kept, torch.stack([rows[d].read() for d in wanted]), wanted)
             name = f"shard-{number:05d}.safetensors"
-            _link(kept / _shard_name(wanted), new / name)
+            link_or_copy(kept / _shard_name(wanted), new / name)
             shards.append({"file": name, "images": [s.image for s in part]})
         content = hashlib.sha256("".join(digests[s.image] for s in sources).encode()).hexdigest()
         index = {"made_by": made_by, "content": content, "shape": list(shape), "dtype": "float16", "shards": shards}
@@ -165,13 +164,6 @@ def _write_shard(kept: Path, embeddings: Tensor, digests: Sequence[str]) -> None
         raise InputError("SAM's embeddings do not fit into float16: are its weights damaged?")
     with atomic_path(kept / _shard_name(digests)) as temporary:
         save_file({KEY: embeddings.contiguous()}, temporary, {_DIGESTS: json.dumps(list(digests))})
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(source, target)
 
 
 def _require_disk(folder: Path, needed: int) -> None:

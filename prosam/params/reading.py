@@ -17,7 +17,9 @@ _HINTS = {  # by the name of a missing key
     "shifts": "; write `shifts: []` for none",
     "train": "; write `train: {}` to train as the section `train` says",
     "backbone": "; write `backbone: auto`, or a key of models.backbones",
+    "kind": "; write `kind: mask`, or point, scribble, box",
 }
+_GONE = {("pipeline", "kinds"): "is gone; give each run its kind instead: `runs.<name>.kind: mask`"}
 
 
 def load_params(path: Path = PARAMS_FILE) -> Params:
@@ -84,11 +86,13 @@ def _place(content: Any, problem: Any) -> tuple[Any, ...]:
 
 def _one_line(schema: type[BaseModel], problem: Any, key: str) -> str:
     message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
+    if problem["loc"] in _GONE:
+        message = _GONE[problem["loc"]]
+    elif problem["type"] == "extra_forbidden":
         known = _keys_at(schema, problem["loc"][:-1])
         message = f"unknown key; {did_you_mean(str(problem['loc'][-1]), known)}known keys: {', '.join(known)}"
-    elif problem["type"] == "missing" or (problem["input"] is None and problem["loc"][-1] in _HINTS):
-        message = "is missing" + _HINTS.get(str(problem["loc"][-1]), "")
+    elif problem["type"] == "missing" or (problem["input"] is None and _hint(problem["loc"])):
+        message = "is missing" + _hint(problem["loc"])
     elif problem["type"] == "union_tag_not_found":
         message = f"{problem['ctx']['discriminator']} is missing"
     elif problem["type"] == "union_tag_invalid":
@@ -98,6 +102,11 @@ def _one_line(schema: type[BaseModel], problem: Any, key: str) -> str:
     elif problem["type"] != "value_error":
         message = f"{message[0].lower()}{message[1:]}, not {problem['input']!r}"
     return f"{key}: {message}" if key else message
+
+
+def _hint(location: tuple[Any, ...]) -> str:
+    """What to write for a missing key; empty where that goes without saying."""
+    return "" if location[-2:] == ("schedule", "kind") else _HINTS.get(str(location[-1]), "")
 
 
 def _keys_at(schema: Any, location: tuple[Any, ...]) -> list[str]:

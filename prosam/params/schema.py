@@ -6,6 +6,7 @@ on, so a value belongs where a change of it re-runs no more than it must.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -31,7 +32,7 @@ class Shift(Section):
 
 
 class PipelineParams(Section):
-    """The axes of the DAG: which data sets, annotation kinds, runs and folds `dvc repro` goes through.
+    """The axes of the DAG: which data sets, runs and folds `dvc repro` goes through.
 
     Attributes:
         shifts: pairs of these data sets; the first's trained runs are evaluated on the second as well. `[]` for none:
@@ -39,14 +40,13 @@ class PipelineParams(Section):
     """
 
     datasets: Annotated[list[Name], Field(min_length=1)]
-    kinds: Annotated[list[AnnotationKind], Field(min_length=1)]
     runs: Annotated[list[Name], Field(min_length=1)]
     folds: Annotated[list[NonNegative], Field(min_length=1)]
     shifts: list[Shift]
 
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:
-        for axis in ("datasets", "kinds", "runs", "folds"):
+        for axis in ("datasets", "runs", "folds"):
             values = getattr(self, axis)
             if len(set(values)) < len(values):
                 raise ValueError(f"{axis}: names {next(v for v in values if values.count(v) > 1)!r} twice")
@@ -174,6 +174,7 @@ class RunParams(Section):
 
     Attributes:
         method: `prosam` or `vrp-sam`.
+        kind: of the references' annotations, in training and evaluation.
         distribution: of the prompts; None means the method's own (t3, dirac).
         nu: degrees of freedom of the t distributions, at least 1; `matched_gaussian` has the size of that t3.
         backbone: a key of models.backbones; `auto` is tiny-resnet with the embedded SAM and resnet50 with the others.
@@ -188,6 +189,7 @@ class RunParams(Section):
     """
 
     method: MethodName
+    kind: AnnotationKind
     distribution: DistributionName | None = None
     nu: Annotated[float, Field(ge=1, allow_inf_nan=False, strict=True)] = 5.0
     backbone: Name
@@ -266,6 +268,16 @@ class Params(Section):
             count = self.datasets[name].protocol.num_folds
             if (fold := max(self.pipeline.folds)) >= count:
                 raise ValueError(f"pipeline.folds: {name} has folds 0 to {count - 1}, not {fold}")
+        return self
+
+    @model_validator(mode="after")
+    def _stages_are_told_apart(self) -> Self:
+        """Of two stages with one name DVC would run one, without a word."""
+        of_name: dict[str, str] = {}
+        for dataset, run in product(self.pipeline.datasets, self.pipeline.runs):
+            pair = f"run {run!r} on {dataset!r}"
+            if (other := of_name.setdefault(f"{dataset}-{run}", pair)) != pair:
+                raise ValueError(f"pipeline: {pair} would have the stages of {other}; rename one of them")
         return self
 
     def backbone(self, run: str) -> str:

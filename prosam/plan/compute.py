@@ -18,7 +18,7 @@ _DECODED = 2  # of the methods that are evaluated, those with a decoder: the run
 
 @dataclass(frozen=True)
 class Computed:
-    """A stage of the pipeline on a data set, all its runs, kinds and folds together.
+    """A stage of the pipeline on a data set, all its runs and folds together.
 
     Attributes:
         dataset: or the name of a shift.
@@ -76,12 +76,11 @@ class Costs:
         parts: list[Work] = []
         steps: list[int] = []
         for run in self._params.pipeline.runs:
+            variants = getattr(self._params.annotations, self._params.runs[run].kind).variants
             for images in counts.training.values():
                 settings = self._params.training(name, run).in_steps(images)
                 steps.append(settings.steps)
-                for kind in self._params.pipeline.kinds:
-                    variants = getattr(self._params.annotations, kind).variants
-                    parts.append(self._training(name, run, settings, counts.total, images * variants))
+                parts.append(self._training(name, run, settings, counts.total, images * variants))
         work = add(*((part, 1) for part in parts))
         return self._computed(name, "training", f"{len(parts)} x {_span(steps)} steps", work)
 
@@ -93,7 +92,7 @@ class Costs:
             images: that it has.
         """
         pipeline, episodes = self._params.pipeline, self._params.folds.episodes
-        times = len(pipeline.kinds) * len(pipeline.folds)
+        times = len(pipeline.folds)
         parts = [(self._predictions(tested, run, images, episodes, _DECODED), times) for run in pipeline.runs]
         amount = f"{times * len(pipeline.runs)} x {episodes:,} episodes"
         return self._computed(tested, "evaluation", amount, add(*parts))

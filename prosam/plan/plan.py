@@ -92,7 +92,7 @@ def _written(
                 size = images.total * costs.backbone(backbone).feature_bytes
                 yield Written(f"{name} features, {backbone}", size, str(layout.scratch() / "features"), exact=True)
     numbers = sum(models.trainable_parameters(params.runs[run], backbone) for run, backbone in used.items())
-    trainings = len(params.pipeline.datasets) * len(params.pipeline.kinds) * len(params.pipeline.folds)
+    trainings = len(params.pipeline.datasets) * len(params.pipeline.folds)
     yield Written("trained models, checkpoints", 4 * _STATES * numbers * trainings, str(layout.scratch()))
 
 
@@ -117,11 +117,12 @@ def _name(device: torch.device) -> str:
 
 def _what(params: Params) -> str:
     pipeline = params.pipeline
-    trainings = len(pipeline.datasets) * len(pipeline.kinds) * len(pipeline.runs) * len(pipeline.folds)
-    kinds, runs, folds = ", ".join(pipeline.kinds), ", ".join(pipeline.runs), ", ".join(map(str, pipeline.folds))
+    trainings = len(pipeline.datasets) * len(pipeline.runs) * len(pipeline.folds)
+    runs = ", ".join(f"{run} with {params.runs[run].kind}" for run in pipeline.runs)
+    folds = ", ".join(map(str, pipeline.folds))
     return (
         f"{', '.join(pipeline.datasets)} with SAM {params.models.sam.name}: {trainings} trainings "
-        f"({kinds}; {runs}; folds {folds})"
+        f"({runs}; folds {folds})"
     )
 
 

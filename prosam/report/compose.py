@@ -70,14 +70,14 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
 def record(report: Report) -> dict[str, Any]:
     """The report for JSON: the same tables, without pictures and curves."""
     return {
-        "answer": {section.setting.name: _sentences(section.verdict) for section in report.sections},
+        "answer": {section.setting.dataset: _sentences(section.verdict) for section in report.sections},
         "summary": report.summary.record() if report.summary else None,
         "settings": [
             {
                 "trained_on": section.setting.trained_on,
                 "dataset": section.setting.tested_on,
-                "kind": section.setting.kind,
                 "runs": list(section.setting.runs),
+                "kinds": section.setting.kinds,
                 "folds": list(section.setting.folds),
                 "tables": {table.key: table.record() for table in section.tables},
                 "episodes": {

@@ -82,7 +82,7 @@ def training_curves(setting: Setting) -> dict[int, str]:
         figures = {fold: _fold_figure(setting, fold) for fold in setting.folds}
         _share_scales(list(figures.values()))
         return {
-            fold: _inline_svg(figure, f"{setting.name}-{fold}", _description(setting, fold))
+            fold: _inline_svg(figure, f"{setting.dataset}-{fold}", _description(setting, fold))
             for fold, figure in figures.items()
         }
 
@@ -171,10 +171,10 @@ def _share_scales(figures: list[Figure]) -> None:
 
 def _description(setting: Setting, fold: int) -> str:
     ends = []
-    for run in setting.runs:
+    for label, run in zip(setting.labels, setting.runs, strict=True):
         result = setting.results[run, fold]
         loss, base = _smoothed(result.training["loss"])[-1], result.monitor["base_miou"][-1]
-        ends.append(f"{run} ends at loss {loss:.2f}, base mIoU {base:.1f}")
+        ends.append(f"{label} ends at loss {loss:.2f}, base mIoU {base:.1f}")
     return f"Training curves on fold {fold}: {'; '.join(ends)}."
 
 

@@ -1,4 +1,4 @@
-"""What the report reads: the outputs of train and evaluate for each data set, kind, run and fold."""
+"""What the report reads: the outputs of train and evaluate for each data set, run and fold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from prosam import layout, statistics
 from prosam.errors import InputError
-from prosam.params import Params
+from prosam.params import AnnotationKind, Params
 
 PIXELS = ("intersection", "union", "background_intersection", "background_union")
 
@@ -51,15 +51,23 @@ class Result:
 
 @dataclass(frozen=True)
 class Setting:
-    """A data set with an annotation kind, and the results of all runs on all folds under it.
+    """A data set, and the results of all runs on all folds of it.
 
     Under a domain shift, runs were trained on one data set and tested on another.
+
+    Attributes:
+        trained_on: name of a data set.
+        tested_on: likewise.
+        runs: names, in order.
+        kinds: of their references' annotations, by run.
+        folds: numbers.
+        results: by run and fold.
     """
 
     trained_on: str
     tested_on: str
-    kind: str
     runs: tuple[str, ...]
+    kinds: dict[str, AnnotationKind]
     folds: tuple[int, ...]
     results: dict[tuple[str, int], Result]
 
@@ -74,27 +82,40 @@ class Setting:
         return _filed_as(self.trained_on, self.tested_on)
 
     @property
-    def name(self) -> str:
-        """For headings and anchors, such as `shapes-5i-mask`."""
-        return f"{self.dataset}-{self.kind}"
+    def title(self) -> str:
+        """For people, such as `shapes-5i, mask annotations`, or `shapes-5i: mask and point annotations`."""
+        data = f"trained on {self.trained_on}, tested on {self.tested_on}" if self.shifted else self.tested_on
+        kinds = list(self.by_kind)
+        return f"{data}{':' if len(kinds) > 1 else ','} {in_words(kinds)} annotations"
 
     @property
-    def title(self) -> str:
-        """For people, such as `shapes-5i, mask annotations`."""
-        data = f"trained on {self.trained_on}, tested on {self.tested_on}" if self.shifted else self.tested_on
-        return f"{data}, {self.kind} annotations"
+    def by_kind(self) -> dict[str, list[int]]:
+        """The runs, by their places, that have annotations of one kind; only these are compared with each other."""
+        kinds = dict.fromkeys(self.kinds[run] for run in self.runs)
+        return {kind: [i for i, run in enumerate(self.runs) if self.kinds[run] == kind] for kind in kinds}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The runs for people, with their kinds unless all are mask."""
+        told = set(self.by_kind) != {"mask"}
+        return tuple(f"{run} ({self.kinds[run]})" if told else run for run in self.runs)
 
     def stage(self, run: str, fold: int) -> str:
         """The stage that wrote the results of a run on a fold."""
-        return _stage(self.trained_on, self.tested_on, self.kind, run, fold)
+        return _stage(self.trained_on, self.tested_on, run, fold)
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Such as `point, box and mask`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def _filed_as(trained_on: str, tested_on: str) -> str:
     return tested_on if trained_on == tested_on else layout.shift(trained_on, tested_on)
 
 
-def _stage(trained_on: str, tested_on: str, kind: str, run: str, fold: int) -> str:
-    return "shift" if trained_on != tested_on else f"evaluate@{tested_on}-{kind}-{run}-{fold}"
+def _stage(trained_on: str, tested_on: str, run: str, fold: int) -> str:
+    return "shift" if trained_on != tested_on else f"evaluate@{tested_on}-{run}-{fold}"
 
 
 def read_settings(params: Params) -> list[Setting]:
@@ -105,12 +126,12 @@ def read_settings(params: Params) -> list[Setting]:
     """
     axes = params.pipeline
     pairs = [(dataset, dataset) for dataset in axes.datasets] + [(shift.train, shift.test) for shift in axes.shifts]
-    return [_read_setting(params, *pair, kind) for pair in pairs for kind in axes.kinds]
+    return [_read_setting(params, *pair) for pair in pairs]
 
 
 def read_predictions(setting: Setting, run: str, fold: int, episodes: Sequence[int]) -> dict[int, str]:
     """The predicted masks of some episodes, as COCO run-length codes by episode number."""
-    path = layout.results(setting.dataset, setting.kind, run, fold) / "episodes.parquet"
+    path = layout.results(setting.dataset, run, fold) / "episodes.parquet"
     wanted = [("episode", "in", list(episodes))]
     rows = _read(
         path,
@@ -120,19 +141,20 @@ def read_predictions(setting: Setting, run: str, fold: int, episodes: Sequence[i
     return dict(zip(rows["episode"].tolist(), rows["prediction"].tolist(), strict=True))
 
 
-def _read_setting(params: Params, trained_on: str, tested_on: str, kind: str) -> Setting:
+def _read_setting(params: Params, trained_on: str, tested_on: str) -> Setting:
     runs, folds = tuple(params.pipeline.runs), tuple(params.pipeline.folds)
-    results = {(run, fold): _read_result(trained_on, tested_on, kind, run, fold) for run in runs for fold in folds}
-    setting = Setting(trained_on, tested_on, kind, runs, folds, results)
+    kinds: dict[str, AnnotationKind] = {run: params.runs[run].kind for run in runs}
+    results = {(run, fold): _read_result(trained_on, tested_on, run, fold) for run in runs for fold in folds}
+    setting = Setting(trained_on, tested_on, runs, kinds, folds, results)
     for fold in folds:
         for run in runs[1:]:
             _check_pairing(setting, fold, (runs[0], run))
     return setting
 
 
-def _read_result(trained_on: str, tested_on: str, kind: str, run: str, fold: int) -> Result:
-    folder = layout.results(_filed_as(trained_on, tested_on), kind, run, fold)
-    stage = _stage(trained_on, tested_on, kind, run, fold)
+def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> Result:
+    folder = layout.results(_filed_as(trained_on, tested_on), run, fold)
+    stage = _stage(trained_on, tested_on, run, fold)
     metrics = _read_json(folder / "metrics.json", stage, ("miou", "fb_iou", "iou", "baselines"))
     baselines = tuple(metrics["baselines"])
     pixels = [*PIXELS, *(f"{baseline}.{column}" for baseline in baselines for column in PIXELS)]
@@ -142,7 +164,7 @@ def _read_result(trained_on: str, tested_on: str, kind: str, run: str, fold: int
     if episodes.empty:
         raise InputError(f"{path}: has no episodes; run `dvc repro {stage}`")
     _check_metrics(folder / "metrics.json", metrics, episodes, stage)
-    folder, stage = layout.model(trained_on, kind, run, fold), f"train@{trained_on}-{kind}-{run}-{fold}"
+    folder, stage = layout.model(trained_on, run, fold), f"train@{trained_on}-{run}-{fold}"
     model = _read_json(folder / "model.json", stage, ("trainable_parameters", "train"))
     training, steps = _read_log(folder / "training.csv", stage, _TRAINING), model["train"]["steps"]
     if training["step"][-1] != steps:
@@ -173,7 +195,7 @@ def _check_metrics(path: Path, metrics: dict[str, Any], episodes: pd.DataFrame, 
 def _check_pairing(setting: Setting, fold: int, runs: tuple[str, str]) -> None:
     first, second = (setting.results[run, fold].episodes[list(_EPISODE)] for run in runs)
     if not first.equals(second):
-        path = layout.results(setting.dataset, setting.kind, runs[1], fold) / "episodes.parquet"
+        path = layout.results(setting.dataset, runs[1], fold) / "episodes.parquet"
         stages = " ".join(dict.fromkeys(setting.stage(run, fold) for run in runs))
         raise InputError(f"{path}: holds other episodes than those of {runs[0]}; run `dvc repro {stages}`")
 

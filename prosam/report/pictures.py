@@ -99,7 +99,10 @@ def episode_pictures(setting: Setting, report: ReportParams) -> dict[Rank, list[
     chosen = choose(ious, report.pictures)
     predictions = _predictions(setting, [places[i] for indices in chosen.values() for i in indices])
     dataset = open_dataset(layout.raw(setting.tested_on))
-    annotations = Annotations(layout.annotations(setting.tested_on, setting.kind) / "test.parquet")
+    annotations = {
+        kind: Annotations(layout.annotations(setting.tested_on, setting.runs[first]) / "test.parquet")
+        for kind, (first, *_) in setting.by_kind.items()
+    }
     draw = partial(_draw, setting, dataset, annotations, predictions)
     return {rank: [draw(*places[i]) for i in indices] for rank, indices in chosen.items()}
 
@@ -107,7 +110,7 @@ def episode_pictures(setting: Setting, report: ReportParams) -> dict[Rank, list[
 def _draw(
     setting: Setting,
     dataset: Dataset,
-    annotations: Annotations,
+    annotations: dict[str, Annotations],
     predictions: dict[tuple[str, int, int], str],
     fold: int,
     row: int,
@@ -118,13 +121,16 @@ def _draw(
     image, truth = dataset.image(target), dataset.mask(target, class_id)
     ious = {run: 100 * float(setting.results[run, fold].episodes["iou"].iloc[row]) for run in setting.runs}
     pictures = [
-        _overlaid(
-            dataset.image(reference),
-            annotations.get(reference, class_id),
-            _ANNOTATION_COLOUR,
-            f"reference with {setting.kind}",
-            f"reference image {reference} with its {setting.kind} annotation of {name}",
-            thick=setting.kind in THIN_KINDS,
+        *(
+            _overlaid(
+                dataset.image(reference),
+                of_kind.get(reference, class_id),
+                _ANNOTATION_COLOUR,
+                f"reference with {kind}",
+                f"reference image {reference} with its {kind} annotation of {name}",
+                thick=kind in THIN_KINDS,
+            )
+            for kind, of_kind in annotations.items()
         ),
         _picture(_scaled(image), "target", f"target image {target}"),
         _overlaid(
@@ -135,10 +141,10 @@ def _draw(
             f"true mask of {name} in the target",
         ),
     ]
-    for index, (run, iou) in enumerate(ious.items()):
+    for index, (label, (run, iou)) in enumerate(zip(setting.labels, ious.items(), strict=True)):
         mask = _prediction(predictions[run, fold, number], truth, setting, run, fold, row)
-        alt = f"mask that {run} predicts, IoU {iou:.1f}"
-        pictures.append(_overlaid(image, mask, _RUN_COLOURS[run_colour(index)], f"{run}: {iou:.1f}", alt))
+        alt = f"mask that {label} predicts, IoU {iou:.1f}"
+        pictures.append(_overlaid(image, mask, _RUN_COLOURS[run_colour(index)], f"{label}: {iou:.1f}", alt))
     mean = float(np.mean(list(ious.values())))
     return Episode(fold, number, name, reference, target, ious, mean, tuple(pictures))
 
@@ -169,7 +175,7 @@ def _prediction(counts: str, truth: Mask, setting: Setting, run: str, fold: int,
     except ValueError:
         mask = None
     if mask is None or int((mask & truth).sum()) != int(episode["intersection"]):
-        path = layout.results(setting.dataset, setting.kind, run, fold) / "episodes.parquet"
+        path = layout.results(setting.dataset, run, fold) / "episodes.parquet"
         raise InputError(
             f"{path}: the prediction of episode {episode['episode']} is not the mask that was scored; "
             f"run `dvc repro --force {setting.stage(run, fold)}`"

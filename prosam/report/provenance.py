@@ -61,9 +61,9 @@ def provenance(params: Params, settings: Sequence[Setting]) -> Provenance:
     for setting in settings:
         for run in runs:
             some = [*setting.folds]
-            folders = [str(layout.model(setting.trained_on, setting.kind, run, fold)) for fold in some]
-            folders += [str(layout.results(setting.dataset, setting.kind, run, fold)) for fold in some]
-            files.append((setting.name, run, tuple(folders)))
+            folders = [str(layout.model(setting.trained_on, run, fold)) for fold in some]
+            folders += [str(layout.results(setting.dataset, run, fold)) for fold in some]
+            files.append((setting.dataset, run, tuple(folders)))
     return Provenance(runs, tuple(parameters), _shared(params), tuple(files))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from prosam.statistics import Bootstrap
 
 _BASELINE_LABELS = {
     "all-foreground": "everything is foreground",
-    "copied-mask": "reference mask, copied",
+    "copied-mask": "reference {kind}, copied",
     "pseudo-mask": "pseudo mask, thresholded",
     "untrained": "untrained encoder",
 }
@@ -25,12 +26,12 @@ class System:
 
     Attributes:
         label: for people.
-        run: whose episodes.parquet holds its pixel counts.
+        runs: that it stands for; the episodes.parquet of the first holds its pixel counts.
         baseline: name of the baseline; None for the run itself.
     """
 
     label: str
-    run: str
+    runs: tuple[str, ...]
     baseline: str | None = None
 
     def columns(self) -> list[str]:
@@ -59,12 +60,9 @@ class Scores:
     fb_iou_mean: Bootstrap
 
     def baseline_of(self, run: str, baseline: str) -> int | None:
-        """Index of a run's own baseline, or of the one shared by all; None where there is none."""
-        for index, system in enumerate(self.systems):
-            if system.baseline == baseline and system.run == run:
-                return index
-        shared = [i for i, s in enumerate(self.systems) if s.baseline == baseline]
-        return shared[0] if len(shared) == 1 else None
+        """Index of a baseline of a run; None where there is none."""
+        found = (i for i, s in enumerate(self.systems) if s.baseline == baseline and run in s.runs)
+        return next(found, None)
 
 
 def score_setting(setting: Setting, report: ReportParams) -> Scores:
@@ -107,29 +105,39 @@ def score_setting(setting: Setting, report: ReportParams) -> Scores:
 
 
 def _systems(setting: Setting) -> tuple[System, ...]:
-    """The runs, and their baselines; one that is the same for all runs (it needs no model) stands once."""
-    runs = [System(run, run) for run in setting.runs]
+    """The runs, and their baselines."""
+    runs = [System(label, (run,)) for label, run in zip(setting.labels, setting.runs, strict=True)]
     names = dict.fromkeys(name for result in setting.results.values() for name in result.baselines)
-    baselines: list[System] = []
-    for name in names:
-        label = _BASELINE_LABELS.get(name, name)
-        having = [run for run in setting.runs if all(name in setting.results[run, f].baselines for f in setting.folds)]
-        own = [System(f"{label} ({run})", run, name) for run in having]
-        if own and all(_same_pixels(setting, own[0], other) for other in own[1:]):
-            own = [System(label, own[0].run, name)]
-        baselines += own
-    return (*runs, *baselines)
+    return (*runs, *(system for name in names for system in _baselines(setting, name)))
 
 
-def _same_pixels(setting: Setting, first: System, second: System) -> bool:
-    one, two = (
-        [setting.results[system.run, fold].episodes[system.columns()].to_numpy() for fold in setting.folds]
-        for system in (first, second)
-    )
-    return all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+def _baselines(setting: Setting, name: str) -> list[System]:
+    """One baseline: once if it is the same for all runs (it needs no model), or for those of a kind; else by run."""
+    having = [run for run in setting.runs if all(name in setting.results[run, f].baselines for f in setting.folds)]
+    kinds, template = list(dict.fromkeys(setting.kinds[run] for run in having)), _BASELINE_LABELS.get(name, name)
+    if len(kinds) > 1 and _same_pixels(setting, having, name):
+        return [System(template.format(kind="annotation"), tuple(having), name)]
+    systems: list[System] = []
+    for kind in kinds:
+        label = template.format(kind=kind)
+        runs = [run for run in having if setting.kinds[run] == kind]
+        if _same_pixels(setting, runs, name):
+            told = len(kinds) == 1 or label != template
+            systems.append(System(label if told else f"{label} ({kind})", tuple(runs), name))
+        else:
+            systems += [System(f"{label} ({run})", (run,), name) for run in runs]
+    return systems
+
+
+def _same_pixels(setting: Setting, runs: Sequence[str], baseline: str) -> bool:
+    """Whether a baseline answers every episode alike for all of some runs."""
+    columns = System("", (), baseline).columns()
+    by_run = ([setting.results[run, f].episodes[columns].to_numpy() for f in setting.folds] for run in runs)
+    first = next(by_run)
+    return all(np.array_equal(a, b) for other in by_run for a, b in zip(first, other, strict=True))
 
 
 def _pixels(setting: Setting, systems: tuple[System, ...], fold: int) -> list[np.ndarray]:
     """An (S, E) array for each of `PIXELS`."""
-    by_system = [setting.results[s.run, fold].episodes[s.columns()].to_numpy(np.float64) for s in systems]
+    by_system = [setting.results[s.runs[0], fold].episodes[s.columns()].to_numpy(np.float64) for s in systems]
     return list(np.stack(by_system).transpose(2, 0, 1))

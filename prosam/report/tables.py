@@ -25,7 +25,8 @@ class Cell:
         value: NaN where there is none.
         low: lower bound, None without an interval.
         high: upper bound, likewise.
-        best: the highest among the runs, or a difference whose interval excludes zero: set in bold.
+        best: the highest among the runs of one kind of annotation, or a difference whose interval excludes zero: set
+            in bold.
         signed: a difference: a plus is written.
     """
 
@@ -117,12 +118,12 @@ class Table:
 
 def score_tables(setting: Setting, scores: Scores) -> list[Table]:
     """The mIoU and the FB-IoU of every system by fold, with the mean over folds."""
-    how = "95% intervals: percentile bootstrap over episodes, folds independently."
+    how = f"bold: {_best(setting)}. 95% intervals: percentile bootstrap over episodes, folds independently."
     return [
         _score_table(
             "miou",
             "mIoU",
-            f"Mean IoU over the fold's novel classes, in percent; bold: the best run. {how}",
+            f"Mean IoU over the fold's novel classes, in percent; {how}",
             setting,
             scores,
             (*scores.miou, scores.miou_mean),
@@ -130,7 +131,7 @@ def score_tables(setting: Setting, scores: Scores) -> list[Table]:
         _score_table(
             "fb-iou",
             "FB-IoU",
-            f"Mean of foreground and background IoU over all pixels, in percent; bold: the best run. {how}",
+            f"Mean of foreground and background IoU over all pixels, in percent; {how}",
             setting,
             scores,
             (*scores.fb_iou, scores.fb_iou_mean),
@@ -143,21 +144,22 @@ def summary_table(settings: Sequence[Setting], scores: Sequence[Scores]) -> Tabl
     rows = []
     for setting, s in zip(settings, scores, strict=True):
         cells = [_score(s.miou_mean.interval(run)) for run in range(s.num_runs)]
-        rows.append(Row(setting.title, "setting", _mark_best(cells, len(cells))))
-    caption = "mIoU, mean over folds, in percent, with 95% intervals; bold: the best run."
-    return Table("summary", "All settings", caption, "setting", settings[0].runs, tuple(rows))
+        rows.append(Row(setting.title, "setting", _mark_best(setting, cells)))
+    caption = f"mIoU, mean over folds, in percent, with 95% intervals; bold: {_best(settings[0])}."
+    return Table("summary", "All settings", caption, "setting", settings[0].labels, tuple(rows))
 
 
 def difference_table(setting: Setting, scores: Scores) -> Table | None:
-    """Paired differences of mIoU between runs; None when there is one run."""
+    """Paired differences of mIoU between runs of one kind of annotation; None when no two have the same."""
     columns = (*scores.miou, scores.miou_mean)
     rows = tuple(
         Row(
-            f"{setting.runs[first]} {_MINUS} {setting.runs[second]}",
+            f"{setting.labels[first]} {_MINUS} {setting.labels[second]}",
             "difference",
             tuple(_difference(statistics.paired_difference(b, first, second)) for b in columns),
         )
-        for first, second in combinations(range(scores.num_runs), 2)
+        for alike in setting.by_kind.values()
+        for first, second in combinations(alike, 2)
     )
     caption = (
         "First run minus second, in points of mIoU, on the same resampled episodes. It is called a "
@@ -179,17 +181,15 @@ def class_table(setting: Setting) -> Table:
         ious = [statistics.per_class_iou(e["intersection"], e["union"], e["class_id"]) for e in episodes.values()]
         for class_id in ious[0]:
             cells = [Cell(100 * iou[class_id]) for iou in ious]
-            rows.append(Row(str(names[class_id]), f"fold {fold}", _mark_best(cells, len(cells))))
-    caption = "IoU of each novel class over all its episodes, in percent; bold: the best run."
-    return Table("classes", "IoU by class", caption, "class", setting.runs, tuple(rows))
+            rows.append(Row(str(names[class_id]), f"fold {fold}", _mark_best(setting, cells)))
+    caption = f"IoU of each novel class over all its episodes, in percent; bold: {_best(setting)}."
+    return Table("classes", "IoU by class", caption, "class", setting.labels, tuple(rows))
 
 
 def _score_table(
     key: str, title: str, caption: str, setting: Setting, scores: Scores, columns: Sequence[Bootstrap]
 ) -> Table:
-    by_column = [
-        _mark_best([_score(b.interval(s)) for s in range(len(scores.systems))], scores.num_runs) for b in columns
-    ]
+    by_column = [_mark_best(setting, [_score(b.interval(s)) for s in range(len(scores.systems))]) for b in columns]
     rows = tuple(
         Row(system.label, "baseline" if system.baseline else "run", tuple(column[s] for column in by_column))
         for s, system in enumerate(scores.systems)
@@ -210,10 +210,23 @@ def _difference(interval: Interval) -> Cell:
     return Cell(points.value, points.low, points.high, best=interval.excludes_zero, signed=True)
 
 
-def _mark_best(cells: Sequence[Cell], among: int) -> tuple[Cell, ...]:
-    """Mark the highest of the first `among` cells, and what reads the same; nothing where there is one."""
-    values = [cell.value for cell in cells[:among] if not np.isnan(cell.value)]
-    if len(values) < 2:
-        return tuple(cells)
-    top = f"{max(values):.1f}"
-    return tuple(replace(c, best=i < among and f"{c.value:.1f}" == top) for i, c in enumerate(cells))
+def _best(setting: Setting) -> str:
+    """What `_mark_best` marks."""
+    return "the best run" if len(setting.by_kind) == 1 else "the best run of each kind of annotation"
+
+
+def _mark_best(setting: Setting, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Mark the highest of the runs of each kind, and what reads the same; nothing where there is one.
+
+    Args:
+        setting: of the runs.
+        cells: of the runs in their order, then perhaps of the baselines.
+    """
+    marked = list(cells)
+    for alike in setting.by_kind.values():
+        there = [i for i in alike if not np.isnan(cells[i].value)]
+        if len(there) > 1:
+            top = f"{max(cells[i].value for i in there):.1f}"
+            for i in there:
+                marked[i] = replace(cells[i], best=f"{cells[i].value:.1f}" == top)
+    return tuple(marked)

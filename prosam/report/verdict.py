@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from prosam import statistics
 from prosam.params import Params
-from prosam.report.inputs import Setting
+from prosam.report.inputs import Setting, in_words
 from prosam.report.plateau import plateau
 from prosam.report.scores import Scores
 from prosam.statistics import Interval
@@ -32,14 +33,47 @@ class Verdict:
 
 
 def judge(setting: Setting, scores: Scores, params: Params) -> Verdict:
-    """Word the result of one setting; a difference is called one only when its interval excludes zero."""
-    order = np.argsort(-scores.miou_mean.estimates[: scores.num_runs], kind="stable").tolist()
-    details = [_methods(setting, scores, params, order), _against_baselines(setting, scores)]
-    return Verdict(
-        _headline(setting, scores, order),
-        tuple(sentence for sentence in details if sentence),
-        tuple(_warnings(setting, scores)),
-    )
+    """Word the result of one setting; a difference is called one only when its interval excludes zero.
+
+    Runs are compared with those of the same kind of annotation only.
+    """
+    warnings = tuple(_warnings(setting, scores))
+    orders = {kind: _best_first(alike, scores) for kind, alike in setting.by_kind.items()}
+    said = {kind: _of_one_kind(setting, scores, params, order) for kind, order in orders.items()}
+    if len(said) == 1:
+        ((headline, *details),) = said.values()
+        return Verdict(headline, tuple(details), warnings)
+    details = [f"{kind.capitalize()} annotations: {' '.join(sentences)}" for kind, sentences in said.items()]
+    return Verdict(_over_kinds(setting, scores, orders), tuple(details), warnings)
+
+
+def _best_first(runs: list[int], scores: Scores) -> list[int]:
+    order = np.argsort(-scores.miou_mean.estimates[runs], kind="stable")
+    return [runs[place] for place in order.tolist()]
+
+
+def _of_one_kind(setting: Setting, scores: Scores, params: Params, order: list[int]) -> list[str]:
+    """Sentences on runs that can be compared; the first says which is best."""
+    sentences = [_headline(setting, scores, order), _methods(setting, scores, params, order)]
+    sentences.append(_against_baselines(setting, scores, order))
+    return [sentence for sentence in sentences if sentence]
+
+
+def _over_kinds(setting: Setting, scores: Scores, orders: Mapping[str, list[int]]) -> str:
+    """The answer for each kind with two runs or more, in one sentence."""
+    compared = {kind: order for kind, order in orders.items() if len(order) > 1}
+    if not compared:
+        return "No two runs have annotations of the same kind, so none are compared."
+    best: list[str] = []
+    open_kinds: list[str] = []
+    for kind, (first, second, *_) in compared.items():
+        if statistics.paired_difference(scores.miou_mean, first, second).excludes_zero:
+            best.append(f"{setting.runs[first]} is best with {kind} annotations")
+        else:
+            open_kinds.append(kind)
+    parts = [*best, f"with {in_words(open_kinds)} annotations no run is shown to be best"] if open_kinds else best
+    sentence = f"{'; '.join(parts)}."
+    return sentence if best else sentence[0].upper() + sentence[1:]
 
 
 def _headline(setting: Setting, scores: Scores, order: list[int]) -> str:
@@ -79,20 +113,22 @@ def _methods(setting: Setting, scores: Scores, params: Params, order: list[int])
     return f"ProSAM does not beat VRP-SAM here: the two cannot be told apart{numbers}."
 
 
-def _against_baselines(setting: Setting, scores: Scores) -> str:
-    means = scores.miou_mean.estimates
-    if len(means) == scores.num_runs:
+def _against_baselines(setting: Setting, scores: Scores, order: list[int]) -> str:
+    """Whether these runs are above the best of their baselines."""
+    runs, means = [setting.runs[index] for index in sorted(order)], scores.miou_mean.estimates
+    baselines = [i for i, s in enumerate(scores.systems) if s.baseline and not set(runs).isdisjoint(s.runs)]
+    if not baselines:
         return ""
-    strongest = scores.num_runs + int(np.argmax(means[scores.num_runs :]))
+    strongest = max(baselines, key=lambda index: means[index])
     label = scores.systems[strongest].label
     behind = [
-        run
-        for index, run in enumerate(setting.runs)
+        setting.runs[index]
+        for index in sorted(order)
         if statistics.paired_difference(scores.miou_mean, index, strongest).low <= 0
     ]
     reference = f"the best baseline ({label}, {100 * means[strongest]:.1f})"
     if not behind:
-        return f"{'Every run' if len(setting.runs) > 1 else 'It'} is above {reference}."
+        return f"{'Every run' if len(runs) > 1 else 'It'} is above {reference}."
     return f"Not shown to be above {reference}: {', '.join(behind)}."
 
 

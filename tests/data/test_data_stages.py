@@ -83,8 +83,8 @@ def test_folds_and_annotations_of_a_tiny_data_set(workspace: Path, write_tiny: C
         assert len(monitor) == min(20, sum(possible[len(fold.novel) :]))
         assert {e.class_id for e in episodes} == set(fold.novel)
         assert {e.class_id for e in monitor} == set(fold.base)
-    assert stage(workspace, "annotations", "shapes-5i", "mask").returncode == 0
-    masks = workspace / layout.annotations(NAME, "mask")
+    assert stage(workspace, "annotations", "shapes-5i", "prosam").returncode == 0
+    masks = workspace / layout.annotations(NAME, "prosam")
     first = digest(masks)
     test = Annotations(masks / "test.parquet")
     dataset = VocDataset(raw)
@@ -93,7 +93,7 @@ def test_folds_and_annotations_of_a_tiny_data_set(workspace: Path, write_tiny: C
         for row in index
         if row.split == "val"
     )
-    assert stage(workspace, "annotations", "shapes-5i", "mask").returncode == 0
+    assert stage(workspace, "annotations", "shapes-5i", "prosam").returncode == 0
     assert digest(masks) == first
 
 
@@ -114,8 +114,8 @@ def test_a_damaged_mask_leaves_one_line_and_no_half_output(workspace: Path, writ
         (["folds", "shapes-5i"], [str(layout.raw(NAME)), "download stage"]),
         (["download", "shapes"], ["unknown data set 'shapes'", "shapes-5i"]),
         (
-            ["annotations", "shapes-5i", "scribbles"],
-            ["unknown annotation kind", "'scribble'", "point", "box"],
+            ["annotations", "shapes-5i", "prosam-scribbles"],
+            ["unknown run 'prosam-scribbles'", "did you mean 'prosam-scribble'?", "vrp-sam-box"],
         ),
     ],
 )

@@ -37,6 +37,6 @@ def server() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone in which nothing has run, with two folds and two kinds; not to be changed."""
-    axes = {"pipeline.kinds": ["mask", "point"], "pipeline.folds": [0, 2]}
+    """A clone in which nothing has run, with two folds and two kinds of annotation; not to be changed."""
+    axes = {"pipeline.runs": ["prosam", "vrp-sam-point"], "pipeline.folds": [0, 2]}
     return Clone.of_working_tree(tmp_path_factory.mktemp("fresh") / "clone", SMALL | axes)

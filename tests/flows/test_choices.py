@@ -16,15 +16,15 @@ from tests.pipeline.clone import Clone
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 
-FOLD_2_OF_PROSAM_ON_MASKS = {
+FOLD_2_OF_PROSAM = {
     "download@shapes-5i",
     "folds@shapes-5i",
-    "annotations@shapes-5i-mask",
+    "annotations@shapes-5i-prosam",
     "sam",
     "backbone@prosam",
     "embeddings@shapes-5i",
-    "train@shapes-5i-mask-prosam-2",
-    "evaluate@shapes-5i-mask-prosam-2",
+    "train@shapes-5i-prosam-2",
+    "evaluate@shapes-5i-prosam-2",
 }
 
 
@@ -48,22 +48,20 @@ def test_one_run_on_one_fold_takes_its_evaluation_and_what_that_needs(
     monkeypatch.chdir(fresh.root)
     faked = Faked()
     fake_stages(monkeypatch, faked)
-    shown = run_and_show(
-        train_fold, FOLD_2_OF_PROSAM_ON_MASKS, fold=2, dataset="shapes-5i", kind="mask", run="prosam", where="here"
-    )
+    shown = run_and_show(train_fold, FOLD_2_OF_PROSAM, fold=2, dataset="shapes-5i", run="prosam", where="here")
     assert shown.run.name == "train fold 2"
     assert shown.run.state_name == "Completed"
-    assert set(shown.tasks) == set(faked.asked) == FOLD_2_OF_PROSAM_ON_MASKS
+    assert set(shown.tasks) == set(faked.asked) == FOLD_2_OF_PROSAM
 
 
-def test_a_fold_alone_takes_all_runs_and_kinds(server: None, fresh: Clone, monkeypatch: pytest.MonkeyPatch):
+def test_a_fold_alone_takes_all_runs(server: None, fresh: Clone, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(fresh.root)
     faked = Faked()
     fake_stages(monkeypatch, faked)
-    items = [f"shapes-5i-{kind}-{run}-0" for kind in ("mask", "point") for run in ("prosam", "vrp-sam")]
+    items = [f"shapes-5i-{run}-0" for run in ("prosam", "vrp-sam-point")]
     expected = {f"{stage}@{item}" for stage in ("train", "evaluate") for item in items}
-    expected |= {stage for stage in FOLD_2_OF_PROSAM_ON_MASKS if not stage.endswith("-2")}
-    expected |= {"annotations@shapes-5i-point", "backbone@vrp-sam"}
+    expected |= {stage for stage in FOLD_2_OF_PROSAM if not stage.endswith("-2")}
+    expected |= {"annotations@shapes-5i-vrp-sam-point", "backbone@vrp-sam-point"}
     assert set(run_and_show(train_fold, expected, fold=0, where="here").tasks) == expected
 
 
@@ -72,7 +70,6 @@ def test_a_fold_alone_takes_all_runs_and_kinds(server: None, fresh: Clone, monke
     [
         ({"fold": 7}, ["7", "pipeline.folds", "params.yaml", "[0, 1, 2, 3]"]),
         ({"fold": 0, "dataset": "mine"}, ["'mine'", "pipeline.datasets", "params.yaml", "['shapes-5i']"]),
-        ({"fold": 0, "kind": "blob"}, ["'blob'", "pipeline.kinds", "params.yaml", "['mask']"]),
         ({"fold": 0, "run": "prosam-2"}, ["'prosam-2'", "pipeline.runs", "params.yaml", "['prosam', 'vrp-sam']"]),
     ],
 )

@@ -27,7 +27,7 @@ DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"
 
 PARAMETERS = {
     "pipeline": {"params", "jobs", "where"},
-    "train-fold": {"fold", "dataset", "kind", "run", "params", "jobs", "where"},
+    "train-fold": {"fold", "dataset", "run", "params", "jobs", "where"},
     "retrain": {"jobs", "where"},
     "stage": {"job"},
 }

@@ -14,7 +14,7 @@ from flows.stage_processes import Ran
 from tests.flows.faked import Faked, fake_stages, workplace
 from tests.flows.shown import Shown, run_and_show
 
-EVALUATE = "evaluate@own-mask"
+EVALUATE = "evaluate@own"
 PIXEL = "data:image/jpeg;base64,/9j/"
 
 
@@ -26,13 +26,15 @@ def write_miou(root: Path, folder: str, miou: float) -> None:
 
 
 def write_report(root: Path, episodes: int) -> None:
-    """A page as the report stage writes it: an icon, and for each episode its reference first."""
+    """A page as the report stage writes it: an icon, and for each episode a figure of pictures."""
     alts = ["reference image {} with its mask annotation of cat", "target image {}", "true mask of cat in the target"]
     alts.append("mask that prosam predicts, IoU 71.9")
-    pictures = [
-        f'<img src="{PIXEL}{n}{i}" alt="{alt.format(n)}">' for n in range(episodes) for i, alt in enumerate(alts)
+    rows = [
+        "".join(f'<figure><img src="{PIXEL}{n}{i}" alt="{alt.format(n)}"></figure>' for i, alt in enumerate(alts))
+        for n in range(episodes)
     ]
-    page = f'<link rel="icon" href="data:,"><img src="logo.png" alt="reference to nothing">{"".join(pictures)}'
+    figures = "".join(f'<figure class="episode">{row}</figure>' for row in rows)
+    page = f'<link rel="icon" href="data:,"><img src="logo.png" alt="reference to nothing">{figures}'
     (root / "report").mkdir()
     (root / "report/index.html").write_text(page)
     (root / "report/report.md").write_text("# ProSAM report\n\nprosam is best: 71.9 ± 1\n", encoding="utf-8")
@@ -57,20 +59,20 @@ def keys(shown: Shown) -> list[str | None]:
 def test_scores_are_a_table_by_run_and_fold(root: Path, monkeypatch: pytest.MonkeyPatch):
     stages = [f"{EVALUATE}-prosam-0", f"{EVALUATE}-prosam-10", f"{EVALUATE}-prosam-2", f"{EVALUATE}-vrp-sam-2"]
     for folder, miou in {"prosam/0": 70.04, "prosam/2": 72.5, "prosam/10": 60.06, "vrp-sam/2": 71.25}.items():
-        write_miou(root, f"own/mask/{folder}", miou)
+        write_miou(root, f"own/{folder}", miou)
     table: Any = shown(monkeypatch, *stages).data("miou")
     assert json.loads(table) == [
-        {"data set": "own", "kind": "mask", "run": "prosam",
+        {"data set": "own", "run": "prosam",
          "fold 0": "70.0", "fold 2": "72.5", "fold 10": "60.1", "mean": "67.5"},
-        {"data set": "own", "kind": "mask", "run": "vrp-sam",
+        {"data set": "own", "run": "vrp-sam",
          "fold 0": "", "fold 2": "71.2", "fold 10": "", "mean": ""},
     ]  # fmt: skip
-    assert list(json.loads(table)[0]) == ["data set", "kind", "run", "fold 0", "fold 2", "fold 10", "mean"]
+    assert list(json.loads(table)[0]) == ["data set", "run", "fold 0", "fold 2", "fold 10", "mean"]
 
 
 def test_scores_of_a_failed_evaluation_and_of_earlier_runs_are_left_out(root: Path, monkeypatch: pytest.MonkeyPatch):
     for folder in ("prosam/0", "vrp-sam/0", "long-ago/0"):
-        write_miou(root, f"own/mask/{folder}", 50.0)
+        write_miou(root, f"own/{folder}", 50.0)
     bad = f"{EVALUATE}-vrp-sam-0"
     after = shown(monkeypatch, f"{EVALUATE}-prosam-0", bad, ends={bad: Ran(bad, "Failed", 0.1, "error: no")})
     assert after.run.state_name == "Failed"

@@ -35,11 +35,11 @@ class Promotions:
     def run(self, module: str, words: Sequence[str], tell: Callable[[str], None]) -> int:
         assert module == "tasks.promote"
         self.asked.append(list(words))
-        dataset, kind, run, fold = words
+        dataset, run, fold = words
         verdict = self.verdicts[f"{run} {fold}"]
         tell("promote: 300/600 episode, 10 s")
         failed = verdict.startswith("error: ")
-        tell(verdict if failed else f"promote {dataset} {kind} {run} fold {fold}: {verdict}")
+        tell(verdict if failed else f"promote {dataset} {run} fold {fold}: {verdict}")
         return 2 if failed else 0
 
 
@@ -53,7 +53,7 @@ def retrained(
     YAML(typ="safe").dump(params, root / "params.yaml")
     for run in ("prosam", "vrp-sam"):
         for fold in folds:
-            place = ("shapes-5i", "mask", run, fold)
+            place = ("shapes-5i", run, fold)
             trained, used = root / layout.model(*place), root / layout.in_use(*place)
             trained.mkdir(parents=True)
             (trained / MODEL).write_text(f"new {run} {fold}")
@@ -64,7 +64,7 @@ def retrained(
     patch.chdir(root)
     fake_stages(patch, Faked(), needs={"sam": set()}, stale=set())
     patch.setattr(StageProcesses, "run_module", lambda processes, *given: promotions.run(*given))
-    tasks = ["sam", *(f"promote@shapes-5i-mask-{name.replace(' ', '-')}" for name in verdicts)]
+    tasks = ["sam", *(f"promote@shapes-5i-{name.replace(' ', '-')}" for name in verdicts)]
     return run_and_show(retrain, tasks, where="here"), promotions
 
 
@@ -85,33 +85,33 @@ def test_the_word_of_a_comparison_becomes_the_name_of_its_state(
         "vrp-sam 1": f"kept, {COMPARED}",
     }
     shown, promotions = retrained(monkeypatch, tmp_path, said, folds=[0, 1])
-    assert promotions.asked == [["shapes-5i", "mask", *name.split()] for name in said]
+    assert promotions.asked == [["shapes-5i", *name.split()] for name in said]
     assert shown.run.state_name == "Completed"
     ended = {name: shown.state(name) for name in shown.tasks if name != "sam"}
     assert {name: (state.type.value, state.name, state.message) for name, state in ended.items()} == {
-        "promote@shapes-5i-mask-prosam-0": ("COMPLETED", "Replaced", said["prosam 0"]),
-        "promote@shapes-5i-mask-prosam-1": ("COMPLETED", "First", said["prosam 1"]),
-        "promote@shapes-5i-mask-vrp-sam-1": ("COMPLETED", "Kept", said["vrp-sam 1"]),
+        "promote@shapes-5i-prosam-0": ("COMPLETED", "Replaced", said["prosam 0"]),
+        "promote@shapes-5i-prosam-1": ("COMPLETED", "First", said["prosam 1"]),
+        "promote@shapes-5i-vrp-sam-1": ("COMPLETED", "Kept", said["vrp-sam 1"]),
     }
-    assert "promote: 300/600 episode, 10 s" in shown.log("promote@shapes-5i-mask-prosam-0")
+    assert "promote: 300/600 episode, 10 s" in shown.log("promote@shapes-5i-prosam-0")
     assert json.loads(str(shown.data("in-use"))) == [
-        {"model": "shapes-5i-mask-prosam-0", "verdict": "Replaced", "why": said["prosam 0"]},
-        {"model": "shapes-5i-mask-prosam-1", "verdict": "First", "why": said["prosam 1"]},
-        {"model": "shapes-5i-mask-vrp-sam-1", "verdict": "Kept", "why": said["vrp-sam 1"]},
+        {"model": "shapes-5i-prosam-0", "verdict": "Replaced", "why": said["prosam 0"]},
+        {"model": "shapes-5i-prosam-1", "verdict": "First", "why": said["prosam 1"]},
+        {"model": "shapes-5i-vrp-sam-1", "verdict": "Kept", "why": said["vrp-sam 1"]},
     ]
 
 
 def test_a_model_that_cannot_be_compared_fails_the_retraining_and_the_others_are_compared(
     server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    why = "error: in_use/shapes-5i/mask/prosam/0/current: is no link to a model"
+    why = "error: in_use/shapes-5i/prosam/0/current: is no link to a model"
     shown, promotions = retrained(monkeypatch, tmp_path, {"prosam 0": why, "vrp-sam 0": f"kept, {COMPARED}"}, folds=[0])
     assert len(promotions.asked) == 2
     assert shown.run.state_name == "Failed"
     assert "\n" not in shown.message
-    state = shown.state("promote@shapes-5i-mask-prosam-0")
+    state = shown.state("promote@shapes-5i-prosam-0")
     assert (state.name, state.message) == ("Failed", why)
-    assert shown.state("promote@shapes-5i-mask-vrp-sam-0").name == "Kept"
+    assert shown.state("promote@shapes-5i-vrp-sam-0").name == "Kept"
 
 
 def test_after_a_failed_stage_no_model_is_compared(server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

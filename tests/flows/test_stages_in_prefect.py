@@ -20,13 +20,13 @@ NEEDS: dict[str, set[str]] = {
     "download@own": set(),
     "sam": set(),
     "embeddings@own": {"download@own", "sam"},
-    "train@own-mask-prosam-0": {"embeddings@own"},
-    "train@own-mask-vrp-sam-0": {"embeddings@own"},
-    "train@own-mask-tiny-0": {"embeddings@own"},
-    "evaluate@own-mask-prosam-0": {"train@own-mask-prosam-0", "embeddings@own"},
-    "evaluate@own-mask-vrp-sam-0": {"train@own-mask-vrp-sam-0", "embeddings@own"},
+    "train@own-prosam-0": {"embeddings@own"},
+    "train@own-vrp-sam-0": {"embeddings@own"},
+    "train@own-tiny-0": {"embeddings@own"},
+    "evaluate@own-prosam-0": {"train@own-prosam-0", "embeddings@own"},
+    "evaluate@own-vrp-sam-0": {"train@own-vrp-sam-0", "embeddings@own"},
 }
-TRAINED = "train@own-mask-prosam-0"
+TRAINED = "train@own-prosam-0"
 REFUSED = "error: params.yaml: train.lr: 7 is too much"
 JOBS = 2
 
@@ -49,7 +49,7 @@ def printed() -> list[str]:
         patch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
         patch.setattr(progress, "print", note, raising=False)
         patch.setattr("sys.stderr.isatty", lambda: False, raising=False)
-        with progress.Progress("train own mask prosam fold 0", 160, "step") as steps:
+        with progress.Progress("train own prosam fold 0", 160, "step") as steps:
             for _ in range(4):
                 steps.advance(40, loss=0.5)
     assert len(lines) == 4
@@ -132,9 +132,7 @@ def test_every_line_of_a_stage_is_in_the_log_of_its_own_task_run(succeeded: Show
 
 
 def test_progress_lines_move_one_artifact_of_their_stage(succeeded: Shown, printed: list[str]):
-    assert [(artifact.key, artifact.type) for artifact in succeeded.artifacts] == [
-        ("train-own-mask-prosam-0", "progress")
-    ]
+    assert [(artifact.key, artifact.type) for artifact in succeeded.artifacts] == [("train-own-prosam-0", "progress")]
     (artifact,) = succeeded.artifacts
     assert artifact.data == 75.0  # 120 of 160 steps
     assert artifact.task_run_id == succeeded.tasks[TRAINED].id
@@ -144,7 +142,7 @@ def test_progress_lines_move_one_artifact_of_their_stage(succeeded: Shown, print
 @pytest.mark.parametrize(
     ("name", "key"),
     [
-        ("train@shapes-5i-mask-prosam-0", "train-shapes-5i-mask-prosam-0"),
+        ("train@shapes-5i-prosam-0", "train-shapes-5i-prosam-0"),
         ("sam", "sam"),
     ],
 )
@@ -167,7 +165,7 @@ def test_what_needs_a_failed_stage_is_not_ready_and_all_else_goes_on(failed: Sho
     states = {stage: failed.state(stage).name for stage in NEEDS}
     assert states == dict.fromkeys(NEEDS, "Completed") | {
         TRAINED: "Failed",
-        "evaluate@own-mask-prosam-0": "NotReady",
+        "evaluate@own-prosam-0": "NotReady",
     }
 
 

@@ -19,9 +19,9 @@ NAME = "mine"
 CLASSES = ("cat", "dog", "bird")
 FIRST = 10
 NEW = "photo 10"
-TRAINING = f"{NAME}-mask-prosam-0"
+TRAINING = f"{NAME}-prosam-0"
 OF_THE_DATA = {f"{stage}@{NAME}" for stage in ("download", "folds", "embeddings")} | {
-    f"annotations@{NAME}-mask", f"train@{TRAINING}", f"evaluate@{TRAINING}", "report",
+    f"annotations@{NAME}-prosam", f"train@{TRAINING}", f"evaluate@{TRAINING}", "report",
 }  # fmt: skip
 
 CHANGES = {
@@ -31,7 +31,6 @@ CHANGES = {
         "train": {"steps": 2, "batch_size": 2, "monitor_every": 2, "checkpoint_every": 2},
     },
     "pipeline.datasets": [NAME],
-    "pipeline.kinds": ["mask"],
     "pipeline.runs": ["prosam"],
     "pipeline.folds": [0],
     "folds.episodes": 4,

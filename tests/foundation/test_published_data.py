@@ -26,11 +26,10 @@ pytestmark = pytest.mark.foundation
 IN_PASCAL = [1, 7, 12, 17]  # aeroplane, car, dog and sheep: novel in folds 0 to 3
 IN_COCO = ["person", "bicycle", "car", "motorcycle"]  # likewise
 PASCAL, COCO = "pascal-5i", "coco-20i"
-RUN = ("mask", "prosam", 0)
+RUN = ("prosam", 0)
 
 CHANGES = {
     "pipeline.datasets": [PASCAL, COCO],
-    "pipeline.kinds": ["mask"],
     "pipeline.runs": ["prosam"],
     "pipeline.folds": [0],
     "pipeline.shifts": [{"train": COCO, "test": PASCAL}],
@@ -99,11 +98,11 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 
 def test_every_stage_ran_and_a_second_time_none_does(ran: Ran):
-    point = "mask-prosam-0"
+    point = "prosam-0"
     stages = {"sam", "backbone@prosam", f"shift@shift0-{point}", "report"}
     for dataset in (PASCAL, COCO):
         stages |= {f"{stage}@{dataset}" for stage in ("download", "folds", "embeddings")}
-        stages |= {f"annotations@{dataset}-mask", f"train@{dataset}-{point}", f"evaluate@{dataset}-{point}"}
+        stages |= {f"annotations@{dataset}-prosam", f"train@{dataset}-{point}", f"evaluate@{dataset}-{point}"}
     assert set(ran.clone.lock()) == stages
     assert "nothing has changed" in ran.clone.local().output
 
@@ -153,7 +152,7 @@ def test_embeddings_of_another_sam_are_refused(ran: Ran, tmp_path: Path):
     clone = ran.clone.copy(tmp_path / "clone")
     clone.change({"models.sam": {"name": "tiny"}, "runs.prosam.backbone": "resnet50"})
     clone.stage("sam")
-    refused = clone.stage("evaluate", PASCAL, "mask", "prosam", "0", check=False)
+    refused = clone.stage("evaluate", PASCAL, "prosam", "0", check=False)
     assert refused.code == 2
     (line,) = refused.output.splitlines()
     assert "was made by vit_b of sam_vit_b.pth at 64 px" in line

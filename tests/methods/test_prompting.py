@@ -32,7 +32,7 @@ def batch(tensors: EpisodeTensors) -> tuple[References, Targets]:
 
 
 def a_run(**changes: object) -> RunParams:
-    return RunParams.model_validate({"method": "prosam", "backbone": "tiny-resnet"} | changes)
+    return RunParams.model_validate({"method": "prosam", "kind": "mask", "backbone": "tiny-resnet"} | changes)
 
 
 def a_method(inputs: RunInputs, *, seed: int = 0, **changes: object) -> PromptMethod:

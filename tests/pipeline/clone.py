@@ -24,7 +24,6 @@ SMALL = {
     f"datasets.{DATASET}.download.train_images": 100,  # few, yet two for each class of each fold
     f"datasets.{DATASET}.download.val_images": 80,
     f"datasets.{DATASET}.protocol.min_area": 24,
-    "pipeline.kinds": ["mask"],
     "pipeline.runs": ["prosam", "vrp-sam"],
     "pipeline.folds": [0],
     "folds.episodes": 60,

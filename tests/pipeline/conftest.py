@@ -10,8 +10,7 @@ import pytest
 from tests.pipeline.clone import SMALL, Clone
 
 _QUICK = {  # too short to learn anything: for tests of what runs, not of what comes out
-    "pipeline.kinds": ["mask", "point"],
-    "pipeline.runs": ["vrp-sam"],
+    "pipeline.runs": ["vrp-sam", "vrp-sam-point"],
     "annotations.point.variants": 1,
     "folds.episodes": 10,
     "folds.monitor_episodes": 15,
@@ -45,7 +44,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 @pytest.fixture(scope="session")
 def quick(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """One run on two annotation kinds, trainings of two steps; its DAG has run and is committed; not to be changed."""
+    """Two runs, on masks and on points, of two steps each; the DAG has run and is committed; not to be changed."""
     clone = finished.clone.copy(tmp_path_factory.mktemp("quick") / "clone")
     clone.change(_QUICK)
     clone.local()

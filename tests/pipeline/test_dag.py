@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone in which nothing has run, with several values on each axis."""
-    axes = {"pipeline.kinds": ["mask", "point"], "pipeline.folds": [0, 3]}
+    axes = {"pipeline.runs": ["prosam", "vrp-sam", "prosam-point"], "pipeline.folds": [0, 3]}
     return Clone.of_working_tree(tmp_path_factory.mktemp("fresh") / "clone", SMALL | axes)
 
 
@@ -47,14 +47,15 @@ def test_the_flows_see_the_dag_that_dvc_draws(fresh: Clone):
     assert {(needed, stage) for stage in needs for needed in needs[stage]} == set(
         re.findall(r'"(.+)" -> "(.+)"', drawn)
     )
-    assert len(needs) == 1 + 1 + 2 + 1 + 2 + 1 + 8 + 8 + 1
-    assert needs["evaluate@shapes-5i-point-prosam-3"] >= {
-        "train@shapes-5i-point-prosam-3",
-        "annotations@shapes-5i-point",
+    assert len(needs) == 1 + 1 + 3 + 1 + 3 + 1 + 6 + 6 + 1
+    assert needs["evaluate@shapes-5i-prosam-point-3"] >= {
+        "train@shapes-5i-prosam-point-3",
+        "annotations@shapes-5i-prosam-point",
     }
-    assert not needs["evaluate@shapes-5i-point-prosam-3"] & {
-        "train@shapes-5i-point-prosam-0",
-        "annotations@shapes-5i-mask",
+    assert not needs["evaluate@shapes-5i-prosam-point-3"] & {
+        "train@shapes-5i-prosam-point-0",
+        "train@shapes-5i-prosam-3",
+        "annotations@shapes-5i-prosam",
     }
 
 
@@ -63,17 +64,17 @@ def test_outputs_lie_where_the_layout_says(finished: Finished):
     expected: dict[str, set[Path]] = {
         f"download@{DATASET}": {layout.raw(DATASET)},
         f"folds@{DATASET}": {layout.folds(DATASET)},
-        f"annotations@{DATASET}-mask": {layout.annotations(DATASET, "mask")},
         "sam": {layout.sam_weights()},
         f"embeddings@{DATASET}": {layout.embeddings(DATASET)},
         "report": {layout.REPORT},
     }
     for run in ("prosam", "vrp-sam"):
-        model, results = layout.model(DATASET, "mask", run, 0), layout.results(DATASET, "mask", run, 0)
+        model, results = layout.model(DATASET, run, 0), layout.results(DATASET, run, 0)
+        expected[f"annotations@{DATASET}-{run}"] = {layout.annotations(DATASET, run)}
         expected[f"backbone@{run}"] = {layout.backbone_weights(run)}
         files = ("prompt_encoder.safetensors", "model.json", "training.csv", "monitor.csv")
-        expected[f"train@{DATASET}-mask-{run}-0"] = {model / file for file in files}
-        expected[f"evaluate@{DATASET}-mask-{run}-0"] = {results / "metrics.json", results / "episodes.parquet"}
+        expected[f"train@{DATASET}-{run}-0"] = {model / file for file in files}
+        expected[f"evaluate@{DATASET}-{run}-0"] = {results / "metrics.json", results / "episodes.parquet"}
     assert {stage: {Path(path) for path in outs} for stage, outs in finished.clone.lock().items()} == expected
 
 

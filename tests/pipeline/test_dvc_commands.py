@@ -11,8 +11,8 @@ from prosam import layout
 from tests.pipeline.clone import DATASET, Clone, Done
 
 pytestmark = pytest.mark.slow
-POINT = f"{DATASET}-mask-vrp-sam-0"
-METRICS = str(layout.results(DATASET, "mask", "vrp-sam", 0) / "metrics.json")
+POINT = f"{DATASET}-vrp-sam-0"
+METRICS = str(layout.results(DATASET, "vrp-sam", 0) / "metrics.json")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Experiment:
 @pytest.fixture(scope="module")
 def experiment(quick: Clone, tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     clone = quick.copy(tmp_path_factory.mktemp("experiment") / "clone")
-    clone.change({"pipeline.kinds": ["mask"]})
+    clone.change({"pipeline.runs": ["vrp-sam"]})
     clone.dvc("repro")
     clone.commit()
     before = read_miou(clone)
@@ -82,7 +82,7 @@ def test_params_diff_names_the_learning_rate_alone(experiment: Experiment):
 def test_plots_show_draws_the_curves_of_a_training(experiment: Experiment):
     experiment.clone.dvc("plots", "show", "--out", "plots")
     page = (experiment.clone.root / "plots/index.html").read_text(encoding="utf-8")
-    folder = layout.model(DATASET, "mask", "vrp-sam", 0)
+    folder = layout.model(DATASET, "vrp-sam", 0)
     assert f"{folder}/training.csv" in page
     assert f"{folder}/monitor.csv" in page
     assert "base_miou" in page

@@ -44,9 +44,9 @@ def kill_when(clone: Clone, reached: Callable[[], bool], *stage: str) -> str:
 
 
 def test_a_training_killed_at_three_points_goes_on_and_ends_in_the_same_bytes(finished: Finished, clone: Clone):
-    folder = layout.model(DATASET, "mask", "prosam", 0)
+    folder = layout.model(DATASET, "prosam", 0)
     scratch, partial = clone.root / ".scratch", clone.root / folder.parent / f".{folder.name}.partial"
-    stage = ("tasks.train", DATASET, "mask", "prosam", "0")
+    stage = ("tasks.train", DATASET, "prosam", "0")
     shutil.rmtree(clone.root / "models")
     shutil.rmtree(scratch)
 

@@ -26,9 +26,9 @@ from tests.pipeline.sftp_server import PASSWORD, USER, SftpServer
 
 pytestmark = pytest.mark.served
 
-TRAIN, EVALUATE = (f"{stage}@{DATASET}-mask-vrp-sam-0" for stage in ("train", "evaluate"))
-ANNOTATIONS = f"annotations@{DATASET}-mask"  # the cheapest stage to hand over
-MODEL = f"models/{DATASET}/mask/vrp-sam/0"
+TRAIN, EVALUATE = (f"{stage}@{DATASET}-vrp-sam-0" for stage in ("train", "evaluate"))
+ANNOTATIONS = f"annotations@{DATASET}-vrp-sam"  # the cheapest stage to hand over
+MODEL = f"models/{DATASET}/vrp-sam/0"
 
 
 class Machines:
@@ -167,20 +167,20 @@ def test_a_worker_refuses_inputs_that_are_not_the_jobs(by_folder: Machines):
     job = by_folder.send(TRAIN)
     without = YAML(typ="safe").load(job.lock)
     del without["stages"][ANNOTATIONS]
-    stale = by_folder.worker.root / f"data/annotations/{DATASET}/mask/train.parquet"
+    stale = by_folder.worker.root / f"data/annotations/{DATASET}/vrp-sam/train.parquet"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"of yesterday")
-    assert f"data/annotations/{DATASET}/mask" in by_folder.refusal(replace(job, lock=json.dumps(without)))
+    assert f"data/annotations/{DATASET}/vrp-sam" in by_folder.refusal(replace(job, lock=json.dumps(without)))
 
     variants = job.params.replace("mask: {variants: 1}", "mask: {variants: 2}")
     assert variants != job.params
     assert f"{ANNOTATIONS}, which ran with other parameters" in by_folder.refusal(replace(job, params=variants))
 
-    md5 = by_folder.coordinator.lock()[ANNOTATIONS][f"data/annotations/{DATASET}/mask"]
+    md5 = by_folder.coordinator.lock()[ANNOTATIONS][f"data/annotations/{DATASET}/vrp-sam"]
     elsewhere = job.lock.replace(md5, hashlib.md5(b"nowhere").hexdigest() + ".dir")
     message = by_folder.refusal(replace(job, lock=elsewhere))
     assert message.startswith(f"{TRAIN}: its inputs did not come through: failed to pull data")
-    assert f"data/annotations/{DATASET}/mask" in message
+    assert f"data/annotations/{DATASET}/vrp-sam" in message
 
 
 def test_a_worker_without_the_images_of_a_public_data_set_says_what_to_do(by_folder: Machines):
@@ -198,7 +198,7 @@ def test_without_a_result_nothing_is_executed_and_nothing_left_running(by_folder
         by_folder.take_up(ANNOTATIONS)
     assert by_folder.printed == []
     assert psutil.Process().children(recursive=True) == []
-    assert not (by_folder.coordinator.root / f"data/annotations/{DATASET}/mask").exists()
+    assert not (by_folder.coordinator.root / f"data/annotations/{DATASET}/vrp-sam").exists()
     assert by_folder.coordinator.dvc("repro", "--single-item", ANNOTATIONS).executed == {ANNOTATIONS}
 
 

@@ -114,7 +114,7 @@ def test_a_truncated_shard_is_named_and_leaves_no_model(clone: Clone):
     shutil.rmtree(clone.root / "models")
     shard = layout.embeddings(DATASET) / "shard-00002.safetensors"
     truncate(clone.root / shard)
-    assert str(shard) in the_error(clone.stage("train", DATASET, "mask", "prosam", "0", check=False))
+    assert str(shard) in the_error(clone.stage("train", DATASET, "prosam", "0", check=False))
     assert not [path for path in (clone.root / "models").rglob("*") if path.is_file()]
     assert partial_files(clone) == []
 
@@ -132,7 +132,7 @@ def test_embeddings_of_another_checkpoint_of_the_same_name_are_refused(clone: Cl
     origin = json.loads(path.read_text())
     path.unlink()  # its content may be shared with DVC's cache
     path.write_text(json.dumps(origin | {"sha256": "0" * 64}))
-    line = the_error(clone.stage("evaluate", DATASET, "mask", "prosam", "0", check=False))
+    line = the_error(clone.stage("evaluate", DATASET, "prosam", "0", check=False))
     assert f"SHA-256 {origin['sha256'][:16]}..." in line
     assert f"SHA-256 {'0' * 16}..." in line
     assert f"run `dvc repro embeddings@{DATASET}`" in line

@@ -15,7 +15,7 @@ from tests.pipeline.conftest import Finished
 
 pytestmark = pytest.mark.slow
 
-ONE_KIND = {"pipeline.kinds": ["mask"]}
+ONE_RUN = {"pipeline.runs": ["vrp-sam"]}
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Case:
         params: what is changed in params.yaml.
         before: leaves out stages first, where fewer show the same.
         also: changes something else.
-        two_runs: start from the state with two runs and one annotation kind, not one run and two kinds.
+        two_methods: start from the state with two methods and one annotation kind, not one method and two kinds.
     """
 
     runs: set[str]
     params: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
     also: Callable[[Clone], None] = lambda clone: None
-    two_runs: bool = False
+    two_methods: bool = False
 
 
 def perturb_sam(clone: Clone) -> None:
@@ -47,24 +47,27 @@ def perturb_sam(clone: Clone) -> None:
 
 CASES = {
     "one run": Case(
-        {"train@shapes-5i-mask-vrp-sam-0", "evaluate@shapes-5i-mask-vrp-sam-0"},
+        {"train@shapes-5i-vrp-sam-0", "evaluate@shapes-5i-vrp-sam-0"},
         {"runs.vrp-sam.num_prompts": 7, "runs.vrp-sam.train": {"steps": 2}},
-        two_runs=True,
+        two_methods=True,
     ),
-    "one annotation kind": Case(
-        {"annotations@shapes-5i-point", "train@shapes-5i-point-vrp-sam-0", "evaluate@shapes-5i-point-vrp-sam-0"},
+    "one annotation kind": Case(  # the other run's annotations are linked again, and come out the same
+        {f"annotations@shapes-5i-{run}" for run in ("vrp-sam", "vrp-sam-point")}
+        | {"train@shapes-5i-vrp-sam-point-0", "evaluate@shapes-5i-vrp-sam-point-0"},
         {"annotations.point.max_points": 3},
     ),
+    "the kind of a run": Case(
+        {"annotations@shapes-5i-vrp-sam", "train@shapes-5i-vrp-sam-0", "evaluate@shapes-5i-vrp-sam-0"},
+        {"runs.vrp-sam.kind": "box"},
+    ),
     "the SAM": Case(
-        {"sam", "embeddings@shapes-5i", "train@shapes-5i-mask-vrp-sam-0", "evaluate@shapes-5i-mask-vrp-sam-0"},
-        before=ONE_KIND,
+        {"sam", "embeddings@shapes-5i", "train@shapes-5i-vrp-sam-0", "evaluate@shapes-5i-vrp-sam-0"},
+        before=ONE_RUN,
         also=perturb_sam,
     ),
-    "train.lr": Case(
-        {"train@shapes-5i-mask-vrp-sam-0", "evaluate@shapes-5i-mask-vrp-sam-0"}, {"train.lr": 0.001}, ONE_KIND
-    ),
+    "train.lr": Case({"train@shapes-5i-vrp-sam-0", "evaluate@shapes-5i-vrp-sam-0"}, {"train.lr": 0.001}, ONE_RUN),
     "the number of evaluation episodes": Case(
-        {"folds@shapes-5i", "evaluate@shapes-5i-mask-vrp-sam-0"}, {"folds.episodes": 11}, ONE_KIND
+        {"folds@shapes-5i", "evaluate@shapes-5i-vrp-sam-0"}, {"folds.episodes": 11}, ONE_RUN
     ),
     "a report setting": Case(set(), {"report.pictures": 2}),
 }
@@ -85,7 +88,7 @@ def alone_and_reruns(
         return clone
 
     def run(case: Case) -> Done:
-        clone = (finished.clone if case.two_runs else quick).copy(tmp_path_factory.mktemp("case") / "clone")
+        clone = (finished.clone if case.two_methods else quick).copy(tmp_path_factory.mktemp("case") / "clone")
         clone.change(case.before)
         clone.change(case.params)
         case.also(clone)

@@ -95,8 +95,8 @@ def test_a_run_has_as_many_parameters_as_the_one_that_is_built():
     sam = build_tiny_sam()
     frozen = FrozenModels(sam, MaskTokenDecoder(sam), TinyResNet(), 128, False, CPU)
     for run in (
-        RunParams(method="prosam", backbone="auto"),
-        RunParams(method="vrp-sam", backbone="auto", num_prompts=20, appended_linear=2),
+        RunParams(method="prosam", kind="mask", backbone="auto"),
+        RunParams(method="vrp-sam", kind="mask", backbone="auto", num_prompts=20, appended_linear=2),
     ):
         built = build_prompt_method(run, frozen, seed=0).encoder
         assert models("tiny").trainable_parameters(run, "tiny-resnet") == sum(p.numel() for p in built.parameters())
@@ -105,8 +105,8 @@ def test_a_run_has_as_many_parameters_as_the_one_that_is_built():
 def test_a_steps_decoder_grows_with_the_samples_and_vrp_sam_needs_one():
     shapes, prosam, vrp_sam = (
         models("tiny"),
-        RunParams(method="prosam", backbone="auto"),
-        RunParams(method="vrp-sam", backbone="auto"),
+        RunParams(method="prosam", kind="mask", backbone="auto"),
+        RunParams(method="vrp-sam", kind="mask", backbone="auto"),
     )
     two, four = (flops_of(shapes.step(prosam, "tiny-resnet", 2, samples)) for samples in (2, 4))
     assert 1.3 < four / two < 2

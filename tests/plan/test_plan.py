@@ -85,9 +85,9 @@ def test_the_plan_of_the_papers_data_and_models(params_with: ParamsWith, monkeyp
     assert plan.bytes_to_fetch > 26.3e9
 
 
-def test_each_kind_and_fold_is_a_training_and_an_evaluation(params_with: ParamsWith):
+def test_each_run_and_fold_is_a_training_and_an_evaluation(params_with: ParamsWith):
     params = params_with()
-    pipeline = params.pipeline.model_copy(update={"kinds": ["mask", "box", "point"], "folds": [0, 1]})
+    pipeline = params.pipeline.model_copy(update={"runs": ["prosam", "prosam-box", "prosam-point"], "folds": [0, 1]})
     costs = Costs(params.model_copy(update={"pipeline": pipeline}), WeightlessModels(params.models, CPU), RATES)
     counts = count_images("shapes-5i", params.datasets["shapes-5i"], pipeline.folds)
     assert costs.training("shapes-5i", counts).amount == "6 x 160 steps"

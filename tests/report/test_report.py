@@ -109,7 +109,7 @@ def test_the_tables_hold_what_metrics_json_says(report: Report, whole_tree: Path
     by_key = {table.key: table for table in report.sections[0].tables}
     rows = {row.label: [cell.value for cell in row.cells] for row in by_key["miou"].rows}
     stated = {
-        run: [json.loads((whole_tree / f"results/toy/mask/{run}/{f}/metrics.json").read_text()) for f in (0, 1)]
+        run: [json.loads((whole_tree / f"results/toy/{run}/{f}/metrics.json").read_text()) for f in (0, 1)]
         for run in ("prosam", "vrp-sam")
     }
     for run, folds in stated.items():
@@ -158,8 +158,8 @@ def test_another_run_moves_no_interval(report: Report, tree: Path):
 
 # --------------------------------------------------------------------------------------------- damaged inputs
 
-EVALUATED = "results/toy/mask/vrp-sam/1"
-TRAINED = "models/toy/mask/vrp-sam/1"
+EVALUATED = "results/toy/vrp-sam/1"
+TRAINED = "models/toy/vrp-sam/1"
 
 
 def reorder(path: Path) -> None:
@@ -191,7 +191,7 @@ def claim_more(path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "damage", "says"),
     [
-        (f"{EVALUATED}/metrics.json", Path.unlink, "not found; run `dvc repro evaluate@toy-mask-vrp-sam-1`"),
+        (f"{EVALUATED}/metrics.json", Path.unlink, "not found; run `dvc repro evaluate@toy-vrp-sam-1`"),
         (f"{EVALUATED}/metrics.json", truncate, "cannot be read"),
         (f"{EVALUATED}/metrics.json", claim_more, "miou is 99.0, but"),
         (f"{EVALUATED}/episodes.parquet", Path.unlink, "not found"),
@@ -199,11 +199,11 @@ def claim_more(path: Path) -> None:
         (f"{EVALUATED}/episodes.parquet", lose_a_column, "cannot be read"),
         (f"{EVALUATED}/episodes.parquet", reorder, "other episodes than those of prosam"),
         (f"{EVALUATED}/episodes.parquet", spoil_predictions, "is not the mask that was scored"),
-        (f"{TRAINED}/model.json", Path.unlink, "not found; run `dvc repro train@toy-mask-vrp-sam-1`"),
+        (f"{TRAINED}/model.json", Path.unlink, "not found; run `dvc repro train@toy-vrp-sam-1`"),
         (f"{TRAINED}/training.csv", truncate, "ends at step 1 of 40"),
         (f"{TRAINED}/monitor.csv", Path.unlink, "not found"),
         (f"{TRAINED}/monitor.csv", cut_mid_row, "lacks a number in step, base_miou"),
-        (str(layout.annotations("toy", "mask") / "test.parquet"), Path.unlink, "not found"),
+        (str(layout.annotations("toy", "prosam") / "test.parquet"), Path.unlink, "not found"),
     ],
 )
 def test_a_damaged_input_is_one_line_and_the_old_report_stays(tree: Path, capsys, monkeypatch, path, damage, says):

@@ -46,13 +46,13 @@ def verdict(tree: Path) -> Verdict:
 def answer_as(run: str, other: str, lost: float) -> None:
     """Give a run the episodes of another, less a share of each intersection; metrics.json with it."""
     for fold in (0, 1):
-        folder = Path(f"results/toy/mask/{run}/{fold}")
-        table = pd.read_parquet(f"results/toy/mask/{other}/{fold}/episodes.parquet")
+        folder = Path(f"results/toy/{run}/{fold}")
+        table = pd.read_parquet(f"results/toy/{other}/{fold}/episodes.parquet")
         table["intersection"] -= (table["intersection"] * lost).astype(int)
         table.to_parquet(folder / "episodes.parquet")
         classes = [rows for _, rows in table.groupby("class_id")]
         ious = [rows["intersection"].sum() / rows["union"].sum() for rows in classes]
-        metrics = json.loads(Path(f"results/toy/mask/{other}/{fold}/metrics.json").read_text())
+        metrics = json.loads(Path(f"results/toy/{other}/{fold}/metrics.json").read_text())
         metrics["miou"] = 100 * sum(ious) / len(ious)
         (folder / "metrics.json").write_text(json.dumps(metrics))
 

@@ -18,7 +18,7 @@ from prosam.data.formats.voc import VOID, write_voc
 from prosam.params import Params, load_params
 
 PARAMS = """
-pipeline: {datasets: [toy], kinds: [mask], runs: [prosam, vrp-sam], folds: [0, 1], shifts: []}
+pipeline: {datasets: [toy], runs: [prosam, vrp-sam], folds: [0, 1], shifts: []}
 datasets:
   toy:
     download: {source: shapes, train_images: 1, val_images: 12, size: 64}
@@ -30,8 +30,8 @@ models:
   sam: {name: tiny, checkpoint: sam.safetensors}
   backbones: {tiny-resnet: {architecture: tiny-resnet, checkpoint: backbone.safetensors}}
 runs:
-  prosam: {method: prosam, backbone: tiny-resnet, train: {lr: 0.001}}
-  vrp-sam: {method: vrp-sam, backbone: tiny-resnet}
+  prosam: {method: prosam, kind: mask, backbone: tiny-resnet, train: {lr: 0.001}}
+  vrp-sam: {method: vrp-sam, kind: mask, backbone: tiny-resnet}
 train: {steps: 40}
 report: {bootstrap: 200, pictures: 2, seed: 0}
 """
@@ -82,20 +82,20 @@ def write_tree(
     for dataset in params.pipeline.datasets:
         layout.raw(dataset).mkdir(parents=True)
         write_voc(layout.raw(dataset), classes, {"train": [("train_0", *scenes[0][1:])], "val": scenes})
-        for kind in params.pipeline.kinds:
-            folder = layout.annotations(dataset, kind)
+        for run in params.pipeline.runs:
+            folder, kind = layout.annotations(dataset, run), params.runs[run].kind
             folder.mkdir(parents=True)
             ids = range(1, len(classes) + 1)
             drawn = [Annotation.of(_annotate(labels[i] == c, kind), i, c, 0) for i in labels for c in ids]
             write_annotations(folder / "test.parquet", drawn)
-            for fold in params.pipeline.folds:
-                per_fold = len(classes) // params.datasets[dataset].protocol.num_folds
-                novel = list(range(fold * per_fold + 1, (fold + 1) * per_fold + 1))
-                episodes = _episodes(labels, classes, novel, params.folds.episodes, seed=fold)
-                for run in params.pipeline.runs:
-                    good = quality[run] - 0.08 * (fold % 3)
-                    _write_results(layout.results(dataset, kind, run, fold), episodes, labels, good, run)
-                    _write_model(layout.model(dataset, kind, run, fold), params, run, stuck=run in stuck)
+        for fold in params.pipeline.folds:
+            per_fold = len(classes) // params.datasets[dataset].protocol.num_folds
+            novel = list(range(fold * per_fold + 1, (fold + 1) * per_fold + 1))
+            episodes = _episodes(labels, classes, novel, params.folds.episodes, seed=fold)
+            for run in params.pipeline.runs:
+                good = quality[run] - 0.08 * (fold % 3)
+                _write_results(layout.results(dataset, run, fold), episodes, labels, good, run)
+                _write_model(layout.model(dataset, run, fold), params, run, stuck=run in stuck)
     return params
 
 

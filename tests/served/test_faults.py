@@ -14,7 +14,7 @@ from tests.pipeline.clone import DATASET, Clone
 from tests.served.conftest import Prefect, wait_until
 
 pytestmark = pytest.mark.served
-TRAINING = f"train@{DATASET}-mask-vrp-sam-0"
+TRAINING = f"train@{DATASET}-vrp-sam-0"
 
 
 def test_folds_in_parallel_end_in_the_bytes_of_dvc_repro(prefect: Prefect, ready: Clone):
@@ -39,7 +39,7 @@ def test_a_failed_stage_says_why_and_a_rerun_goes_on(prefect: Prefect):
     wait_until(lambda: "protocol.min_area" in prefect.log(run), "the stage's reason in the log")
     states = prefect.stages(run)
     assert (states[f"folds@{DATASET}"], states[f"embeddings@{DATASET}"]) == ("Failed", "Skipped")
-    assert {states[TRAINING], states[f"annotations@{DATASET}-mask"]} == {"NotReady"}
+    assert {states[TRAINING], states[f"annotations@{DATASET}-vrp-sam"]} == {"NotReady"}
 
     (prefect.clone.root / "params.yaml").write_bytes(right)
     run = prefect.start("prosam/train-fold", fold=0)
@@ -113,7 +113,7 @@ def test_of_two_retrainings_at_once_the_second_is_cancelled(prefect: Prefect):
     second = prefect.start("prosam/retrain")
     assert prefect.end(second, 60) == "Cancelled"
     assert prefect.end(first) == "Completed"
-    model = f"{DATASET}-mask-vrp-sam"
+    model = f"{DATASET}-vrp-sam"
     assert {prefect.stages(first)[f"promote@{model}-{fold}"] for fold in (0, 1)} == {"First"}
 
     third = prefect.start("prosam/retrain")
@@ -157,8 +157,8 @@ def assert_same_training(prefect: Prefect, plain: Clone, seed: int, fold: int = 
     But for model.json, which names the commit.
     """
     plain.change({"train.seed": seed})
-    plain.stage("train", DATASET, "mask", "vrp-sam", str(fold))
-    folder = layout.model(DATASET, "mask", "vrp-sam", fold)
+    plain.stage("train", DATASET, "vrp-sam", str(fold))
+    folder = layout.model(DATASET, "vrp-sam", fold)
     ours, theirs = (
         {path.name: path.read_bytes() for path in (clone.root / folder).iterdir() if path.name != "model.json"}
         for clone in (prefect.clone, plain)

@@ -66,7 +66,7 @@ def test_folds_run_on_two_workers_and_one_that_is_killed_gets_its_stage_again(
 
     assert prefect.end(run, 300) == "Completed"
     states = prefect.stages(run)
-    assert {states[f"{stage}@{DATASET}-mask-vrp-sam-{fold}"] for stage in ("train", "evaluate") for fold in (0, 1)} == {
+    assert {states[f"{stage}@{DATASET}-vrp-sam-{fold}"] for stage in ("train", "evaluate") for fold in (0, 1)} == {
         "Completed"
     }
     wait_until(lambda: "handed over once more" in prefect.log(run), "that in the log")

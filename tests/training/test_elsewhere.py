@@ -30,8 +30,8 @@ def moved(prepared_workspace: Path, tmp_path_factory: pytest.TempPathFactory) ->
     shutil.copytree(prepared_workspace, copy)
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(copy):
         patch.delenv("PROSAM_SCRATCH", raising=False)
-        train(DATASET, "mask", "prosam", 0)
-    shutil.copytree(copy / layout.model(DATASET, "mask", "prosam", 0), moved / "run")
+        train(DATASET, "prosam", 0)
+    shutil.copytree(copy / layout.model(DATASET, "prosam", 0), moved / "run")
     shutil.copytree(copy / layout.sam_weights(), moved / "sam")
     shutil.copytree(copy / layout.backbone_weights("prosam"), moved / "backbone")
     return moved

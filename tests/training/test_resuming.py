@@ -32,7 +32,7 @@ class KilledError(Exception):
 
 
 def outputs(run: str = "prosam") -> dict[str, bytes]:
-    folder = layout.model(DATASET, "mask", run, 0)
+    folder = layout.model(DATASET, run, 0)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -45,7 +45,7 @@ def undisturbed(prepared_workspace: Path, tmp_path_factory: pytest.TempPathFacto
         patch.delenv("PROSAM_SCRATCH", raising=False)
         patch.chdir(copy)
         for run in RUNS:
-            train(DATASET, "mask", run, 0)
+            train(DATASET, run, 0)
         return {run: outputs(run) for run in RUNS}
 
 
@@ -61,8 +61,8 @@ def train_until(step: int, monkeypatch: pytest.MonkeyPatch, run: str = "prosam")
 
         patch.setattr(sampling.TrainingSampler, "batch", batch)
         with pytest.raises(KilledError):
-            train(DATASET, "mask", run, 0)
-    assert not layout.model(DATASET, "mask", run, 0).exists()
+            train(DATASET, run, 0)
+    assert not layout.model(DATASET, run, 0).exists()
 
 
 def checkpoints() -> list[Path]:
@@ -83,7 +83,7 @@ def test_a_training_that_was_killed_ends_in_the_same_bytes(
     for step in kills:
         train_until(step, monkeypatch, run)
     capsys.readouterr()
-    train(DATASET, "mask", run, 0)
+    train(DATASET, run, 0)
     if done := kills[-1] // 2 * 2:
         assert f"goes on from step {done} of {STEPS}" in capsys.readouterr().out
     assert outputs(run) == undisturbed[run]
@@ -96,10 +96,10 @@ def test_a_training_killed_between_its_last_step_and_its_outputs_writes_them(
     with monkeypatch.context() as patch:
         patch.setattr("prosam.model_files.save_model", lambda *_: (_ for _ in ()).throw(KilledError))
         with pytest.raises(KilledError):
-            train(DATASET, "mask", "prosam", 0)
+            train(DATASET, "prosam", 0)
     assert len(checkpoints()) == 1
-    assert not layout.model(DATASET, "mask", "prosam", 0).exists()
-    train(DATASET, "mask", "prosam", 0)
+    assert not layout.model(DATASET, "prosam", 0).exists()
+    train(DATASET, "prosam", 0)
     assert outputs() == undisturbed["prosam"]
 
 
@@ -109,7 +109,7 @@ def test_a_half_written_checkpoint_of_a_killed_process_does_no_harm(
     train_until(3, monkeypatch)
     (checkpoint,) = checkpoints()
     checkpoint.with_name(".checkpoint.pt.12345.partial").write_bytes(checkpoint.read_bytes()[:1000])
-    train(DATASET, "mask", "prosam", 0)
+    train(DATASET, "prosam", 0)
     assert outputs() == undisturbed["prosam"]
 
 
@@ -122,7 +122,7 @@ def test_a_damaged_checkpoint_costs_time_and_nothing_else(
     train_until(3, monkeypatch)
     (checkpoint,) = checkpoints()
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
-    train(DATASET, "mask", "prosam", 0)
+    train(DATASET, "prosam", 0)
     assert "checkpoint.pt: is damaged" in capsys.readouterr().out
     assert outputs() == undisturbed["prosam"]
 
@@ -139,7 +139,7 @@ def test_a_checkpoint_of_other_settings_is_not_taken_up(
     train_until(3, monkeypatch)
     change_params(workspace, lr=0.01)
     capsys.readouterr()
-    train(DATASET, "mask", "prosam", 0)
+    train(DATASET, "prosam", 0)
     assert "goes on" not in capsys.readouterr().out
 
 
@@ -177,12 +177,10 @@ def test_a_loss_that_is_not_finite_stops_the_training(workspace: Path, monkeypat
         return torch.tensor(float("nan"), requires_grad=True)
 
     monkeypatch.setattr(loop, "segmentation_loss", nan)
-    with pytest.raises(
-        InputError, match=r"train shapes-5i mask prosam fold 0: the loss is nan at step 1; lower"
-    ) as caught:
-        train(DATASET, "mask", "prosam", 0)
+    with pytest.raises(InputError, match=r"train shapes-5i prosam fold 0: the loss is nan at step 1; lower") as caught:
+        train(DATASET, "prosam", 0)
     assert "\n" not in str(caught.value)
-    assert not layout.model(DATASET, "mask", "prosam", 0).exists()
+    assert not layout.model(DATASET, "prosam", 0).exists()
     assert not checkpoints()
 
 
@@ -208,17 +206,17 @@ def test_each_step_draws_anew(workspace: Path, monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(loop, "step_generator", recording)
     change_params(workspace, seed=9)
-    train(DATASET, "mask", "prosam", 0)
+    train(DATASET, "prosam", 0)
     assert asked == [(9, step) for step in range(STEPS)]
 
 
 def test_a_training_ignores_the_global_generators(workspace: Path, undisturbed: dict[str, dict[str, bytes]]):
     torch.manual_seed(12345)
-    train(DATASET, "mask", "prosam", 0)
+    train(DATASET, "prosam", 0)
     assert outputs() == undisturbed["prosam"]
 
 
 def test_another_seed_gives_another_model(workspace: Path, undisturbed: dict[str, dict[str, bytes]]):
     change_params(workspace, seed=1)
-    train(DATASET, "mask", "vrp-sam", 0)
+    train(DATASET, "vrp-sam", 0)
     assert outputs("vrp-sam")["training.csv"] != undisturbed["vrp-sam"]["training.csv"]

@@ -1,0 +1,82 @@
+"""Annotations that several runs share are drawn once, and kept in the scratch folder.
+
+They are found again by everything that determines them, so that runs of one kind get the same files (hard links, no
+second copy), and a change of another kind's settings draws nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from prosam.data.annotating import annotate
+from prosam.data.annotations import Annotations, write_annotations
+from prosam.data.dataset import Dataset, Split
+from prosam.data.folds import ImageClass
+from prosam.errors import InputError
+from prosam.fetching.one_at_a_time import one_at_a_time
+from prosam.files import atomic_folder, atomic_path, link_or_copy
+from prosam.params import AnnotationKind, AnnotationsParams
+from prosam.progress import track
+
+FILES: dict[Split, str] = {"train": "train.parquet", "val": "test.parquet"}
+
+
+def draw_once(
+    folder: Path,
+    dataset: Dataset,
+    index: Sequence[ImageClass],
+    kind: AnnotationKind,
+    settings: AnnotationsParams,
+    *,
+    made_by: Mapping[str, str],
+    scratch: Path,
+    name: str,
+) -> None:
+    """Assemble the annotations of one kind, all or nothing; draw those that no earlier start has drawn.
+
+    Of processes that ask for the same one draws, and the others wait for it.
+
+    Args:
+        folder: to write, with a file for each split.
+        dataset: whose masks are drawn from.
+        index: what to annotate.
+        kind: of annotation.
+        settings: the section `annotations` of params.yaml.
+        made_by: digests of the code, and of the content of masks and index.
+        scratch: where drawn files are kept.
+        name: of the work, for its progress.
+
+    Raises:
+        InputError: a mask cannot be read, or is empty where the index has the class.
+    """
+    of_kind = getattr(settings, kind).model_dump(mode="json")
+    identity = {**made_by, "kind": kind, "seed": settings.seed, "settings": of_kind}
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    kept = scratch / "annotations" / key
+    kept.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(kept.with_suffix(".lock"), name):
+        for leftover in kept.glob(".*.partial"):  # of a process that was killed
+            leftover.unlink()
+        for split, file in FILES.items():
+            if _is_whole(kept / file):
+                print(f"{name} {split}: drawn already, by an earlier start or for another run")
+                continue
+            rows = [row for row in index if row.split == split]
+            shown = track(annotate(dataset, rows, kind, settings), f"{name} {split}", len(rows), "mask")
+            with atomic_path(kept / file) as temporary:
+                write_annotations(temporary, (annotation for of_row in shown for annotation in of_row))
+        with atomic_folder(folder) as new:
+            for file in FILES.values():
+                link_or_copy(kept / file, new / file)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file is there and undamaged: a link to it may have been written into."""
+    try:
+        Annotations(path)
+    except InputError:
+        return False
+    return True
