@@ -6,18 +6,21 @@ dimension, g side of SAM's grid, S side of the square image, px.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from prosam.data.annotations import THIN_KINDS, Annotations
 from prosam.data.dataset import Dataset
 from prosam.data.formats.masks import squash
 from prosam.embeddings.store import EmbeddingStore
-from prosam.feature_table import FeatureTable, Levels, compute_levels, compute_mid_levels
+from prosam.feature_table import FeatureTable, ImageSource, Levels, compute_levels, compute_mid_levels, squashed_images
 from prosam.models.frozen import FrozenModels
 from prosam.models.pseudo_mask import annotation_grid, foreground_features
 from prosam.params import AnnotationKind
@@ -32,6 +35,18 @@ class AnnotatedReference:
     image: str
     class_id: int
     variant: int = 0
+
+
+@dataclass(frozen=True)
+class _Altered:
+    """The images of `source`, changed by `change`; see `EpisodeTensors.altered`."""
+
+    source: ImageSource
+    change: Callable[[str, NDArray[np.uint8]], NDArray[np.uint8]]
+
+    def image(self, image_id: str) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB."""
+        return self.change(image_id, self.source.image(image_id))
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,10 @@ class EpisodeTensors:
             annotation_grid: how they get to the grid of the features, see `RunParams`.
         """
         self._models, self._dataset, self._annotations = models, dataset, annotations
-        self._store, self._table, self._thin = embeddings, table, kind in THIN_KINDS
+        self._kind: AnnotationKind = kind
+        self._images: ImageSource = dataset
+        self._embeddings: Callable[[Sequence[str]], Tensor] = embeddings.read
+        self._table = table
         self._nearest_in = models.image_size if annotation_grid == "nearest" else None
         self._memo: dict[Hashable, Any] = {}
 
@@ -102,6 +120,27 @@ class EpisodeTensors:
     def models(self) -> FrozenModels:
         """The frozen models."""
         return self._models
+
+    @property
+    def annotations(self) -> Annotations:
+        """The drawn annotations of the references."""
+        return self._annotations
+
+    @property
+    def kind(self) -> AnnotationKind:
+        """Of the annotations."""
+        return self._kind
+
+    def altered(self, change: Callable[[str, NDArray[np.uint8]], NDArray[np.uint8]]) -> EpisodeTensors:
+        """The same with every image changed: features and embeddings are computed, with SAM's image encoder.
+
+        Args:
+            change: from an image's id and its (H, W, 3) RGB to what the models shall see.
+        """
+        other = copy.copy(self)
+        other._table, other._memo, other._images = None, {}, _Altered(self._images, change)
+        other._embeddings = lambda images: self._models.embed(squashed_images(self._models, other._images, images))
+        return other
 
     def _remembered(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
         if self._table is None:
@@ -112,32 +151,51 @@ class EpisodeTensors:
 
     def _levels(self, images: Sequence[str]) -> list[Levels]:
         if self._table is None:
-            return list(zip(*compute_levels(self._models, self._dataset, images), strict=True))
+            return list(zip(*compute_levels(self._models, self._images, images), strict=True))
         return [self._table.levels(image) for image in images]
 
     def _mid_levels(self, images: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
         """Without level 4, which a reference has only under its annotation: a quarter of a ResNet-50's work."""
         if self._table is None:
-            return list(zip(*compute_mid_levels(self._models, self._dataset, images), strict=True))
+            return list(zip(*compute_mid_levels(self._models, self._images, images), strict=True))
         return [self._table.levels(image)[:2] for image in images]
 
     def references(self, wanted: Sequence[AnnotatedReference]) -> References:
         """Tensors of some references."""
         levels = self._mid_levels([r.image for r in wanted])
-        grids, foreground, drawn = [], [], []
-        for reference, (_, level3) in zip(wanted, levels, strict=True):
-            grid, features, annotation = self._remembered(
-                reference, lambda reference=reference, level3=level3: self._annotated(reference, level3)
-            )
-            grids.append(grid)
-            foreground.append(features)
-            drawn.append(annotation)
-        return References(self._joined(levels), torch.stack(grids), foreground, drawn)
+
+        def annotated(reference: AnnotatedReference, level3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            drawn = self._annotations.get(reference.image, reference.class_id, reference.variant)
+            return self._annotated(drawn, level3)
+
+        rows = [
+            self._remembered(reference, lambda reference=reference, level3=level3: annotated(reference, level3))
+            for reference, (_, level3) in zip(wanted, levels, strict=True)
+        ]
+        return self._references(levels, rows)
+
+    def drawn_references(self, images: Sequence[str], drawn: Sequence[NDArray[np.bool_]]) -> References:
+        """Tensors of references whose annotations are given.
+
+        Args:
+            images: B ids.
+            drawn: B annotations (H, W), at their images' own sizes and of this object's kind; none empty.
+        """
+        levels = self._mid_levels(images)
+        rows = [self._annotated(one, level3) for one, (_, level3) in zip(drawn, levels, strict=True)]
+        return self._references(levels, rows)
+
+    def _references(
+        self, levels: Sequence[tuple[Tensor, Tensor]], rows: Sequence[tuple[Tensor, Tensor, Tensor]]
+    ) -> References:
+        grids, foreground, drawn = zip(*rows, strict=True)
+        return References(self._joined(levels), torch.stack(grids), list(foreground), list(drawn))
 
     @torch.no_grad()
-    def _annotated(self, reference: AnnotatedReference, level3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        drawn = torch.from_numpy(self._annotations.get(reference.image, reference.class_id, reference.variant))
-        grid = annotation_grid(drawn, self._models.grid, thin=self._thin, nearest_in=self._nearest_in)
+    def _annotated(self, annotation: NDArray[np.bool_], level3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        drawn = torch.from_numpy(annotation)
+        thin = self._kind in THIN_KINDS
+        grid = annotation_grid(drawn, self._models.grid, thin=thin, nearest_in=self._nearest_in)
         grid = grid.to(self._models.device)
         level4 = self._models.backbone.level4((level3.to(grid.device) * grid)[None])[0]
         return grid, foreground_features(level4, grid), drawn
@@ -145,7 +203,7 @@ class EpisodeTensors:
     def targets(self, images: Sequence[str]) -> Targets:
         """Tensors of some targets."""
         levels = self._levels(images)
-        embedding = self._store.read(images).to(self._models.device)
+        embedding = self._embeddings(images).to(self._models.device)
         return Targets(
             self._joined([level[:2] for level in levels]),
             torch.stack([level4 for *_, level4 in levels]).to(self._models.device),

@@ -12,10 +12,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from filelock import FileLock
+from numpy.typing import NDArray
 from torch import Tensor
 
 from prosam.data.dataset import Dataset
@@ -26,6 +28,14 @@ from prosam.progress import Progress
 
 _AT_ONCE = 16  # images; fixed, so that the same data set gives the same bits
 Levels = tuple[Tensor, Tensor, Tensor]
+
+
+class ImageSource(Protocol):
+    """Gives images: a data set, or one whose images are altered."""
+
+    def image(self, image_id: str) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB."""
+        ...
 
 
 class FeatureTable:
@@ -43,15 +53,19 @@ class FeatureTable:
         return level2, level3, level4
 
 
+def squashed_images(models: FrozenModels, dataset: ImageSource, images: Sequence[str]) -> Tensor:
+    """Some images squashed to the models' size, (B, 3, S, S) uint8."""
+    return torch.from_numpy(np.stack([square_image(dataset.image(image), models.image_size) for image in images]))
+
+
 @torch.no_grad()
-def compute_mid_levels(models: FrozenModels, dataset: Dataset, images: Sequence[str]) -> tuple[Tensor, Tensor]:
+def compute_mid_levels(models: FrozenModels, dataset: ImageSource, images: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Levels 2 and 3 of some images, batched: (B, C2, h, h) and (B, C3, h, h)."""
-    squares = np.stack([square_image(dataset.image(image), models.image_size) for image in images])
-    return models.backbone.levels(torch.from_numpy(squares).to(models.device))
+    return models.backbone.levels(squashed_images(models, dataset, images).to(models.device))
 
 
 @torch.no_grad()
-def compute_levels(models: FrozenModels, dataset: Dataset, images: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+def compute_levels(models: FrozenModels, dataset: ImageSource, images: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
     """Levels 2, 3 and 4 of some images, batched: (B, C2, h, h), (B, C3, h, h) and (B, C4, h, h)."""
     level2, level3 = compute_mid_levels(models, dataset, images)
     return level2, level3, models.backbone.level4(level3)

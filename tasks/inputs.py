@@ -24,8 +24,14 @@ if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong param
 class RunInputs:
     """The inputs of one run on one data set, opened when first asked for."""
 
-    def __init__(self, params: Params, dataset: str, run: str):
+    def __init__(self, params: Params, dataset: str, run: str, *, image_encoder: bool = False):
         """Open data set, embeddings and frozen models.
+
+        Args:
+            params: all of them.
+            dataset: its name.
+            run: its name.
+            image_encoder: load SAM's too, for images without a stored embedding.
 
         Raises:
             InputError: one of them is missing or damaged, or the embeddings were made otherwise.
@@ -54,6 +60,7 @@ class RunInputs:
             image_size=params.models.size,
             upsampling=params.models.upsampling,
             device=prepare_device(params),
+            image_encoder=image_encoder,
         )
 
     def annotations(self, split: Split) -> Annotations:

@@ -138,6 +138,15 @@ class Annotations:
         """The number of annotations, all variants counted."""
         return len(self._class)
 
+    def images(self, class_id: int) -> list[str]:
+        """The images that have an annotation of a class, in the table's order, which is that of the data set's list."""
+        return [image for image, (start, stop) in self._rows.items() if class_id in self._class[start:stop]]
+
+    def classes(self, image: str) -> list[int]:
+        """The classes annotated in an image, ascending; none where the table lacks the image."""
+        start, stop = self._rows.get(image, (0, 0))
+        return np.unique(self._class[start:stop]).tolist()
+
     def get(self, image: str, class_id: int, variant: int = 0) -> NDArray[np.bool_]:
         """An annotation: (H, W) bool, True where annotated.
 

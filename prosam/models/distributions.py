@@ -19,7 +19,8 @@ eps ~ N(0, I_d); one v for each prompt, so that all its d entries grow together,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -46,6 +47,11 @@ class PromptDistribution(ABC):
         Returns:
             (B, K, N, d).
         """
+
+    def of_image(self, index: int) -> Self:
+        """The distribution of one of the B images: B = 1."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v[index : index + 1] for k, v in tensors.items() if isinstance(v, Tensor)})
 
     def _noise(self, count: int, generator: torch.Generator | None) -> Tensor:
         b, n, d = self.mean.shape

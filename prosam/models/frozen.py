@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prosam.models.backbones import Backbone, load_backbone
 from prosam.models.frozen_weights import weights_file
 from prosam.models.mask_token import MaskTokenDecoder
-from prosam.models.sam import load_sam
+from prosam.models.sam import encode_images, load_sam
 from prosam.models.segment_anything import Sam
 
 
@@ -22,7 +22,7 @@ class FrozenModels:
     """SAM and backbone in eval mode, on one device.
 
     Attributes:
-        sam: without its image encoder, whose embeddings are stored.
+        sam: without its image encoder, whose embeddings are stored, unless that was asked for.
         decoder: SAM's, decodes prompts.
         backbone: gives the features of reference and target.
         image_size: S, side of the square that images are squashed to.
@@ -42,6 +42,16 @@ class FrozenModels:
         """h, side of the backbone's feature grid."""
         return self.image_size // self.backbone.stride
 
+    def embed(self, images: Tensor) -> Tensor:
+        """SAM's embeddings of new images, (B, 3, S, S) uint8 to (B, d, g, g), rounded as those of a store are.
+
+        Raises:
+            ValueError: the models were loaded without SAM's image encoder.
+        """
+        if isinstance(self.sam.image_encoder, nn.Identity):
+            raise ValueError("these models were loaded without SAM's image encoder")
+        return encode_images(self.sam, images).half().float()
+
     def full_size(self, logits: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Mask logits (B, K, r, r) at the image size, or another: (B, K, H, W)."""
         size = size or (self.image_size, self.image_size)
@@ -59,8 +69,9 @@ def load_frozen_models(
     image_size: int,
     upsampling: Literal["centres", "corners"],
     device: torch.device,
+    image_encoder: bool = False,
 ) -> FrozenModels:
-    """Load a SAM, but for its image encoder, and a backbone.
+    """Load a SAM and a backbone.
 
     Args:
         sam: name of the SAM.
@@ -70,11 +81,12 @@ def load_frozen_models(
         image_size: S, px.
         upsampling: of mask logits, as in params.yaml.
         device: for all weights.
+        image_encoder: load SAM's too, 99 % of its weights: only images without a stored embedding need it.
 
     Raises:
         InputError: a weight file is missing, damaged or of another architecture.
     """
-    loaded = load_sam(sam, weights_file(sam_weights), image_encoder=False).to(device)
+    loaded = load_sam(sam, weights_file(sam_weights), image_encoder=image_encoder).to(device)
     return FrozenModels(
         loaded,
         MaskTokenDecoder(loaded),

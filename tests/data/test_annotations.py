@@ -43,6 +43,13 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path):
     assert one.read_bytes() == two.read_bytes()
 
 
+def test_a_table_tells_what_is_annotated_where(tmp_path: Path):
+    table = {("y", 2, 0): np.eye(4) > 0, ("x", 2, 0): np.eye(4) > 0, ("x", 7, 0): np.eye(4) > 0}
+    annotations = Annotations(write(tmp_path / "test.parquet", table))
+    assert [annotations.images(class_id) for class_id in (2, 7, 3)] == [["y", "x"], ["x"], []]
+    assert [annotations.classes(image) for image in ("y", "x", "z")] == [[2], [2, 7], []]
+
+
 @pytest.mark.parametrize("key", [("z", 2, 0), ("x", 3, 0), ("x", 2, 3)])
 def test_a_missing_annotation_is_one_line_that_names_file_and_key(key: tuple[str, int, int], tmp_path: Path):
     annotations = Annotations(write(tmp_path / "train.parquet", a_table()))

@@ -163,3 +163,14 @@ def test_unknown_names_and_a_missing_sigma_are_refused():
         make_distribution("cauchy", mean, mean + 1, 5.0)
     with pytest.raises(ValueError, match="'t3' needs sigma"):
         make_distribution("t3", mean, None, 5.0)
+
+
+@pytest.mark.parametrize("name", ["t3", "student_t", "gaussian", "dirac"])
+def test_the_distribution_of_one_image_of_a_batch_is_that_images(name: str):
+    batch = a_distribution(name, batch=3)
+    one = batch.of_image(1)
+    assert type(one) is type(batch)
+    assert one.mean.shape == (1, PROMPTS, DIM)
+    sigma = None if name == "dirac" else sigma_of(batch)[1:2]
+    alone = make_distribution(name, batch.mean[1:2], sigma, NU.get(name, 5.0))
+    assert torch.equal(one.sample(4, generator()), alone.sample(4, generator()))

@@ -1,0 +1,70 @@
+"""What a careless hand does to an annotation: shifted, too small, too large."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+Mask = NDArray[np.bool_]
+
+
+def shifted(annotation: Mask, distance: float, angle: float) -> Mask:
+    """Move an annotation; what leaves the image is cut off.
+
+    Where nothing would be left it moves at right angles instead, and if need be half as far, so that it is never empty.
+
+    Args:
+        annotation: (H, W), not empty.
+        distance: px, rounded to whole pixels along each axis.
+        angle: radians, from the x axis towards the y axis, which points down.
+    """
+    while True:
+        for quarter in range(4):
+            direction = angle + quarter * math.pi / 2
+            moved = _moved(annotation, round(distance * math.sin(direction)), round(distance * math.cos(direction)))
+            if moved.any():
+                return moved
+        distance /= 2
+
+
+def _moved(annotation: Mask, down: int, right: int) -> Mask:
+    moved = np.zeros_like(annotation)
+    rows, columns = np.nonzero(annotation)
+    rows, columns = rows + down, columns + right
+    height, width = annotation.shape
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    moved[rows[inside], columns[inside]] = True
+    return moved
+
+
+def eroded(mask: Mask, depth: float) -> Mask:
+    """What lies deeper than `depth` px inside the mask (H, W), by Euclidean distance to the nearest pixel outside it.
+
+    The image's border is no edge of the object. Where nothing is deep enough, the deepest pixels stay.
+    """
+    if mask.all():
+        return mask.copy()
+    inside = _distances(mask)
+    return inside > depth if (inside > depth).any() else inside == inside.max()
+
+
+def dilated(mask: Mask, reach: float) -> Mask:
+    """The mask (H, W), not empty, and what lies within `reach` px of it, by Euclidean distance."""
+    return _distances(~mask) <= reach
+
+
+def _distances(mask: Mask) -> NDArray[np.float64]:
+    return np.asarray(distance_transform_edt(mask), np.float64)
+
+
+def object_scale(mask: Mask) -> float:
+    """The size of an object, px: the square root of its area."""
+    return math.sqrt(np.count_nonzero(mask))
+
+
+def equivalent_radius(mask: Mask) -> float:
+    """The radius of a disk of the object's area, px."""
+    return math.sqrt(np.count_nonzero(mask) / math.pi)

@@ -1,0 +1,112 @@
+"""The schema of `studies`: what is tried on a trained run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, Field
+
+from prosam.params.section import Count, Section
+
+_Value = TypeVar("_Value")
+
+
+def _distinct(values: tuple[_Value, ...]) -> tuple[_Value, ...]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"names {value!r} twice")
+    return values
+
+
+_Distinct = AfterValidator(_distinct)
+Size = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Sizes = Annotated[tuple[Size, ...], _Distinct]
+Severity = Annotated[int, Field(ge=1, le=5, strict=True)]
+CorruptionName = Literal["blur", "noise", "jpeg", "brightness"]
+CorruptedSide = Literal["target", "reference", "both"]
+
+
+class PromptNoiseParams(Section):
+    """Gaussian noise on the mean prompt.
+
+    Attributes:
+        relative: sizes in units of the root mean square of the prompt; 0 is none.
+        absolute: sizes in the prompt's own units.
+        draws: of each size.
+    """
+
+    relative: Sizes = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
+    absolute: Sizes = (0.25, 0.5, 1.0, 2.0)
+    draws: Count = 3
+
+
+class AnnotationNoiseParams(Section):
+    """A careless annotation of the reference.
+
+    Attributes:
+        shift: distances in units of the square root of the object's area.
+        erode: depths in units of its equivalent radius, that of a disk of its area.
+        dilate: likewise.
+        wrong: also annotate an object of another class, where the reference shows one.
+    """
+
+    shift: Sizes = (0.25, 0.5, 1.0)
+    erode: Sizes = (0.25, 0.5, 0.75)
+    dilate: Sizes = (0.25, 0.5, 1.0)
+    wrong: bool = True
+
+
+class CorruptionParams(Section):
+    """Bad images; each needs its own features and its own embedding, so this is the expensive study.
+
+    Attributes:
+        names: of the corruptions, see prosam/data/corruptions.py.
+        severities: from 1 to 5.
+        sides: which image is corrupted.
+        episodes: the first so many.
+    """
+
+    names: Annotated[tuple[CorruptionName, ...], Field(min_length=1), _Distinct] = (
+        "blur",
+        "noise",
+        "jpeg",
+        "brightness",
+    )
+    severities: Annotated[tuple[Severity, ...], Field(min_length=1), _Distinct] = (1, 3, 5)
+    sides: Annotated[tuple[CorruptedSide, ...], Field(min_length=1), _Distinct] = ("target",)
+    episodes: Count = 200
+
+
+class StrategiesParams(Section):
+    """Inference by several sampled prompts: `samples` is K, which the paper does not say."""
+
+    samples: Annotated[int, Field(ge=2, strict=True)] = 10
+
+
+class ReferencesParams(Section):
+    """Several references for one target.
+
+    Attributes:
+        counts: k, of references used together.
+        choices: single references tried one after the other.
+    """
+
+    counts: Annotated[tuple[Count, ...], Field(min_length=1), _Distinct] = (1, 2, 5)
+    choices: Count = 5
+
+
+class AbsentParams(Section):
+    """Targets that do not show the kind: `targets` of them for each episode."""
+
+    targets: Count = 1
+
+
+class StudiesParams(Section):
+    """All studies, each with its own section."""
+
+    prompt_noise: PromptNoiseParams = PromptNoiseParams()
+    annotation_noise: AnnotationNoiseParams = AnnotationNoiseParams()
+    corruption: CorruptionParams = CorruptionParams()
+    strategies: StrategiesParams = StrategiesParams()
+    references: ReferencesParams = ReferencesParams()
+    absent: AbsentParams = AbsentParams()

@@ -1,0 +1,31 @@
+"""Whether a target shows the kind at all.
+
+The score is the largest cosine similarity between a place of the target and a place under the reference's annotation,
+in the backbone's level 4: the maximum of the raw pseudo mask. It needs neither training nor decoder.
+
+It was chosen by measurement, with 600 targets that show the kind and 600 that do not on each fold of the embedded
+default: its AUC is 0.94, 0.94, 0.96 and 0.93. The other scores of a ProSAM trained for fold 0 have less there: SAM's
+own estimate of its IoU 0.66, the mean logit in the mask 0.66, the agreement of sampled masks 0.65, the mask's area
+0.63. How well the mask matches the reference, place by place, has 0.95: too little more for what it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from prosam.models.pseudo_mask import pseudo_masks
+
+
+def presence(foreground: Sequence[Tensor], target_level4: Tensor) -> Tensor:
+    """How sure it is that targets show what their references' annotations do.
+
+    Args:
+        foreground: B times (C4, M_b), see `References.foreground`.
+        target_level4: (B, C4, h, h), see `Targets.level4`.
+
+    Returns:
+        (B,) float32, a cosine: at most 1.
+    """
+    return pseudo_masks(foreground, target_level4, normalised=False).amax((1, 2, 3))

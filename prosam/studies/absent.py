@@ -1,0 +1,94 @@
+"""Targets that do not show the kind: what a run claims to see there, and whether it could know better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from prosam.episode_tensors import AnnotatedReference
+from prosam.errors import InputError
+from prosam.params.studies import AbsentParams
+from prosam.presence import presence
+from prosam.roc import roc
+from prosam.studies.study import Row, Subject, batches
+
+
+@torch.no_grad()
+def rows(subject: Subject, settings: AbsentParams) -> Iterator[Row]:
+    """Predict in each episode's target and in images of the test split without a pixel of the class.
+
+    Yields:
+        Rows with the columns episode, class_id, image, present, presence (the score of prosam/presence.py), and of the
+        pixels that are not void the shares area (predicted) and false_area (predicted, and not the class).
+
+    Raises:
+        InputError: every image of the test split shows the class.
+    """
+    images = subject.dataset.image_ids("val")
+    for first, part in batches(subject):
+        references = subject.tensors.references([AnnotatedReference(e.reference, e.class_id) for e in part])
+        concept = subject.method.learn(references)
+        absent = [_without(subject, first + i, images, settings.targets) for i in range(len(part))]
+        columns = [[e.target for e in part], *([images[k] for images in absent] for k in range(settings.targets))]
+        scored = []
+        for column in columns:
+            targets = subject.tensors.targets(column)
+            scored.append((subject.method.predict(concept, targets), presence(references.foreground, targets.level4)))
+        for i, episode in enumerate(part):
+            for place, (column, (logits, scores)) in enumerate(zip(columns, scored, strict=True)):
+                truth, void = (f(column[i], episode.class_id) for f in (subject.dataset.mask, subject.dataset.void))
+                full = subject.method.models.full_size(logits[i][None, None], (truth.shape[0], truth.shape[1]))
+                claimed = (full[0, 0] > 0).cpu().numpy() & ~void
+                valid = max(1, int((~void).sum()))
+                yield {
+                    "episode": first + i,
+                    "class_id": episode.class_id,
+                    "image": column[i],
+                    "present": place == 0,
+                    "presence": scores[i].item(),
+                    "area": int(claimed.sum()) / valid,
+                    "false_area": int((claimed & ~truth).sum()) / valid,
+                }
+
+
+def _without(subject: Subject, number: int, images: Sequence[str], count: int) -> list[str]:
+    """Images without the episode's class, drawn without replacement while there are enough."""
+    class_id = subject.episodes[number].class_id
+    found: list[str] = []
+    for index in np.random.default_rng([subject.seed, number]).permutation(len(images)):
+        image = images[int(index)]
+        if class_id not in subject.dataset.class_areas(image):
+            found.append(image)
+            if len(found) == count:
+                return found
+    if not found:
+        name = subject.dataset.classes[class_id - 1]
+        raise InputError(f"every image of the split val shows {name!r}: leave the study `absent` out, or add images")
+    return [found[i % len(found)] for i in range(count)]
+
+
+def summarise(rows: Iterable[Row]) -> list[Row]:
+    """One entry: the score's AUC and best threshold (the largest sum of the rates that are right), and mean shares.
+
+    `empty_absent` tells in what share of the targets without the kind nothing was predicted, `empty_present` likewise.
+    """
+    rows = list(rows)
+    present = np.array([row["present"] for row in rows], bool)
+    scores, area, false_area = (np.array([row[c] for row in rows]) for c in ("presence", "area", "false_area"))
+    curve = roc(scores, present)
+    best = int(np.argmax(curve.true_positive_rate - curve.false_positive_rate))
+    figures = {
+        "auc": curve.auc,
+        "threshold": curve.thresholds[best],
+        "true_positive_rate": curve.true_positive_rate[best],
+        "false_positive_rate": curve.false_positive_rate[best],
+        "area_present": area[present].mean(),
+        "area_absent": area[~present].mean(),
+        "false_area_present": false_area[present].mean(),
+        "empty_present": (area[present] == 0).mean(),
+        "empty_absent": (area[~present] == 0).mean(),
+    }
+    episodes: Row = {"episodes": len({row["episode"] for row in rows})}
+    return [episodes | {name: round(float(value), 6) for name, value in figures.items()}]

@@ -1,0 +1,90 @@
+"""How carefully the reference must be annotated.
+
+Masks are shifted, eroded and dilated; a box is drawn anew around the changed mask. Points and scribbles are only
+shifted, for they have no outline to move. "wrong" annotates an object of another class that the reference shows too, as
+it was drawn for that class; episodes whose reference shows no other have no such row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from prosam.data.annotation_changes import dilated, equivalent_radius, eroded, object_scale, shifted
+from prosam.data.annotations import THIN_KINDS
+from prosam.data.drawing import draw_box
+from prosam.data.episodes import Episode
+from prosam.episode_tensors import AnnotatedReference
+from prosam.params.studies import AnnotationNoiseParams
+from prosam.studies.pixel_rows import full_masks, pixel_rows
+from prosam.studies.study import Row, Subject, batches
+from prosam.studies.summary import means
+
+NONE, WRONG = "none", "wrong"
+
+
+@torch.no_grad()
+def rows(subject: Subject, settings: AnnotationNoiseParams) -> Iterator[Row]:
+    """Predict from changed annotations. An episode is shifted in one random direction, whatever the distance.
+
+    Yields:
+        Rows with the columns change ("none", "shift", "erode", "dilate" or "wrong") and size (0 where it has none).
+    """
+    thin = subject.tensors.kind in THIN_KINDS
+    outlines = {} if thin else {"erode": settings.erode, "dilate": settings.dilate}
+    sized = {"shift": settings.shift, **outlines}
+    conditions: list[tuple[str, float]] = [(NONE, 0.0)]
+    conditions += [(change, size) for change, sizes in sized.items() for size in sizes]
+    conditions += [(WRONG, 0.0)] if settings.wrong else []
+    for first, part in batches(subject):
+        targets = subject.tensors.targets([e.target for e in part])
+        logits = []
+        for change, size in conditions:
+            if change == NONE:
+                references = subject.tensors.references([AnnotatedReference(e.reference, e.class_id) for e in part])
+            else:
+                drawn = [_annotation(subject, first + i, change, size) for i in range(len(part))]
+                references = subject.tensors.drawn_references([e.reference for e in part], drawn)
+            logits.append(subject.method.predict(subject.method.learn(references), targets))
+        by_episode = torch.stack(logits, 1)
+        for i, episode in enumerate(part):
+            described: list[Row] = [{"change": change, "size": size} for change, size in conditions]
+            kept = [k for k, (change, _) in enumerate(conditions) if change != WRONG or _others(subject, episode)]
+            masks = full_masks(subject, first + i, by_episode[i, kept])
+            yield from pixel_rows(subject, first + i, masks, [described[k] for k in kept])
+
+
+def _annotation(subject: Subject, number: int, change: str, size: float) -> NDArray[np.bool_]:
+    """The changed annotation of an episode's reference, at the image's own size."""
+    episode, tensors = subject.episodes[number], subject.tensors
+    rng = np.random.default_rng([subject.seed, number])
+    angle, choice = rng.uniform(0, 2 * math.pi), rng.random()
+    if change == WRONG:
+        others = _others(subject, episode) or [episode.class_id]
+        return tensors.annotations.get(episode.reference, others[int(choice * len(others))])
+    mask = subject.dataset.mask(episode.reference, episode.class_id)
+    if tensors.kind in THIN_KINDS:
+        drawn = tensors.annotations.get(episode.reference, episode.class_id)
+        return shifted(drawn, size * object_scale(mask), angle)
+    match change:
+        case "shift":
+            changed = shifted(mask, size * object_scale(mask), angle)
+        case "erode":
+            changed = eroded(mask, size * equivalent_radius(mask))
+        case _:
+            changed = dilated(mask, size * equivalent_radius(mask))
+    return draw_box(changed) if tensors.kind == "box" else changed
+
+
+def _others(subject: Subject, episode: Episode) -> list[int]:
+    """The other classes annotated in the reference."""
+    return [c for c in subject.tensors.annotations.classes(episode.reference) if c != episode.class_id]
+
+
+def summarise(rows: Iterable[Row]) -> list[Row]:
+    """mIoU by change and size; `episodes` tells how many have an object of another class."""
+    return means(rows, ("change", "size"))

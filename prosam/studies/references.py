@@ -1,0 +1,99 @@
+"""Several references for one target, and how much the choice of one matters.
+
+VRP-SAM's way of using k references is to concatenate their prompts: k N of them go to the decoder. The other is to
+average them: prompt n of each reference stems from the same query n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prosam.data.episodes import Episode
+from prosam.episode_tensors import AnnotatedReference, Targets
+from prosam.params.studies import ReferencesParams
+from prosam.studies.pixel_rows import full_masks, pixel_rows
+from prosam.studies.study import Row, Subject, batches
+from prosam.studies.summary import means
+
+SINGLE, CONCATENATED, AVERAGED = "single", "concatenated", "averaged"
+
+
+@torch.no_grad()
+def rows(subject: Subject, settings: ReferencesParams) -> Iterator[Row]:
+    """Predict from k references of an episode's list, and from single ones of it.
+
+    The list starts with the episode's own reference; the others are drawn without replacement from the images in which
+    the class is annotated, but the target. Where a class has too few, the rows of larger k or choice are left out.
+
+    Yields:
+        Rows with the columns merge ("single", "concatenated" or "averaged"), k, and choice: of a single reference its
+        place in the list, otherwise 0.
+    """
+    length = max(settings.choices, *settings.counts)
+    annotated = {c: subject.tensors.annotations.images(c) for c in {e.class_id for e in subject.episodes}}
+    conditions: list[Row] = [{"merge": SINGLE, "k": 1, "choice": choice} for choice in range(settings.choices)]
+    conditions += [{"merge": merge, "k": k, "choice": 0} for merge in (CONCATENATED, AVERAGED) for k in settings.counts]
+    for first, part in batches(subject):
+        chosen = [_list(subject, first + i, annotated[e.class_id], length) for i, e in enumerate(part)]
+        targets = subject.tensors.targets([e.target for e in part])
+        prompts = _prompts(subject, part, chosen, targets)
+        merged = [_merged(prompts, condition) for condition in conditions]
+        logits = [subject.method.decode(targets, one[:, None])[:, 0] for one in merged]
+        by_episode = torch.stack(logits, 1)
+        for i in range(len(part)):
+            there = len(chosen[i])
+            kept = [n for n, c in enumerate(conditions) if int(c["k"]) <= there and int(c["choice"]) < there]
+            masks = full_masks(subject, first + i, by_episode[i, kept])
+            yield from pixel_rows(subject, first + i, masks, [conditions[n] for n in kept])
+
+
+def _prompts(subject: Subject, part: Sequence[Episode], chosen: Sequence[Sequence[str]], targets: Targets) -> Tensor:
+    """The mean prompts by each reference of a target's list, (B, length, N, d); a short list's last one repeats."""
+    by_place = []
+    for place in range(max(len(images) for images in chosen)):
+        wanted = [
+            AnnotatedReference(images[min(place, len(images) - 1)], episode.class_id)
+            for images, episode in zip(chosen, part, strict=True)
+        ]
+        concept = subject.method.learn(subject.tensors.references(wanted))
+        by_place.append(subject.method.prompts(concept, targets).mean)
+    return torch.stack(by_place, 1)
+
+
+def _merged(prompts: Tensor, condition: Row) -> Tensor:
+    """The prompts of a condition, (B, N, d) or (B, k N, d)."""
+    k, choice = int(condition["k"]), int(condition["choice"])
+    match condition["merge"]:
+        case "single":
+            return prompts[:, min(choice, prompts.shape[1] - 1)]
+        case "concatenated":
+            return prompts[:, :k].flatten(1, 2)
+        case _:
+            return prompts[:, :k].mean(1)
+
+
+def _list(subject: Subject, number: int, images: list[str], length: int) -> list[str]:
+    """The references of an episode, its own first; `length` of them or as many as there are."""
+    episode = subject.episodes[number]
+    others = [image for image in images if image not in (episode.reference, episode.target)]
+    drawn = np.random.default_rng([subject.seed, number]).permutation(len(others))[: length - 1]
+    return [episode.reference, *(others[i] for i in drawn)]
+
+
+def summarise(rows: Iterable[Row]) -> list[Row]:
+    """mIoU by merge, k and choice; the entries of `single` tell how much the choice matters.
+
+    These have `iou_range` as well: the largest minus the smallest IoU of one target over the choices, averaged over
+    episodes.
+    """
+    rows = list(rows)
+    ious: dict[int | float | str | bool, list[float]] = {}
+    for row in rows:
+        if row["merge"] == SINGLE:
+            ious.setdefault(row["episode"], []).append(float(row["iou"]))
+    spread: Row = {"iou_range": round(float(np.mean([max(values) - min(values) for values in ious.values()])), 6)}
+    return [entry | spread if entry["merge"] == SINGLE else entry for entry in means(rows, ("merge", "k", "choice"))]

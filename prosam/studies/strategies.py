@@ -1,0 +1,98 @@
+"""Inference by sampled prompts (paper: section 9.3, table 8): five ways to merge K masks, beside the mean prompt's.
+
+The paper names the strategies and no more. We read it so:
+
+| strategy      | mask                                                                          |
+|---------------|-------------------------------------------------------------------------------|
+| mean-prompt   | of the mean prompt, as in evaluation                                          |
+| max-logits    | the largest of K logits is positive                                           |
+| mean-logits   | the mean of K logits is positive                                              |
+| max-binary    | any of K masks has the pixel                                                  |
+| mean-binary   | the mean of K masks, each 0 or 1, is at least 0.5: of an even K, half is enough |
+| majority-vote | more than half of the K masks have the pixel                                  |
+
+Logits are merged where the decoder makes them and brought to the target's size afterwards; binary masks (a probability
+above 0.5, a positive logit) are made at the target's size and merged there. So the maxima of the two differ, the last
+two differ only in ties, and for VRP-SAM, whose samples are all its one prompt, all six agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from prosam.episode_tensors import AnnotatedReference
+from prosam.models.distributions import PromptDistribution
+from prosam.params.studies import StrategiesParams
+from prosam.studies.decoding import decode_many
+from prosam.studies.pixel_rows import full_masks, pixel_rows
+from prosam.studies.study import Row, Subject, batches
+from prosam.studies.summary import means
+from prosam.training.seeds import step_generator
+from prosam.uncertainty import disagreement
+
+MEAN_PROMPT = "mean-prompt"
+STRATEGIES = (MEAN_PROMPT, "max-logits", "mean-logits", "max-binary", "mean-binary", "majority-vote")
+
+
+@torch.no_grad()
+def rows(subject: Subject, settings: StrategiesParams) -> Iterator[Row]:
+    """Predict by each strategy, from the same K samples.
+
+    Yields:
+        Rows with the columns strategy and disagreement, of the episode's K masks (prosam/uncertainty.py).
+    """
+    for first, part in batches(subject):
+        references = subject.tensors.references([AnnotatedReference(e.reference, e.class_id) for e in part])
+        targets = subject.tensors.targets([e.target for e in part])
+        prompts = subject.method.prompts(subject.method.learn(references), targets)
+        clean = subject.method.decode(targets, prompts.mean[:, None])
+        drawn = torch.cat([_samples(prompts, i, settings.samples, subject.seed, first + i) for i in range(len(part))])
+        sampled = decode_many(subject.method.models, targets, drawn, subject.batch)
+        for i in range(len(part)):
+            masks = full_masks(subject, first + i, sampled[i])
+            uncertainty: Row = {"disagreement": disagreement(torch.from_numpy(masks)).item()}
+            merged = merge(subject, first + i, clean[i, 0], sampled[i], masks)
+            described = [{"strategy": strategy} | uncertainty for strategy in STRATEGIES]
+            yield from pixel_rows(subject, first + i, merged, described)
+
+
+def _samples(prompts: PromptDistribution, row: int, count: int, seed: int, episode: int) -> Tensor:
+    """An episode's K samples, (1, K, N, d)."""
+    return prompts.of_image(row).sample(count, step_generator(seed, episode, prompts.mean.device))
+
+
+def merge(subject: Subject, number: int, clean: Tensor, sampled: Tensor, masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask of each strategy.
+
+    Args:
+        subject: of the study.
+        number: of the episode.
+        clean: (r, r) logits of the mean prompt.
+        sampled: (K, r, r) logits of the samples.
+        masks: (K, H, W), of the samples.
+
+    Returns:
+        (6, H, W), in the order of STRATEGIES.
+    """
+    by_logits = full_masks(subject, number, torch.stack([clean, sampled.amax(0), sampled.mean(0)]))
+    votes, most = masks.sum(0), len(masks)
+    return np.concatenate([by_logits, np.stack([votes > 0, 2 * votes >= most, 2 * votes > most])])
+
+
+def summarise(rows: Iterable[Row]) -> list[Row]:
+    """mIoU by strategy, and how well disagreement ranks its IoUs: Spearman's correlation, 0 where one is constant."""
+    from scipy.stats import spearmanr
+
+    rows = list(rows)
+    summary = means(rows, ("strategy",), also=("disagreement",))
+    for entry in summary:
+        group = [row for row in rows if row["strategy"] == entry["strategy"]]
+        ious, values = [row["iou"] for row in group], [row["disagreement"] for row in group]
+        varied = len(set(values)) > 1 and len(set(ious)) > 1
+        entry["rank_correlation"] = round(float(spearmanr(values, ious)[0]), 4) if varied else 0.0
+    return summary

@@ -1,0 +1,27 @@
+"""How far several masks of one target differ."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def disagreement(masks: Tensor) -> Tensor:
+    """One minus the IoU of two masks, averaged over all pairs of K; two empty masks agree.
+
+    Args:
+        masks: (..., K, H, W) bool, K at least 2.
+
+    Returns:
+        (...) float32 in [0, 1].
+    """
+    k = masks.shape[-3]
+    if k < 2:
+        raise ValueError(f"disagreement needs two masks or more, not {k}")
+    pixels = masks.flatten(-2).float()
+    intersection = pixels @ pixels.mT
+    area = pixels.sum(-1)
+    union = area[..., :, None] + area[..., None, :] - intersection
+    iou = torch.where(union > 0, intersection / union.clamp_min(1), 1.0)
+    pairs = torch.ones(k, k, device=masks.device).triu(1) > 0
+    return 1 - iou[..., pairs].mean(-1)

@@ -1,0 +1,66 @@
+"""A run with random weights, and what it is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from prosam import layout
+from prosam.data.episodes import read_episodes
+from prosam.episode_tensors import EpisodeTensors
+from prosam.evaluation import evaluate_episodes
+from prosam.methods.prompting import build_prompt_method
+from prosam.params import RunParams
+from prosam.studies.study import Row, Subject
+from tasks.inputs import RunInputs
+from tests.conftest import DATASET
+
+COUNTS = ("intersection", "union", "background_intersection", "background_union")
+
+
+def a_run(**changes: object) -> RunParams:
+    return RunParams.model_validate({"method": "prosam", "backbone": "tiny-resnet"} | changes)
+
+
+@pytest.fixture
+def subject(inputs: RunInputs, tensors: EpisodeTensors, prepared_workspace: Path) -> Subject:
+    """ProSAM on the six frozen episodes: a batch of four and a rest."""
+    episodes = read_episodes(prepared_workspace / layout.folds(DATASET) / "episodes-0.csv")
+    method = build_prompt_method(a_run(), inputs.models, seed=0)
+    return Subject(method, tensors, inputs.dataset, episodes, batch=4, seed=0)
+
+
+@pytest.fixture
+def vrp_sam(subject: Subject, inputs: RunInputs) -> Subject:
+    """The same with VRP-SAM, whose prompts are certain."""
+    return replace(subject, method=build_prompt_method(a_run(method="vrp-sam"), inputs.models, seed=0))
+
+
+def counts(row: Row) -> list[int]:
+    return [int(row[count]) for count in COUNTS]
+
+
+def evaluated(subject: Subject) -> list[list[int]]:
+    """The counts of a usual evaluation, episode by episode."""
+    found = evaluate_episodes(
+        {"run": subject.method}, subject.tensors, subject.dataset, subject.episodes, subject.batch
+    )
+    return [[getattr(outcomes["run"].overlap, count) for count in COUNTS] for _, outcomes in found]
+
+
+def assert_batch_does_not_matter(subject: Subject, rows: Callable[[Subject], list[Row]]) -> None:
+    """One episode at a time, and all at once: the same rows, but for a pixel on the threshold."""
+    alone, together = rows(replace(subject, batch=1)), rows(replace(subject, batch=50))
+    assert len(alone) == len(together) > 0
+    for one, other in zip(alone, together, strict=True):
+        assert one.keys() == other.keys()
+        for column, value in one.items():
+            if column in COUNTS:
+                assert abs(int(value) - int(other[column])) <= 2, column
+            elif isinstance(value, float):
+                assert value == pytest.approx(other[column], abs=2e-2), column
+            else:
+                assert value == other[column], column

@@ -1,0 +1,109 @@
+"""Targets that do not show the kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from prosam.episode_tensors import AnnotatedReference
+from prosam.errors import InputError
+from prosam.evaluation import evaluate_episodes
+from prosam.params.studies import AbsentParams
+from prosam.presence import presence
+from prosam.studies import absent
+from prosam.studies.study import Row, Subject
+from tests.studies.conftest import assert_batch_does_not_matter
+
+TWO = AbsentParams(targets=2)
+
+
+@pytest.fixture
+def rows(subject: Subject) -> list[Row]:
+    return list(absent.rows(subject, TWO))
+
+
+def test_each_episode_has_its_own_target_and_others_without_a_pixel_of_the_class(subject: Subject, rows: list[Row]):
+    val = subject.dataset.image_ids("val")
+    for number, episode in enumerate(subject.episodes):
+        true, *others = [row for row in rows if row["episode"] == number]
+        assert (true["image"], true["present"]) == (episode.target, True)
+        assert len({row["image"] for row in others}) == 2
+        for row in others:
+            assert not row["present"]
+            assert row["image"] in val
+            assert not subject.dataset.mask(str(row["image"]), episode.class_id).any()
+            assert row["false_area"] == row["area"]
+
+
+def test_shares_are_those_of_the_evaluations_prediction(subject: Subject, rows: list[Row]):
+    outcomes = evaluate_episodes(
+        {"run": subject.method}, subject.tensors, subject.dataset, subject.episodes, subject.batch
+    )
+    for (episode, found), row in zip(outcomes, [row for row in rows if row["present"]], strict=True):
+        truth = subject.dataset.mask(episode.target, episode.class_id)
+        valid = ~subject.dataset.void(episode.target, episode.class_id)
+        claimed = found["run"].prediction
+        assert row["area"] == pytest.approx(claimed[valid].mean())
+        assert row["false_area"] == pytest.approx((claimed & ~truth)[valid].mean())
+
+
+def test_presence_is_the_largest_cosine_of_a_place_in_the_target_and_one_under_the_annotation(
+    subject: Subject, rows: list[Row]
+):
+    for number, episode in enumerate(subject.episodes):
+        references = subject.tensors.references([AnnotatedReference(episode.reference, episode.class_id)])
+        of_reference = references.foreground[0].T.numpy()
+        for row in (row for row in rows if row["episode"] == number):
+            of_target = subject.tensors.targets([str(row["image"])]).level4[0].flatten(1).T.numpy()
+            best = max(
+                float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-7)) for a in of_reference for b in of_target
+            )
+            assert row["presence"] == pytest.approx(best, abs=1e-4)
+
+
+def test_the_reference_itself_is_sure_to_show_what_is_annotated_in_it(subject: Subject):
+    """Its level 4 under the annotation alone is found again, where the whole annotated image is the target."""
+    level4 = torch.rand(1, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert presence([level4[0].flatten(1)[:, 3:5]], level4).item() == pytest.approx(1, abs=1e-5)
+    other = torch.zeros_like(level4)
+    assert presence([level4[0].flatten(1)[:, 3:5]], other).item() == 0
+
+
+def test_the_batch_does_not_matter(subject: Subject):
+    assert_batch_does_not_matter(subject, lambda s: list(absent.rows(s, TWO)))
+
+
+def test_fewer_images_than_wanted_are_taken_again(subject: Subject):
+    class_id = subject.episodes[0].class_id
+    images = [i for i in subject.dataset.image_ids("val") if not subject.dataset.mask(i, class_id).any()]
+    many = AbsentParams(targets=len(images) + 1)
+    first = [row for row in absent.rows(replace(subject, episodes=subject.episodes[:1]), many) if not row["present"]]
+    assert sorted({str(row["image"]) for row in first}) == sorted(images)
+    assert len(first) == len(images) + 1
+
+
+def test_a_class_that_every_image_shows_is_an_error(subject: Subject, monkeypatch: pytest.MonkeyPatch):
+    every = {1: 5, 2: 5, 3: 5, 4: 5}
+    monkeypatch.setattr(type(subject.dataset), "class_areas", lambda self, image: every)
+    with pytest.raises(InputError, match=r"every image of the split val shows '[abcd]'"):
+        list(absent.rows(subject, TWO))
+
+
+def test_the_summary_has_the_area_under_the_curve_and_the_best_threshold(rows: list[Row]):
+    (entry,) = absent.summarise(rows)
+    yes = [float(row["presence"]) for row in rows if row["present"]]
+    no = [float(row["presence"]) for row in rows if not row["present"]]
+    pairs = [(y > n) + 0.5 * (y == n) for y in yes for n in no]
+    assert entry["auc"] == pytest.approx(np.mean(pairs), abs=1e-6)
+    best = max(np.mean(np.array(yes) >= t) - np.mean(np.array(no) >= t) for t in yes + no)
+    assert float(entry["true_positive_rate"]) - float(entry["false_positive_rate"]) == pytest.approx(best, abs=1e-5)
+    assert np.mean(np.array(yes) >= float(entry["threshold"]) - 1e-6) == pytest.approx(
+        entry["true_positive_rate"], abs=1e-6
+    )
+    assert entry["area_absent"] == pytest.approx(
+        np.mean([float(r["area"]) for r in rows if not r["present"]]), abs=1e-6
+    )
+    assert entry["episodes"] == 6
