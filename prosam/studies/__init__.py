@@ -1,0 +1,1 @@
+"""Studies: what the paper claims beside its scores, measured."""
