@@ -21,7 +21,7 @@ class CurvatureParams(Section):
         batch_size: episodes at once; second derivatives take several times the memory of a training step.
     """
 
-    episodes: Count = 100
+    episodes: Count = 50
     probes: Annotated[int, Field(ge=2, strict=True)] = 8
     draws: Annotated[int, Field(ge=2, strict=True)] = 16
     absolute_noise: tuple[Positive, ...] = (0.01, 0.1, 0.5)

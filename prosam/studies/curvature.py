@@ -35,6 +35,10 @@ def rows(subject: Subject, settings: CurvatureParams) -> Iterator[Row]:
     | `eta` | standard deviation of the noise's entries, in the prompts' unit; of `own` their root mean square |
     | `gap`, `gap_se` | E[L(p + noise)] - L(p) by Monte Carlo, and its standard error |
     | `predicted`, `predicted_se` | (1/2) sum_i var_i H_ii, and its standard error; without `own`, eta^2 / 2 laplacian |
+    | `excess`, `excess_se` | mean of gap less (1/2) delta' H delta over the same draws delta, and its standard error |
+
+    `gap` less `predicted` is `excess` but for the draws, which differ between the first two and are the same in the
+    third: of the three only `excess` tells higher orders and kinks from chance.
 
     A run without noise (`dirac`), or with one of infinite variance (`student_t`, nu at most 2), has no rows `own`. What
     is drawn for an episode depends on the seed and its number alone; all sizes share their draws.
@@ -73,26 +77,43 @@ def _batch(subject: Subject, settings: CurvatureParams, part: list[tuple[int, Ep
     unit_noise = torch.stack([torch.randn((settings.draws, *shape), generator=g, device=g.device) for g in generators])
     rms = prompts.mean.square().mean((1, 2)).sqrt()
     forms = quadratic_forms(objective.losses, prompts.mean, probes)
+    noise_forms = quadratic_forms(objective.losses, prompts.mean, unit_noise)
     laplacian = estimate(forms)
     common = {"loss": loss, "rms": rms, "laplacian": laplacian.mean, "laplacian_se": laplacian.error}
     sizes = [("absolute", size, torch.full_like(rms, size)) for size in settings.absolute_noise]
     sizes += [("relative", size, size * rms) for size in settings.relative_noise]
     for kind, size, eta in sizes:
         noise = unit_noise * eta[:, None, None, None]
-        found = _compared(objective, prompts.mean, noise, forms * eta[:, None] ** 2)
+        squared = eta[:, None] ** 2
+        found = _compared(objective, prompts.mean, noise, forms * squared, noise_forms * squared)
         yield from _rows(part, {"noise": kind, "size": size}, {**common, "eta": eta, **found})
     if (own := variance(prompts)) is not None:
-        noise = torch.stack([_samples(prompts, row, settings.draws, g) for row, g in enumerate(generators)])
+        samples = torch.stack([_samples(prompts, row, settings.draws, g) for row, g in enumerate(generators)])
+        noise = samples - prompts.mean[:, None]
         weighted = quadratic_forms(objective.losses, prompts.mean, probes * own.sqrt()[:, None])
-        found = _compared(objective, prompts.mean, noise - prompts.mean[:, None], weighted)
+        noise_forms = quadratic_forms(objective.losses, prompts.mean, noise)
+        found = _compared(objective, prompts.mean, noise, weighted, noise_forms)
         eta = own.mean((1, 2)).sqrt()
         yield from _rows(part, {"noise": "own", "size": 1.0}, {**common, "eta": eta, **found})
 
 
-def _compared(objective: Objective, prompts: Tensor, noise: Tensor, forms: Tensor) -> dict[str, Tensor]:
-    """Gap and prediction, (B,) each, of noise (B, K, N, d) and quadratic forms (B, R) whose mean is sum var_i H_ii."""
-    gap, predicted = estimate(noise_gaps(objective.losses, prompts, noise)), estimate(forms / 2)
-    return {"gap": gap.mean, "gap_se": gap.error, "predicted": predicted.mean, "predicted_se": predicted.error}
+def _compared(
+    objective: Objective, prompts: Tensor, noise: Tensor, forms: Tensor, noise_forms: Tensor
+) -> dict[str, Tensor]:
+    """Gap, prediction and excess, (B,) each, with their standard errors.
+
+    Args:
+        objective: of B targets.
+        prompts: (B, N, d).
+        noise: (B, K, N, d).
+        forms: (B, R) with mean sum_i var_i H_ii.
+        noise_forms: (B, K), delta' H delta of the noise.
+    """
+    gaps = noise_gaps(objective.losses, prompts, noise)
+    named = {"gap": gaps, "predicted": forms / 2, "excess": gaps - noise_forms / 2}
+    estimates = {name: estimate(draws) for name, draws in named.items()}
+    columns = {name: found.mean for name, found in estimates.items()}
+    return columns | {f"{name}_se": found.error for name, found in estimates.items()}
 
 
 def _samples(prompts: PromptDistribution, row: int, count: int, generator: torch.Generator) -> Tensor:

@@ -80,6 +80,16 @@ def test_the_prediction_is_half_eta_squared_times_the_laplacian(
     assert np.allclose(even.predicted_se, even.eta**2 / 2 * even.laplacian_se, rtol=1e-5)
 
 
+def test_the_excess_is_the_gap_less_the_prediction_without_the_chance_of_their_draws(
+    inputs: RunInputs, tensors: EpisodeTensors, episodes: list[Episode]
+):
+    found = table(subject(inputs, tensors, episodes), probes=40, draws=40)
+    between = found.gap - found.predicted - found.excess
+    chance = np.sqrt(found.gap_se**2 + found.predicted_se**2 + found.excess_se**2)
+    assert (between.abs() < 4 * chance).all()
+    assert (found.predicted.abs() > 4 * chance).any()  # else a prediction of twice the size would pass as well
+
+
 def test_of_gaussian_noise_the_runs_own_is_that_of_its_sigma(
     inputs: RunInputs, tensors: EpisodeTensors, episodes: list[Episode]
 ):

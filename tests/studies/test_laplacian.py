@@ -119,15 +119,22 @@ def hessians(objective: Objective, prompts: Tensor) -> list[Tensor]:
 
 
 def test_forms_with_sams_decoder_are_those_of_its_whole_hessian(objective: Objective):
-    prompts, probes = random_prompts(TARGETS, 1), rademacher((TARGETS, 200, 1, DIM), generator()).double()
-    forms, found = quadratic_forms(objective.losses, prompts, probes), estimate
+    prompts, probes = random_prompts(TARGETS, 1), rademacher((TARGETS, 50, 1, DIM), generator()).double()
+    forms = quadratic_forms(objective.losses, prompts, probes)
+    laplacian = estimate(forms)
     for row, hessian in enumerate(hessians(objective, prompts)):
         w = probes[row, :, 0]
         expected = ((w @ hessian) * w).sum(1)
         assert (forms[row] - expected).abs().max() < 1e-9 * expected.abs().max()
-        laplacian = found(forms)
         assert (laplacian.mean[row] - hessian.trace()).abs() < 4 * laplacian.error[row]
         assert laplacian.error[row] < 0.5 * hessian.norm()
+
+
+def test_noise_too_small_to_meet_a_kink_adds_half_its_own_quadratic_form_with_sams_decoder(objective: Objective):
+    prompts, noise = random_prompts(TARGETS, 1), random_prompts(TARGETS, 20, 1, seed=5)
+    forms, eta = quadratic_forms(objective.losses, prompts, noise), 1e-5
+    gaps = noise_gaps(objective.losses, prompts, eta * noise)
+    assert (gaps - eta**2 / 2 * forms).abs().max() < 1e-3 * (eta**2 / 2 * forms).abs().max()
 
 
 def test_with_as_many_prompts_as_make_the_decoder_fuse_its_attention_there_are_second_derivatives_too(
