@@ -8,15 +8,19 @@ run Crashed.
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from typing import cast
 
+import httpx
 import typer
 from prefect.automations import Automation
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ActionTypes, ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL
 
 NAME = "prosam: flow runs without a sign of life have crashed"
 
@@ -51,7 +55,20 @@ def zombies(seconds: int = typer.Option(90, min=1, help="Without a sign of life.
         actions=ended,
     )
     try:
-        wanted.id = cast(Automation, Automation.read(name=NAME)).id
+        _put(wanted)
+    except httpx.TransportError as error:
+        print(f"error: no Prefect server answers at {PREFECT_API_URL.value()}; start one, or set PREFECT_API_URL",
+              file=sys.stderr)  # fmt: skip
+        raise typer.Exit(2) from error
+    except PrefectHTTPStatusError as error:
+        print(f"error: {PREFECT_API_URL.value()}: {str(error).splitlines()[0]}", file=sys.stderr)
+        raise typer.Exit(2) from error
+
+
+def _put(wanted: Automation) -> None:
+    """Make an automation, or bring the one of its name up to date."""
+    try:
+        wanted.id = cast(Automation, Automation.read(name=wanted.name)).id
     except ValueError:
         wanted.create()
     else:

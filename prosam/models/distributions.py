@@ -48,6 +48,11 @@ class PromptDistribution(ABC):
             (B, K, N, d).
         """
 
+    @property
+    @abstractmethod
+    def variance(self) -> Tensor | None:
+        """Of each entry of a sample, (B, N, d); None where it is zero or infinite."""
+
     def of_image(self, index: int) -> Self:
         """The distribution of one of the B images: B = 1."""
         tensors = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -66,6 +71,10 @@ class Dirac(PromptDistribution):
         """The mean, `count` times."""
         return self.mean[:, None].expand(-1, count, -1, -1)
 
+    @property
+    def variance(self) -> None:
+        """None: there is none."""
+
 
 @dataclass(frozen=True)
 class Gaussian(PromptDistribution):
@@ -81,6 +90,11 @@ class Gaussian(PromptDistribution):
         """See `PromptDistribution.sample`."""
         return self.mean[:, None] + self.sigma[:, None] * self._noise(count, generator)
 
+    @property
+    def variance(self) -> Tensor | None:
+        """See `PromptDistribution.variance`."""
+        return self.sigma**2
+
 
 @dataclass(frozen=True)
 class MatchedGaussian(Gaussian):
@@ -94,8 +108,12 @@ class MatchedGaussian(Gaussian):
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """See `PromptDistribution.sample`."""
-        size = (self.nu / (self.nu + self.mean.shape[-1] - 2)) ** 0.5
-        return self.mean[:, None] + size * self.sigma[:, None] * self._noise(count, generator)
+        return self.mean[:, None] + self.variance.sqrt()[:, None] * self._noise(count, generator)
+
+    @property
+    def variance(self) -> Tensor:
+        """See `PromptDistribution.variance`."""
+        return self.sigma**2 * self.nu / (self.nu + self.mean.shape[-1] - 2)
 
 
 @dataclass(frozen=True)
@@ -119,6 +137,12 @@ class StudentT(Gaussian):
         # chi2(k) = 2 Gamma(k / 2); torch.distributions offers no generator, this is the sampler below it
         v = 2 * torch._standard_gamma(half, generator=generator)  # pyright: ignore[reportPrivateImportUsage]
         return self.mean[:, None] + self.sigma[:, None] * self._noise(count, generator) * (self.nu / v).sqrt()
+
+    @property
+    def variance(self) -> Tensor | None:
+        """See `PromptDistribution.variance`."""
+        freedom = self.chi2_freedom()
+        return self.sigma**2 * self.nu / (freedom - 2) if freedom > 2 else None
 
 
 @dataclass(frozen=True)

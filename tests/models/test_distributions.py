@@ -157,6 +157,27 @@ def test_the_gradients_are_those_of_finite_differences(name: str):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "nu", "expected"),
+    [
+        ("t3", 5.0, stats.t(5 + 8, scale=(1 + 8 / 5) ** -0.5).var()),
+        ("student_t", 3.0, stats.t(3).var()),
+        ("gaussian", 5.0, 1.0),
+        ("matched_gaussian", 5.0, stats.t(5 + 8, scale=(1 + 8 / 5) ** -0.5).var()),
+        ("student_t", 2.0, None),
+        ("dirac", 5.0, None),
+    ],
+)
+def test_the_variance_is_that_of_the_distribution(name: str, nu: float, expected: float | None):
+    sigma = torch.rand(2, 3, 8, generator=torch.Generator().manual_seed(0))
+    found = make_distribution(name, torch.zeros(2, 3, 8), sigma, nu).variance
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert torch.allclose(found, expected * sigma**2, rtol=1e-5)
+
+
 def test_unknown_names_and_a_missing_sigma_are_refused():
     mean = torch.zeros(1, 2, 4)
     with pytest.raises(ValueError, match="unknown prompt distribution 'cauchy'"):

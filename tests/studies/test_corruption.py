@@ -29,7 +29,7 @@ FEW = CorruptionParams(names=("blur", "jpeg"), severities=(5,), sides=("target",
 def encoding_inputs(prepared_workspace: Path) -> RunInputs:
     """As `inputs`, with SAM's image encoder."""
     with contextlib.chdir(prepared_workspace):
-        return RunInputs(load_params(), DATASET, "mask", "prosam", image_encoder=True)
+        return RunInputs(load_params(), DATASET, "prosam", image_encoder=True)
 
 
 @pytest.fixture

@@ -1,0 +1,62 @@
+"""The schema of `verification`: prompts and a distribution of prompts, learnt for one object by gradient descent."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prosam.params.section import Count, Fraction, NonNegative, Positive, Section
+
+
+class VerificationParams(Section):
+    """The verification study (the paper's section 5.3 and figure 4).
+
+    The defaults take about a CPU minute a start with the embedded SAM: its prompts are learnt at a high rate, and
+    `max_steps` ends most of them before the paper's stopping rule would.
+
+    Attributes:
+        prompts: P, learnt one by one, and drawn from the learnt distribution; the paper: 200.
+        tokens: N, of one prompt.
+        initial_std: of the normal distribution that initial prompts come from; the paper: 25.
+        initial_sigma: sigma of the distribution at the start; the paper does not say.
+        distribution: see `runs`.
+        nu: see `runs`.
+        samples: K, of the distribution a step.
+        lr: of prompts and of the distribution's mean; the paper: 0.0001.
+        log_sigma_lr: of the distribution's log sigma.
+        weight_decay: of AdamW.
+        min_improvement: of the loss; what is less does not count.
+        patience: steps without an improvement after which a prompt is left as it is.
+        max_steps: after which all are left as they are; the paper: no limit.
+        batch_size: prompts decoded at once; bounds the memory.
+        absolute_noise: standard deviations of the noise that is added to learnt prompts.
+        relative_noise: likewise, in units of the prompt's root mean square.
+        noise_draws: of noise of one size, for one prompt.
+        min_share: least share of the image that the object covers.
+        perplexity: of t-SNE.
+        starts: how often the study is made, each with other initial prompts.
+        seed: of all that is random.
+    """
+
+    prompts: Annotated[int, Field(ge=2, strict=True)] = 200
+    tokens: Count = 1
+    initial_std: Positive = 2.0
+    initial_sigma: Positive = 1.0
+    distribution: Literal["t3", "student_t", "gaussian"] = "t3"
+    nu: Annotated[float, Field(ge=1, allow_inf_nan=False, strict=True)] = 5.0
+    samples: Count = 10
+    lr: Positive = 0.5
+    log_sigma_lr: Positive = 0.05
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 1e-6
+    min_improvement: Positive = 0.0003
+    patience: Count = 100
+    max_steps: Count = 120
+    batch_size: Count = 50
+    absolute_noise: tuple[Positive, ...] = (0.25, 0.5, 1.0, 2.0)
+    relative_noise: tuple[Positive, ...] = (0.1, 0.25, 0.5, 1.0)
+    noise_draws: Count = 1
+    min_share: Fraction = 0.04
+    perplexity: Positive = 30.0
+    starts: Count = 1
+    seed: NonNegative = 0
