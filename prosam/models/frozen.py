@@ -17,14 +17,13 @@ from prosam.models.sam import encode_images, load_sam
 from prosam.models.segment_anything import Sam
 
 
-@dataclass(frozen=True)
-class FrozenModels:
-    """SAM and backbone in eval mode, on one device.
+@dataclass(frozen=True, kw_only=True)
+class FrozenSam:
+    """SAM in eval mode.
 
     Attributes:
         sam: without its image encoder, whose embeddings are stored, unless that was asked for.
         decoder: SAM's, decodes prompts.
-        backbone: gives the features of reference and target.
         image_size: S, side of the square that images are squashed to.
         align_corners: how mask logits are brought to full size.
         device: of all weights.
@@ -32,15 +31,9 @@ class FrozenModels:
 
     sam: Sam
     decoder: MaskTokenDecoder
-    backbone: Backbone
     image_size: int
     align_corners: bool
     device: torch.device
-
-    @property
-    def grid(self) -> int:
-        """h, side of the backbone's feature grid."""
-        return self.image_size // self.backbone.stride
 
     def embed(self, images: Tensor) -> Tensor:
         """SAM's embeddings of new images, (B, 3, S, S) uint8 to (B, d, g, g), rounded as those of a store are.
@@ -60,6 +53,54 @@ class FrozenModels:
         return F.interpolate(logits, size, mode="bilinear", align_corners=self.align_corners)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FrozenModels(FrozenSam):
+    """SAM and backbone in eval mode, on one device.
+
+    Attributes:
+        backbone: gives the features of reference and target.
+    """
+
+    backbone: Backbone
+
+    @property
+    def grid(self) -> int:
+        """h, side of the backbone's feature grid."""
+        return self.image_size // self.backbone.stride
+
+
+def load_frozen_sam(
+    sam: str,
+    weights: Path,
+    *,
+    image_size: int,
+    upsampling: Literal["centres", "corners"],
+    device: torch.device,
+    image_encoder: bool = False,
+) -> FrozenSam:
+    """Load a SAM.
+
+    Args:
+        sam: its name.
+        weights: folder that the stage `sam` wrote.
+        image_size: S, px.
+        upsampling: of mask logits, as in params.yaml.
+        device: for all weights.
+        image_encoder: load that too, 99 % of the weights: only images without a stored embedding need it.
+
+    Raises:
+        InputError: a weight file is missing, damaged or of another architecture.
+    """
+    loaded = load_sam(sam, weights_file(weights), image_encoder=image_encoder).to(device)
+    return FrozenSam(
+        sam=loaded,
+        decoder=MaskTokenDecoder(loaded),
+        image_size=image_size,
+        align_corners=upsampling == "corners",
+        device=device,
+    )
+
+
 def load_frozen_models(
     *,
     sam: str,
@@ -71,7 +112,7 @@ def load_frozen_models(
     device: torch.device,
     image_encoder: bool = False,
 ) -> FrozenModels:
-    """Load a SAM and a backbone.
+    """Load a SAM, see `load_frozen_sam`, and a backbone.
 
     Args:
         sam: name of the SAM.
@@ -81,17 +122,12 @@ def load_frozen_models(
         image_size: S, px.
         upsampling: of mask logits, as in params.yaml.
         device: for all weights.
-        image_encoder: load SAM's too, 99 % of its weights: only images without a stored embedding need it.
+        image_encoder: load SAM's too.
 
     Raises:
         InputError: a weight file is missing, damaged or of another architecture.
     """
-    loaded = load_sam(sam, weights_file(sam_weights), image_encoder=image_encoder).to(device)
-    return FrozenModels(
-        loaded,
-        MaskTokenDecoder(loaded),
-        load_backbone(architecture, weights_file(backbone_weights)).to(device),
-        image_size,
-        upsampling == "corners",
-        device,
+    loaded = load_frozen_sam(
+        sam, sam_weights, image_size=image_size, upsampling=upsampling, device=device, image_encoder=image_encoder
     )
+    return FrozenModels(**vars(loaded), backbone=load_backbone(architecture, weights_file(backbone_weights)).to(device))

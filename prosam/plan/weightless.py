@@ -152,7 +152,14 @@ class WeightlessModels:
         corners = self._params.upsampling == "corners"
         with self._mode:
             decoder = MaskTokenDecoder(self._sam)
-        return FrozenModels(self._sam, decoder, self._backbones[backbone], self._params.size, corners, self._device)
+        return FrozenModels(
+            sam=self._sam,
+            decoder=decoder,
+            backbone=self._backbones[backbone],
+            image_size=self._params.size,
+            align_corners=corners,
+            device=self._device,
+        )
 
     def _method(self, run: RunParams, backbone: str) -> PromptMethod:
         """As `build_prompt_method` makes it, but for values."""

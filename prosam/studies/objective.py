@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prosam.models.frozen import FrozenModels
+from prosam.models.frozen import FrozenSam
 
 Decode = Callable[[Tensor], Tensor]
 
@@ -55,7 +55,7 @@ class Objective:
         return 1 - (2 * (p * truth).sum((-2, -1)) + 1) / (p.sum((-2, -1)) + truth.sum((-2, -1)) + 1)
 
 
-def objective_of(models: FrozenModels, embedding: Tensor, truth: Tensor, valid: Tensor) -> Objective:
+def objective_of(models: FrozenSam, embedding: Tensor, truth: Tensor, valid: Tensor) -> Objective:
     """The objective of B targets with the frozen SAM.
 
     Args:

@@ -93,7 +93,14 @@ def test_embeddings_take_two_mebibytes_an_image():
 
 def test_a_run_has_as_many_parameters_as_the_one_that_is_built():
     sam = build_tiny_sam()
-    frozen = FrozenModels(sam, MaskTokenDecoder(sam), TinyResNet(), 128, False, CPU)
+    frozen = FrozenModels(
+        sam=sam,
+        decoder=MaskTokenDecoder(sam),
+        backbone=TinyResNet(),
+        image_size=128,
+        align_corners=False,
+        device=CPU,
+    )
     for run in (
         RunParams(method="prosam", kind="mask", backbone="auto"),
         RunParams(method="vrp-sam", kind="mask", backbone="auto", num_prompts=20, appended_linear=2),
