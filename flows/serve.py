@@ -14,15 +14,18 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
+import psutil
 import typer
 
 HOME = Path(".prefect")
 _PREFECT = [sys.executable, "-m", "prefect"]
 _LEASH = [sys.executable, "-S", str(Path(__file__).with_name("leash.py"))]
 _PATIENCE = 120.0  # seconds for the server to answer
+_GRACE = 15.0  # seconds for what is told to end
 
 
 class Served:
@@ -98,8 +101,8 @@ class Served:
         """End all of them, workers first."""
         for process in (*self._workers.values(), self._server):
             if process is not None:
-                process.terminate()
-                process.wait()
+                _end(process)
+        self._workers.clear()
 
     def _answers(self) -> bool:
         try:
@@ -130,6 +133,20 @@ class Served:
         )
         if done.returncode:
             raise OSError(f"{' '.join(command[2:])}: {(done.stderr or done.stdout).strip()}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all below it: a worker leaves its flow runs running, which would wait for the server."""
+    with suppress(psutil.NoSuchProcess):
+        below = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        for child in below:
+            with suppress(psutil.NoSuchProcess):
+                child.terminate()
+        for child in psutil.wait_procs(below, timeout=_GRACE)[1]:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+    process.wait()
 
 
 def serve(

@@ -122,6 +122,17 @@ def test_of_two_retrainings_at_once_the_second_is_cancelled(prefect: Prefect):
     assert set(prefect.stages(third).values()) == {"Skipped"}
 
 
+def test_stopping_all_ends_the_stages_that_run(prefect: Prefect):
+    prefect.clone.change({"train.steps": 100_000})
+    start_training(prefect, 10)
+    running = processes(prefect.clone, "worker") + processes(prefect.clone, "prefect.engine")
+    tree = [*running, *(child for process in running for child in process.children(recursive=True))]
+    prefect.served.stop()
+    assert psutil.wait_procs(tree, timeout=20)[1] == []
+    prefect.served.start_server()
+    prefect.served.start_worker("cpu")
+
+
 def start(prefect: Prefect, seed: int, deployment: str, **parameters: object) -> str:
     """A run whose trainings have another seed, so that they have to be done."""
     prefect.clone.change({"train.seed": seed})
