@@ -56,6 +56,33 @@ def check(params: Annotated[Path, typer.Argument(help="The file to validate.")] 
 
 
 @app.command()
+def suite(
+    names: Annotated[list[str] | None, typer.Argument(help="Keys of `suites` in params.yaml, or all.")] = None,
+    data: Annotated[str, typer.Option(help="Data sets to run them on, as in pascal-5i,coco-20i.")] = "",
+    params: Annotated[Path, typer.Option(help="The file to edit.")] = PARAMS_FILE,
+) -> None:
+    """Choose what the pipeline runs: one of the paper's tables, or several; without a name, list them.
+
+    Edits the section `pipeline` of params.yaml. Then `make repro`, or `dvc repro`.
+
+    Examples: prosam suite; prosam suite table-1 table-4; prosam suite all --data pascal-5i
+    """
+    from prosam.suites import choose, left_out
+
+    if not names:
+        for name, described in load_params(params).suites.items():
+            print(f"{name:16} {described.shows}")
+        return
+    chosen = choose(params, names, [name for name in data.split(",") if name])
+    p = chosen.pipeline
+    for run in left_out(chosen, names):
+        print(f"left out: {run}, for its backbone wants published weights, and models.sam is the embedded one")
+    trainings = len(p.datasets) * len(p.runs) * len(p.folds)
+    studies = len(p.datasets) * len(p.studies) * len(p.studied) * len(p.folds) + len(p.datasets) * len(p.starts)
+    print(f"{params}: {trainings} trainings and evaluations, {studies} studies, on {', '.join(p.datasets)}")
+
+
+@app.command()
 def info(
     path: Annotated[Path, typer.Argument(help="A folder that a stage wrote, a file in it, or a published checkpoint.")],
     json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,

@@ -61,6 +61,16 @@ def results(dataset: str, run: str, fold: int) -> Path:
     return Path("results") / dataset / run / str(fold)
 
 
+def study(dataset: str, run: str, fold: int, study: str) -> Path:
+    """study: rows.parquet and summary.json."""
+    return results(dataset, run, fold) / study
+
+
+def verification(dataset: str, start: int) -> Path:
+    """verification: prompts.parquet and summary.json. No data set's name begins with the underscore."""
+    return Path("results/_verification") / dataset / str(start)
+
+
 def shift(train: str, test: str) -> str:
     """The name of a domain shift, where results are filed by data set."""
     return f"{train}-to-{test}"

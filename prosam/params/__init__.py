@@ -17,6 +17,8 @@ from prosam.params.schema import (
     ReportParams,
     RunParams,
     Shift,
+    StudyName,
+    Suite,
     TrainParams,
 )
 
@@ -37,6 +39,8 @@ __all__ = [
     "SamParams",
     "ShapesDownload",
     "Shift",
+    "StudyName",
+    "Suite",
     "TrainParams",
     "load_params",
 ]

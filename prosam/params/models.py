@@ -14,6 +14,7 @@ SamName = Literal["tiny", "vit_b", "vit_l", "vit_h"]
 Architecture = Literal["tiny-resnet", "resnet50", "resnet50-deep-stem", "vgg16-bn", "vgg16-bn-vrp-sam", "dinov2-vitb14"]
 
 EMBEDDED_SIZE, PAPER_SIZE = 128, 512
+_AUTO = {"auto": ("tiny-resnet", "resnet50"), "auto-vgg": ("tiny-vgg", "vgg16")}  # with the embedded SAM; the others
 
 
 class SamParams(Section):
@@ -88,7 +89,6 @@ class ModelsParams(Section):
         return EMBEDDED_SIZE if self.sam.name == "tiny" else PAPER_SIZE
 
     def backbone_of(self, named: str) -> str:
-        """The backbone that a run names, with `auto` resolved; a key of `backbones`, if it is defined there."""
-        if named != "auto":
-            return named
-        return "tiny-resnet" if self.sam.name == "tiny" else "resnet50"
+        """The backbone that a run names, `auto` and `auto-vgg` resolved; a key of `backbones`, if it is defined there."""
+        embedded, published = _AUTO.get(named, (named, named))
+        return embedded if self.sam.name == "tiny" else published

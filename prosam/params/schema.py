@@ -15,9 +15,12 @@ from prosam.names import unknown_name
 from prosam.params.data import DatasetParams
 from prosam.params.models import ModelsParams
 from prosam.params.section import Count, Fraction, Name, NonNegative, Positive, Section
+from prosam.params.studies import StudiesParams
+from prosam.params.verification import VerificationParams
 
 AnnotationKind = Literal["point", "scribble", "box", "mask"]
 MethodName = Literal["prosam", "vrp-sam"]
+StudyName = Literal["prompt_noise", "annotation_noise", "corruption", "strategies", "references", "absent", "curvature"]
 DistributionName = Literal["t3", "student_t", "gaussian", "matched_gaussian", "dirac"]
 
 
@@ -37,16 +40,25 @@ class PipelineParams(Section):
     Attributes:
         shifts: pairs of these data sets; the first's trained runs are evaluated on the second as well. `[]` for none:
             dvc.yaml needs the key.
+        studies: what else is measured on trained runs, see docs/experiments.md.
+        studied: the runs among these that they are made on.
+        starts: numbers of the verification study's starts, each with an object and initial prompts of its own.
     """
 
     datasets: Annotated[list[Name], Field(min_length=1)]
     runs: Annotated[list[Name], Field(min_length=1)]
     folds: Annotated[list[NonNegative], Field(min_length=1)]
     shifts: list[Shift]
+    studies: list[StudyName]
+    studied: list[Name]
+    starts: list[NonNegative]
 
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:
-        for axis in ("datasets", "runs", "folds"):
+        for run in self.studied:
+            if run not in self.runs:
+                raise ValueError(f"studied: {unknown_name('name', run, self.runs)} (pipeline.runs)")
+        for axis in ("datasets", "runs", "folds", "studies", "studied", "starts"):
             values = getattr(self, axis)
             if len(set(values)) < len(values):
                 raise ValueError(f"{axis}: names {next(v for v in values if values.count(v) > 1)!r} twice")
@@ -233,6 +245,26 @@ class ReportParams(Section):
     seed: NonNegative = 0
 
 
+class Suite(Section):
+    """A set of runs with what is measured on them: a table or a figure of the paper, or a question of one's own.
+
+    Attributes:
+        shows: what it is, in a few words.
+        runs: for `pipeline.runs`.
+        studies: for `pipeline.studies`.
+        studied: for `pipeline.studied`; all of `runs` when left out.
+        starts: how many of the verification study.
+        shift: whether the data sets are also tested on each other, see `prosam suite --help`.
+    """
+
+    shows: str
+    runs: list[Name] = Field(default_factory=list)
+    studies: list[StudyName] = Field(default_factory=list)
+    studied: list[Name] | None = None
+    starts: NonNegative = 0
+    shift: bool = False
+
+
 class Params(Section):
     """All of params.yaml.
 
@@ -250,6 +282,9 @@ class Params(Section):
     runs: Annotated[dict[Name, RunParams], Field(min_length=1)]
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
+    studies: StudiesParams = StudiesParams()
+    verification: VerificationParams = VerificationParams()
+    suites: dict[Name, Suite] = Field(default_factory=dict)
     report: ReportParams = ReportParams()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: NonNegative = 0
@@ -260,6 +295,10 @@ class Params(Section):
             for name in getattr(self.pipeline, axis):
                 if name not in defined:
                     raise ValueError(f"pipeline.{axis}: {unknown_name('name', name, defined)}")
+        for name, suite in self.suites.items():
+            for run in (*suite.runs, *(suite.studied or ())):
+                if run not in self.runs:
+                    raise ValueError(f"suites.{name}: {unknown_name('run', run, self.runs)}")
         for name in self.runs:
             backbone = self.backbone(name)
             if backbone not in self.models.backbones:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from prosam.params.section import Count, Section
+from prosam.params.curvature import CurvatureParams
+from prosam.params.section import Count, NonNegative, Section
 
 _Value = TypeVar("_Value")
 
@@ -102,11 +103,17 @@ class AbsentParams(Section):
 
 
 class StudiesParams(Section):
-    """All studies, each with its own section."""
+    """All studies of a trained run, each with its own section.
 
+    Attributes:
+        seed: of what they draw, each episode by itself.
+    """
+
+    seed: NonNegative = 0
     prompt_noise: PromptNoiseParams = PromptNoiseParams()
     annotation_noise: AnnotationNoiseParams = AnnotationNoiseParams()
     corruption: CorruptionParams = CorruptionParams()
     strategies: StrategiesParams = StrategiesParams()
     references: ReferencesParams = ReferencesParams()
     absent: AbsentParams = AbsentParams()
+    curvature: CurvatureParams = CurvatureParams()

@@ -35,7 +35,6 @@ class VerificationParams(Section):
         noise_draws: of noise of one size, for one prompt.
         min_share: least share of the image that the object covers.
         perplexity: of t-SNE.
-        starts: how often the study is made, each with other initial prompts.
         seed: of all that is random.
     """
 
@@ -43,7 +42,7 @@ class VerificationParams(Section):
     tokens: Count = 1
     initial_std: Positive = 2.0
     initial_sigma: Positive = 1.0
-    distribution: Literal["t3", "student_t", "gaussian"] = "t3"
+    distribution: Literal["t3", "student_t", "gaussian", "matched_gaussian"] = "t3"
     nu: Annotated[float, Field(ge=1, allow_inf_nan=False, strict=True)] = 5.0
     samples: Count = 10
     lr: Positive = 0.5
@@ -58,5 +57,4 @@ class VerificationParams(Section):
     noise_draws: Count = 1
     min_share: Fraction = 0.04
     perplexity: Positive = 30.0
-    starts: Count = 1
     seed: NonNegative = 0

@@ -5,15 +5,15 @@ Shape letters as in `prosam.studies.laplacian`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import pandas as pd
 import torch
 from torch import Tensor
 
 from prosam.data.episodes import Episode
 from prosam.episode_tensors import AnnotatedReference
 from prosam.params.curvature import CurvatureParams
-from prosam.progress import track
 from prosam.studies.laplacian import estimate, noise_gaps, quadratic_forms, rademacher
 from prosam.studies.objective import Objective, objective_of
 from prosam.studies.study import Row, Subject
@@ -47,7 +47,7 @@ def rows(subject: Subject, settings: CurvatureParams) -> Iterator[Row]:
     """
     episodes = list(enumerate(subject.episodes))[: settings.episodes]
     starts = range(0, len(episodes), settings.batch_size)
-    for start in track(starts, "curvature", len(starts), "batch"):
+    for start in starts:
         yield from _batch(subject, settings, episodes[start : start + settings.batch_size])
 
 
@@ -112,3 +112,19 @@ def _rows(part: list[tuple[int, Episode]], noise: Row, columns: dict[str, Tensor
     for row, (number, episode) in enumerate(part):
         figures = {name: column[row] for name, column in values.items()}
         yield {"episode": number, "class_id": episode.class_id, **noise, **figures}
+
+
+def summarise(rows: Iterable[Row]) -> list[Row]:
+    """For each noise the means over episodes, with their standard errors over episodes (`.._sem`)."""
+    table = pd.DataFrame(rows)
+    figures = ["loss", "rms", "laplacian", "eta", "gap", "predicted", "excess"]
+    found: list[Row] = []
+    for (noise, size), group in table.groupby(["noise", "size"], sort=False):
+        values = group[figures]
+        means, errors = values.mean(), values.std(ddof=1) / len(group) ** 0.5
+        found.append(
+            {"noise": str(noise), "size": float(size), "episodes": len(group)}
+            | {name: float(means[name]) for name in figures}
+            | {f"{name}_sem": float(errors[name]) for name in figures[2:]}
+        )
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ class Target:
     share: float
 
 
-def pick_target(dataset: Dataset, images: ClassImages, *, min_share: float, seed: int) -> Target:
+def pick_target(dataset: Dataset, images: ClassImages, *, min_share: float, seed: int | Sequence[int]) -> Target:
     """Draw a class in an image that covers enough of it; a seed always draws the same.
 
     Args:

@@ -1,0 +1,95 @@
+"""Suites: the paper's tables and figures, and questions beyond it, as sets of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+
+from prosam.errors import InputError
+from prosam.files import write_text
+from prosam.names import unknown_name
+from prosam.params import Params, Suite, load_params
+
+ALL = "all"
+EMBEDDED = "tiny"
+
+
+def choose(path: Path, names: Sequence[str], datasets: Sequence[str]) -> Params:
+    """Put suites into the section `pipeline` of params.yaml; the rest of the file stays as it is.
+
+    Args:
+        path: of params.yaml.
+        names: of suites, or `all`.
+        datasets: to run them on; those that are there when empty.
+
+    Returns:
+        The parameters as they are now.
+
+    Raises:
+        InputError: a name is unknown, or what comes out is no valid params.yaml; the file is then as it was.
+    """
+    params = load_params(path)
+    chosen = [suite for name in names for suite in _suites(params, name)]
+    yaml = YAML()
+    yaml.width, yaml.preserve_quotes = 200, True
+    content = yaml.load(path)
+    for key, value in _axes(params, chosen, datasets).items():
+        content["pipeline"][key] = _flow(value)
+    text = StringIO()
+    yaml.dump(content, text)
+    before = path.read_text(encoding="utf-8")
+    write_text(path, text.getvalue())
+    try:
+        return load_params(path)
+    except InputError:
+        write_text(path, before)
+        raise
+
+
+def left_out(params: Params, names: Iterable[str]) -> list[str]:
+    """The runs of suites that the embedded default cannot make, for their backbone wants published weights."""
+    runs = _union(run for name in names for suite in _suites(params, name) for run in suite.runs)
+    return [run for run in runs if not _can_run(params, run)]
+
+
+def _suites(params: Params, name: str) -> list[Suite]:
+    if name == ALL:
+        return list(params.suites.values())
+    if name not in params.suites:
+        raise InputError(unknown_name("suite", name, [*params.suites, ALL]))
+    return [params.suites[name]]
+
+
+def _axes(params: Params, suites: Sequence[Suite], datasets: Sequence[str]) -> dict[str, list[Any]]:
+    """The axes of `pipeline` that hold all of the suites."""
+    runs = [run for run in _union(run for suite in suites for run in suite.runs) if _can_run(params, run)]
+    studied = _union(run for suite in suites if suite.studies for run in (suite.studied or suite.runs))
+    axes: dict[str, list[Any]] = {
+        "runs": runs or list(params.pipeline.runs),
+        "studies": _union(study for suite in suites for study in suite.studies),
+        "studied": [run for run in studied if run in runs],
+        "starts": list(range(max(suite.starts for suite in suites))),
+    }
+    return axes | ({"datasets": list(datasets)} if datasets else {})
+
+
+def _can_run(params: Params, run: str) -> bool:
+    """Whether the weights of a run's backbone are there, as all are with a published SAM: they are fetched."""
+    architecture = params.models.backbones[params.backbone(run)].architecture
+    return params.models.sam.name != EMBEDDED or architecture.startswith(EMBEDDED)
+
+
+def _union(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _flow(values: Sequence[Any]) -> CommentedSeq:
+    """A list in brackets, as params.yaml has them."""
+    listed = CommentedSeq(values)
+    listed.fa.set_flow_style()
+    return listed

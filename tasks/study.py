@@ -1,0 +1,69 @@
+"""Stage study: a trained run on the frozen episodes, measured otherwise than by its mIoU (prosam/studies)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from prosam import console, layout
+from prosam.params import StudyName, load_params
+from tasks.arguments import dataset_params, known, known_fold
+
+if TYPE_CHECKING:
+    from prosam.studies.study import Row
+
+
+def study(
+    study: Annotated[str, typer.Argument(help="One of prosam/studies, such as prompt_noise.")],
+    dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
+    run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
+    fold: Annotated[int, typer.Argument(min=0, help="Its classes are the novel ones.")],
+) -> None:
+    """Make a study of a trained run, in results/DATASET/RUN/FOLD/STUDY: rows.parquet and summary.json.
+
+    Example: `python -m tasks.study prompt_noise shapes-5i prosam 0`
+    """
+    params = load_params()
+    known("study", study, get_args(StudyName))
+    known_fold(dataset_params(params, dataset), fold)
+    known("run", run, params.runs)
+
+    from prosam.data.episodes import read_episodes
+    from prosam.model_files import load_model
+    from prosam.studies.study import Subject
+    from prosam.studies.write import write_study
+    from tasks.inputs import RunInputs
+
+    made = import_module(f"prosam.studies.{study}")
+    inputs = RunInputs(params, dataset, run, image_encoder=study == "corruption")
+    subject = Subject(
+        load_model(layout.model(dataset, run, fold), inputs.models),
+        inputs.tensors(inputs.annotations("val")),
+        inputs.dataset,
+        read_episodes(layout.folds(dataset) / f"episodes-{fold}.csv"),
+        batch=params.evaluate.batch_size,
+        seed=params.studies.seed,
+    )
+    rows = made.rows(subject, getattr(params.studies, study))
+    shown = _by_episode(rows, f"{study} {dataset} {run} fold {fold}", len(subject.episodes))
+    write_study(layout.study(dataset, run, fold, study), shown, made.summarise)
+
+
+def _by_episode(rows: Iterable[Row], name: str, episodes: int) -> Iterator[Row]:
+    """The rows, with a progress bar of the episodes that they are about."""
+    from prosam.progress import Progress
+
+    with Progress(name, episodes, "episode") as progress:
+        done = 0
+        for row in rows:
+            for _ in range(int(row["episode"]) - done):
+                progress.advance()
+                done += 1
+            yield row
+
+
+if __name__ == "__main__":
+    console.run(study)

@@ -1,0 +1,57 @@
+"""Stage verification: directly learnt prompts against one learnt distribution, on one object (paper, figure 4)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prosam import console, layout
+from prosam.params import load_params
+from tasks.arguments import dataset_params
+
+
+def verification(
+    dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
+    start: Annotated[int, typer.Argument(min=0, help="Decides the object and the initial prompts.")],
+) -> None:
+    """Make one start of the verification study, in results/_verification/DATASET/START.
+
+    Example: `python -m tasks.verification shapes-5i 0`
+    """
+    params = load_params()
+    dataset_params(params, dataset)
+    settings = params.verification
+
+    from prosam.data.dataset import open_dataset
+    from prosam.data.fold_files import read_index
+    from prosam.data.folds import images_with_pairs
+    from prosam.embeddings.store import EmbeddingStore
+    from prosam.models.device import prepare_device
+    from prosam.models.frozen import load_frozen_sam
+    from prosam.studies.objective import objective_on
+    from prosam.studies.projection import project
+    from prosam.studies.target import pick_target
+    from prosam.studies.verification import verify
+    from prosam.studies.verification_files import all_prompts, write_verification
+
+    data, embeddings = open_dataset(layout.raw(dataset)), EmbeddingStore(layout.embeddings(dataset))
+    sam = load_frozen_sam(
+        params.models.sam.name,
+        layout.sam_weights(),
+        image_size=params.models.size,
+        upsampling=params.models.upsampling,
+        device=prepare_device(params),
+    )
+    shown = [row for row in read_index(layout.folds(dataset) / "index.csv") if row.split == "val"]
+    images = images_with_pairs(shown, range(1, len(data.classes) + 1))
+    target = pick_target(data, images, min_share=settings.min_share, seed=[settings.seed, start])
+    objective = objective_on(sam, embeddings.read([target.image]), data, target)
+    dim = sam.sam.prompt_encoder.embed_dim
+    found = verify(objective, dim, settings, start, name=f"verification {dataset} {start}")
+    positions = project(all_prompts(found), perplexity=settings.perplexity, seed=settings.seed)
+    write_verification(layout.verification(dataset, start), target, [found], [positions])
+
+
+if __name__ == "__main__":
+    console.run(verification)
