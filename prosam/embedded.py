@@ -1,4 +1,4 @@
-"""Where the embedded default's two weight files lie, inside the package so that an installed one has them."""
+"""Where the embedded default's weight files lie, inside the package so that an installed one has them."""
 
 from __future__ import annotations
 
@@ -6,4 +6,7 @@ from pathlib import Path
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 SAM_WEIGHTS = WEIGHTS_FOLDER / "sam-tiny.safetensors"
-BACKBONE_WEIGHTS = WEIGHTS_FOLDER / "backbone-tiny-resnet.safetensors"
+BACKBONE_WEIGHTS = {  # by architecture
+    "tiny-resnet": WEIGHTS_FOLDER / "backbone-tiny-resnet.safetensors",
+    "tiny-vgg": WEIGHTS_FOLDER / "backbone-tiny-vgg.safetensors",
+}

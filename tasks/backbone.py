@@ -25,14 +25,13 @@ def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.
     from prosam.checkpoints import obtain_checkpoint
     from prosam.embedded import BACKBONE_WEIGHTS
     from prosam.files import sha256_of
-    from prosam.models.backbones import EMBEDDED_BACKBONE
     from prosam.models.backbones.checkpoints import PUBLISHED, read_checkpoint
     from prosam.models.frozen_weights import Origin, write_frozen_weights
 
     checkpoint = obtain_checkpoint(
         settings,
         what=f"models.backbones.{name}",
-        embedded=BACKBONE_WEIGHTS if settings.architecture == EMBEDDED_BACKBONE else None,
+        embedded=BACKBONE_WEIGHTS.get(settings.architecture),
         published=PUBLISHED.get(settings.architecture),
         folder=layout.sources("weights"),
     )

@@ -85,12 +85,15 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_the_embedded_models_weights_are_those_that_are_shipped(params: dict[str, Any], tmp_path: Path):
+    params["runs"]["vrp-sam"]["backbone"] = "tiny-vgg"
     write_params(tmp_path, params)
     sam()
     backbone("prosam")
+    backbone("vrp-sam")
     for folder, shipped, model in (
         (layout.sam_weights(), SAM_WEIGHTS, "tiny"),
-        (layout.backbone_weights("prosam"), BACKBONE_WEIGHTS, "tiny-resnet"),
+        (layout.backbone_weights("prosam"), BACKBONE_WEIGHTS["tiny-resnet"], "tiny-resnet"),
+        (layout.backbone_weights("vrp-sam"), BACKBONE_WEIGHTS["tiny-vgg"], "tiny-vgg"),
     ):
         origin = read_origin(folder, stage="")
         assert (origin.model, origin.checkpoint, origin.sha256) == (model, shipped.name, sha256(shipped))
@@ -115,6 +118,15 @@ def test_a_checkpoint_of_another_sam_is_refused_and_nothing_is_left(params: dict
     with pytest.raises(InputError, match=r"sam-tiny\.safetensors: is not a checkpoint of SAM 'vit_b'"):
         sam()
     assert not layout.sam_weights().exists()
+
+
+def test_one_embedded_backbone_is_refused_as_the_other_and_nothing_is_left(params: dict[str, Any], tmp_path: Path):
+    params["models"]["backbones"]["tiny-vgg"]["checkpoint"] = str(BACKBONE_WEIGHTS["tiny-resnet"])
+    params["runs"]["prosam"]["backbone"] = "tiny-vgg"
+    write_params(tmp_path, params)
+    with pytest.raises(InputError, match=r"tiny-resnet\.safetensors: is not a checkpoint of backbone 'tiny-vgg': it"):
+        backbone("prosam")
+    assert not layout.backbone_weights("prosam").exists()
 
 
 def test_a_published_sam_is_fetched_by_its_name_alone(

@@ -118,7 +118,7 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("pipeline shifts", ["coco-20i"], ["pipeline.shifts.0: ", "'coco-20i'"]),
         ("models image_size", 100, ["models.image_size: ", "multiple of 16", "100"]),
         ("models sam name", "vit_x", ["models.sam.name: ", "'tiny'", "'vit_h'", "'vit_x'"]),
-        ("models backbones tiny-resnet architecture", "vgg", ["architecture: ", "'tiny-resnet'", "'vgg'"]),
+        ("models backbones tiny-resnet architecture", "vgg", ["architecture: ", "'tiny-resnet', 'tiny-vgg'", "'vgg'"]),
         ("runs prosam nu", -5, ["runs.prosam.nu: ", "greater than or equal to 1", "-5"]),
         ("runs prosam dropout", 1.5, ["runs.prosam.dropout: ", "1.5"]),
         ("runs prosam dropout", 1.0, ["runs.prosam.dropout: ", "1.0"]),
@@ -245,6 +245,8 @@ def test_epochs_become_steps_with_the_last_batch_of_an_epoch_counted(tmp_path: P
 def test_size_and_backbone_follow_the_sam_unless_named(tmp_path: Path):
     shipped = load_params(REPOSITORY / "params.yaml")
     assert (shipped.models.size, shipped.backbone("prosam")) == (128, "tiny-resnet")
+    params = load_params(write_params(tmp_path, changed("runs prosam backbone", "tiny-vgg")))
+    assert (params.backbone("prosam"), params.backbone("vrp-sam")) == ("tiny-vgg", "tiny-resnet")
     params = load_params(write_params(tmp_path, changed("models sam", {"name": "vit_h"})))
     assert (params.models.size, params.backbone("prosam")) == (512, "resnet50")
     content = changed("models sam", {"name": "vit_h"})

@@ -11,7 +11,9 @@ from prosam.params.section import Name, Section
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 
 SamName = Literal["tiny", "vit_b", "vit_l", "vit_h"]
-Architecture = Literal["tiny-resnet", "resnet50", "resnet50-deep-stem", "vgg16-bn", "vgg16-bn-vrp-sam", "dinov2-vitb14"]
+Architecture = Literal[
+    "tiny-resnet", "tiny-vgg", "resnet50", "resnet50-deep-stem", "vgg16-bn", "vgg16-bn-vrp-sam", "dinov2-vitb14"
+]
 
 EMBEDDED_SIZE, PAPER_SIZE = 128, 512
 _AUTO = {"auto": ("tiny-resnet", "resnet50"), "auto-vgg": ("tiny-vgg", "vgg16")}  # with the embedded SAM; the others

@@ -12,7 +12,7 @@ from prosam.checkpoints import is_url
 from prosam.data.sources.published import is_gathered, parts_of
 from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
-from prosam.models.backbones import EMBEDDED_BACKBONE
+from prosam.models.backbones import EMBEDDED_BACKBONES
 from prosam.models.backbones.checkpoints import PUBLISHED
 from prosam.models.published_sam import PUBLISHED_SAM
 from prosam.models.sam import EMBEDDED_SAM
@@ -86,7 +86,7 @@ def _of_model(
         return
     if named is not None:
         published = RemoteFile(Path(urlparse(named).path).name or "checkpoint", (named,), sha256=settings.sha256)
-    elif model in (EMBEDDED_SAM, EMBEDDED_BACKBONE):
+    elif model in (EMBEDDED_SAM, *EMBEDDED_BACKBONES):
         return
     if published is None:
         raise InputError(f"params.yaml: {key}.checkpoint: is missing, and no checkpoint is published; name a file")

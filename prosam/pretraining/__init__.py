@@ -1,1 +1,1 @@
-"""How the embedded default's two small models are made: `make pretrain`."""
+"""How the embedded default's small models are made: `make pretrain`."""

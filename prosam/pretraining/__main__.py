@@ -1,4 +1,4 @@
-"""Make the embedded default's two models again: `python -m prosam.pretraining` (about 20 CPU minutes).
+"""Make the embedded default's small models again: `python -m prosam.pretraining` (about 40 CPU minutes).
 
 Writes safetensors files and, beside each, the figures measured on held-out scenes as JSON.
 """
@@ -6,7 +6,7 @@ Writes safetensors files and, beside each, the figures measured on held-out scen
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,18 +14,19 @@ import typer
 
 from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS, WEIGHTS_FOLDER
 
-MODELS = ("sam", "backbone")
+MODELS = ("sam", *BACKBONE_WEIGHTS)
 
 
 def pretrain(
-    model: Annotated[list[str] | None, typer.Argument(help=f"Which: {', '.join(MODELS)}; both by default.")] = None,
+    model: Annotated[list[str] | None, typer.Argument(help=f"Which: {', '.join(MODELS)}; all by default.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for weights and figures.")] = WEIGHTS_FOLDER,
     steps: Annotated[int | None, typer.Option(min=1, help="Fewer steps, for a try.")] = None,
 ) -> None:
-    """Train the embedded default's small SAM and backbone, seeded, and measure them.
+    """Train the embedded default's small SAM and backbones, seeded, and measure them.
 
-    Example: `python -m prosam.pretraining backbone --steps 50 --out /tmp/try`
+    Example: `python -m prosam.pretraining tiny-vgg --steps 50 --out /tmp/try`
     """
+    from prosam.files import write_text
     from prosam.models.weights import write_weights
     from prosam.pretraining import backbone, sam
 
@@ -38,13 +39,14 @@ def pretrain(
             trained, path = sam.pretrain_sam(settings), out / SAM_WEIGHTS.name
             figures = sam.measure_sam(trained)
         else:
-            settings = backbone.BackbonePretraining(steps=steps or backbone.BackbonePretraining.steps)
-            trained, path = backbone.pretrain_backbone(settings), out / BACKBONE_WEIGHTS.name
+            shipped = backbone.SETTINGS[name]
+            settings = replace(shipped, steps=steps or shipped.steps)
+            trained, path = backbone.pretrain_backbone(name, settings), out / BACKBONE_WEIGHTS[name].name
             figures = backbone.measure_backbone(trained)
         write_weights(trained, path)
         parameters = sum(p.numel() for p in trained.parameters())
         card = {"parameters": parameters, "settings": asdict(settings), "held-out": figures}
-        path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+        write_text(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
         print(path, json.dumps(figures))
 
 

@@ -1,4 +1,4 @@
-"""Training the small backbone: which of 64 pool kinds does a crop show?"""
+"""Training the small backbones: which of 64 pool kinds does a crop show?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from prosam.data.shapes import Kind, class_kinds, object_crop, pool_kinds
-from prosam.models.backbones import TinyResNet
+from prosam.models.backbones import EMBEDDED_BACKBONES, KindClassifier
 from prosam.schedule import cosine_with_warmup
 
 TRAINING, HELD_OUT, SHOTS = 0, 1, 2  # the streams of crops
@@ -20,7 +20,7 @@ TRAINING, HELD_OUT, SHOTS = 0, 1, 2  # the streams of crops
 
 @dataclass(frozen=True)
 class BackbonePretraining:
-    """Settings; the defaults made the shipped weights."""
+    """Settings; SETTINGS made the shipped weights."""
 
     steps: int = 1500
     crops: int = 48  # a step
@@ -31,6 +31,12 @@ class BackbonePretraining:
     seed: int = 0
 
 
+SETTINGS = {  # by architecture
+    "tiny-resnet": BackbonePretraining(),
+    "tiny-vgg": BackbonePretraining(steps=1000),
+}
+
+
 def crops(kinds: list[Kind], rng: np.random.Generator) -> tuple[Tensor, NDArray[np.bool_]]:
     """Fresh crops, one of each given kind: (B, 3, 64, 64) uint8 and the objects' masks (B, 64, 64)."""
     scenes = [object_crop(rng, kind) for kind in kinds]
@@ -38,16 +44,21 @@ def crops(kinds: list[Kind], rng: np.random.Generator) -> tuple[Tensor, NDArray[
     return torch.from_numpy(images), np.stack([scene.labels == 1 for scene in scenes])
 
 
-def pretrain_backbone(settings: BackbonePretraining) -> TinyResNet:
-    """Train the small backbone; a progress bar tells loss and running accuracy."""
+def pretrain_backbone(architecture: str, settings: BackbonePretraining) -> KindClassifier:
+    """Train a small backbone; a progress bar tells loss and running accuracy.
+
+    Args:
+        architecture: a key of EMBEDDED_BACKBONES; all of them see the same crops.
+        settings: of the training.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        net = TinyResNet()
+        net = EMBEDDED_BACKBONES[architecture]()
     pool = pool_kinds()
     optimizer = torch.optim.AdamW(net.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     rng = np.random.default_rng([settings.seed, TRAINING])
     running = 0.0
-    progress = tqdm(range(settings.steps), desc="pretrain backbone", mininterval=5)
+    progress = tqdm(range(settings.steps), desc=f"pretrain {architecture}", mininterval=5)
     for step in progress:
         for group in optimizer.param_groups:
             group["lr"] = settings.lr * cosine_with_warmup(step, settings.steps, settings.warmup)
@@ -66,7 +77,7 @@ def pretrain_backbone(settings: BackbonePretraining) -> TinyResNet:
 
 
 @torch.no_grad()
-def measure_backbone(net: TinyResNet, *, crops_measured: int = 1280, tasks: int = 400) -> dict[str, float]:
+def measure_backbone(net: KindClassifier, *, crops_measured: int = 1280, tasks: int = 400) -> dict[str, float]:
     """Accuracy on held-out crops of the 64 kinds, and how well masked features tell *unseen* kinds apart.
 
     Returns:
@@ -92,7 +103,7 @@ def measure_backbone(net: TinyResNet, *, crops_measured: int = 1280, tasks: int 
     return {"64-way accuracy": accuracy, "5-way one-shot accuracy": hits / tasks}
 
 
-def _masked_means(net: TinyResNet, images: Tensor, masks: Tensor) -> Tensor:
+def _masked_means(net: KindClassifier, images: Tensor, masks: Tensor) -> Tensor:
     _, level3 = net.levels(images)
     weight = F.interpolate(masks[:, None].float(), level3.shape[-2:], mode="area")
     levels = (level3, net.level4(level3))

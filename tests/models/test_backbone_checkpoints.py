@@ -13,7 +13,7 @@ from torch import Tensor
 from prosam.embedded import BACKBONE_WEIGHTS
 from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
-from prosam.models.backbones import BACKBONE_BUILDERS
+from prosam.models.backbones import BACKBONE_BUILDERS, EMBEDDED_BACKBONES
 from prosam.models.backbones.checkpoints import PUBLISHED, backbone_state, read_checkpoint
 from prosam.models.published_sam import PUBLISHED_SAM
 from prosam.models.sam import SAM_BUILDERS
@@ -54,8 +54,12 @@ def timm_dinov2() -> State:
     return vit_base_patch14_dinov2(img_size=518).state_dict()
 
 
-def embedded() -> State:
-    return load_state(BACKBONE_WEIGHTS)
+def embedded_resnet() -> State:
+    return load_state(BACKBONE_WEIGHTS["tiny-resnet"])
+
+
+def embedded_vgg() -> State:
+    return load_state(BACKBONE_WEIGHTS["tiny-vgg"])
 
 
 FORMS: dict[str, tuple[str, Callable[[], State], str]] = {  # architecture, checkpoint, what of it is not ours
@@ -65,7 +69,8 @@ FORMS: dict[str, tuple[str, Callable[[], State], str]] = {  # architecture, chec
     "torchvision vgg16_bn as in VRP-SAM": ("vgg16-bn-vrp-sam", torchvision_vgg16_bn, "classifier."),
     "dinov2": ("dinov2-vitb14", dinov2, "mask_token"),
     "timm dinov2": ("dinov2-vitb14", timm_dinov2, "head"),
-    "embedded": ("tiny-resnet", embedded, "fc."),
+    "embedded resnet": ("tiny-resnet", embedded_resnet, "fc."),
+    "embedded vgg": ("tiny-vgg", embedded_vgg, "fc."),
 }
 
 
@@ -119,7 +124,19 @@ def test_a_prefix_of_parallel_training_half_precision_and_missing_counters_are_t
             {"pos_embed": torch.zeros(1, 257, 768)},
             r"'pos_embed' has shape 1x257x768 instead of 1x1370x768; give https://.*/dinov2_vitb14_pretrain\.pth",
         ),
-        ("tiny-resnet", dict, {}, r"'tiny-resnet': it lacks 'stem\.0\.weight'; give prosam/weights/"),
+        (
+            "tiny-resnet",
+            embedded_vgg,
+            {},
+            r"'tiny-resnet': it lacks 'stem\.0\.weight'; give prosam/weights/backbone-tiny-resnet\.safetensors",
+        ),
+        (
+            "tiny-vgg",
+            torchvision_vgg16_bn,
+            {},
+            r"'tiny-vgg': it lacks 'block1\.0\.weight'; give prosam/weights/backbone-tiny-vgg\.safetensors",
+        ),
+        ("vgg16-bn", embedded_vgg, {}, r"'vgg16-bn': it lacks 'features\.0\.weight'; give .*vgg16_bn-6c64b313"),
     ],
 )
 def test_a_wrong_checkpoint_is_refused_in_one_line(
@@ -150,5 +167,5 @@ def test_published_files_agree_with_their_own_names(file: RemoteFile):
 
 
 def test_every_architecture_is_published_or_says_what_to_give():
-    assert set(BACKBONE_BUILDERS) - set(PUBLISHED) == {"tiny-resnet", "resnet50-deep-stem"}
+    assert set(BACKBONE_BUILDERS) - set(PUBLISHED) == {*EMBEDDED_BACKBONES, "resnet50-deep-stem"}
     assert set(SAM_BUILDERS) - set(PUBLISHED_SAM) == {"tiny"}

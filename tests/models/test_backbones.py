@@ -12,12 +12,13 @@ from torch import nn
 
 from prosam.embedded import BACKBONE_WEIGHTS
 from prosam.errors import InputError
-from prosam.models.backbones import BACKBONE_BUILDERS, Backbone, load_backbone
+from prosam.models.backbones import BACKBONE_BUILDERS, EMBEDDED_BACKBONES, Backbone, TinyVgg, load_backbone
 from prosam.models.weights import write_weights
-from tests.models.random_weights import random_backbone, random_images, relative_difference
+from tests.models.random_weights import random_backbone, random_images, randomise, relative_difference
 
 REACH = {  # of level 4, cells: the sum of the dilations of its 3x3 convolutions
     "tiny-resnet": 2 + 2,
+    "tiny-vgg": 2 + 2,
     "resnet50": 2 + 4 + 4,
     "resnet50-deep-stem": 2 + 4 + 4,
     "vgg16-bn": 2 + 2 + 2,
@@ -34,8 +35,8 @@ def architecture(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def backbone(architecture: str) -> Backbone:
     return (
-        load_backbone(architecture, BACKBONE_WEIGHTS)
-        if architecture == "tiny-resnet"
+        load_backbone(architecture, BACKBONE_WEIGHTS[architecture])
+        if architecture in BACKBONE_WEIGHTS
         else random_backbone(architecture)
     )
 
@@ -64,10 +65,30 @@ def test_it_is_frozen_even_under_a_parent_that_trains(backbone: Backbone):
     assert all(torch.equal(before[name], value) for name, value in backbone.state_dict().items())
 
 
-def test_the_embedded_one_trains_until_it_is_frozen():
-    backbone = BACKBONE_BUILDERS["tiny-resnet"]()
+def test_every_embedded_one_is_shipped():
+    assert BACKBONE_WEIGHTS.keys() == EMBEDDED_BACKBONES.keys()
+    assert all(path.is_file() for path in BACKBONE_WEIGHTS.values())
+
+
+@pytest.mark.parametrize("architecture", sorted(EMBEDDED_BACKBONES))
+def test_the_embedded_ones_train_until_they_are_frozen(architecture: str):
+    backbone = BACKBONE_BUILDERS[architecture]()
     assert all(module.training for module in backbone.train().modules())
     assert not any(module.training for module in backbone.freeze().train().modules())
+
+
+@pytest.mark.parametrize("convolution", [f"block{block}.{place}" for block in (1, 2, 3, 4, 5) for place in (0, 3)])
+def test_nothing_passes_around_a_convolution_of_the_plain_network(convolution: str):
+    backbone = TinyVgg().freeze()
+    randomise(backbone.state_dict())
+
+    def differing_cells() -> int:
+        one, other = backbone.level4(backbone.levels(random_images())[1])
+        return int((one != other).sum())
+
+    assert differing_cells() > 0
+    backbone.get_parameter(f"{convolution}.weight").zero_()
+    assert differing_cells() == 0
 
 
 def test_an_image_does_not_depend_on_its_neighbours(backbone: Backbone):
@@ -116,15 +137,20 @@ def test_a_damaged_or_foreign_checkpoint_names_the_file(tmp_path: Path):
     path = tmp_path / "backbone.safetensors"
     with pytest.raises(InputError, match=r"backbone\.safetensors: no such weight file"):
         load_backbone("tiny-resnet", path)
-    path.write_bytes(BACKBONE_WEIGHTS.read_bytes()[:100_000])
+    shipped = BACKBONE_WEIGHTS["tiny-resnet"].read_bytes()
+    path.write_bytes(shipped[:100_000])
     with pytest.raises(InputError, match=r"backbone\.safetensors: cannot be read as weights") as caught:
         load_backbone("tiny-resnet", path)
     assert "\n" not in str(caught.value)
-    path.write_bytes(BACKBONE_WEIGHTS.read_bytes())
+    path.write_bytes(shipped)
     with pytest.raises(
         InputError, match=r"backbone\.safetensors: is not a checkpoint of backbone 'resnet50': it lacks"
     ):
         load_backbone("resnet50", path)
+    with pytest.raises(
+        InputError, match=r"backbone\.safetensors: is not a checkpoint of backbone 'tiny-vgg': it lacks 'block1\.0\.w"
+    ):
+        load_backbone("tiny-vgg", path)
 
 
 def test_importing_the_backbones_imports_neither_torchvision_nor_timm():

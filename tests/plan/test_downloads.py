@@ -27,7 +27,10 @@ def hollow(path: Path, size: int) -> None:
 
 
 def test_the_embedded_default_fetches_nothing(params_with: ParamsWith):
-    assert downloads(params_with()) == []
+    params = params_with()
+    assert downloads(params) == []
+    run = params.runs["prosam"].model_copy(update={"backbone": "tiny-vgg"})
+    assert downloads(params.model_copy(update={"runs": {"prosam": run}})) == []
 
 
 def test_with_nothing_there_all_is_to_be_fetched(params_with: ParamsWith):

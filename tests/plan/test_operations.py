@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 def models(sam: str) -> WeightlessModels:
-    backbones = {"tiny-resnet": {"architecture": "tiny-resnet"}, "resnet50": {"architecture": "resnet50"}}
+    backbones = {name: {"architecture": name} for name in ("tiny-resnet", "tiny-vgg", "resnet50")}
     return WeightlessModels(ModelsParams.model_validate({"sam": {"name": sam}, "backbones": backbones}), CPU)
 
 
@@ -84,6 +84,15 @@ def test_resnet50_at_512_px_takes_what_its_layers_sum_to():
     assert flops_of(shape.mid_levels) + flops_of(shape.level4) == 2 * 2 * total  # two images
     assert shape.feature_bytes == 4 * (512 + 1024 + 2048) * 64 * 64
     assert 2 * flops_of(shape.masked_level4) == flops_of(shape.level4)
+
+
+def test_the_plain_backbone_takes_what_its_ten_convolutions_sum_to():
+    """A pooling after each of the first three blocks halves the side; blocks 4 and 5 stay on the grid."""
+    shape = models("tiny").backbone("tiny-vgg", 3)
+    blocks = [(3, 16, 128), (16, 32, 64), (32, 64, 32), (64, 96, 16), (96, 128, 16)]  # in, out, side
+    operations = [2 * 3 * 9 * (c_in * c_out + c_out**2) * side**2 for c_in, c_out, side in blocks]  # three images
+    assert (flops_of(shape.mid_levels), flops_of(shape.level4)) == (sum(operations[:4]), operations[4])
+    assert shape.feature_bytes == 4 * (64 + 96 + 128) * 16 * 16
 
 
 def test_embeddings_take_two_mebibytes_an_image():

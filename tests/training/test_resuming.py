@@ -23,7 +23,7 @@ from tasks.train import train
 from tests.conftest import DATASET, write_params
 
 RUNS = ("prosam", "vrp-sam")
-SHIPPED = {"sam": SAM_WEIGHTS, "backbone_weights": BACKBONE_WEIGHTS}
+SHIPPED = {"sam": SAM_WEIGHTS, "backbone_weights": BACKBONE_WEIGHTS["tiny-resnet"]}
 STEPS = 5  # a look at the base episodes and a checkpoint every 2
 
 

@@ -12,16 +12,29 @@ import torch
 
 from prosam.models.backbones.backbone import Backbone
 from prosam.models.backbones.dinov2 import build_dinov2_vitb14
+from prosam.models.backbones.kind_classifier import KindClassifier
 from prosam.models.backbones.resnet50 import build_deep_stem_resnet50, build_resnet50
 from prosam.models.backbones.tiny_resnet import TinyResNet
+from prosam.models.backbones.tiny_vgg import TinyVgg
 from prosam.models.backbones.vgg16 import build_dilated_vgg16, build_vrp_sam_vgg16
 from prosam.models.weights import check_state, load_state
 
-__all__ = ["BACKBONE_BUILDERS", "EMBEDDED_BACKBONE", "Backbone", "TinyResNet", "load_backbone"]
+__all__ = [
+    "BACKBONE_BUILDERS",
+    "EMBEDDED_BACKBONES",
+    "Backbone",
+    "KindClassifier",
+    "TinyResNet",
+    "TinyVgg",
+    "load_backbone",
+]
 
-EMBEDDED_BACKBONE = "tiny-resnet"
+EMBEDDED_BACKBONES: dict[str, Callable[[], KindClassifier]] = {  # by architecture; weights of them are shipped
+    "tiny-resnet": TinyResNet,
+    "tiny-vgg": TinyVgg,
+}
 BACKBONE_BUILDERS: dict[str, Callable[[], Backbone]] = {  # by architecture; with random weights, not yet frozen
-    EMBEDDED_BACKBONE: TinyResNet,
+    **EMBEDDED_BACKBONES,
     "resnet50": build_resnet50,
     "resnet50-deep-stem": build_deep_stem_resnet50,
     "vgg16-bn": build_dilated_vgg16,

@@ -32,6 +32,7 @@ PUBLISHED: dict[str, RemoteFile] = {  # by architecture; the deep stem's weights
 
 _UNPUBLISHED = {
     "tiny-resnet": "prosam/weights/backbone-tiny-resnet.safetensors",
+    "tiny-vgg": "prosam/weights/backbone-tiny-vgg.safetensors",
     "resnet50-deep-stem": "semseg's ImageNet weights (VRP-SAM's resnet50_v2.pth) or timm's resnet50s.gluon_in1k",
 }
 _SURPLUS = re.compile(r"fc\.|classifier\.\d|mask_token$")  # heads, and what DINOv2 needs in training alone

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prosam.models.backbones.backbone import Backbone
+from prosam.models.backbones.kind_classifier import KindClassifier
 
 
 class ResidualBlock(nn.Module):
@@ -29,11 +29,8 @@ class ResidualBlock(nn.Module):
         return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
 
-class TinyResNet(Backbone):
-    """The embedded default: a small residual network, dilated from level 3 on, 1.3 M parameters.
-
-    It is trained on crops of the 64 pool kinds of `prosam.data.shapes`, which are disjoint from the 20 classes.
-    """
+class TinyResNet(KindClassifier):
+    """The embedded default: a small residual network, dilated from level 3 on, 1.3 M parameters."""
 
     WIDTHS = (32, 48, 64, 128, 192)
     level_channels = (64, 128, 192)
@@ -63,7 +60,3 @@ class TinyResNet(Backbone):
     def level4(self, level3: Tensor) -> Tensor:
         """See `Backbone.level4`."""
         return self.layer4(level3)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits over the kinds it was trained on: (B, 3, S, S) uint8 to (B, num_kinds)."""
-        return self.classifier(self.level4(self.levels(images)[1]).mean((2, 3)))
