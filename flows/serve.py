@@ -34,7 +34,7 @@ class Served:
     def __init__(self, root: Path, port: int):
         self._root = root
         self.api = f"http://127.0.0.1:{port}/api"
-        self._port = port
+        self.port = port
         self._server: subprocess.Popen[bytes] | None = None
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
         self._logs = root / HOME / "logs"
@@ -53,7 +53,7 @@ class Served:
     def start_server(self) -> None:
         """Start the server on localhost, and wait until it answers."""
         self._server = server = self._start(
-            "server", "server", "start", "--host", "127.0.0.1", "--port", str(self._port)
+            "server", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)
         )
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():
@@ -82,10 +82,10 @@ class Served:
         """Have the server call flow runs Crashed that have given no sign of life for so long."""
         self._run_module("flows.zombies", "--seconds", str(seconds))
 
-    def start_worker(self, pool: str) -> None:
-        """Start a worker of a pool, on this clone."""
+    def start_worker(self, pool: str, name: str = "here") -> None:
+        """Start a worker of a pool, on this clone; no two workers of a pool may have one name."""
         self._workers[pool] = self._start(
-            f"worker-{pool}", "worker", "start", "--pool", pool, "--name", f"{pool}-here", "--limit", "1"
+            f"worker-{pool}", "worker", "start", "--pool", pool, "--name", f"{pool}-{name}", "--limit", "1"
         )
 
     def watch(self, tell: Callable[[str], None]) -> None:

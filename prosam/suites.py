@@ -35,8 +35,7 @@ def choose(path: Path, names: Sequence[str], datasets: Sequence[str]) -> Params:
     """
     params = load_params(path)
     chosen = [suite for name in names for suite in _suites(params, name)]
-    yaml = YAML()
-    yaml.width, yaml.preserve_quotes = 200, True
+    yaml = _as_the_file_is_written()
     content = yaml.load(path)
     for key, value in _axes(params, chosen, datasets).items():
         content["pipeline"][key] = _flow(value)
@@ -86,6 +85,14 @@ def _can_run(params: Params, run: str) -> bool:
 
 def _union(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
+
+
+def _as_the_file_is_written() -> YAML:
+    yaml = YAML()
+    yaml.width, yaml.preserve_quotes = 200, True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
+    return yaml
 
 
 def _flow(values: Sequence[Any]) -> CommentedSeq:

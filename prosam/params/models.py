@@ -91,6 +91,6 @@ class ModelsParams(Section):
         return EMBEDDED_SIZE if self.sam.name == "tiny" else PAPER_SIZE
 
     def backbone_of(self, named: str) -> str:
-        """The backbone that a run names, `auto` and `auto-vgg` resolved; a key of `backbones`, if it is defined there."""
+        """The backbone that a run names, `auto` and `auto-vgg` resolved; a key of `backbones` if it is defined."""
         embedded, published = _AUTO.get(named, (named, named))
         return embedded if self.sam.name == "tiny" else published

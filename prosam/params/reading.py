@@ -15,6 +15,9 @@ PARAMS_FILE = Path("params.yaml")
 
 _HINTS = {  # by the name of a missing key
     "shifts": "; write `shifts: []` for none",
+    "studies": "; write `studies: []` for none",
+    "studied": "; write `studied: []` for none",
+    "starts": "; write `starts: []` for none",
     "train": "; write `train: {}` to train as the section `train` says",
     "backbone": "; write `backbone: auto`, or a key of models.backbones",
     "kind": "; write `kind: mask`, or point, scribble, box",

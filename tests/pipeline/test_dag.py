@@ -6,13 +6,14 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from ruamel.yaml import YAML
 
 from flows.graph import dependencies
 from prosam import layout
+from prosam.params import StudyName
 from tests.pipeline.clone import DATASET, REPOSITORY, SMALL, Clone
 from tests.pipeline.conftest import Finished
 
@@ -85,13 +86,24 @@ def test_each_stage_has_a_module_of_its_name_and_the_other_way_round():
         assert stage["cmd"].startswith(f"python -m tasks.{name}")
 
 
+def modules_of(stage: str) -> list[Path]:
+    """What a stage runs: its module, and of the stage `study` all that its first argument can name."""
+    named = get_args(StudyName) if stage == "study" else ()
+    return [REPOSITORY / f"tasks/{stage}.py", *(REPOSITORY / f"prosam/studies/{name}.py" for name in named)]
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_the_code_that_decides_its_outputs_and_no_other(stage: str):
-    deps = [dep for dep in written_stages()[stage]["deps"] if (REPOSITORY / dep).exists()]
-    used = {str(path.relative_to(REPOSITORY)) for path in imported_files(REPOSITORY / f"tasks/{stage}.py")}
-    assert {file for file in used if not within(file, deps) and not within(file, PLUMBING)} == set()
-    code = [dep for dep in deps if dep.endswith(".py") or any((REPOSITORY / dep).glob("*.py"))]
-    assert [dep for dep in code if not any(within(file, [dep]) for file in used)] == []
+    written = written_stages()[stage]["deps"]
+    all_used = set[str]()
+    for module in modules_of(stage):
+        deps = [dep.replace("${item.study}", module.stem) for dep in written]
+        deps = [dep for dep in deps if (REPOSITORY / dep).exists()]
+        used = {str(path.relative_to(REPOSITORY)) for path in imported_files(module)}
+        all_used |= used
+        assert {file for file in used if not within(file, deps) and not within(file, PLUMBING)} == set()
+    code = [dep for dep in written if dep.endswith(".py") or any((REPOSITORY / dep).glob("*.py"))]
+    assert [dep for dep in code if "${" not in dep and not any(within(file, [dep]) for file in all_used)] == []
 
 
 def test_neither_package_nor_stages_know_who_runs_them():

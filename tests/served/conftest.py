@@ -16,7 +16,7 @@ import pytest
 from flows.serve import Served
 from tests.pipeline.clone import SMALL, Clone
 
-_FINAL = {"Completed", "Restored", "Skipped", "Failed", "NotReady", "Cancelled", "Crashed"}
+_FINAL = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 _CHANGES = SMALL | {
     "pipeline.runs": ["vrp-sam"],
     "pipeline.folds": [0, 1],
@@ -52,7 +52,13 @@ class Prefect:
             return json.loads(answer.read() or "null")
 
     def start(self, deployment: str, **parameters: object) -> str:
-        """`prefect deployment run`; returns the id of the flow run."""
+        """What `prefect deployment run` does, without the seconds that the command takes; returns the flow run's id."""
+        found = self.ask(f"deployments/name/{deployment}")["id"]
+        asked = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        return self.ask(f"deployments/{found}/create_flow_run", asked)["id"]
+
+    def start_by_command(self, deployment: str, **parameters: object) -> str:
+        """`prefect deployment run`."""
         words = [word for name, value in parameters.items() for word in ("-p", f"{name}={json.dumps(value)}")]
         done = self.command("deployment", "run", deployment, *words)
         return done.split("UUID: ")[1].split()[0]
@@ -78,7 +84,8 @@ class Prefect:
     def end(self, run: str, seconds: float = 180) -> str:
         """The name of the state in which a flow run ends."""
         ended = f"the end of flow run {run}"
-        wait_until(lambda: self.state(run) in _FINAL, ended, seconds, every=1.0)  # an answer costs the server 50 ms
+        asked = f"flow_runs/{run}"
+        wait_until(lambda: self.ask(asked)["state_type"] in _FINAL, ended, seconds, every=1.0)  # each costs 50 ms
         return self.state(run)
 
     def stages(self, run: str) -> dict[str, str]:
@@ -87,9 +94,9 @@ class Prefect:
 
         def all_final() -> bool:  # the server learns of task runs a moment later than of their flow run
             found[:] = self.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}, "limit": 200})
-            return all(task["state_name"] in _FINAL for task in found)
+            return all(task["state_type"] in _FINAL or task["state_name"] == "NotReady" for task in found)
 
-        wait_until(all_final, f"the ends of the task runs of {run}")
+        wait_until(all_final, f"the ends of the task runs of {run}", every=0.5)
         found.sort(key=lambda task: task["expected_start_time"])
         return {task["name"]: task["state_name"] for task in found}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 
 import psutil
@@ -18,7 +16,7 @@ TRAINING = f"train@{DATASET}-vrp-sam-0"
 
 
 def test_folds_in_parallel_end_in_the_bytes_of_dvc_repro(prefect: Prefect, ready: Clone):
-    run = prefect.start("prosam/pipeline")
+    run = prefect.start_by_command("prosam/pipeline")
     assert prefect.end(run, 300) == "Completed"
     stages = prefect.stages(run)
     assert set(stages.values()) == {"Completed"}
@@ -50,9 +48,9 @@ def test_a_failed_stage_says_why_and_a_rerun_goes_on(prefect: Prefect):
 
 def test_a_flow_that_is_killed_has_crashed_and_a_rerun_goes_on_to_the_same_bytes(prefect: Prefect, plain: Clone):
     run = start_training(prefect, 3)
-    engine = processes(prefect.clone, "prefect.engine")[0]
+    engine = engine_of(run)
     tree = engine.children(recursive=True)
-    os.kill(engine.pid, signal.SIGKILL)
+    engine.kill()
     assert psutil.wait_procs(tree, timeout=20)[1] == []
     assert prefect.end(run) == "Crashed"
     assert checkpoints(prefect)
@@ -68,7 +66,7 @@ def test_a_flow_that_is_killed_has_crashed_and_a_rerun_goes_on_to_the_same_bytes
 def test_a_cancelled_run_leaves_no_process_behind(prefect: Prefect):
     prefect.clone.change({"train.steps": 100_000})  # it never gets there
     run = start_training(prefect, 4)
-    tree = processes(prefect.clone, "prefect.engine")[0].children(recursive=True)
+    tree = engine_of(run).children(recursive=True)
     assert len(tree) >= 3
     prefect.command("flow-run", "cancel", run)
     assert psutil.wait_procs(tree, timeout=60)[1] == []
@@ -78,7 +76,7 @@ def test_a_cancelled_run_leaves_no_process_behind(prefect: Prefect):
 def test_when_worker_and_flow_die_together_the_run_has_crashed_and_a_rerun_goes_on(prefect: Prefect, plain: Clone):
     prefect.served.end_zombies_after(40)
     run = start_training(prefect, 7)
-    for process in (*processes(prefect.clone, "worker"), *processes(prefect.clone, "prefect.engine")):
+    for process in (*processes(prefect.clone, "worker"), engine_of(run)):
         process.kill()
     assert prefect.state(run) == "Running"  # nobody is left to say otherwise
     assert prefect.end(run, 120) == "Crashed"
@@ -124,8 +122,7 @@ def test_of_two_retrainings_at_once_the_second_is_cancelled(prefect: Prefect):
 
 def test_stopping_all_ends_the_stages_that_run(prefect: Prefect):
     prefect.clone.change({"train.steps": 100_000})
-    start_training(prefect, 10)
-    running = processes(prefect.clone, "worker") + processes(prefect.clone, "prefect.engine")
+    running = [engine_of(start_training(prefect, 10)), *processes(prefect.clone, "worker")]
     tree = [*running, *(child for process in running for child in process.children(recursive=True))]
     prefect.served.stop()
     assert psutil.wait_procs(tree, timeout=20)[1] == []
@@ -153,13 +150,22 @@ def checkpoints(prefect: Prefect) -> list[Path]:
 
 
 def processes(clone: Clone, word: str) -> list[psutil.Process]:
-    """The processes in a clone that have a word in their command: `worker`, or `prefect.engine` of flow runs."""
+    """The processes in a clone that have a word in their command."""
     found: list[psutil.Process] = []
     for process in psutil.process_iter(["cmdline", "cwd"]):
         words = process.info["cmdline"] or []
         if word in words and process.info["cwd"] == str(clone.root):
             found.append(process)
     return found
+
+
+def engine_of(run: str) -> psutil.Process:
+    """The process of a flow run; that of the run before may not have ended yet."""
+    for process in psutil.process_iter(["environ", "cmdline"]):
+        of_run = (process.info["environ"] or {}).get("PREFECT__FLOW_RUN_ID") == run
+        if of_run and "prefect.engine" in (process.info["cmdline"] or []):
+            return process
+    raise AssertionError(f"no process of flow run {run}")
 
 
 def assert_same_training(prefect: Prefect, plain: Clone, seed: int, fold: int = 0) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from flows.serve import Served
 from tests.pipeline.clone import DATASET, Clone
 from tests.pipeline.sftp_server import PASSWORD, USER, SftpServer
 from tests.served.conftest import Prefect, wait_until
@@ -30,20 +28,19 @@ def workers(prefect: Prefect, tmp_path: Path) -> Iterator[list[Clone]]:
         coordinator.dvc("remote", "modify", "store", name, value)
     coordinator.dvc("remote", "modify", "--local", "store", "password", PASSWORD)
     coordinator.commit()
-    clones, processes = list[Clone](), list[subprocess.Popen[bytes]]()
+    clones, started = list[Clone](), list[Served]()
     try:
         for number in (1, 2):
             clone = Clone(tmp_path / f"worker{number}")
             coordinator.run("git", "clone", "--quiet", ".", str(clone.root))
             shutil.copy(coordinator.root / ".dvc/config.local", clone.root / ".dvc/config.local")
             clones.append(clone)
-            processes.append(_start(prefect, clone))
+            started.append(Served(clone.root, prefect.served.port))
+            started[-1].start_worker("gpu", name=str(number))
         yield clones
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(60)
+        for served in started:
+            served.stop()
         server.stop()
         (coordinator.root / ".dvc/config.local").unlink()
         coordinator.dvc("remote", "remove", "store")
@@ -61,7 +58,7 @@ def test_folds_run_on_two_workers_and_one_that_is_killed_gets_its_stage_again(
     wait_until(lambda: bool(in_training()), "a checkpoint on a worker", 180)
     (engine,) = processes(in_training()[0], "prefect.engine")
     tree = engine.children(recursive=True)
-    os.kill(engine.pid, signal.SIGKILL)
+    engine.kill()
     assert psutil.wait_procs(tree, timeout=20)[1] == []
 
     assert prefect.end(run, 300) == "Completed"
@@ -73,13 +70,3 @@ def test_folds_run_on_two_workers_and_one_that_is_killed_gets_its_stage_again(
     assert all((clone.root / "models").exists() for clone in workers)  # both have worked
     for fold in (0, 1):
         assert_same_training(prefect, plain, 8, fold)
-
-
-def _start(prefect: Prefect, clone: Clone) -> subprocess.Popen[bytes]:
-    environment = clone.environment() | prefect.served.environment() | {"PROSAM_ROOT": str(clone.root)}
-    name = clone.root.name
-    with clone.root.with_suffix(".log").open("wb") as log:
-        return subprocess.Popen(
-            ["prefect", "worker", "start", "--pool", "gpu", "--name", name, "--limit", "1"],
-            cwd=clone.root, env=environment | {"PATH": clone.environment()["PATH"]}, stdout=log, stderr=log,
-        )  # fmt: skip
