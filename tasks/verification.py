@@ -28,10 +28,9 @@ def verification(
     from prosam.data.folds import images_with_pairs
     from prosam.embeddings.store import EmbeddingStore
     from prosam.models.device import prepare_device
-    from prosam.models.frozen import load_frozen_sam
-    from prosam.studies.objective import objective_on
+    from prosam.models.frozen_sam import load_frozen_sam
     from prosam.studies.projection import project
-    from prosam.studies.target import pick_target
+    from prosam.studies.target import objective_on, pick_target
     from prosam.studies.verification import verify
     from prosam.studies.verification_files import all_prompts, write_verification
 

@@ -7,50 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from prosam.models.backbones import Backbone, load_backbone
+from prosam.models.frozen_sam import FrozenSam, load_frozen_sam
 from prosam.models.frozen_weights import weights_file
-from prosam.models.mask_token import MaskTokenDecoder
-from prosam.models.sam import encode_images, load_sam
-from prosam.models.segment_anything import Sam
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrozenSam:
-    """SAM in eval mode.
-
-    Attributes:
-        sam: without its image encoder, whose embeddings are stored, unless that was asked for.
-        decoder: SAM's, decodes prompts.
-        image_size: S, side of the square that images are squashed to.
-        align_corners: how mask logits are brought to full size.
-        device: of all weights.
-    """
-
-    sam: Sam
-    decoder: MaskTokenDecoder
-    image_size: int
-    align_corners: bool
-    device: torch.device
-
-    def embed(self, images: Tensor) -> Tensor:
-        """SAM's embeddings of new images, (B, 3, S, S) uint8 to (B, d, g, g), rounded as those of a store are.
-
-        Raises:
-            ValueError: the models were loaded without SAM's image encoder.
-        """
-        if isinstance(self.sam.image_encoder, nn.Identity):
-            raise ValueError("these models were loaded without SAM's image encoder")
-        return encode_images(self.sam, images).half().float()
-
-    def full_size(self, logits: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """Mask logits (B, K, r, r) at the image size, or another: (B, K, H, W)."""
-        size = size or (self.image_size, self.image_size)
-        if logits.shape[-2:] == size:
-            return logits
-        return F.interpolate(logits, size, mode="bilinear", align_corners=self.align_corners)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,38 +27,6 @@ class FrozenModels(FrozenSam):
     def grid(self) -> int:
         """h, side of the backbone's feature grid."""
         return self.image_size // self.backbone.stride
-
-
-def load_frozen_sam(
-    sam: str,
-    weights: Path,
-    *,
-    image_size: int,
-    upsampling: Literal["centres", "corners"],
-    device: torch.device,
-    image_encoder: bool = False,
-) -> FrozenSam:
-    """Load a SAM.
-
-    Args:
-        sam: its name.
-        weights: folder that the stage `sam` wrote.
-        image_size: S, px.
-        upsampling: of mask logits, as in params.yaml.
-        device: for all weights.
-        image_encoder: load that too, 99 % of the weights: only images without a stored embedding need it.
-
-    Raises:
-        InputError: a weight file is missing, damaged or of another architecture.
-    """
-    loaded = load_sam(sam, weights_file(weights), image_encoder=image_encoder).to(device)
-    return FrozenSam(
-        sam=loaded,
-        decoder=MaskTokenDecoder(loaded),
-        image_size=image_size,
-        align_corners=upsampling == "corners",
-        device=device,
-    )
 
 
 def load_frozen_models(

@@ -12,10 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prosam.data.dataset import Dataset
-from prosam.data.formats.masks import squash
-from prosam.models.frozen import FrozenSam
-from prosam.studies.target import Target
+from prosam.models.frozen_sam import FrozenSam
 
 Decode = Callable[[Tensor], Tensor]
 
@@ -68,18 +65,3 @@ def objective_of(models: FrozenSam, embedding: Tensor, truth: Tensor, valid: Ten
         valid: (B, 1, S, S).
     """
     return Objective(lambda prompts: models.full_size(models.decoder(embedding, prompts)), truth, valid)
-
-
-def objective_on(models: FrozenSam, embedding: Tensor, dataset: Dataset, target: Target) -> Objective:
-    """The objective of one target of a data set.
-
-    Args:
-        models: whose decoder and image size.
-        embedding: (1, d, g, g), SAM's, of the target's image.
-        dataset: gives the truth.
-        target: a class in an image.
-    """
-    truth, void = (f(target.image, target.class_id) for f in (dataset.mask, dataset.void))
-    squashed = [torch.from_numpy(squash(mask, models.image_size))[None, None] for mask in (truth, void)]
-    on_device = embedding.to(models.device)
-    return objective_of(models, on_device, squashed[0].to(on_device), (~squashed[1]).to(on_device))

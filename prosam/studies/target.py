@@ -1,4 +1,4 @@
-"""The object that a study of single prompts is made on."""
+"""The object that a study of single prompts is made on, and what prompts are worth there."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from prosam.data.dataset import Dataset
 from prosam.data.folds import ClassImages
+from prosam.data.formats.masks import squash
 from prosam.errors import InputError
+from prosam.models.frozen_sam import FrozenSam
+from prosam.studies.objective import Objective, objective_of
 
 
 @dataclass(frozen=True)
@@ -47,3 +52,18 @@ def pick_target(dataset: Dataset, images: ClassImages, *, min_share: float, seed
     raise InputError(
         f"verification.min_share: none of {len(pairs)} objects covers {min_share:g} of its image; give less"
     )
+
+
+def objective_on(models: FrozenSam, embedding: Tensor, dataset: Dataset, target: Target) -> Objective:
+    """The objective of one target of a data set.
+
+    Args:
+        models: whose decoder and image size.
+        embedding: (1, d, g, g), SAM's, of the target's image.
+        dataset: gives the truth.
+        target: a class in an image.
+    """
+    truth, void = (f(target.image, target.class_id) for f in (dataset.mask, dataset.void))
+    squashed = [torch.from_numpy(squash(mask, models.image_size))[None, None] for mask in (truth, void)]
+    on_device = embedding.to(models.device)
+    return objective_of(models, on_device, squashed[0].to(on_device), (~squashed[1]).to(on_device))

@@ -36,9 +36,9 @@ def test_a_study_writes_its_rows_and_the_means(studied: Clone):
     rows, means = pd.read_parquet(folder / "rows.parquet"), json.loads((folder / "summary.json").read_text())
     evaluated = json.loads((studied.root / layout.results(DATASET, "vrp-sam", 0) / "metrics.json").read_text())
     assert len(rows) == 6 * evaluated["episodes"]
-    assert {entry["strategy"]: entry["miou"] for entry in means} == dict.fromkeys(
-        rows["strategy"].unique(), evaluated["miou"]
-    )
+    strategies = {entry["strategy"]: entry["miou"] for entry in means}
+    assert len(strategies) == 6
+    assert set(strategies.values()) == {evaluated["miou"]}  # VRP-SAM's samples are all alike
 
 
 def test_a_start_of_the_verification_study_has_all_its_prompts(studied: Clone):

@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,8 +49,15 @@ class Prefect:
         request = urllib.request.Request(
             f"{self.served.api}/{path}", data=data, headers={"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read() or "null")
+        for _ in range(20):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.loads(answer.read() or "null")
+            except urllib.error.HTTPError as error:
+                if error.code != 503:  # SQLite is busy, and nothing was done; prefect's own client asks again too
+                    raise
+                time.sleep(1)
+        raise AssertionError(f"{path}: the server is busy")
 
     def start(self, deployment: str, **parameters: object) -> str:
         """What `prefect deployment run` does, without the seconds that the command takes; returns the flow run's id."""
