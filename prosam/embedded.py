@@ -1,4 +1,4 @@
-"""Where the embedded default's two weight files lie, inside the package so that an installed one has them."""
+"""Where the embedded default's weight files lie, inside the package so that an installed one has them."""
 
 from __future__ import annotations
 
@@ -7,3 +7,4 @@ from pathlib import Path
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 SAM_WEIGHTS = WEIGHTS_FOLDER / "sam-tiny.safetensors"
 BACKBONE_WEIGHTS = WEIGHTS_FOLDER / "backbone-tiny-resnet.safetensors"
+PROMPT_ENCODER = WEIGHTS_FOLDER / "prompt-encoder-tiny.safetensors"  # a bundle: what answers before one has trained

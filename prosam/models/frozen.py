@@ -22,7 +22,7 @@ class FrozenModels:
     """SAM and backbone in eval mode, on one device.
 
     Attributes:
-        sam: without its image encoder, whose embeddings are stored.
+        sam: without its image encoder where embeddings are stored.
         decoder: SAM's, decodes prompts.
         backbone: gives the features of reference and target.
         image_size: S, side of the square that images are squashed to.

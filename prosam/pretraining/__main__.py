@@ -1,4 +1,4 @@
-"""Make the embedded default's two models again: `python -m prosam.pretraining` (about 20 CPU minutes).
+"""Make the embedded default's models again: `python -m prosam.pretraining` (about 30 CPU minutes).
 
 Writes safetensors files and, beside each, the figures measured on held-out scenes as JSON.
 """
@@ -6,28 +6,29 @@ Writes safetensors files and, beside each, the figures measured on held-out scen
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS, WEIGHTS_FOLDER
+from prosam.embedded import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS, WEIGHTS_FOLDER
 
-MODELS = ("sam", "backbone")
+MODELS = ("sam", "backbone", "prompt-encoder")  # the last needs the two before
 
 
 def pretrain(
-    model: Annotated[list[str] | None, typer.Argument(help=f"Which: {', '.join(MODELS)}; both by default.")] = None,
+    model: Annotated[list[str] | None, typer.Argument(help=f"Which: {', '.join(MODELS)}; all by default.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for weights and figures.")] = WEIGHTS_FOLDER,
     steps: Annotated[int | None, typer.Option(min=1, help="Fewer steps, for a try.")] = None,
 ) -> None:
-    """Train the embedded default's small SAM and backbone, seeded, and measure them.
+    """Train the embedded default's small SAM and backbone and the shipped prompt encoder, seeded, and measure them.
 
     Example: `python -m prosam.pretraining backbone --steps 50 --out /tmp/try`
     """
+    from prosam.bundle import write_bundle
     from prosam.models.weights import write_weights
-    from prosam.pretraining import backbone, sam
+    from prosam.pretraining import backbone, prompt_encoder, sam
 
     chosen = model or list(MODELS)
     if unknown := [m for m in chosen if m not in MODELS]:
@@ -37,11 +38,17 @@ def pretrain(
             settings = sam.SamPretraining(steps=steps or sam.SamPretraining.steps)
             trained, path = sam.pretrain_sam(settings), out / SAM_WEIGHTS.name
             figures = sam.measure_sam(trained)
-        else:
+            write_weights(trained, path)
+        elif name == "backbone":
             settings = backbone.BackbonePretraining(steps=steps or backbone.BackbonePretraining.steps)
             trained, path = backbone.pretrain_backbone(settings), out / BACKBONE_WEIGHTS.name
             figures = backbone.measure_backbone(trained)
-        write_weights(trained, path)
+            write_weights(trained, path)
+        else:
+            usual = prompt_encoder.PromptEncoderPretraining()
+            settings = replace(usual, steps=steps or usual.steps)
+            (trained, figures), path = prompt_encoder.pretrain_prompt_encoder(settings), out / PROMPT_ENCODER.name
+            write_bundle(path, trained.state_dict(), prompt_encoder.describe_prompt_encoder(settings))
         parameters = sum(p.numel() for p in trained.parameters())
         card = {"parameters": parameters, "settings": asdict(settings), "held-out": figures}
         path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
