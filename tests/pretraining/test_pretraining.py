@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from prosam.bundle import read_bundle_description, write_bundle
 from prosam.data import shapes
 from prosam.data.shapes import Kind, class_kinds, pool_kinds, promptable_scene
-from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS
+from prosam.embedded import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS
 from prosam.models.backbones import TinyResNet
 from prosam.models.sam import load_sam
-from prosam.models.weights import read_weights, write_weights
-from prosam.pretraining import backbone, sam
+from prosam.models.weights import load_state, read_weights, write_weights
+from prosam.pretraining import backbone, prompt_encoder, sam
 from prosam.pretraining.click_prompts import PROMPT_KINDS, draw_prompt
 
 
@@ -29,11 +30,19 @@ def test_the_shipped_figures_are_above_their_floors():
     floors = {"one point": 0.75, "box": 0.82, "several objects": 0.78}
     assert all(held_out[kind] >= floor for kind, floor in floors.items())
     assert figures(BACKBONE_WEIGHTS)["held-out"]["5-way one-shot accuracy"] >= 0.85
+    by_kind = figures(PROMPT_ENCODER)["held-out"]
+    assert set(by_kind) == {"mask", "box", "scribble", "point"}
+    assert all(miou >= 65 for miou in by_kind.values())
 
 
 def test_the_shipped_files_are_small_and_were_made_with_the_default_settings():
     assert SAM_WEIGHTS.stat().st_size + BACKBONE_WEIGHTS.stat().st_size < 10e6
-    for weights, settings in ((SAM_WEIGHTS, sam.SamPretraining()), (BACKBONE_WEIGHTS, backbone.BackbonePretraining())):
+    defaults = {
+        SAM_WEIGHTS: sam.SamPretraining(),
+        BACKBONE_WEIGHTS: backbone.BackbonePretraining(),
+        PROMPT_ENCODER: prompt_encoder.PromptEncoderPretraining(),
+    }
+    for weights, settings in defaults.items():
         made_with = figures(weights)["settings"]
         assert made_with == json.loads(json.dumps(vars(settings)))
 
@@ -56,6 +65,7 @@ def test_the_shipped_numbers_of_parameters_are_those_of_the_files():
     sizes = {
         SAM_WEIGHTS: sum(p.numel() for p in load_sam("tiny", SAM_WEIGHTS).parameters()),
         BACKBONE_WEIGHTS: sum(p.numel() for p in TinyResNet().parameters()),
+        PROMPT_ENCODER: sum(tensor.numel() for tensor in load_state(PROMPT_ENCODER).values()),
     }
     assert {path: figures(path)["parameters"] for path in sizes} == sizes
 
@@ -69,6 +79,23 @@ def test_pretraining_is_seeded(tmp_path: Path):
     for model in ("backbone", "sam"):
         one, two = (tmp_path / f"{name}-{model}.safetensors" for name in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
+
+
+def test_pretraining_the_prompt_encoder_is_seeded_and_described(tmp_path: Path):
+    settings = prompt_encoder.PromptEncoderPretraining(steps=2, batch_size=2, scenes=30, held_out=30, episodes=4)
+    for state, name in enumerate(("one", "two")):
+        torch.manual_seed(state)
+        trained, measured = prompt_encoder.pretrain_prompt_encoder(settings)
+        description = prompt_encoder.describe_prompt_encoder(settings)
+        write_bundle(tmp_path / f"{name}.safetensors", trained.state_dict(), description)
+        assert set(measured) == {"mask", "box", "scribble", "point"}
+    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+    assert read_bundle_description(tmp_path / "one.safetensors")["train"]["steps"] == 2
+
+
+def test_the_shipped_prompt_encoder_is_described_as_it_is_made_now():
+    made = prompt_encoder.describe_prompt_encoder(prompt_encoder.PromptEncoderPretraining())
+    assert read_bundle_description(PROMPT_ENCODER) == {"format": 1, **made}
 
 
 def triple(kind: Kind) -> tuple[int, int, int]:
