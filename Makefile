@@ -40,7 +40,7 @@ lint: $(READY) ## style (ruff) and types (basedpyright)
 	@ruff format --check .
 	@basedpyright
 
-pretrain: $(READY) ## train the embedded default's two small models again (30 CPU minutes)
+pretrain: $(READY) ## train the embedded default's small models again (35 CPU minutes)
 	@python -m prosam.pretraining
 
 lock: $(READY) ## pin the dependencies anew after a change of pyproject.toml

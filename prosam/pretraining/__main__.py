@@ -1,4 +1,4 @@
-"""Make the embedded default's models again: `python -m prosam.pretraining` (about 30 CPU minutes).
+"""Make the embedded default's models again: `python -m prosam.pretraining` (about 35 CPU minutes).
 
 Writes safetensors files and, beside each, the figures measured on held-out scenes as JSON.
 """

@@ -103,7 +103,7 @@ def test_holes_and_single_pixels_survive():
     assert len(shape["points"]) < 80  # its border has more than 110 pixels
 
 
-def shape(kind: str, points: list[list[float]], label: str = "cat", **more: Any) -> dict[str, Any]:
+def shape(kind: str, points: Any, label: str = "cat", **more: Any) -> dict[str, Any]:
     return {"label": label, "shape_type": kind, "points": points, "group_id": None, "flags": {}, **more}
 
 

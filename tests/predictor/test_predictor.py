@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -268,6 +269,7 @@ def test_bad_input_is_one_line(predictor: Predictor, tmp_path: Path):
     image, mask = pair()[0].image, pair()[0].mask(pair()[2])
     (tmp_path / "cat.jpg").write_text("no image")
     Image.fromarray(image).save(tmp_path / "dog.png")
+    floats: Any = image.astype(np.float32)
     concept = learned(predictor)
     wrong = [
         (lambda: predictor.learn([]), "has no references"),
@@ -278,7 +280,7 @@ def test_bad_input_is_one_line(predictor: Predictor, tmp_path: Path):
         ),
         (lambda: predictor.learn([(image, np.zeros_like(mask))]), "the image: the mask is empty"),
         (lambda: predictor.segment(image[..., 0], concept), "uint8 of shape"),
-        (lambda: predictor.segment(image.astype(np.float32), concept), "float32 of shape"),
+        (lambda: predictor.segment(floats, concept), "float32 of shape"),
         (lambda: predictor.segment(image, []), "0 concepts are given"),
         (lambda: predictor.segment(image, [concept, concept]), "two concepts are called 'it'"),
         (lambda: predictor.segment_folder(tmp_path / "none", concept), "no such folder"),
