@@ -40,7 +40,7 @@ lint: $(READY) ## style (ruff) and types (basedpyright)
 	@ruff format --check .
 	@basedpyright
 
-pretrain: $(READY) ## train the embedded default's three small models again (40 CPU minutes)
+pretrain: $(READY) ## train the embedded default's small models again (45 CPU minutes)
 	@python -m prosam.pretraining
 
 lock: $(READY) ## pin the dependencies anew after a change of pyproject.toml

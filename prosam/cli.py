@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 from prosam import __version__, console
+from prosam.commands import learn, segment
+from prosam.commands.export import export
+from prosam.commands.ordered import OrderedCommand
 from prosam.params import PARAMS_FILE, AnnotationKind, load_params
 
 app = typer.Typer(
@@ -112,6 +115,11 @@ def plan(
 
     made = make_plan(settings)
     print(as_json(made) if json else as_text(made))
+
+
+app.command("segment", cls=OrderedCommand, epilog=segment.EXAMPLES)(segment.segment)
+app.command("learn", cls=OrderedCommand, epilog=learn.EXAMPLES)(learn.learn)
+app.command("export")(export)
 
 
 @convert.command("vrp-sam")

@@ -10,3 +10,4 @@ BACKBONE_WEIGHTS = {  # by architecture
     "tiny-resnet": WEIGHTS_FOLDER / "backbone-tiny-resnet.safetensors",
     "tiny-vgg": WEIGHTS_FOLDER / "backbone-tiny-vgg.safetensors",
 }
+PROMPT_ENCODER = WEIGHTS_FOLDER / "prompt-encoder-tiny.safetensors"  # a bundle: what answers before one has trained

@@ -22,7 +22,7 @@ from prosam.data.formats.masks import squash
 from prosam.embeddings.store import EmbeddingStore
 from prosam.feature_table import FeatureTable, ImageSource, Levels, compute_levels, compute_mid_levels, squashed_images
 from prosam.models.frozen import FrozenModels
-from prosam.models.pseudo_mask import annotation_grid, foreground_features
+from prosam.models.pseudo_mask import annotated_features
 from prosam.params import AnnotationKind
 
 _Value = TypeVar("_Value")
@@ -193,12 +193,9 @@ class EpisodeTensors:
 
     @torch.no_grad()
     def _annotated(self, annotation: NDArray[np.bool_], level3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        drawn = torch.from_numpy(annotation)
-        thin = self._kind in THIN_KINDS
-        grid = annotation_grid(drawn, self._models.grid, thin=thin, nearest_in=self._nearest_in)
-        grid = grid.to(self._models.device)
-        level4 = self._models.backbone.level4((level3.to(grid.device) * grid)[None])[0]
-        return grid, foreground_features(level4, grid), drawn
+        drawn, thin = torch.from_numpy(annotation), self._kind in THIN_KINDS
+        backbone = self._models.backbone
+        return *annotated_features(backbone, level3, drawn, thin=thin, nearest_in=self._nearest_in), drawn
 
     def targets(self, images: Sequence[str]) -> Targets:
         """Tensors of some targets."""

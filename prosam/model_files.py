@@ -92,6 +92,18 @@ def load_run(folder: Path, *, sam_weights: Path, backbone_weights: Path, device:
     return load_model(folder, models)
 
 
+def read_run(description: dict[str, Any], name: str) -> RunParams:
+    """The run that a description is of; `name` is of the description, for the error.
+
+    Raises:
+        InputError: it is of none that this version knows.
+    """
+    try:
+        return RunParams.model_validate(description.get("run"))
+    except ValidationError as error:
+        raise InputError(f"{name}: does not describe a run of this version") from error
+
+
 def load_model(folder: Path, models: FrozenModels) -> PromptMethod:
     """Read a trained method, for frozen models that are loaded already.
 
@@ -102,10 +114,7 @@ def load_model(folder: Path, models: FrozenModels) -> PromptMethod:
     Raises:
         InputError: a file is missing or damaged, or does not go with the frozen models.
     """
-    try:
-        run = RunParams.model_validate(read_description(folder).get("run"))
-    except ValidationError as error:
-        raise InputError(f"{folder / DESCRIPTION}: does not describe a run of this version") from error
+    run = read_run(read_description(folder), str(folder / DESCRIPTION))
     method = build_prompt_method(run, models, seed=0)
     read_weights(method.encoder, folder / WEIGHTS, what=f"a prompt encoder for {run.backbone!r}")
     return method

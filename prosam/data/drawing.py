@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,7 +103,12 @@ def _draw_stroke(draw: ImageDraw.ImageDraw, x: float, y: float, brush: Brush, sc
     xs = x + np.concatenate([[0], np.cumsum(steps * np.cos(directions))])
     ys = y + np.concatenate([[0], np.cumsum(steps * np.sin(directions))])
     width = max(1, round(scale * rng.uniform(*brush.width)))
-    draw.line(list(zip(xs.tolist(), ys.tolist(), strict=True)), fill=1, width=width, joint="curve")
+    draw_line(draw, list(zip(xs.tolist(), ys.tolist(), strict=True)), width)
+
+
+def draw_line(draw: ImageDraw.ImageDraw, points: Sequence[tuple[float, float]], width: int) -> None:
+    """Draw one stroke, as all strokes are drawn: a line of `width` px through points x, y, round at its joints."""
+    draw.line(list(points), fill=1, width=width, joint="curve")
 
 
 def draw_box(mask: Mask) -> Mask:

@@ -22,3 +22,23 @@ def prepare_device(params: Params) -> torch.device:
     if params.device == "cuda" and not torch.cuda.is_available():
         raise InputError("params.yaml: device: cuda, but torch finds no GPU here; use auto or cpu")
     return torch.device(params.device)
+
+
+def named_device(name: str) -> torch.device:
+    """The device of a name: `auto` for a GPU where there is one and the CPU elsewhere, or a name that torch knows.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (
+        RuntimeError,
+        AssertionError,
+        NotImplementedError,
+    ) as error:  # what torch raises depends on how it was built
+        raise InputError(f"there is no device {name!r} here; use auto or cpu") from error
+    return device

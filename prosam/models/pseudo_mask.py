@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prosam.models.backbones import Backbone
+
 _EPSILON = 1e-7
 
 
@@ -47,6 +49,27 @@ def foreground_features(level4: Tensor, annotation: Tensor) -> Tensor:
         (C4, M) for the M annotated cells.
     """
     return level4.flatten(1)[:, annotation.flatten() > 0]
+
+
+def annotated_features(
+    backbone: Backbone, level3: Tensor, annotation: Tensor, *, thin: bool, nearest_in: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """What an annotation makes of a reference: its cells, and the level-4 features in them.
+
+    Args:
+        backbone: frozen.
+        level3: (C3, h, h), the reference's.
+        annotation: (H, W) bool, at the image's own size.
+        thin: as for `annotation_grid`.
+        nearest_in: likewise.
+
+    Returns:
+        (1, h, h) float32, 0 or 1, and (C4, M) for the M annotated cells; on the backbone's device.
+    """
+    device = backbone.mean.device
+    cells = annotation_grid(annotation, level3.shape[-1], thin=thin, nearest_in=nearest_in).to(device)
+    level4 = backbone.level4((level3.to(device) * cells)[None])[0]
+    return cells, foreground_features(level4, cells)
 
 
 def pseudo_masks(foreground: Sequence[Tensor], target_level4: Tensor, *, normalised: bool) -> Tensor:

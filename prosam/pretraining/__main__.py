@@ -1,4 +1,4 @@
-"""Make the embedded default's small models again: `python -m prosam.pretraining` (about 40 CPU minutes).
+"""Make the embedded default's models again: `python -m prosam.pretraining` (about 45 CPU minutes).
 
 Writes safetensors files and, beside each, the figures measured on held-out scenes as JSON.
 """
@@ -12,9 +12,10 @@ from typing import Annotated
 
 import typer
 
-from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS, WEIGHTS_FOLDER
+from prosam.embedded import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS, WEIGHTS_FOLDER
 
-MODELS = ("sam", *BACKBONE_WEIGHTS)
+ENCODER = "prompt-encoder"
+MODELS = ("sam", *BACKBONE_WEIGHTS, ENCODER)  # the last needs SAM and tiny-resnet
 
 
 def pretrain(
@@ -22,13 +23,14 @@ def pretrain(
     out: Annotated[Path, typer.Option(help="Folder for weights and figures.")] = WEIGHTS_FOLDER,
     steps: Annotated[int | None, typer.Option(min=1, help="Fewer steps, for a try.")] = None,
 ) -> None:
-    """Train the embedded default's small SAM and backbones, seeded, and measure them.
+    """Train the embedded default's small SAM and backbones and the shipped prompt encoder, seeded, and measure them.
 
     Example: `python -m prosam.pretraining tiny-vgg --steps 50 --out /tmp/try`
     """
+    from prosam.bundle import write_bundle
     from prosam.files import write_text
     from prosam.models.weights import write_weights
-    from prosam.pretraining import backbone, sam
+    from prosam.pretraining import backbone, prompt_encoder, sam
 
     chosen = model or list(MODELS)
     if unknown := [m for m in chosen if m not in MODELS]:
@@ -38,12 +40,18 @@ def pretrain(
             settings = sam.SamPretraining(steps=steps or sam.SamPretraining.steps)
             trained, path = sam.pretrain_sam(settings), out / SAM_WEIGHTS.name
             figures = sam.measure_sam(trained)
-        else:
+            write_weights(trained, path)
+        elif name != ENCODER:
             shipped = backbone.SETTINGS[name]
             settings = replace(shipped, steps=steps or shipped.steps)
             trained, path = backbone.pretrain_backbone(name, settings), out / BACKBONE_WEIGHTS[name].name
             figures = backbone.measure_backbone(trained)
-        write_weights(trained, path)
+            write_weights(trained, path)
+        else:
+            usual = prompt_encoder.PromptEncoderPretraining()
+            settings = replace(usual, steps=steps or usual.steps)
+            (trained, figures), path = prompt_encoder.pretrain_prompt_encoder(settings), out / PROMPT_ENCODER.name
+            write_bundle(path, trained.state_dict(), prompt_encoder.describe_prompt_encoder(settings))
         parameters = sum(p.numel() for p in trained.parameters())
         card = {"parameters": parameters, "settings": asdict(settings), "held-out": figures}
         write_text(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")

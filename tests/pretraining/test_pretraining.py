@@ -12,14 +12,15 @@ import torch
 import typer
 from typer.testing import CliRunner
 
+from prosam.bundle import read_bundle_description, write_bundle
 from prosam.data import shapes
 from prosam.data.shapes import Kind, class_kinds, pool_kinds, promptable_scene
-from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS
+from prosam.embedded import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS
 from prosam.models.backbones import EMBEDDED_BACKBONES
 from prosam.models.sam import load_sam
-from prosam.models.weights import read_weights, write_weights
+from prosam.models.weights import load_state, read_weights, write_weights
 from prosam.pretraining import __main__ as command
-from prosam.pretraining import backbone, sam
+from prosam.pretraining import backbone, prompt_encoder, sam
 from prosam.pretraining.click_prompts import PROMPT_KINDS, draw_prompt
 
 
@@ -34,12 +35,16 @@ def test_the_shipped_figures_are_above_their_floors():
     for weights, floor in ((BACKBONE_WEIGHTS["tiny-resnet"], 0.85), (BACKBONE_WEIGHTS["tiny-vgg"], 0.75)):
         assert figures(weights)["held-out"]["64-way accuracy"] >= floor
         assert figures(weights)["held-out"]["5-way one-shot accuracy"] >= 0.85
+    by_kind = figures(PROMPT_ENCODER)["held-out"]
+    assert set(by_kind) == {"mask", "box", "scribble", "point"}
+    assert all(miou >= 65 for miou in by_kind.values())
 
 
 def test_the_shipped_files_are_small_and_were_made_with_the_settings_in_the_code():
     limits = {SAM_WEIGHTS: 4e6, BACKBONE_WEIGHTS["tiny-resnet"]: 6e6, BACKBONE_WEIGHTS["tiny-vgg"]: 2.5e6}
+    limits[PROMPT_ENCODER] = 1e6
     assert all(path.stat().st_size < limit for path, limit in limits.items())
-    made_with = {SAM_WEIGHTS: sam.SamPretraining()}
+    made_with = {SAM_WEIGHTS: sam.SamPretraining(), PROMPT_ENCODER: prompt_encoder.PromptEncoderPretraining()}
     made_with |= {BACKBONE_WEIGHTS[architecture]: settings for architecture, settings in backbone.SETTINGS.items()}
     assert limits.keys() == made_with.keys()
     for path, settings in made_with.items():
@@ -63,6 +68,7 @@ def test_the_shipped_backbone_measures_what_its_card_says(architecture: str):
 
 def test_the_shipped_numbers_of_parameters_are_those_of_the_files():
     sizes = {SAM_WEIGHTS: sum(p.numel() for p in load_sam("tiny", SAM_WEIGHTS).parameters())}
+    sizes[PROMPT_ENCODER] = sum(tensor.numel() for tensor in load_state(PROMPT_ENCODER).values())
     for architecture, path in BACKBONE_WEIGHTS.items():
         sizes[path] = sum(p.numel() for p in EMBEDDED_BACKBONES[architecture]().parameters())
     assert {path: figures(path)["parameters"] for path in sizes} == sizes
@@ -100,7 +106,28 @@ def test_the_commands_help_and_its_refusal_name_the_models():
     helped, refused = (CliRunner().invoke(app, [word]) for word in ("--help", "backbone"))
     assert helped.exit_code == 0
     assert refused.exit_code == 2
-    assert all(name in text for name in ("sam", "tiny-resnet", "tiny-vgg") for text in (helped.output, refused.output))
+    assert all(
+        name in text
+        for name in ("sam", "tiny-resnet", "tiny-vgg", "prompt-encoder")
+        for text in (helped.output, refused.output)
+    )
+
+
+def test_pretraining_the_prompt_encoder_is_seeded_and_described(tmp_path: Path):
+    settings = prompt_encoder.PromptEncoderPretraining(steps=2, batch_size=2, scenes=30, held_out=30, episodes=4)
+    for state, name in enumerate(("one", "two")):
+        torch.manual_seed(state)
+        trained, measured = prompt_encoder.pretrain_prompt_encoder(settings)
+        description = prompt_encoder.describe_prompt_encoder(settings)
+        write_bundle(tmp_path / f"{name}.safetensors", trained.state_dict(), description)
+        assert set(measured) == {"mask", "box", "scribble", "point"}
+    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+    assert read_bundle_description(tmp_path / "one.safetensors")["train"]["steps"] == 2
+
+
+def test_the_shipped_prompt_encoder_is_described_as_it_is_made_now():
+    made = prompt_encoder.describe_prompt_encoder(prompt_encoder.PromptEncoderPretraining())
+    assert read_bundle_description(PROMPT_ENCODER) == {"format": 1, **made}
 
 
 def triple(kind: Kind) -> tuple[int, int, int]:

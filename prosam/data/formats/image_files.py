@@ -71,10 +71,19 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         InputError: the file is missing, damaged, no image, or one of floating-point or 32-bit numbers.
     """
     with opened_image(path) as image:
-        image.load()
-        turn = _UPRIGHT.get(_orientation(image))
-        rgb = _rgb(image, path)
-        return np.array(rgb if turn is None else rgb.transpose(turn))
+        return as_shown(image, str(path))
+
+
+def as_shown(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """An opened image as `read_image` gives it; `name` is of the image, for errors.
+
+    Raises:
+        InputError: it is one of floating-point or 32-bit numbers.
+    """
+    image.load()
+    turn = _UPRIGHT.get(_orientation(image))
+    rgb = _rgb(image, name)
+    return np.array(rgb if turn is None else rgb.transpose(turn))
 
 
 def shown_size(path: Path) -> tuple[int, int]:
@@ -169,15 +178,15 @@ def _orientation(image: Image.Image) -> int:
     return orientation if orientation in _UPRIGHT else 1
 
 
-def _rgb(image: Image.Image, path: Path) -> Image.Image:
+def _rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
     if image.mode == "F":
-        raise InputError(f"{path}: holds floating-point numbers; convert it to 8 or 16 bit")
+        raise InputError(f"{name}: holds floating-point numbers; convert it to 8 or 16 bit")
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > _MAX_UINT16:
-            raise InputError(f"{path}: holds 32-bit numbers; convert it to 8 or 16 bit")
+            raise InputError(f"{name}: holds 32-bit numbers; convert it to 8 or 16 bit")
         image = Image.fromarray((values >> 8).astype(np.uint8))
     if image.has_transparency_data:
         coloured = image.convert("RGBA")

@@ -67,7 +67,7 @@ def read_coco_layout(folder: Path, crowd: Crowd) -> Found:
     for split, instances in splits.items():
         annotated = [image for image in instances.images if image.annotations]
         without += [PurePosixPath(image.file_name).stem for image in instances.images if not image.annotations]
-        paths = _located(folder, instances, [image.file_name for image in annotated])
+        paths = locate_images(folder, instances, [image.file_name for image in annotated])
         for image, path in zip(annotated, paths, strict=True):
             found.append(AnnotatedImage(instances.path, image, split, PurePosixPath(path.name), path))
     by_id(image.source for image in found)
@@ -76,8 +76,12 @@ def read_coco_layout(folder: Path, crowd: Crowd) -> Found:
     return Found(splits["train"].classes, records, sources, len(splits) == 2, without)
 
 
-def _located(folder: Path, instances: Instances, names: Sequence[str]) -> list[Path]:
-    """Where the files lie: an InputError where one is nowhere, or in several places."""
+def locate_images(folder: Path, instances: Instances, names: Sequence[str]) -> list[Path]:
+    """Where the image files of an instances file lie, below a folder or beside the file.
+
+    Raises:
+        InputError: one is nowhere, or in several places.
+    """
     subset = instances.path.stem.removeprefix("instances_")  # train2017 of instances_train2017.json
     places = ["", "images", subset, f"images/{subset}", subset.rstrip("0123456789")]
     folders = list(dict.fromkeys([folder / place for place in places] + [instances.path.parent]))

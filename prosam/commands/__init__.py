@@ -1,0 +1,1 @@
+"""Commands that use a trained model. What is heavy is imported when one runs, so that --help is quick."""

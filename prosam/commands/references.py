@@ -1,0 +1,213 @@
+"""References on the command line: images, each with the annotations that follow it."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from prosam.errors import InputError
+
+if TYPE_CHECKING:
+    from prosam.predictor.annotations import Annotation
+    from prosam.predictor.concept import Concept
+    from prosam.predictor.predictor import Predictor
+
+ReferenceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reference", metavar="IMAGE", help="An image that shows the kind; its annotation follows. Repeatable."
+    ),
+]
+MaskOption = Annotated[
+    list[str] | None,
+    typer.Option("--mask", metavar="PNG", help="PNG of the image's size, not black where the object is."),
+]
+BoxOption = Annotated[
+    list[str] | None, typer.Option("--box", metavar="X0,Y0,X1,Y1", help="A box around the object, px.")
+]
+PointOption = Annotated[
+    list[str] | None, typer.Option("--point", metavar="X,Y", help="A point on the object, px. Repeatable.")
+]
+ScribbleOption = Annotated[
+    list[str] | None,
+    typer.Option("--scribble", metavar="PNG|'X,Y X,Y ...'", help="A PNG of strokes, or a polyline, px. Repeatable."),
+]
+NameOption = Annotated[
+    list[str] | None,
+    typer.Option("--name", metavar="NAME", help="Begins a concept; the references behind it are its own."),
+]
+ReferencesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--references",
+        metavar="FILE|FOLDER",
+        help="References from COCO JSON, labelme JSON (or a folder of it), or CVAT's VOC folder.",
+    ),
+]
+LabelOption = Annotated[
+    list[str] | None, typer.Option("--label", metavar="LABEL", help="Of --references, this label only. Repeatable.")
+]
+MostOption = Annotated[
+    int, typer.Option("--most", metavar="NUMBER", min=1, help="Of --references, so many of a label at most.")
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option("--images", metavar="FOLDER", help="Folder of the images that a COCO file of --references names."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="MODEL", help="A run's folder, a bundle, a URL or a hub id; without, the shipped model."
+    ),
+]
+SamOption = Annotated[
+    Path | None, typer.Option("--sam", metavar="PATH", help="The model's SAM, where it is not found by itself.")
+]
+BackboneOption = Annotated[Path | None, typer.Option("--backbone", metavar="PATH", help="Likewise, its backbone.")]
+DeviceOption = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu or cuda.")]
+Joining = Literal["concatenate", "average"]
+JoiningOption = Annotated[Joining, typer.Option("--joining", help="How the prompts of several references are joined.")]
+
+_KINDS = ("mask", "box", "point", "scribble")
+_POLYLINE = re.compile(r"[\d.,\s+-]+")
+
+
+@dataclass
+class _Given:
+    """A reference as it was given: its image, and the texts of its annotations by option."""
+
+    image: str
+    texts: dict[str, list[str]] = field(default_factory=dict)
+
+
+def given_references(
+    order: Sequence[str], options: Mapping[str, Sequence[str] | None]
+) -> dict[str, list[tuple[Path, Annotation]]]:
+    """The references of each concept, as `Predictor.learn` takes them.
+
+    Args:
+        order: names of all options as they came.
+        options: the values of reference, mask, box, point, scribble and name.
+
+    Raises:
+        InputError: an annotation has no reference before it, a reference has none or two kinds of them behind it, or
+            a concept comes without references, or twice.
+    """
+    values = {name: deque(options.get(name) or ()) for name in ("name", "reference", *_KINDS)}
+    concepts: dict[str, list[_Given]] = {}
+    current: list[_Given] | None = None
+    for option in order:
+        if option not in values:
+            continue
+        text = values[option].popleft()
+        if option == "name":
+            current = _begin(concepts, text)
+        elif option == "reference":
+            if current is None:
+                current = _begin(concepts, Path(text).stem)
+            current.append(_Given(text))
+        elif not current:
+            raise InputError(f"--{option} {text}: has no --reference before it; put it behind the image that it is on")
+        else:
+            current[-1].texts.setdefault(option, []).append(text)
+    for name, given in concepts.items():
+        if not given:
+            raise InputError(f"--name {name}: has no --reference behind it")
+    return {name: [(Path(g.image), _annotation(g)) for g in given] for name, given in concepts.items()}
+
+
+def learned_concepts(
+    predictor: Predictor,
+    order: Sequence[str],
+    options: Mapping[str, Sequence[str] | None],
+    *,
+    labels: Sequence[str],
+    most: int,
+    images: Path | None,
+) -> list[Concept]:
+    """Concepts of all references that are given, in options or in files.
+
+    Args:
+        predictor: learns them.
+        order: as for `given_references`.
+        options: likewise, and `references`.
+        labels: of those in files; all when empty.
+        most: of each label.
+        images: of a COCO file.
+
+    Raises:
+        InputError: something of it is wrong, or a concept is given twice.
+    """
+    from prosam.exchange.references import read_references
+
+    concepts = given_references(order, options)
+    for file in options.get("references") or ():
+        for label, references in read_references(file, labels=labels, most=most, images=images).items():
+            if label in concepts:
+                raise InputError(f"{file}: has the label {label!r}, which is given already; name it differently")
+            concepts[label] = [*references]
+    return [predictor.learn(references, name) for name, references in concepts.items()]
+
+
+def _begin(concepts: dict[str, list[_Given]], name: str) -> list[_Given]:
+    if name in concepts:
+        raise InputError(f"--name {name}: is given twice; put all of its references behind the first")
+    check_name(name)
+    return concepts.setdefault(name, [])
+
+
+def check_name(name: str) -> None:
+    """Refuse a concept's name that can be no folder's, which its masks lie in; InputError."""
+    if not name.strip() or name.startswith(".") or re.search(r"[/\\\0]", name):
+        raise InputError(f"{name!r} cannot be a concept's name, for a folder of masks bears it; give one with --name")
+
+
+def _annotation(given: _Given) -> Annotation:
+    from prosam.predictor.annotations import Box, Mask, Points, Scribble
+
+    kinds = list(given.texts)
+    if not kinds:
+        ways = ", ".join(f"--{kind}" for kind in _KINDS)
+        raise InputError(f"--reference {given.image}: has no annotation behind it; add one of {ways}")
+    if len(kinds) > 1:
+        raise InputError(f"--reference {given.image}: has a --{kinds[0]} and a --{kinds[1]}; give one kind")
+    kind, texts = kinds[0], given.texts[kinds[0]]
+    if kind in ("mask", "box") and len(texts) > 1:
+        raise InputError(f"--reference {given.image}: has {len(texts)} times --{kind}; give it once")
+    if kind == "mask":
+        return Mask(Path(texts[0]))
+    if kind == "box":
+        x0, y0, x1, y1 = _numbers("--box", texts[0], 4)
+        return Box(x0, y0, x1, y1)
+    if kind == "point":
+        return Points([_point("--point", text) for text in texts])
+    drawn = [text for text in texts if not _POLYLINE.fullmatch(text)]
+    if drawn and len(texts) > 1:
+        raise InputError(
+            f"--reference {given.image}: has a PNG as scribble and another one; give one PNG, or polylines"
+        )
+    if drawn:
+        return Scribble(pixels=Path(drawn[0]))
+    return Scribble([[_point("--scribble", part) for part in text.split()] for text in texts])
+
+
+def _point(option: str, text: str) -> tuple[float, float]:
+    x, y = _numbers(option, text, 2)
+    return x, y
+
+
+def _numbers(option: str, text: str, count: int) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count:
+        form = {2: "X,Y, as in 40,60", 4: "X0,Y0,X1,Y1, as in 10,20,80,90"}[count]
+        raise InputError(f"{option} {text}: must be {form}")
+    return numbers

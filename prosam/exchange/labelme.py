@@ -1,0 +1,198 @@
+"""labelme's JSON: references from its shapes, results as its polygons.
+
+labelme's own programs fill a polygon with Pillow, its coordinates taken for pixel numbers and its outline included. So
+do we, in both directions: a mask that is written and filled again by labelme comes out as it was, but for the
+tolerance of the polygon. A polygon cannot have a hole; a part that has one is written as labelme's shape `mask`, which
+holds its pixels.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path, PureWindowsPath
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from prosam.data.formats.image_files import opened_image, shown_size
+from prosam.errors import InputError
+from prosam.exchange.polygons import outlines
+from prosam.predictor.annotations import Annotation, Box, Mask, Points, Scribble
+
+VERSION = "5.4.0"  # of the format: the first labelme whose shapes have all the keys written here
+
+Drawn = NDArray[np.bool_]
+_XY = tuple[float, float]
+
+_AREAS = ("polygon", "circle", "mask", "oriented_rectangle")
+_LINES = ("line", "linestrip")
+_TYPES = (*_AREAS, "rectangle", "point", *_LINES)
+
+
+def is_labelme(content: Any) -> bool:
+    """Whether the content of a JSON file is labelme's."""
+    return isinstance(content, dict) and "shapes" in content and "imagePath" in content
+
+
+def read_labelme(path: Path, content: Mapping[str, Any]) -> dict[str, tuple[Path, Annotation]]:
+    """The image of a labelme file with the annotation of each label.
+
+    All shapes of a label become one annotation. Polygons, circles and masks are a mask; one rectangle is a box, and
+    several are a mask; points are points; lines are a scribble, also beside points. Beside areas, points and lines are
+    left out.
+
+    Args:
+        path: of the file; the image is looked for where it says, beside it.
+        content: of the file, parsed; `imageData` is ignored.
+
+    Raises:
+        InputError: the image is missing, or a shape is damaged or of an unknown type; names the file and the shape.
+    """
+    image = path.parent / PureWindowsPath(str(content["imagePath"])).as_posix()
+    height, width = shown_size(image)
+    for key, size in (("imageHeight", height), ("imageWidth", width)):
+        if content.get(key) not in (None, size):
+            raise InputError(f"{path}: says {key} {content[key]}, but {image} has {size} px")
+    by_label: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    if not isinstance(content["shapes"], list):
+        raise InputError(f"{path}: its 'shapes' is no list")
+    for number, shape in enumerate(content["shapes"]):
+        _check(path, number, shape)
+        by_label[shape["label"]].append(shape)
+    annotations: dict[str, tuple[Path, Annotation]] = {}
+    for label, shapes in by_label.items():
+        try:
+            annotations[label] = image, _annotation(shapes, height, width)
+        except (ValueError, TypeError, OSError) as error:  # what Pillow raises for points that are none
+            raise InputError(f"{path}: a shape labelled {label!r} is damaged: {error}") from error
+    return annotations
+
+
+def labelme_file(
+    image: str, masks: Sequence[tuple[str, Drawn]], size: tuple[int, int], *, extra: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The content of a labelme file.
+
+    Args:
+        image: its path, relative to the file.
+        masks: a label and an (H, W) mask each; empty ones give no shape. The parts of a mask are shapes of one group.
+        size: height and width of the image, px.
+        extra: further keys, which labelme keeps.
+    """
+    shapes = []
+    for group, (label, mask) in enumerate(masks):
+        for outline in outlines(mask):
+            shape = {"label": label, "group_id": group, "description": "", "flags": {}}
+            if outline.polygon is not None:
+                shape |= {"shape_type": "polygon", "points": outline.polygon, "mask": None}
+            else:
+                top, left = outline.corner
+                height, width = outline.pixels.shape
+                corners = [[float(left), float(top)], [float(left + width - 1), float(top + height - 1)]]
+                shape |= {"shape_type": "mask", "points": corners, "mask": _as_base64(outline.pixels)}
+            shapes.append(shape)
+    return {
+        "version": VERSION,
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": image,
+        "imageData": None,
+        "imageHeight": size[0],
+        "imageWidth": size[1],
+        **extra,
+    }
+
+
+def _check(path: Path, number: int, shape: Any) -> None:
+    match shape:
+        case {"label": str(label), "points": [_, *_] as points, "shape_type": str(kind)} if label.strip():
+            pass
+        case _:
+            raise InputError(f"{path}: shape {number} lacks a label, points or a shape_type")
+    if kind not in _TYPES:
+        raise InputError(f"{path}: shape {number} is of type {kind!r}; read are {', '.join(_TYPES)}")
+    for point in points:
+        match point:
+            case [int() | float() as x, int() | float() as y] if math.isfinite(x) and math.isfinite(y):
+                pass
+            case _:
+                raise InputError(f"{path}: shape {number} has a point {point!r}, which is no [x, y]")
+    most = {"circle": 2, "rectangle": 2, "point": 1, "line": 2, "mask": 2}.get(kind)
+    fewest = {"polygon": 3, "oriented_rectangle": 4, "linestrip": 1}.get(kind, most or 1)
+    if len(points) < fewest or len(points) > (most or len(points)):
+        raise InputError(f"{path}: shape {number}, a {kind}, has {len(points)} points; it needs {most or fewest}")
+    if kind == "mask" and not isinstance(shape.get("mask"), str):
+        raise InputError(f"{path}: shape {number}, a mask, has no 'mask'")
+
+
+def _annotation(shapes: Sequence[dict[str, Any]], height: int, width: int) -> Annotation:
+    boxes = [_box(shape["points"], height, width) for shape in shapes if shape["shape_type"] == "rectangle"]
+    areas = [_area(shape, height, width) for shape in shapes if shape["shape_type"] in _AREAS]
+    if areas or len(boxes) > 1:
+        return Mask(np.logical_or.reduce([*areas, *(box.draw(height, width) for box in boxes)]))
+    if boxes:
+        return boxes[0]
+    points = [_inside(shape["points"], height, width)[0] for shape in shapes if shape["shape_type"] == "point"]
+    lines = [_inside(shape["points"], height, width) for shape in shapes if shape["shape_type"] in _LINES]
+    return Scribble([*lines, *([point] for point in points)]) if lines else Points(points)
+
+
+def _inside(points: Sequence[Sequence[float]], height: int, width: int) -> list[_XY]:
+    """Points with those that lie on the right or the lower edge, or beyond an edge, moved into the image."""
+    return [(min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)) for x, y in points]
+
+
+def _box(points: Sequence[Sequence[float]], height: int, width: int) -> Box:
+    (x0, y0), (x1, y1) = points
+    left, right = sorted(min(max(x, 0.0), float(width)) for x in (x0, x1))
+    upper, lower = sorted(min(max(y, 0.0), float(height)) for y in (y0, y1))
+    return Box(left, upper, right, lower)
+
+
+def _area(shape: dict[str, Any], height: int, width: int) -> Drawn:
+    points = [(float(x), float(y)) for x, y in shape["points"]]
+    if shape["shape_type"] == "mask":
+        return _pasted(shape["mask"], points, height, width)
+    canvas = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(canvas)
+    if shape["shape_type"] == "circle":
+        (x, y), edge = points
+        radius = math.dist((x, y), edge)
+        draw.ellipse(((x - radius, y - radius), (x + radius, y + radius)), outline=1, fill=1)
+    else:
+        draw.polygon(points, outline=1, fill=1)
+    return np.array(canvas, bool)
+
+
+def _pasted(encoded: str, corners: Sequence[_XY], height: int, width: int) -> Drawn:
+    with opened_image(Path("mask"), BytesIO(base64.b64decode(encoded, validate=True))) as image:
+        pixels = np.asarray(image) != 0
+    (left, top), (right, bottom) = ((int(x), int(y)) for x, y in corners)
+    if pixels.shape != (bottom - top + 1, right - left + 1) or min(left, top) < 0 or right >= width or bottom >= height:
+        raise ValueError("its mask does not fit between its two points")
+    whole = np.zeros((height, width), bool)
+    whole[top : bottom + 1, left : right + 1] = pixels
+    return whole
+
+
+def _as_base64(pixels: Drawn) -> str:
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; InputError when there is none or it is damaged."""
+    try:
+        return cast(Any, json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not found") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not JSON, or is damaged: {' '.join(str(error).split())}") from error

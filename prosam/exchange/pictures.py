@@ -1,0 +1,62 @@
+"""Results as image files: masks, label maps, uncertainty, overlays. Each says inside which model made it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from prosam.data.formats.voc import voc_palette
+from prosam.files import atomic_path
+from prosam.predictor.result import Result
+
+_TINT = 0.45
+_QUALITY = 90
+
+
+def write_mask(path: Path, mask: NDArray[np.bool_], model: str) -> None:
+    """A mask (H, W) as 8-bit PNG: 255 where the object is."""
+    _write_png(path, Image.fromarray(mask.astype(np.uint8) * 255), model)
+
+
+def write_labels(path: Path, labels: NDArray[np.uint8], model: str) -> None:
+    """A label map (H, W) as PNG with VOC's palette: 0 background, 1 the first concept."""
+    image = Image.fromarray(labels)
+    image.putpalette(voc_palette().tobytes())
+    _write_png(path, image, model)
+
+
+def write_spread(path: Path, spread: NDArray[np.float32], model: str) -> None:
+    """An uncertainty (H, W) in [0, 0.5] as 8-bit PNG, 255 for 0.5."""
+    _write_png(path, Image.fromarray(np.rint(spread.clip(0, 0.5) * 510).astype(np.uint8)), model)
+
+
+def write_overlay(path: Path, result: Result) -> None:
+    """The image with each mask as a tint and a line around it, as JPEG."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(overlay(result)).save(temporary, "JPEG", quality=_QUALITY, comment=result.model.encode())
+
+
+def overlay(result: Result) -> NDArray[np.uint8]:
+    """The image with each mask as a tint and a line around it: (H, W, 3); concept i has colour i of VOC's palette."""
+    from scipy import ndimage
+
+    pixels = result.pixels.astype(np.float32)
+    thickness = max(1, round(max(pixels.shape[:2]) / 400))
+    for found, colour in zip(result, voc_palette()[1:].astype(np.float32), strict=False):
+        if not found.mask.any():
+            continue
+        inner = ndimage.binary_erosion(found.mask, iterations=thickness)
+        shade = np.where(inner, _TINT, 1.0)[found.mask, None]
+        pixels[found.mask] = (1 - shade) * pixels[found.mask] + shade * colour
+    return np.rint(pixels).astype(np.uint8)
+
+
+def _write_png(path: Path, image: Image.Image, model: str) -> None:
+    text = PngInfo()
+    text.add_text("Software", f"ProSAM, {model}")
+    with atomic_path(path) as temporary:
+        image.save(temporary, "PNG", pnginfo=text)

@@ -1,0 +1,65 @@
+"""References from the files of annotation tools: COCO JSON, labelme JSON, and masks as CVAT exports them (VOC)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from prosam.data.sources.own_voc import is_voc_layout
+from prosam.errors import InputError
+from prosam.exchange.coco import read_coco
+from prosam.exchange.labelme import is_labelme, read_json, read_labelme
+from prosam.exchange.voc import read_voc
+from prosam.names import unknown_name
+from prosam.predictor.annotations import Annotation
+
+References = list[tuple[Path, Annotation]]
+
+
+def read_references(
+    path: str | Path, *, labels: Sequence[str] = (), most: int | None = None, images: str | Path | None = None
+) -> dict[str, References]:
+    """The references of each label, as `Predictor.learn` takes them.
+
+    Args:
+        path: a COCO JSON file; a labelme JSON file, or a folder of them; or a folder in VOC layout, such as CVAT's
+            export *Segmentation mask 1.1* with *Save images* ticked.
+        labels: those wanted; all when empty.
+        most: references of each label, the first ones; all when None.
+        images: folder of the images that a COCO file names, where it is not the usual place.
+
+    Raises:
+        InputError: it is none of these or damaged, an image is not there, or it lacks a label that is wanted.
+    """
+    path = Path(path)
+    found: defaultdict[str, References] = defaultdict(list)
+    for label, image, annotation in _each(path, None if images is None else Path(images)):
+        if most is None or len(found[label]) < most:
+            found[label].append((image, annotation))
+    if not found:
+        raise InputError(f"{path}: has no annotations")
+    for label in labels:
+        if label not in found:
+            raise InputError(f"{path}: {unknown_name('label', label, found)}")
+    return {label: found[label] for label in labels or found}
+
+
+def _each(path: Path, images: Path | None) -> Iterator[tuple[str, Path, Annotation]]:
+    if path.is_dir() and is_voc_layout(path):
+        yield from read_voc(path)
+        return
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.glob("*.json") if not file.name.startswith("."))
+        if not files:
+            raise InputError(f"{path}: has neither JSON files nor VOC's folders; name a COCO or labelme file")
+    for file in files:
+        content = read_json(file)
+        if is_labelme(content):
+            for label, (image, annotation) in read_labelme(file, content).items():
+                yield label, image, annotation
+        elif len(files) == 1:
+            yield from read_coco(file, images)
+        else:
+            raise InputError(f"{file}: is no file of labelme, as a folder of several JSON files needs; name one file")

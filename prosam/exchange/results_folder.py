@@ -1,0 +1,265 @@
+"""A folder of results that a kill does not harm: what is there is kept, and only the rest is computed.
+
+    results.jsonl                 a line about the model, then one an image: presence, score, and the mask's RLE
+    coco.json                     written at the end from those lines
+    masks/<concept>/<image>.png   and, if asked for, labels/, overlays/, labelme/ and uncertainty/
+    unreadable.txt                images that could not be read, and why
+
+An image's files are written first, each all or nothing, then its line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Literal, get_args
+
+from prosam.data.formats.masks import encode
+from prosam.errors import InputError
+from prosam.exchange.coco import coco_file
+from prosam.exchange.labelme import labelme_file
+from prosam.exchange.pictures import write_labels, write_mask, write_overlay, write_spread
+from prosam.files import write_text
+from prosam.predictor.result import Found, Result
+
+Format = Literal["masks", "labels", "overlays", "labelme", "coco", "uncertainty"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+JOURNAL, COCO, UNREADABLE = "results.jsonl", "coco.json", "unreadable.txt"
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """An image to segment.
+
+    Attributes:
+        path: of its file.
+        name: the path under which it is filed, with forward slashes; unique in the folder.
+        stem: the same for what is made of it, without a suffix.
+    """
+
+    path: Path
+    name: str
+    stem: str
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What makes the results.
+
+    Attributes:
+        model: in words.
+        concepts: their names, in order.
+        identity: all that decides the results, as JSON values; of other results nothing is kept.
+    """
+
+    model: str
+    concepts: tuple[str, ...]
+    identity: Mapping[str, Any]
+
+
+def jobs_of(images: Iterable[tuple[Path, str]]) -> list[Job]:
+    """The jobs of images with the names to file them under.
+
+    Raises:
+        InputError: two have the same name.
+    """
+    named = list(images)
+    stems: dict[str, int] = {}
+    names: dict[str, Path] = {}
+    for path, name in named:
+        if name in names:
+            raise InputError(f"{path}: {names[name]} would be filed under the same name, {name}; segment them apart")
+        names[name] = path
+        stem = str(PurePosixPath(name).with_suffix(""))
+        stems[stem] = stems.get(stem, 0) + 1
+    return [
+        Job(path, name, stem if stems[stem := str(PurePosixPath(name).with_suffix(""))] == 1 else name)
+        for path, name in named
+    ]
+
+
+class ResultsFolder:
+    """The folder of one run of `prosam segment`, as a context manager. One process at a time."""
+
+    def __init__(self, folder: Path, maker: Maker, formats: Sequence[Format], *, again: bool = False):
+        """Take up what is there.
+
+        Args:
+            folder: made if need be.
+            maker: of the results.
+            formats: to write; `results.jsonl` is always written.
+            again: forget what is there.
+
+        Raises:
+            InputError: the folder holds results of another maker, and `again` is not given.
+        """
+        self._folder, self._maker, self._formats = folder, maker, formats
+        self._header = {
+            "prosam": 1,
+            "model": maker.model,
+            "concepts": list(maker.concepts),
+            "identity": dict(maker.identity),
+        }
+        header, lines = self._read()
+        if header is not None and (again or header != self._header):
+            if not again:
+                raise InputError(
+                    f"{folder}: holds results of other concepts or settings, or of another model; name another folder, "
+                    "or replace them with --again"
+                )
+            self._remove(header, lines)
+            lines = []
+        self._lines: dict[str, Line] = {line["image"]: line for line in lines}
+        self._journal: IO[str] | None = None
+
+    def __enter__(self) -> ResultsFolder:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / COCO).unlink(missing_ok=True)  # it would lack what is added now
+        written = [self._header, *self._lines.values()]
+        write_text(self._folder / JOURNAL, "".join(json.dumps(line) + "\n" for line in written))
+        self._journal = (self._folder / JOURNAL).open("a", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._journal is not None:
+            self._journal.close()
+
+    def is_done(self, job: Job) -> bool:
+        """Whether the results of an image are there, and the image is as it was."""
+        line = self._lines.get(job.name)
+        try:
+            same = line is not None and line["file"] == _state(job.path)
+        except OSError:
+            return False
+        return same and all(path.is_file() for path in self._files(job.stem, self._maker.concepts, self._formats))
+
+    def add(self, job: Job, result: Result) -> None:
+        """Write what was found in an image."""
+        state = _state(job.path)
+        for found in result:
+            if "masks" in self._formats:
+                write_mask(self._path("masks", job.stem, found.concept), found.mask, result.model)
+            if "uncertainty" in self._formats and found.uncertainty is not None:
+                spread = found.uncertainty.spread
+                write_spread(self._path("uncertainty", job.stem, found.concept), spread, result.model)
+        if "labels" in self._formats:
+            write_labels(self._path("labels", job.stem), result.labels, result.model)
+        if "overlays" in self._formats:
+            write_overlay(self._path("overlays", job.stem), result)
+        if "labelme" in self._formats:
+            self._write_labelme(job, result)
+        height, width = result.labels.shape
+        line = {
+            "image": job.name,
+            "file": state,
+            "height": height,
+            "width": width,
+            "found": [_entry(found) for found in result],
+        }
+        self._lines[job.name] = line
+        if self._journal is None:
+            raise RuntimeError("a folder of results is written inside of its `with`")
+        self._journal.write(json.dumps(line) + "\n")
+        self._journal.flush()
+
+    def finish(self, jobs: Sequence[Job], unreadable: Sequence[tuple[Path, str]]) -> dict[str, int]:
+        """Write what is about all images: coco.json, and the list of those that could not be read.
+
+        Args:
+            jobs: all of this run; lines of other images stay, but are not in coco.json.
+            unreadable: images, and why.
+
+        Returns:
+            In how many images each concept is.
+        """
+        lines = [self._lines[job.name] for job in jobs if job.name in self._lines]
+        if "coco" in self._formats:
+            images = [
+                {
+                    "file": line["image"],
+                    "height": line["height"],
+                    "width": line["width"],
+                    "found": [found for found in line["found"] if found["rle"] is not None],
+                }
+                for line in lines
+            ]
+            content = coco_file(images, self._maker.concepts, {"description": f"ProSAM, {self._maker.model}"})
+            write_text(self._folder / COCO, json.dumps(content))
+        path = self._folder / UNREADABLE
+        if unreadable:
+            write_text(path, "".join(f"{why}\n" for _, why in unreadable))
+        else:
+            path.unlink(missing_ok=True)
+        return {
+            concept: sum(found["present"] for line in lines for found in line["found"] if found["concept"] == concept)
+            for concept in self._maker.concepts
+        }
+
+    def _write_labelme(self, job: Job, result: Result) -> None:
+        path = self._path("labelme", job.stem)
+        image = Path(os.path.relpath(job.path.absolute(), path.parent.absolute())).as_posix()
+        masks = [(found.concept, found.mask) for found in result]
+        height, width = result.labels.shape
+        content = labelme_file(image, masks, (height, width), extra={"prosam": result.model})
+        write_text(path, json.dumps(content, indent=2))
+
+    def _path(self, form: str, stem: str, concept: str = "") -> Path:
+        suffix = {"overlays": "jpg", "labelme": "json"}.get(form, "png")
+        return self._folder / form / concept / f"{stem}.{suffix}"
+
+    def _files(self, stem: str, concepts: Iterable[str], formats: Iterable[str]) -> Iterator[Path]:
+        for form in formats:
+            if form in ("masks", "uncertainty"):
+                yield from (self._path(form, stem, concept) for concept in concepts)
+            elif form != "coco":
+                yield self._path(form, stem)
+
+    def _remove(self, header: Line, lines: Sequence[Line]) -> None:
+        """Remove the files of earlier results, and nothing else that may lie there."""
+        for line in lines:
+            for stem in (line["image"], str(PurePosixPath(line["image"]).with_suffix(""))):
+                for path in self._files(stem, header["concepts"], FORMATS):
+                    path.unlink(missing_ok=True)
+
+    def _read(self) -> tuple[Line | None, list[Line]]:
+        """The journal's first line and its whole others; a kill may have cut the last."""
+        path = self._folder / JOURNAL
+        try:
+            texts = path.read_text(encoding="utf-8").split("\n")
+        except FileNotFoundError:
+            return None, []
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read ({error}); remove it, or name another folder") from error
+        lines: list[Line] = []
+        for text in texts[:-1]:  # what follows the last line end is empty, or cut
+            try:
+                lines.append(dict(json.loads(text)))
+            except (ValueError, TypeError) as error:
+                raise InputError(
+                    f"{path}, line {len(lines) + 1}: is damaged; remove it, or name another folder"
+                ) from error
+        if lines and not (lines[0].get("prosam") == 1 and all("image" in line for line in lines[1:])):
+            raise InputError(f"{path}: is no journal of `prosam segment`; name another folder")
+        return (lines[0], lines[1:]) if lines else (None, [])
+
+
+def _entry(found: Found) -> Line:
+    return {
+        "concept": found.concept,
+        "present": found.present,
+        "presence": round(found.presence, 6),
+        "score": round(found.score, 6),
+        "disagreement": round(found.uncertainty.disagreement, 6) if found.uncertainty else None,
+        "rle": encode(found.mask) if found.mask.any() else None,
+    }
+
+
+def _state(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]

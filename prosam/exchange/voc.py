@@ -1,0 +1,27 @@
+"""Masks in VOC layout as references, such as CVAT's export *Segmentation mask 1.1*."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from prosam.data.formats.masks import decode
+from prosam.data.sources.own_voc import read_voc_layout
+from prosam.predictor.annotations import Mask
+
+
+def read_voc(folder: Path) -> Iterator[tuple[str, Path, Mask]]:
+    """Yield a label, an image and the mask of that label in it, in the order of the images.
+
+    Args:
+        folder: with JPEGImages, SegmentationClass, and labelmap.txt or classes.txt; `docs/own-data.md` tells more.
+            Masks of single objects, SegmentationObject, are not looked at: a reference shows all objects of its kind.
+
+    Raises:
+        InputError: see `prosam.data.sources.own_voc.read_voc_layout`.
+    """
+    found = read_voc_layout(folder)
+    for record in found.images:
+        for class_id, code in record.masks.items():
+            image = found.sources[record.file]
+            yield found.classes[class_id - 1], image, Mask(decode(code, record.height, record.width))

@@ -1,0 +1,117 @@
+"""A concept: what a model keeps of the references of one kind, on disk too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from prosam.errors import InputError
+from prosam.files import atomic_path
+from prosam.methods.prompting import PromptConcept
+from prosam.models.prompt_encoder import ReferenceCode
+
+FORMAT = 1
+_METADATA = "prosam_concept"  # one entry: safetensors keeps several in no fixed order
+_FOREGROUND = "foreground."
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A kind of object as one model knows it from k references. No image is kept.
+
+    Attributes:
+        name: of the kind.
+        model: digest of the model that learned it; no other can use it.
+        made_by: the same in words.
+        kinds: of each reference's annotation: point, scribble, box or mask.
+        state: of k references.
+    """
+
+    name: str
+    model: str
+    made_by: str
+    kinds: tuple[str, ...]
+    state: PromptConcept
+
+    def __len__(self) -> int:
+        """k, the number of references."""
+        return len(self.kinds)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that it is; hexadecimal."""
+        digest = hashlib.sha256(json.dumps(self._described()).encode())
+        for name, tensor in sorted(self._tensors().items()):
+            digest.update(f"{name}{list(tensor.shape)}".encode())
+            digest.update(tensor.numpy().tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Write it as one safetensors file, all or nothing."""
+        with atomic_path(Path(path)) as temporary:
+            save_file(self._tensors(), temporary, {_METADATA: json.dumps(self._described())})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Concept:
+        """Read what `save` wrote; whether it is a given model's, `Predictor.segment` looks at.
+
+        Raises:
+            InputError: the file is missing, damaged, of something else, or from a newer version.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; make it with `prosam learn`")
+        try:
+            with safe_open(path, "pt") as file:
+                described = json.loads((file.metadata() or {}).get(_METADATA, "null"))
+                names = list(file.keys())
+                tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
+        except (SafetensorError, OSError, ValueError) as error:
+            raise InputError(
+                f"{path}: is damaged, or no concept ({error}); make it again with `prosam learn`"
+            ) from error
+        if not isinstance(described, dict):
+            raise InputError(f"{path}: is no concept; make one with `prosam learn`")
+        if described.get("format") != FORMAT:
+            raise InputError(f"{path}: has format {described.get('format')!r}, this version reads {FORMAT}")
+        try:
+            kinds = tuple(described["kinds"])
+            foreground = [tensors[f"{_FOREGROUND}{i}"] for i in range(len(kinds))]
+            code = ReferenceCode(tensors["prototype"], tensors["queries"])
+            whole = len(kinds) == code.prototype.shape[0] == code.queries.shape[0] > 0
+            name, model, made_by = (str(described[key]) for key in ("name", "model", "made_by"))
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{path}: is damaged: it lacks {error}; make it again with `prosam learn`") from error
+        if not whole:
+            raise InputError(f"{path}: is damaged: its references do not match; make it again with `prosam learn`")
+        return cls(name, model, made_by, kinds, PromptConcept(code, foreground))
+
+    def on(self, device: torch.device) -> PromptConcept:
+        """The state on a device."""
+        code = self.state.code
+        return PromptConcept(
+            ReferenceCode(code.prototype.to(device), code.queries.to(device)),
+            [features.to(device) for features in self.state.foreground],
+        )
+
+    def _described(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "model": self.model,
+            "made_by": self.made_by,
+            "kinds": list(self.kinds),
+        }
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {"prototype": self.state.code.prototype, "queries": self.state.code.queries}
+        tensors |= {f"{_FOREGROUND}{i}": features for i, features in enumerate(self.state.foreground)}
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

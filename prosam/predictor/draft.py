@@ -1,0 +1,79 @@
+"""The result of one image, as one concept after the other is added."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from prosam.models.frozen import FrozenModels
+from prosam.predictor.result import Found, Result, Uncertainty
+
+
+class Draft:
+    """Brings masks to an image's own size, one at a time: of a large photograph each takes much memory."""
+
+    def __init__(self, models: FrozenModels, image: Path | None, pixels: NDArray[np.uint8], threshold: float):
+        """Begin.
+
+        Args:
+            models: that made the logits.
+            image: its path, if it has one.
+            pixels: (H, W, 3) uint8 RGB.
+            threshold: of presence, below which a concept is not there.
+        """
+        height, width = pixels.shape[:2]
+        self._models, self._size, self._threshold = models, (height, width), threshold
+        self._image, self._pixels = image, pixels
+        self._found: list[Found] = []
+        self._highest = torch.zeros((height, width), device=models.device)  # logit so far; background's is 0
+        self._labels = torch.zeros((height, width), dtype=torch.uint8, device=models.device)
+
+    def add(self, concept: str, sure: float, logits: Tensor, sampled: Tensor | None) -> None:
+        """Add a concept.
+
+        Args:
+            concept: its name.
+            sure: its presence.
+            logits: (r, r), of the mask of the mean prompt.
+            sampled: (K, r, r), of the masks of sampled prompts; None without.
+        """
+        present = sure >= self._threshold
+        full = self._at_full_size(logits)
+        mask = (full > 0) & present
+        wins = mask & (full > self._highest)
+        self._found.append(
+            Found(
+                concept,
+                mask.cpu().numpy(),
+                sure,
+                present,
+                _mean_probability(logits) if present else 0.0,
+                self._uncertainty(logits, sampled) if sampled is not None else None,
+            )
+        )
+        self._highest = torch.where(wins, full, self._highest)
+        self._labels[wins] = len(self._found)
+
+    def result(self, model: str) -> Result:
+        """The result with all concepts that were added; `model` is what made it."""
+        return Result(self._image, self._pixels, tuple(self._found), self._labels.cpu().numpy(), model)
+
+    def _at_full_size(self, values: Tensor) -> Tensor:
+        return self._models.full_size(values[None, None], self._size)[0, 0]
+
+    def _uncertainty(self, logits: Tensor, sampled: Tensor) -> Uncertainty:
+        spread = sampled.sigmoid().std(0, correction=0)
+        mean, masks = logits > 0, sampled > 0
+        shared, either = (masks & mean).sum((-2, -1)), (masks | mean).sum((-2, -1))
+        iou = torch.where(either > 0, shared / either.clamp_min(1), 1.0)
+        return Uncertainty(self._at_full_size(spread).cpu().numpy(), 1 - iou.mean().item())
+
+
+def _mean_probability(logits: Tensor) -> float:
+    """Inside of a mask (r, r); 0 for an empty one."""
+    inside = logits > 0
+    return logits[inside].sigmoid().mean().item() if inside.any() else 0.0

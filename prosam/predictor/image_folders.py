@@ -1,0 +1,63 @@
+"""Folders of images: which files they are, and reading them ahead of the model."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prosam.data.sources.own_voc import SUFFIXES
+from prosam.errors import InputError
+from prosam.predictor.images import load_image
+
+_READERS = 4
+
+
+def images_below(folder: Path, *, without: Path | None = None) -> list[Path]:
+    """The image files of a folder and all below it, in order of their names; hidden ones are passed over.
+
+    Args:
+        folder: to look in.
+        without: a folder in it that is left out.
+
+    Raises:
+        InputError: it is no folder, or has no image.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    left_out = without.resolve() if without is not None else None
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not (left_out is not None and path.resolve().is_relative_to(left_out))
+        and path.is_file()
+    ]
+    if not found:
+        raise InputError(f"{folder}: has no images; those are {', '.join(SUFFIXES)}")
+    return found
+
+
+def read_ahead(paths: Iterable[Path], ahead: int) -> Iterator[tuple[Path, NDArray[np.uint8] | InputError]]:
+    """Yield each image in order, or why it cannot be read; up to `ahead` of them are read beforehand."""
+    waiting: deque[tuple[Path, Future[NDArray[np.uint8]]]] = deque()
+    with ThreadPoolExecutor(_READERS) as pool:
+        for path in paths:
+            waiting.append((path, pool.submit(load_image, path)))
+            if len(waiting) > ahead:
+                yield _next(waiting)
+        while waiting:
+            yield _next(waiting)
+
+
+def _next(waiting: deque[tuple[Path, Future[NDArray[np.uint8]]]]) -> tuple[Path, NDArray[np.uint8] | InputError]:
+    path, future = waiting.popleft()
+    try:
+        return path, future.result()
+    except InputError as error:
+        return path, error

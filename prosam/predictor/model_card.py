@@ -1,0 +1,61 @@
+"""Which model answers, in words and as a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from prosam.methods.prompting import PromptMethod
+from prosam.models.sam import EMBEDDED_SAM
+from prosam.predictor.frozen_search import FrozenFiles
+from prosam.predictor.model_source import ModelFiles
+from prosam.presence import usual_threshold
+
+ONLY_SHAPES = "knows simple generated shapes only, no photographs"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is.
+
+    Attributes:
+        digest: SHA-256 of all that decides what it learns and segments; hexadecimal.
+        name: of the run, its data, and the first digits of `digest`.
+        caveat: what it is no good at; None when nothing is known.
+        present_from: presence below which a concept is not there, unless asked otherwise.
+        description: all that was recorded when it was trained.
+    """
+
+    digest: str
+    name: str
+    caveat: str | None
+    present_from: float
+    description: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.caveat}" if self.caveat else self.name
+
+
+def describe_model(files: ModelFiles, frozen: FrozenFiles, method: PromptMethod) -> ModelCard:
+    """The card of a model that was loaded."""
+    run = files.description["run"]
+    identity = {
+        "sam": frozen.sam_origin.sha256,
+        "backbone": frozen.backbone_origin.sha256,
+        "image_size": method.models.image_size,
+        "align_corners": method.models.align_corners,
+        "run": {key: value for key, value in run.items() if key != "train"},
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
+    for name, tensor in sorted(method.encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().numpy().tobytes())
+    trained_on = files.description.get("dataset")
+    title = f"{files.description.get('name', 'a model')}" + (f" trained on {trained_on}" if trained_on else "")
+    caveat = ONLY_SHAPES if frozen.sam_origin.model == EMBEDDED_SAM else None
+    present_from = usual_threshold(frozen.backbone_origin.model)
+    return ModelCard(
+        digest.hexdigest(), f"{title} ({digest.hexdigest()[:12]})", caveat, present_from, files.description
+    )

@@ -1,0 +1,178 @@
+"""shapes-5i in a temporary folder, with references annotated in every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from prosam.data.annotating import annotate
+from prosam.data.annotations import Annotations, write_annotations
+from prosam.data.dataset import Dataset, Split
+from prosam.data.folds import ClassImages, ImageClass, image_classes
+from prosam.data.formats.voc import VocDataset, write_voc
+from prosam.data.images import square_image
+from prosam.data.shapes_scenes import LabelledImage, shapes_classes, shapes_scenes
+from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS
+from prosam.embeddings.build import Source, build_store
+from prosam.embeddings.store import EmbeddingStore
+from prosam.episode_tensors import AnnotatedReference, EpisodeTensors, References
+from prosam.feature_table import FeatureTable, open_feature_table
+from prosam.models.backbones import load_backbone
+from prosam.models.frozen import FrozenModels
+from prosam.models.mask_token import MaskTokenDecoder
+from prosam.models.sam import EMBEDDED_SAM, encode_images, load_sam
+from prosam.params import AnnotationKind, AnnotationsParams
+from prosam.params.models import EMBEDDED_SIZE
+
+BACKBONE = "tiny-resnet"
+KINDS: tuple[AnnotationKind, ...] = ("mask", "box", "scribble", "point")  # of a variant, by its number modulo 4
+_MIN_AREA = 64  # px, as the protocol of shapes-5i has it
+
+
+class EveryKind(EpisodeTensors):
+    """Reads references annotated in any kind: the number of the variant says which, and which drawing."""
+
+    def __init__(
+        self,
+        models: FrozenModels,
+        dataset: Dataset,
+        annotations: Mapping[AnnotationKind, Annotations],
+        embeddings: EmbeddingStore,
+        table: FeatureTable | None,
+    ):
+        """Open; see `EpisodeTensors`. There are annotations of all KINDS."""
+        super().__init__(models, dataset, annotations[KINDS[0]], embeddings, table, kind=KINDS[0])
+        self.of_kind = {
+            kind: EpisodeTensors(models, dataset, of_kind, embeddings, table, kind=kind)
+            for kind, of_kind in annotations.items()
+        }
+        self._variants = {kind: of_kind.variants for kind, of_kind in annotations.items()}
+
+    def references(self, wanted: Sequence[AnnotatedReference]) -> References:
+        """See `EpisodeTensors.references`; variant v is drawing v // 4 of kind v modulo 4."""
+        each = [self._reference(reference) for reference in wanted]
+        return References(
+            torch.cat([r.features for r in each]),
+            torch.cat([r.annotation for r in each]),
+            [features for r in each for features in r.foreground],
+            [drawn for r in each for drawn in r.drawn],
+        )
+
+    def _reference(self, wanted: AnnotatedReference) -> References:
+        drawing, number = divmod(wanted.variant, len(KINDS))
+        kind = KINDS[number]
+        variant = drawing % self._variants[kind]
+        return self.of_kind[kind].references([AnnotatedReference(wanted.image, wanted.class_id, variant)])
+
+
+def embedded_models() -> FrozenModels:
+    """The embedded default's SAM, with its image encoder, and backbone, on the CPU."""
+    sam = load_sam(EMBEDDED_SAM, SAM_WEIGHTS)
+    return FrozenModels(
+        sam=sam,
+        decoder=MaskTokenDecoder(sam),
+        backbone=load_backbone(BACKBONE, BACKBONE_WEIGHTS[BACKBONE]),
+        image_size=EMBEDDED_SIZE,
+        align_corners=False,
+        device=torch.device("cpu"),
+    )
+
+
+@dataclass(frozen=True)
+class AnnotatedShapes:
+    """The data set in a temporary folder, with what reads it."""
+
+    folder: Path
+    models: FrozenModels
+    dataset: VocDataset
+    train: EveryKind
+    val: EveryKind
+    train_images: ClassImages
+    val_images: ClassImages
+    val_order: list[str]
+
+
+@contextmanager
+def annotated_shapes(counts: dict[Split, int], seed: int) -> Iterator[AnnotatedShapes]:
+    """Make the data set, with SAM's embeddings, the backbone's features, and annotations of every kind.
+
+    Args:
+        counts: scenes of train and val.
+        seed: of the data set.
+    """
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        root, models = folder / "shapes", embedded_models()
+        root.mkdir()
+        scenes: dict[Split, Iterable[LabelledImage]] = {
+            split: shapes_scenes(split, count, size=EMBEDDED_SIZE, seed=seed) for split, count in counts.items()
+        }
+        write_voc(root, shapes_classes(), scenes)
+        dataset = VocDataset(root)
+        ids = [image for split in counts for image in dataset.image_ids(split)]
+
+        def encode(images: Sequence[str]) -> torch.Tensor:
+            squares = np.stack([square_image(dataset.image(image), models.image_size) for image in images])
+            return encode_images(models.sam, torch.from_numpy(squares))
+
+        build_store(
+            folder / "embeddings",
+            [Source(image, dataset.image_path(image)) for image in ids],
+            encode,
+            shape=(models.sam.prompt_encoder.embed_dim, *models.sam.prompt_encoder.image_embedding_size),
+            made_by={},
+            computed_by={},
+            shard_size=64,
+            batch_size=1,
+            scratch=folder / "scratch",
+        )
+        store = EmbeddingStore(folder / "embeddings")
+        table = open_feature_table(models, dataset, ids, made_by={}, scratch=folder, budget_bytes=float("inf"))
+        rows = {
+            split: [
+                row
+                for image in dataset.image_ids(split)
+                for row in image_classes(dataset, split, image)
+                if row.area >= _MIN_AREA
+            ]
+            for split in counts
+        }
+        read = {
+            split: EveryKind(models, dataset, _annotations(folder, dataset, rows[split], split), store, table)
+            for split in counts
+        }
+        yield AnnotatedShapes(
+            folder,
+            models,
+            dataset,
+            read["train"],
+            read["val"],
+            _by_class(rows["train"]),
+            _by_class(rows["val"]),
+            dataset.image_ids("val"),
+        )
+
+
+def _annotations(
+    folder: Path, dataset: Dataset, rows: Sequence[ImageClass], split: Split
+) -> dict[AnnotationKind, Annotations]:
+    tables = {}
+    for kind in KINDS:
+        path = folder / f"{split}-{kind}.parquet"
+        drawn = annotate(dataset, rows, kind, AnnotationsParams())
+        write_annotations(path, (annotation for of_row in drawn for annotation in of_row))
+        tables[kind] = Annotations(path)
+    return tables
+
+
+def _by_class(rows: Sequence[ImageClass]) -> ClassImages:
+    images: dict[int, list[str]] = {}
+    for row in rows:
+        images.setdefault(row.class_id, []).append(row.image)
+    return {class_id: images[class_id] for class_id in sorted(images) if len(images[class_id]) > 1}

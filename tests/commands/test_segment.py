@@ -1,0 +1,294 @@
+"""`prosam segment`, `learn` and `export` as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from prosam.cli import main
+from prosam.embedded import PROMPT_ENCODER
+from tests.scenes import pair, scenes
+
+COMMAND = [sys.executable, "-c", "from prosam.cli import main; main()"]
+
+Prosam = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def prosam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Prosam:
+    """Runs the command: exit status, standard output and error."""
+
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["prosam", *map(str, words)])
+        status = 0
+        try:
+            main()
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: five photos, a reference with its mask, and a second one of another kind."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROSAM_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    reference, target, class_id = pair()
+    photos = [target, *scenes()[:4]]
+    for number, scene in enumerate(photos):
+        folder = "photos/deep" if number == 4 else "photos"
+        Image.fromarray(scene.image).resize((128, 96)).save(tmp_path / folder / f"{number}.png")
+    other, _, other_class = pair(2)
+    for name, scene, shown in (("cat", reference, class_id), ("dog", other, other_class)):
+        Image.fromarray(scene.image).save(tmp_path / f"{name}.jpg", quality=95)
+        Image.fromarray(scene.mask(shown)).save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def test_the_first_command_of_the_readme(work: Path, prosam: Prosam):
+    status, out, _ = prosam("segment", "photos/", "--reference", "cat.jpg", "--mask", "cat.png", "--out", "masks/")
+    assert status == 0
+    assert "knows simple generated shapes only" in out
+    names = ["0", "1", "2", "3", "deep/4"]
+    forms = {"masks/cat/{}.png", "overlays/{}.jpg", "labelme/{}.json"}
+    expected = {form.format(name) for form in forms for name in names} | {"coco.json", "results.jsonl"}
+    assert set(files_below(work / "masks")) == expected
+    coco = COCO(str(work / "masks/coco.json"))
+    assert "simple generated shapes only" in json.loads((work / "masks/coco.json").read_text())["info"]["description"]
+    by_name = {image["file_name"]: image["id"] for image in coco.loadImgs(coco.getImgIds())}
+    assert sorted(by_name) == [f"{name}.png" for name in names]
+    lines = [json.loads(line) for line in (work / "masks/results.jsonl").read_text().splitlines()[1:]]
+    assert [line["found"][0]["present"] for line in lines].count(True) == len(coco.getAnnIds())
+    for name in names:
+        mask = Image.open(work / f"masks/masks/cat/{name}.png")
+        assert mask.size == (128, 96)
+        assert "simple generated shapes only" in mask.info["Software"]
+        annotations = coco.loadAnns(coco.getAnnIds([by_name[f"{name}.png"]]))
+        drawn = coco.annToMask(annotations[0]) if annotations else np.zeros((96, 128))
+        assert np.array_equal(np.asarray(mask) == 255, drawn == 1)
+        labelme = json.loads((work / f"masks/labelme/{name}.json").read_text())
+        assert (
+            (work / f"masks/labelme/{name}.json")
+            .parent.joinpath(labelme["imagePath"])
+            .samefile(work / f"photos/{name}.png")
+        )
+        assert bool(labelme["shapes"]) == bool(annotations)
+        assert Image.open(work / f"masks/overlays/{name}.jpg").size == (128, 96)
+
+
+def test_several_concepts_with_several_references_each_also_saved(work: Path, prosam: Prosam):
+    cat = ["--name", "cat", "--reference", "cat.jpg", "--mask", "cat.png", "--reference", "photos/0.png"]
+    cat += ["--point", "40,60", "--point", "41,62"]
+    dog = ["--name", "dog", "--reference", "dog.jpg", "--scribble", "60,60 64,66 70,70"]
+    status, out, _ = prosam("learn", "concepts", *cat, *dog)
+    assert status == 0
+    assert "cat, of 2 references (mask, point)" in out
+    assert "dog, of 1 references (scribble)" in out
+    assert prosam("segment", "photos", *cat, *dog, "--out", "one", "--threshold", "0", "--samples", "2")[0] == 0
+    saved = ["--concept", "concepts/cat.safetensors", "--concept", "concepts/dog.safetensors"]
+    assert prosam("segment", "photos", *saved, "--out", "two", "--threshold", "0", "--samples", "2")[0] == 0
+    one = files_below(work / "one")
+    assert one == files_below(work / "two")
+    assert {"labels/0.png", "masks/dog/0.png", "uncertainty/cat/deep/4.png"} < set(one)
+    labels = np.asarray(Image.open(work / "one/labels/0.png"))
+    masks = [np.asarray(Image.open(work / f"one/masks/{name}/0.png")) == 255 for name in ("cat", "dog")]
+    assert np.array_equal(labels > 0, masks[0] | masks[1])
+    assert masks[0][labels == 1].all()
+    assert masks[1][labels == 2].all()
+
+
+def test_results_are_references_of_a_next_run(work: Path, prosam: Prosam):
+    given = ["--reference", "cat.jpg", "--mask", "cat.png", "--threshold", "0"]
+    assert prosam("segment", "photos", *given, "--out", "found", "--write", "coco", "--write", "labelme")[0] == 0
+    assert set(files_below(work / "found")) - {"coco.json", "results.jsonl"} == {
+        f"labelme/{name}.json" for name in ("0", "1", "2", "3", "deep/4")
+    }
+    for source, more in (("found/coco.json", ["--images", "photos"]), ("found/labelme", [])):
+        status, out, _ = prosam(
+            "learn", "again.safetensors", "--references", source, *more, "--label", "cat", "--most", "2"
+        )
+        assert (status, "cat, of 2 references (mask, mask)" in out) == (0, True)
+
+
+def test_what_is_there_is_kept_and_what_is_new_is_added(work: Path, prosam: Prosam):
+    command = ["segment", "photos", "--reference", "cat.jpg", "--mask", "cat.png", "--out", "found"]
+    assert prosam(*command)[0] == 0
+    before = files_below(work / "found")
+    (work / "found/masks/cat/1.png").unlink()
+    changed = work / "photos/2.png"
+    os.utime(changed, ns=(1, 1))
+    Image.fromarray(scenes()[9].image).save(work / "photos/new.png")
+    status, out, _ = prosam(*command)
+    assert status == 0
+    assert "3 of 6 images are there from an earlier start" in out
+    after = files_below(work / "found")
+    assert set(after) - set(before) == {"masks/cat/new.png", "overlays/new.jpg", "labelme/new.json"}
+    assert {name for name in before if after[name] != before[name]} == {"coco.json", "results.jsonl"}
+    status, _, error = prosam(*command, "--threshold", "1")
+    assert (status, error.count("\n")) == (2, 1)
+    assert "holds results of other concepts or settings" in error
+    assert files_below(work / "found") == after
+    (work / "found/masks/cat/mine.txt").write_text("mine")
+    assert prosam(*command, "--threshold", "1", "--again", "--write", "masks")[0] == 0
+    assert set(files_below(work / "found")) == {"masks/cat/mine.txt", "results.jsonl"} | {
+        f"masks/cat/{name}.png" for name in ("0", "1", "2", "3", "deep/4", "new")
+    }
+
+
+@pytest.mark.slow
+def test_killed_half_way_it_goes_on_and_ends_in_the_same_bytes(work: Path, prosam: Prosam):
+    many = work / "many"
+    many.mkdir()
+    for number, scene in enumerate(scenes()):
+        Image.fromarray(scene.image).save(many / f"{number:02d}.png")
+    (many / "30.png").write_bytes(b"no image")
+    command = ["segment", "many", "--reference", "cat.jpg", "--mask", "cat.png", "--out"]
+    process = subprocess.Popen([*COMMAND, *command, "killed"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    journal = work / "killed/results.jsonl"
+    while process.poll() is None and not (journal.exists() and journal.read_text().count("\n") > 5):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    there = journal.read_text().count("\n") - 1
+    assert 5 <= there < 59
+    assert not (work / "killed/coco.json").exists()
+    with journal.open("a") as file:
+        file.write('{"image": "59.p')  # as a kill in the middle of a line leaves it
+    status, out, error = prosam(*command, "killed")
+    assert status == 1
+    assert f"{there} of 60 images are there from an earlier start" in out
+    assert "1 of 60 images could not be read:\n  many/30.png: is not an image" in error
+    assert prosam(*command, "whole")[0] == 1
+    assert files_below(work / "killed") == files_below(work / "whole")
+    assert (work / "whole/unreadable.txt").read_text().startswith("many/30.png: is not an image")
+    Image.fromarray(scenes()[30].image).save(many / "30.png")
+    status, out, _ = prosam(*command, "whole")
+    assert (status, "59 of 60 images are there" in out) == (0, True)
+    assert not (work / "whole/unreadable.txt").exists()
+
+
+CAT = ("--reference", "cat.jpg")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("segment", "photos", *CAT, "--box", "10,20,900,90"),
+            "cat.jpg: box 10,20,900,90 reaches outside of the image",
+        ),
+        (("segment", "photos", *CAT, "--box", "10,20"), "--box 10,20: must be X0,Y0,X1,Y1"),
+        (("segment", "photos", *CAT, "--point", "a,b"), "--point a,b: must be X,Y"),
+        (("segment", "photos", *CAT, "--mask", "empty.png"), "the mask empty.png is empty"),
+        (("segment", "photos", *CAT, "--mask", "none.png"), "none.png: not found"),
+        (("segment", "photos", *CAT), "--reference cat.jpg: has no annotation behind it"),
+        (("segment", "photos", *CAT, "--point", "1,1", "--box", "1,1,2,2"), "has a --point and a --box; give one kind"),
+        (("segment", "photos", "--mask", "cat.png", *CAT), "--mask cat.png: has no --reference before it"),
+        (("segment", "photos", "--name", "cat"), "--name cat: has no --reference behind it"),
+        (("segment", "photos", "--name", "a/b", *CAT, "--point", "1,1"), "cannot be a concept's name"),
+        (("segment", "photos"), "nothing to look for"),
+        (("segment", "empty", *CAT, "--point", "1,1"), "empty: has no images"),
+        (("segment", "nowhere", *CAT, "--point", "1,1"), "nowhere: no such file or folder"),
+        (
+            ("segment", "photos", "broken.jpg", "photos/0.png", *CAT, "--point", "1,1", "--model", "no"),
+            "no: no such file",
+        ),
+        (("segment", "photos", "--reference", "broken.jpg", "--point", "1,1"), "broken.jpg: is not an image"),
+        (("segment", "photos", "--concept", "foreign.safetensors"), "was learned by another model"),
+        (("segment", "photos", "--concept", "cat.jpg"), "cat.jpg: is damaged, or no concept"),
+        (("segment", "photos", "--references", "cat.png"), "cat.png: is not JSON"),
+        (("segment", "photos", *CAT, "--point", "1,1", "--write", "mask"), "did you mean 'masks'?"),
+        (("segment", "photos", *CAT, "--point", "1,1", "--write", "uncertainty"), "needs --samples"),
+    ],
+)
+def test_a_mistake_is_one_line(work: Path, prosam: Prosam, words: tuple[str, ...], message: str):
+    from prosam import Concept, Predictor
+
+    (work / "empty").mkdir()
+    (work / "broken.jpg").write_text("no image")
+    Image.new("L", (128, 128)).save(work / "empty.png")
+    if "foreign.safetensors" in words:
+        concept = Predictor.load().learn([("cat.jpg", "cat.png")])
+        Concept("cat", "0" * 64, "another", concept.kinds, concept.state).save(work / "foreign.safetensors")
+    status, _, error = prosam(*words, "--out", "found")
+    assert status == 2
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (work / "found").exists() or not files_below(work / "found")
+
+
+def test_several_concepts_need_a_folder(work: Path, prosam: Prosam):
+    both = ["--name", "a", *CAT, "--point", "1,1", "--name", "b", *CAT, "--point", "1,1"]
+    status, _, error = prosam("learn", "one.safetensors", *both)
+    assert (status, "there are 2 concepts, a, b; name a folder" in error) == (2, True)
+
+
+def test_files_of_one_name_do_not_overwrite_one_another(work: Path, prosam: Prosam):
+    scene = Image.fromarray(scenes()[0].image)
+    (work / "twice").mkdir()
+    for name in ("a.png", "a.jpg"):
+        scene.save(work / "twice" / name)
+    given = [*CAT, "--point", "60,60", "--out", "found", "--write", "masks"]
+    assert prosam("segment", "twice", *given)[0] == 0
+    assert set(files_below(work / "found/masks")) == {"cat/a.png.png", "cat/a.jpg.png"}
+    status, _, error = prosam("segment", "twice/a.png", "twice/../twice/a.png", *given)
+    assert (status, "would be filed under the same name" in error) == (2, True)
+
+
+def test_results_inside_of_the_photos_are_no_photos(work: Path, prosam: Prosam):
+    for _ in range(2):
+        status, out, _ = prosam(
+            "segment", "photos", *CAT, "--point", "60,60", "--out", "photos/found", "--write", "masks"
+        )
+        assert (status, "of 5 images" in out) == (0, True)
+
+
+def test_an_exported_run_is_the_same_model(work: Path, prosam: Prosam):
+    from safetensors.torch import save_file
+
+    from prosam import Predictor
+    from prosam.bundle import read_bundle_description
+    from prosam.models.weights import load_state
+
+    (work / "run").mkdir()
+    save_file(load_state(PROMPT_ENCODER), work / "run/prompt_encoder.safetensors")
+    (work / "run/model.json").write_text(json.dumps(read_bundle_description(PROMPT_ENCODER)))
+    status, out, _ = prosam("export", "run", "one.safetensors")
+    assert (status, "SHA-256" in out) == (0, True)
+    assert (work / "one.safetensors").read_bytes() == PROMPT_ENCODER.read_bytes()
+    assert Predictor.load("one.safetensors").model.digest == Predictor.load().model.digest
+    assert "must end in .safetensors" in prosam("export", "run", "one.zip")[2]
+
+
+@pytest.mark.parametrize("command", ["segment", "learn"])
+def test_help_has_examples_and_imports_nothing_heavy(command: str):
+    heavy = "print(sorted({'torch', 'pandas', 'numpy'} & set(sys.modules)))"
+    code = f"import sys; from prosam.cli import main\ntry: main()\nfinally: {heavy}"
+    ran = subprocess.run([sys.executable, "-c", code, command, "--help"], capture_output=True, text=True)
+    assert ran.returncode == 0
+    assert f"prosam {command} " in ran.stdout.split("Examples:")[1]
+    assert ran.stdout.endswith("[]\n")
