@@ -15,6 +15,7 @@ PARAMS_FILE = Path("params.yaml")
 
 _HINTS = {  # by the name of a missing key
     "shifts": "; write `shifts: []` for none",
+    "tested": "; write `tested: []` for none",
     "train": "; write `train: {}` to train as the section `train` says",
     "backbone": "; write `backbone: auto`, or a key of models.backbones",
     "kind": "; write `kind: mask`, or point, scribble, box",
