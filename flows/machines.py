@@ -188,7 +188,7 @@ def _require_inputs(needed: Sequence[str], job: Job, processes: StageProcesses) 
 
 def _require_images(root: Path, needed: Sequence[str]) -> None:
     """That the images of public data sets are here, which DVC does not keep."""
-    for dataset in [stage.removeprefix("download@") for stage in needed if stage.startswith("download@")]:
+    for dataset in [name.partition("@")[2] for name in needed if name.startswith(("download@", "download-tested@"))]:
         description = root / layout.raw(dataset) / "dataset.json"
         if not description.exists():
             continue

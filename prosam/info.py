@@ -50,6 +50,7 @@ def _facts_of_run(folder: Path) -> Facts:
         "novel classes": content.get("novel_classes"),
         "run": content.get("run"),
         "train": content.get("train"),
+        "weights of": content.get("selected"),
         "converted from": content.get("converted_from"),
         "commit": content.get("commit"),
     }

@@ -44,7 +44,7 @@ def write_shapes(folder: Path, dataset: str, settings: ShapesDownload) -> None:
     counts: dict[Split, int] = {"train": settings.train_images, "val": settings.val_images}
     scenes: dict[Split, Iterable[LabelledImage]] = {}
     for split, count in counts.items():
-        made = shapes_scenes(split, count, size=settings.size, seed=settings.seed)
+        made = shapes_scenes(split, count, size=settings.size, seed=settings.seed, style=settings.style)
         scenes[split] = track(made, f"{dataset} {split}", count, "image")
     write_voc(folder, shapes_classes(), scenes)
 

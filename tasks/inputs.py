@@ -116,5 +116,5 @@ def _check_embeddings(store: EmbeddingStore, folder: Path, sam: Origin, image_si
             f"{folder}: was made by {made_by.get('sam')} of {made_by.get('checkpoint')} at "
             f"{made_by.get('image_size')} px, SHA-256 {str(made_by.get('sha256'))[:16]}..., but {layout.sam_weights()} "
             f"is {sam.model} of {sam.checkpoint}, SHA-256 {sam.sha256[:16]}..., and models.image_size is "
-            f"{image_size} px; run `dvc repro embeddings@{folder.name}`"
+            f"{image_size} px; run `dvc repro --glob 'embeddings*@{folder.name}'`"
         )

@@ -40,8 +40,8 @@ def train(
     from tasks.provenance import class_names, commit, describe_run, unfinished_work
 
     inputs = RunInputs(params, dataset, run)
-    fold_path, monitor_path = (layout.folds(dataset) / name for name in (f"fold-{fold}.json", f"monitor-{fold}.csv"))
-    dealt, monitor = read_fold(fold_path), read_episodes(monitor_path)
+    files = [layout.folds(dataset) / name for name in (f"fold-{fold}.json", f"monitor-{fold}.csv")]
+    dealt, monitor = read_fold(files[0]), read_episodes(files[1])
     settings = params.training(dataset, run).in_steps(images=len(classes_of_images(dealt.train)))
     description = {
         "dataset": dataset,
@@ -49,7 +49,11 @@ def train(
         **describe_run(params, run, settings, inputs),
         **class_names(dealt),
     }
-    work = unfinished_work("train", description, [fold_path, monitor_path], params, inputs)
+    tested = None
+    if settings.select == "best-on-test":
+        files.append(layout.folds(dataset) / f"episodes-{fold}.csv")
+        tested = read_episodes(files[-1])
+    work = unfinished_work("train", description, files, params, inputs)
 
     method = build_prompt_method(params.runs[run], inputs.models, seed=settings.seed)
     annotations = inputs.annotations("train")
@@ -60,18 +64,19 @@ def train(
         sampling=settings.sampling,
         variants=annotations.variants,
     )
-    watch = Watch(inputs.tensors(inputs.annotations("val")), inputs.dataset, monitor, settings.batch_size)
+    val = inputs.tensors(inputs.annotations("val"))
     log = optimise(
         method,
         inputs.tensors(annotations),
         sampler,
         settings,
-        watch=watch,
+        watch=Watch(val, inputs.dataset, monitor, settings.batch_size),
+        test=Watch(val, inputs.dataset, tested, settings.batch_size) if tested else None,
         checkpoint=work / "checkpoint.pt",
         name=f"train {dataset} {run} fold {fold}",
     )
     with atomic_folder(layout.model(dataset, run, fold)) as folder:
-        save_model(folder, method.encoder, description | {"commit": commit()})
+        save_model(folder, method.encoder, description | {"selected": log.selected, "commit": commit()})
         write_log(folder, log)
     shutil.rmtree(work)  # with what a kill while a checkpoint was written may have left
 

@@ -105,6 +105,7 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("train weight_decay", float("inf"), ["train.weight_decay: ", "finite", "inf"]),
         ("train steps", 0, ["train.steps: ", "greater than or equal to 1", "not 0"]),
         ("train clip_norm", -1.0, ["train.clip_norm: ", "greater than 0"]),
+        ("train select", "best", ["train.select: ", "'last' or 'best-on-test'", "'best'"]),
         ("train void", "keep", ["train.void: ", "'ignore' or 'background'", "'keep'"]),
         ("train schedule restart_every", 5, ["train.schedule: kind: restarts", "goes with one of"]),
         ("train schedule kind", "restarts", ["train.schedule: kind: restarts", "goes with one of"]),
@@ -115,6 +116,14 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("datasets shapes-5i protocol folds", [["a", "a"]], ["protocol: folds: fold 0 names 'a' twice"]),
         ("pipeline shifts", [{"train": "shapes-5i", "test": "shapes-5i"}], ["pipeline: shifts: ", "is no shift"]),
         ("pipeline shifts", [{"train": "coco-20i", "test": "shapes-5i"}], ["shifts: unknown name 'coco-20i'"]),
+        (
+            "pipeline shifts",
+            [{"train": "shapes-5i", "test": "pascal-5i"}],
+            ["shifts: unknown name 'pascal-5i'", "shapes-5i", "add it to `tested`, or to `datasets`"],
+        ),
+        ("pipeline tested", ["shapes-5i"], ["pipeline: tested: 'shapes-5i' is in `datasets`"]),
+        ("pipeline tested", ["pascal-5i"], ["pipeline: tested: no shift tests 'pascal-5i'; add", "test: pascal-5i}"]),
+        ("pipeline tested", ["pascal-5i", "pascal-5i"], ["pipeline: tested: names 'pascal-5i' twice"]),
         ("pipeline shifts", ["coco-20i"], ["pipeline.shifts.0: ", "'coco-20i'"]),
         ("models image_size", 100, ["models.image_size: ", "multiple of 16", "100"]),
         ("models sam name", "vit_x", ["models.sam.name: ", "'tiny'", "'vit_h'", "'vit_x'"]),
@@ -147,6 +156,7 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("models", REMOVE, ["models: is missing"]),
         ("pipeline", REMOVE, ["pipeline: is missing"]),
         ("pipeline shifts", REMOVE, ["pipeline.shifts: is missing; write `shifts: []`"]),
+        ("pipeline tested", REMOVE, ["pipeline.tested: is missing; write `tested: []` for none"]),
         ("runs prosam backbone", REMOVE, ["runs.prosam.backbone: is missing; write `backbone: auto`"]),
         ("runs prosam method", REMOVE, ["runs.prosam.method: is missing"]),
         ("runs prosam kind", REMOVE, ["runs.prosam.kind: is missing; write `kind: mask`, or point, scribble, box"]),
@@ -270,6 +280,21 @@ def test_the_papers_data_and_sam_need_no_other_edit_than_their_names(datasets: l
     orders = {"pascal-5i": "contiguous", "coco-20i": "interleaved"}
     assert [params.datasets[name].protocol.order for name in datasets] == [orders[name] for name in datasets]
     assert all(params.datasets[name].protocol.min_area == 2 * 32 * 32 for name in datasets)
+
+
+def test_a_data_set_that_only_a_shift_tests_on_is_prepared_and_not_trained_on(tmp_path: Path):
+    content = changed("pipeline shifts", [{"train": "shapes-5i", "test": "shapes-print-5i"}])
+    content["pipeline"]["tested"] = ["shapes-print-5i"]
+    content["datasets"]["shapes-print-5i"]["protocol"]["folds"] = 2  # its folds are not those that are trained
+    pipeline = load_params(write_params(tmp_path, content)).pipeline
+    assert (pipeline.datasets, pipeline.prepared) == (["shapes-5i"], ["shapes-5i", "shapes-print-5i"])
+
+
+def test_a_misspelt_data_set_to_test_on_is_one_line(tmp_path: Path):
+    content = changed("pipeline shifts", [{"train": "shapes-5i", "test": "shapes-prin-5i"}])
+    content["pipeline"]["tested"] = ["shapes-prin-5i"]
+    message = complaint(write_params(tmp_path, content))
+    assert message.startswith("pipeline.tested: unknown name 'shapes-prin-5i'; did you mean 'shapes-print-5i'?")
 
 
 def test_what_was_read_cannot_be_changed(tmp_path: Path):

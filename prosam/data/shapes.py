@@ -185,20 +185,21 @@ def _interpolation(size: int, knots: int) -> Array:
     return weights
 
 
-def _hsv(h: float, s: float, v: float) -> Array:
+def hsv(h: float, s: float, v: float) -> Array:
+    """(3,) RGB of a colour, all in [0, 1]; the hue wraps around, the others are clipped."""
     return np.array(colorsys.hsv_to_rgb(h % 1, min(max(s, 0), 1), min(max(v, 0), 1)), np.float32)
 
 
 def _colours(kind: Kind, rng: Rng) -> tuple[Array, Array]:
     hue = kind.hue / len(HUES) + rng.uniform(-0.035, 0.035)
-    first = _hsv(hue, rng.uniform(0.65, 1), rng.uniform(0.65, 1))
+    first = hsv(hue, rng.uniform(0.65, 1), rng.uniform(0.65, 1))
     match SECOND_COLOURS[kind.second]:
         case "white":
             second = np.full(3, rng.uniform(0.85, 1), np.float32)
         case "black":
             second = np.full(3, rng.uniform(0.02, 0.18), np.float32)
         case _:
-            second = _hsv(hue + 0.5 + rng.uniform(-0.04, 0.04), rng.uniform(0.6, 1), rng.uniform(0.5, 1))
+            second = hsv(hue + 0.5 + rng.uniform(-0.04, 0.04), rng.uniform(0.6, 1), rng.uniform(0.5, 1))
     return first, second
 
 
@@ -234,7 +235,7 @@ class Canvas:
 
     def _background(self) -> Array:
         rng, size = self._rng, self.size
-        first, second = (_hsv(rng.random(), rng.uniform(0, 0.6), rng.uniform(0.2, 0.9)) for _ in range(2))
+        first, second = (hsv(rng.random(), rng.uniform(0, 0.6), rng.uniform(0.2, 0.9)) for _ in range(2))
         blend = smooth_noise(rng, (size, size), int(rng.integers(3, 7)))
         if rng.random() < 0.5:
             x, y = self._turned(size / 2, size / 2, rng.uniform(0, 2 * math.pi), slice(None), slice(None))
@@ -246,7 +247,7 @@ class Canvas:
             cx, cy = rng.uniform(0, size, 2)
             x, y = self._turned(cx, cy, rng.uniform(0, 2 * math.pi), slice(None), slice(None))
             width, length = rng.uniform(1, 3), rng.uniform(2, 30)
-            image[(np.abs(x) < length) & (np.abs(y) < width)] = _hsv(rng.random(), rng.random(), rng.random())
+            image[(np.abs(x) < length) & (np.abs(y) < width)] = hsv(rng.random(), rng.random(), rng.random())
         return image.astype(np.float32)
 
     def _turned(self, cx: float, cy: float, angle: float, rows: slice, columns: slice) -> tuple[Array, Array]:
@@ -269,12 +270,9 @@ class Canvas:
         columns = slice(max(0, int(place.x) - reach), min(self.size, int(place.x) + reach + 1))
         along, across = self._turned(place.x, place.y, angle, rows, columns)
         x, y = along / (place.radius * aspect), across / (place.radius / aspect)
-        coverage = np.clip(0.5 - signed_distance(SHAPES[kind.shape], x, y) * place.radius, 0, 1)
-        first, second = _colours(kind, rng)
-        pattern = texture_pattern(TEXTURES[kind.texture], x * place.radius, y * place.radius, rng)[..., None]
-        light, shade = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.3)
-        shading = 1 + shade * (x * math.cos(light) + y * math.sin(light))
-        colour = (first + (second - first) * 0.9 * pattern) * shading[..., None]
+        distance = signed_distance(SHAPES[kind.shape], x, y) * place.radius
+        coverage = np.clip(0.5 - distance, 0, 1)
+        colour = self._surface(kind, x, y, place.radius, distance)
         image, labels = self.image[rows, columns], self.labels[rows, columns]
         image[:] = image * (1 - coverage[..., None]) + colour * coverage[..., None]
         edge = (coverage > 0.05) & (coverage < 0.95) & ((labels > 0) | (class_id > 0))
@@ -282,6 +280,24 @@ class Canvas:
         labels[edge] = VOID
         self.count += 1
         self.instances[rows, columns][coverage > 0.5] = self.count
+
+    def _surface(self, kind: Kind, x: Array, y: Array, radius: float, distance: Array) -> Array:
+        """What an object looks like about its place: (h, w, 3) colours in [0, 1], which its shape is then cut out of.
+
+        Args:
+            kind: says texture and colours.
+            x: (h, w) along the turned object, in units of its radius.
+            y: likewise, across it.
+            radius: px.
+            distance: (h, w) from the object's edge, about px, negative inside.
+        """
+        del distance  # shaded objects have no outline
+        rng = self._rng
+        first, second = _colours(kind, rng)
+        pattern = texture_pattern(TEXTURES[kind.texture], x * radius, y * radius, rng)[..., None]
+        light, shade = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.3)
+        shading = 1 + shade * (x * math.cos(light) + y * math.sin(light))
+        return (first + (second - first) * 0.9 * pattern) * shading[..., None]
 
     def finish(self) -> Scene:
         """Light the scene, add sensor noise, and quantise."""
@@ -307,8 +323,14 @@ def find_place(rng: Rng, size: int, taken: Sequence[Placement], *, spread: float
 # ---------------------------------------------------------------------------------------------- the kinds of scenes
 
 
-def episode_scene(rng: Rng, size: int = 128) -> Scene:
-    """A scene of `shapes-5i`: one or two classes, one to three objects of the first, one to three distractors."""
+def episode_scene(rng: Rng, size: int = 128, canvas: type[Canvas] = Canvas) -> Scene:
+    """A scene of `shapes-5i`: one or two classes, one to three objects of the first, one to three distractors.
+
+    Args:
+        rng: source of all randomness.
+        size: side of the scene, px.
+        canvas: says in which style.
+    """
     classes, pool = class_kinds(), pool_kinds()
     first = int(rng.integers(NUM_CLASSES))
     ids = [first]
@@ -324,10 +346,10 @@ def episode_scene(rng: Rng, size: int = 128) -> Scene:
         place = find_place(rng, size, [p for *_, p in placed])
         if place is not None:
             placed.append((*wanted[i], place))
-    canvas = Canvas(size, rng)
+    scene = canvas(size, rng)
     for kind, class_id, place in reversed(placed):
-        canvas.paint(kind, place, class_id)
-    return canvas.finish()
+        scene.paint(kind, place, class_id)
+    return scene.finish()
 
 
 def promptable_scene(rng: Rng, size: int = 128) -> Scene:

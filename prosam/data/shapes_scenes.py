@@ -1,4 +1,4 @@
-"""The scenes of `shapes-5i`, each a pure function of the data set's seed, the split and its number."""
+"""The scenes of `shapes-5i`, each a pure function of the data set's style and seed, the split and its number."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from prosam.data.dataset import SPLITS, Split
 from prosam.data.parallel import parallel_map
-from prosam.data.shapes import class_kinds, episode_scene
+from prosam.data.shapes import Canvas, class_kinds, episode_scene
+from prosam.data.shapes_print import PrintCanvas
+from prosam.params import ShapesStyle
 
 LabelledImage = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]
+
+_CANVASES: dict[ShapesStyle, type[Canvas]] = {"shaded": Canvas, "print": PrintCanvas}
 
 
 def shapes_classes() -> list[str]:
@@ -20,7 +24,9 @@ def shapes_classes() -> list[str]:
     return [kind.name for kind in class_kinds()]
 
 
-def shapes_scenes(split: Split, count: int, *, size: int, seed: int) -> Iterator[LabelledImage]:
+def shapes_scenes(
+    split: Split, count: int, *, size: int, seed: int, style: ShapesStyle = "shaded"
+) -> Iterator[LabelledImage]:
     """The scenes of a split, in order: (id, (S, S, 3) uint8 RGB image, (S, S) uint8 labels).
 
     Args:
@@ -28,10 +34,12 @@ def shapes_scenes(split: Split, count: int, *, size: int, seed: int) -> Iterator
         count: how many scenes; more of them leave the first ones as they are.
         size: S, px.
         seed: of the data set.
+        style: how they are drawn.
     """
-    return parallel_map(partial(_scene, seed, split, size), range(count), chunk=400)
+    return parallel_map(partial(_scene, style, seed, split, size), range(count), chunk=400)
 
 
-def _scene(seed: int, split: Split, size: int, number: int) -> LabelledImage:
-    scene = episode_scene(np.random.default_rng([seed, SPLITS.index(split), number]), size)
+def _scene(style: ShapesStyle, seed: int, split: Split, size: int, number: int) -> LabelledImage:
+    rng = np.random.default_rng([seed, SPLITS.index(split), number])
+    scene = episode_scene(rng, size, _CANVASES[style])
     return f"{split}_{number:06d}", scene.image, scene.labels

@@ -7,6 +7,7 @@ from prosam.params.data import (
     PascalDownload,
     Protocol,
     ShapesDownload,
+    ShapesStyle,
 )
 from prosam.params.models import BackboneParams, ModelsParams, SamParams
 from prosam.params.reading import PARAMS_FILE, load_params
@@ -38,6 +39,7 @@ __all__ = [
     "RunParams",
     "SamParams",
     "ShapesDownload",
+    "ShapesStyle",
     "Shift",
     "StudyName",
     "Suite",

@@ -9,15 +9,22 @@ from pydantic import Field, model_validator
 
 from prosam.params.section import Count, Fraction, NonNegative, Section
 
+ShapesStyle = Literal["shaded", "print"]
+
 
 class ShapesDownload(Section):
-    """The embedded data set: generated, nothing is fetched."""
+    """The embedded data set: generated, nothing is fetched.
+
+    Attributes:
+        style: `shaded` objects in lit scenes, or the same classes as flat `print` on paper, for tests under a shift.
+    """
 
     source: Literal["shapes"]
     train_images: Count = 1000
     val_images: Count = 600
     size: Annotated[int, Field(ge=64, multiple_of=8, strict=True)] = 128
     seed: NonNegative = 0
+    style: ShapesStyle = "shaded"
 
 
 class PascalDownload(Section):

@@ -18,6 +18,7 @@ _HINTS = {  # by the name of a missing key
     "studies": "; write `studies: []` for none",
     "studied": "; write `studied: []` for none",
     "starts": "; write `starts: []` for none",
+    "tested": "; write `tested: []` for none",
     "train": "; write `train: {}` to train as the section `train` says",
     "backbone": "; write `backbone: auto`, or a key of models.backbones",
     "kind": "; write `kind: mask`, or point, scribble, box",

@@ -21,6 +21,7 @@ from prosam.params.verification import VerificationParams
 AnnotationKind = Literal["point", "scribble", "box", "mask"]
 MethodName = Literal["prosam", "vrp-sam"]
 StudyName = Literal["prompt_noise", "annotation_noise", "corruption", "strategies", "references", "absent", "curvature"]
+Selection = Literal["last", "best-on-test"]
 DistributionName = Literal["t3", "student_t", "gaussian", "matched_gaussian", "dirac"]
 
 
@@ -38,8 +39,10 @@ class PipelineParams(Section):
     """The axes of the DAG: which data sets, runs and folds `dvc repro` goes through.
 
     Attributes:
-        shifts: pairs of these data sets; the first's trained runs are evaluated on the second as well. `[]` for none:
-            dvc.yaml needs the key.
+        datasets: trained and tested on.
+        shifts: pairs of data sets; runs trained on the first, of `datasets`, are evaluated on the second as well, which
+            is of `datasets` or `tested`. `[]` for none: dvc.yaml needs the key.
+        tested: data sets that shifts test on and nothing is trained on. `[]` likewise.
         studies: what else is measured on trained runs, see docs/experiments.md.
         studied: the runs among these that they are made on.
         starts: numbers of the verification study's starts, each with an object and initial prompts of its own.
@@ -49,27 +52,44 @@ class PipelineParams(Section):
     runs: Annotated[list[Name], Field(min_length=1)]
     folds: Annotated[list[NonNegative], Field(min_length=1)]
     shifts: list[Shift]
+    tested: list[Name]
     studies: list[StudyName]
     studied: list[Name]
     starts: list[NonNegative]
+
+    @property
+    def prepared(self) -> list[str]:
+        """All data sets: those trained on, then those only tested on."""
+        return [*self.datasets, *self.tested]
 
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:
         for run in self.studied:
             if run not in self.runs:
                 raise ValueError(f"studied: {unknown_name('name', run, self.runs)} (pipeline.runs)")
-        for axis in ("datasets", "runs", "folds", "studies", "studied", "starts"):
+        for axis in ("datasets", "runs", "folds", "tested", "studies", "studied", "starts"):
             values = getattr(self, axis)
             if len(set(values)) < len(values):
                 raise ValueError(f"{axis}: names {next(v for v in values if values.count(v) > 1)!r} twice")
+        return self
+
+    @model_validator(mode="after")
+    def _shifts_have_their_data(self) -> Self:
         for shift in self.shifts:
-            for name in (shift.train, shift.test):
-                if name not in self.datasets:
-                    raise ValueError(f"shifts: {unknown_name('name', name, self.datasets)} (pipeline.datasets)")
+            if shift.train not in self.datasets:
+                raise ValueError(f"shifts: {unknown_name('name', shift.train, self.datasets)} (pipeline.datasets)")
+            if shift.test not in self.prepared:
+                unknown = unknown_name("name", shift.test, self.prepared)
+                raise ValueError(f"shifts: {unknown}; add it to `tested`, or to `datasets` to train on it as well")
             if shift.train == shift.test:
                 raise ValueError(f"shifts: {shift.train!r} to itself is no shift")
             if self.shifts.count(shift) > 1:
                 raise ValueError(f"shifts: names {shift.train} to {shift.test} twice")
+        for name in self.tested:
+            if name in self.datasets:
+                raise ValueError(f"tested: {name!r} is in `datasets`, which are tested anyway; leave it out of one")
+            if name not in [shift.test for shift in self.shifts]:
+                raise ValueError(f"tested: no shift tests {name!r}; add {{train: ..., test: {name}}} to `shifts`")
         return self
 
 
@@ -154,6 +174,9 @@ class TrainParams(Section):
 
     Attributes:
         epochs: passes over the fold's training images, instead of `steps`.
+        select: which weights are the trained model: the `last`, or those `best-on-test`, with the highest mIoU on the
+            fold's test episodes at any of the looks every `monitor_every` steps, as VRP-SAM's code has it. That is
+            selection on the test set: such an mIoU is optimistic, and the report says so.
     """
 
     steps: Count = 250
@@ -167,6 +190,7 @@ class TrainParams(Section):
     void: Literal["ignore", "background"] = "background"
     sampling: Literal["class", "image"] = "class"
     monitor_every: Count = 50
+    select: Selection = "last"
     checkpoint_every: Count = 50
     seed: NonNegative = 0
 
@@ -291,7 +315,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _names_are_defined(self) -> Self:
-        for axis, defined in (("datasets", self.datasets), ("runs", self.runs)):
+        for axis, defined in (("datasets", self.datasets), ("tested", self.datasets), ("runs", self.runs)):
             for name in getattr(self.pipeline, axis):
                 if name not in defined:
                     raise ValueError(f"pipeline.{axis}: {unknown_name('name', name, defined)}")
@@ -313,7 +337,7 @@ class Params(Section):
     def _stages_are_told_apart(self) -> Self:
         """Of two stages with one name DVC would run one, without a word."""
         of_name: dict[str, str] = {}
-        for dataset, run in product(self.pipeline.datasets, self.pipeline.runs):
+        for dataset, run in product(self.pipeline.prepared, self.pipeline.runs):
             pair = f"run {run!r} on {dataset!r}"
             if (other := of_name.setdefault(f"{dataset}-{run}", pair)) != pair:
                 raise ValueError(f"pipeline: {pair} would have the stages of {other}; rename one of them")

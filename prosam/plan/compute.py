@@ -103,6 +103,8 @@ class Costs:
         pairs, looks = settings.steps * batch, -(-settings.steps // settings.monitor_every)
         step = self._step(run, batch, settings.samples)
         watching = self._predictions(name, run, images, self._params.folds.monitor_episodes, 1)
+        if settings.select == "best-on-test":
+            watching = add((watching, 1), (self._predictions(name, run, images, self._params.folds.episodes, 1), 1))
         features = self._pair_features(name, backbone, pairs)
         if self.has_table(backbone, images):  # level 4 of a masked reference is kept as well
             distinct = annotated * (1 - (1 - 1 / annotated) ** pairs)

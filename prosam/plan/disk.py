@@ -61,7 +61,7 @@ def data_written(params: Params, files: list[Download]) -> Iterator[Written]:
     fetched = sum(file.bytes or 0 for file in files)
     if fetched:
         yield Written("archives and checkpoints", fetched, str(layout.sources("")), exact=True)
-    for name in params.pipeline.datasets:
+    for name in params.pipeline.prepared:
         download, raw = params.datasets[name].download, layout.raw(name)
         if isinstance(download, PascalDownload | CocoDownload):
             if extracted := _extracted(name, download):

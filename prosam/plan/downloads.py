@@ -43,7 +43,7 @@ def downloads(params: Params) -> list[Download]:
     models = params.models
     backbones = dict.fromkeys(params.backbone(run) for run in params.pipeline.runs)
     needed = [
-        *(item for name in params.pipeline.datasets for item in _of_dataset(name, params)),
+        *(item for name in params.pipeline.prepared for item in _of_dataset(name, params)),
         *_of_model(models.sam, "models.sam", models.sam.name, PUBLISHED_SAM.get(models.sam.name)),
         *(item for name in backbones for item in _of_backbone(name, models.backbones[name])),
     ]

@@ -61,7 +61,7 @@ def make_plan(params: Params) -> Plan:
     """
     files = downloads(params)
     pipeline = params.pipeline
-    counts = {name: count_images(name, params.datasets[name], pipeline.folds) for name in pipeline.datasets}
+    counts = {name: count_images(name, params.datasets[name], pipeline.folds) for name in pipeline.prepared}
     device = prepare_device(params)
     models, rates = WeightlessModels(params.models, device), measure_rates(device, params.models.size)
     costs = Costs(params, models, rates)
@@ -101,8 +101,9 @@ def _computed(params: Params, counts: dict[str, ImageCounts], costs: Costs) -> I
         there = store_is_there(name, params, images)
         yield costs.embeddings(name, 0 if there else images.total)
         yield from costs.features(name, images.total)
-        yield costs.training(name, images)
-        yield costs.evaluation(name, images.total)
+        if name in params.pipeline.datasets:
+            yield costs.training(name, images)
+            yield costs.evaluation(name, images.total)
     for shift in params.pipeline.shifts:
         name = layout.shift(shift.train, shift.test)
         yield replace(costs.evaluation(shift.test, counts[shift.test].total), dataset=name, stage="shift")

@@ -48,6 +48,11 @@ class Result:
     training: Log
     monitor: Log
 
+    @property
+    def selected_on_test(self) -> int | None:
+        """The step whose weights did best on the test episodes, where that selected them."""
+        return self.model["selected"]["step"] if self.model["train"].get("select") == "best-on-test" else None
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -166,6 +171,8 @@ def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> Result
     _check_metrics(folder / "metrics.json", metrics, episodes, stage)
     folder, stage = layout.model(trained_on, run, fold), f"train@{trained_on}-{run}-{fold}"
     model = _read_json(folder / "model.json", stage, ("trainable_parameters", "train"))
+    if model["train"].get("select") == "best-on-test" and "selected" not in model:
+        raise InputError(f"{folder / 'model.json'}: lacks selected; run `dvc repro {stage}`")
     training, steps = _read_log(folder / "training.csv", stage, _TRAINING), model["train"]["steps"]
     if training["step"][-1] != steps:
         last = f"{training['step'][-1]:.0f} of {steps}"

@@ -76,7 +76,21 @@ def _resolved(params: Params, settings: Sequence[Setting], run: str) -> dict[str
     values["backbone"] = params.backbone(run)
     values |= _training(params, run)
     sizes = {result.model["trainable_parameters"] for s in settings for (r, _), result in s.results.items() if r == run}
-    return {"trainable parameters": ", ".join(_grouped(size) for size in sorted(sizes)), **values}
+    return {
+        "trainable parameters": ", ".join(_grouped(size) for size in sorted(sizes)),
+        "weights": _weights(settings, run),
+        **values,
+    }
+
+
+def _weights(settings: Sequence[Setting], run: str) -> str:
+    """Which weights were kept, on each data set trained on."""
+    kept = []
+    for setting in settings:
+        steps = [setting.results[run, fold].selected_on_test for fold in setting.folds]
+        best = f"best on test, of step {', '.join(map(str, steps))}"
+        kept.append("of the last step" if None in steps else best)
+    return " / ".join(dict.fromkeys(kept))
 
 
 def _training(params: Params, run: str) -> dict[str, str]:
@@ -92,7 +106,7 @@ def _shared(params: Params) -> tuple[tuple[str, str], ...]:
     axes = content["pipeline"]
     axes["shifts"] = [layout.shift(**shift) for shift in axes["shifts"]]
     content["pipeline"] = {key: ", ".join(map(str, values)) for key, values in axes.items() if values}
-    content["datasets"] = {name: content["datasets"][name] for name in params.pipeline.datasets}
+    content["datasets"] = {name: content["datasets"][name] for name in params.pipeline.prepared}
     return tuple(_flat(content).items())
 
 

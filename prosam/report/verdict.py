@@ -24,7 +24,7 @@ class Verdict:
     Attributes:
         headline: which run is best.
         details: what else follows from the numbers.
-        warnings: runs that learnt nothing or little, a sentence each.
+        warnings: runs that learnt nothing or little, or that were selected on what they are tested on, a sentence each.
     """
 
     headline: str
@@ -37,7 +37,7 @@ def judge(setting: Setting, scores: Scores, params: Params) -> Verdict:
 
     Runs are compared with those of the same kind of annotation only.
     """
-    warnings = tuple(_warnings(setting, scores))
+    warnings = (*_selected_on_test(setting), *_warnings(setting, scores))
     orders = {kind: _best_first(alike, scores) for kind, alike in setting.by_kind.items()}
     said = {kind: _of_one_kind(setting, scores, params, order) for kind, order in orders.items()}
     if len(said) == 1:
@@ -130,6 +130,13 @@ def _against_baselines(setting: Setting, scores: Scores, order: list[int]) -> st
     if not behind:
         return f"{'Every run' if len(runs) > 1 else 'It'} is above {reference}."
     return f"Not shown to be above {reference}: {', '.join(behind)}."
+
+
+def _selected_on_test(setting: Setting) -> list[str]:
+    """A shift tests on other episodes than those that selected."""
+    chosen = [r for r in setting.runs if any(setting.results[r, f].selected_on_test is not None for f in setting.folds)]
+    why = "was selected on the episodes it is tested on; its mIoU is optimistic"
+    return [] if setting.shifted else [f"{run} {why}." for run in chosen]
 
 
 def _warnings(setting: Setting, scores: Scores) -> list[str]:

@@ -17,6 +17,21 @@ Row = dict[str, float]
 _DIGEST_BYTES = 32  # SHA-256 of the rest of the file, in front: torch notices a missing end, but not every changed bit
 
 
+@dataclass(frozen=True)
+class Best:
+    """The weights that did best on the test episodes so far.
+
+    Attributes:
+        step: after which, counted from 1.
+        test_miou: percent.
+        weights: by name.
+    """
+
+    step: int
+    test_miou: float
+    weights: dict[str, torch.Tensor]
+
+
 @dataclass
 class Progressed:
     """How far a training has come.
@@ -24,12 +39,20 @@ class Progressed:
     Attributes:
         step: the next one.
         training: a row for each step done.
-        monitor: a row for each look at the held-out base episodes.
+        monitor: a row for each look at the held-out base episodes, and at the test episodes where weights are selected
+            on these.
+        best: so far, where weights are selected.
     """
 
     step: int = 0
     training: list[Row] = field(default_factory=list)
     monitor: list[Row] = field(default_factory=list)
+    best: Best | None = None
+
+    @property
+    def selected(self) -> Row:
+        """Whose weights a finished training ends with: `step`, and `test_miou` where that selected them."""
+        return {"step": self.best.step, "test_miou": self.best.test_miou} if self.best else {"step": self.step}
 
 
 def save_checkpoint(path: Path, progressed: Progressed, encoder: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -38,6 +61,7 @@ def save_checkpoint(path: Path, progressed: Progressed, encoder: nn.Module, opti
         "step": progressed.step,
         "training": progressed.training,
         "monitor": progressed.monitor,
+        "best": None if progressed.best is None else vars(progressed.best),
         "encoder": encoder.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
@@ -60,4 +84,5 @@ def load_checkpoint(path: Path, encoder: nn.Module, optimizer: torch.optim.Optim
     state = torch.load(io.BytesIO(content), weights_only=True)
     encoder.load_state_dict(state["encoder"])
     optimizer.load_state_dict(state["optimizer"])
-    return Progressed(state["step"], state["training"], state["monitor"])
+    best = None if state["best"] is None else Best(**state["best"])
+    return Progressed(state["step"], state["training"], state["monitor"], best)

@@ -10,12 +10,14 @@ from prosam.training.checkpoint import Progressed, Row
 
 TRAINING_COLUMNS = ("step", "loss", "lr", "grad_norm", "sigma_q05", "sigma_q50", "sigma_q95")
 MONITOR_COLUMNS = ("step", "base_miou")
+SELECTION_COLUMN = "test_miou"  # beside those, where weights were selected by it
 
 
 def write_log(folder: Path, log: Progressed) -> None:
-    """Write training.csv (a row a step; sigma is empty where prompts have none) and monitor.csv."""
+    """Write training.csv (a row a step; sigma is empty where prompts have none) and monitor.csv (a row a look)."""
     _write(folder / "training.csv", TRAINING_COLUMNS, log.training)
-    _write(folder / "monitor.csv", MONITOR_COLUMNS, log.monitor)
+    columns = MONITOR_COLUMNS if log.best is None else (*MONITOR_COLUMNS, SELECTION_COLUMN)
+    _write(folder / "monitor.csv", columns, log.monitor)
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:

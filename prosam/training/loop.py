@@ -21,7 +21,7 @@ from prosam.params import TrainParams
 from prosam.progress import Progress
 from prosam.schedule import cosine_warm_restarts, cosine_with_warmup
 from prosam.statistics import miou
-from prosam.training.checkpoint import Progressed, Row, load_checkpoint, save_checkpoint
+from prosam.training.checkpoint import Best, Progressed, Row, load_checkpoint, save_checkpoint
 from prosam.training.seeds import step_generator
 
 _QUANTILES = (0.05, 0.5, 0.95)
@@ -29,7 +29,7 @@ _QUANTILES = (0.05, 0.5, 0.95)
 
 @dataclass(frozen=True)
 class Watch:
-    """Held-out episodes of base classes, to watch a training by.
+    """Frozen episodes to watch a training by: of base classes, or of novel ones to select weights on.
 
     Attributes:
         tensors: of their images.
@@ -43,7 +43,7 @@ class Watch:
     episodes: Sequence[Episode]
     batch: int
 
-    def base_miou(self, method: PromptMethod) -> float:
+    def miou(self, method: PromptMethod) -> float:
         """mIoU in percent of the mean prompt."""
         outcomes = [
             (episode.class_id, by_name["run"].overlap)
@@ -62,6 +62,7 @@ def train(
     settings: TrainParams,
     *,
     watch: Watch,
+    test: Watch | None = None,
     checkpoint: Path,
     name: str,
 ) -> Progressed:
@@ -75,7 +76,9 @@ def train(
         tensors: of the training images.
         sampler: draws (reference, target) pairs of base classes.
         settings: section `train` of params.yaml.
-        watch: looked at every `monitor_every` steps, and at the end.
+        watch: held-out episodes of base classes, looked at every `monitor_every` steps, and at the end.
+        test: the episodes that the run will be tested on, looked at as well; the training then ends with the weights
+            that did best on them, the earliest of equals, instead of the last.
         checkpoint: file for the unfinished state; the caller removes it when its outputs are written.
         name: of the training, for the progress bar.
 
@@ -109,11 +112,17 @@ def train(
             progressed.training.append(row | _sigma_quantiles(prompts))
             last = step + 1 == settings.steps
             if (step + 1) % settings.monitor_every == 0 or last:
-                progressed.monitor.append({"step": step + 1, "base_miou": watch.base_miou(method)})
+                look: Row = {"step": step + 1, "base_miou": watch.miou(method)}
+                if test is not None:
+                    look["test_miou"] = test.miou(method)
+                    progressed.best = _better(progressed.best, look, encoder)
+                progressed.monitor.append(look)
             progressed.step = step + 1
             if (step + 1) % settings.checkpoint_every == 0 or last:
                 save_checkpoint(checkpoint, progressed, encoder, optimizer)
             progress.advance(loss=loss.item())
+    if progressed.best is not None:
+        encoder.load_state_dict(progressed.best.weights)
     encoder.eval()
     return progressed
 
@@ -143,6 +152,14 @@ def _loss(
     logits = method.decode(targets, prompts.sample(count, generator))
     loss = segmentation_loss(method.models.full_size(logits), truth, valid if settings.void == "ignore" else None)
     return loss, prompts
+
+
+def _better(best: Best | None, look: Row, encoder: torch.nn.Module) -> Best:
+    """The best so far, or these weights where they are better on the test episodes."""
+    if best is not None and look["test_miou"] <= best.test_miou:
+        return best
+    weights = {name: value.detach().clone() for name, value in encoder.state_dict().items()}
+    return Best(int(look["step"]), look["test_miou"], weights)
 
 
 def _sigma_quantiles(prompts: PromptDistribution) -> Row:

@@ -250,7 +250,7 @@ def test_damage_is_one_line_that_names_the_file_and_the_remedy(case: str, root: 
     with pytest.raises(InputError, match=message) as caught:
         open_dataset(root).mask("z", 1)
     assert str(caught.value).startswith(f"{root / file}: ")
-    assert "run `dvc repro --force download@mine`" in str(caught.value)
+    assert "run `dvc repro --force --glob 'download*@mine'`" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -156,4 +156,4 @@ def test_embeddings_of_another_sam_are_refused(ran: Ran, tmp_path: Path):
     assert refused.code == 2
     (line,) = refused.output.splitlines()
     assert "was made by vit_b of sam_vit_b.pth at 64 px" in line
-    assert f"run `dvc repro embeddings@{PASCAL}`" in line
+    assert f"run `dvc repro --glob 'embeddings*@{PASCAL}'`" in line

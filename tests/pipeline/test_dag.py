@@ -81,25 +81,49 @@ def test_outputs_lie_where_the_layout_says(finished: Finished):
 
 def test_each_stage_has_a_module_of_its_name_and_the_other_way_round():
     commands = {path.stem for path in (REPOSITORY / "tasks").glob("*.py") if "__main__" in path.read_text()}
-    assert commands - {"promote"} == set(STAGES)  # which changes what is in use, and so is no function of its inputs
+    assert commands - {"promote"} == {
+        module(stage) for stage in STAGES
+    }  # which changes what is in use, and so is no function of its inputs
     for name, stage in written_stages().items():
-        assert stage["cmd"].startswith(f"python -m tasks.{name}")
+        assert stage["cmd"].startswith(f"python -m tasks.{module(name)}")
+
+
+def test_data_sets_that_are_only_tested_on_are_prepared_by_the_same_stages():
+    stages = written_stages()
+    for name in ("download", "folds", "annotations", "embeddings"):
+        assert stages[name]["matrix"]["dataset"] == "${pipeline.datasets}"
+        matrix = stages[name]["matrix"] | {"dataset": "${pipeline.tested}"}
+        assert stages[f"{name}-tested"] == stages[name] | {"matrix": matrix}
+
+
+def test_a_shift_needs_its_data_sets_and_nothing_is_trained_on_the_one_it_tests(tmp_path: Path):
+    other = "shapes-print-5i"
+    axes = {"pipeline.shifts": [{"train": DATASET, "test": other}], "pipeline.tested": [other]}
+    needs = dependencies(Clone.of_working_tree(tmp_path / "clone", SMALL | axes).root)
+    prepared = {"download", "folds", "embeddings", "annotations"}
+    stages = {f"{stage}-tested@{other}" for stage in prepared - {"annotations"}}
+    stages |= {f"annotations-tested@{other}-{run}" for run in ("prosam", "vrp-sam")}
+    assert {stage for stage in needs if other in stage} == stages
+    assert needs["shift@shift0-prosam-0"] == {
+        *(stage for stage in stages if "vrp-sam" not in stage),
+        *("sam", "backbone@prosam", f"folds@{DATASET}", f"train@{DATASET}-prosam-0"),
+    }
 
 
 def modules_of(stage: str) -> list[Path]:
     """What a stage runs: its module, and of the stage `study` all that its first argument can name."""
     named = get_args(StudyName) if stage == "study" else ()
-    return [REPOSITORY / f"tasks/{stage}.py", *(REPOSITORY / f"prosam/studies/{name}.py" for name in named)]
+    return [REPOSITORY / f"tasks/{module(stage)}.py", *(REPOSITORY / f"prosam/studies/{name}.py" for name in named)]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_the_code_that_decides_its_outputs_and_no_other(stage: str):
     written = written_stages()[stage]["deps"]
     all_used = set[str]()
-    for module in modules_of(stage):
-        deps = [dep.replace("${item.study}", module.stem) for dep in written]
+    for path in modules_of(stage):
+        deps = [dep.replace("${item.study}", path.stem) for dep in written]
         deps = [dep for dep in deps if (REPOSITORY / dep).exists()]
-        used = {str(path.relative_to(REPOSITORY)) for path in imported_files(module)}
+        used = {str(file.relative_to(REPOSITORY)) for file in imported_files(path)}
         all_used |= used
         assert {file for file in used if not within(file, deps) and not within(file, PLUMBING)} == set()
     code = [dep for dep in written if dep.endswith(".py") or any((REPOSITORY / dep).glob("*.py"))]
@@ -113,13 +137,18 @@ def test_neither_package_nor_stages_know_who_runs_them():
     assert guilty == set()
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", sorted({stage.removesuffix("-tested") for stage in STAGES}))
 def test_help_comes_without_loading_torch(fresh: Clone, stage: str):
     asked = fresh.run("python", "-X", "importtime", "-m", f"tasks.{stage}", "--help")
     assert f"python -m tasks.{stage}" in asked.output
     imported = {line.rsplit("|", 1)[1].strip() for line in asked.output.splitlines() if line.startswith("import time:")}
     assert "prosam.params" in imported
     assert not {"torch", "matplotlib", "pandas", "dvc", "prefect"} & imported
+
+
+def module(stage: str) -> str:
+    """The module in tasks/ of a stage of dvc.yaml."""
+    return stage.removesuffix("-tested")
 
 
 def within(file: str, paths: Iterable[str]) -> bool:

@@ -135,7 +135,7 @@ def test_embeddings_of_another_checkpoint_of_the_same_name_are_refused(clone: Cl
     line = the_error(clone.stage("evaluate", DATASET, "prosam", "0", check=False))
     assert f"SHA-256 {origin['sha256'][:16]}..." in line
     assert f"SHA-256 {'0' * 16}..." in line
-    assert f"run `dvc repro embeddings@{DATASET}`" in line
+    assert f"run `dvc repro --glob 'embeddings*@{DATASET}'`" in line
 
 
 def truncate(path: Path) -> None:

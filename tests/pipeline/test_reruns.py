@@ -67,7 +67,9 @@ CASES = {
     ),
     "train.lr": Case({"train@shapes-5i-vrp-sam-0", "evaluate@shapes-5i-vrp-sam-0"}, {"train.lr": 0.001}, ONE_RUN),
     "the number of evaluation episodes": Case(
-        {"folds@shapes-5i", "evaluate@shapes-5i-vrp-sam-0"}, {"folds.episodes": 11}, ONE_RUN
+        {"folds@shapes-5i", "train@shapes-5i-vrp-sam-0", "evaluate@shapes-5i-vrp-sam-0"},
+        {"folds.episodes": 11},
+        ONE_RUN,
     ),
     "a report setting": Case(set(), {"report.pictures": 2}),
 }

@@ -94,6 +94,35 @@ def test_each_run_and_fold_is_a_training_and_an_evaluation(params_with: ParamsWi
     assert costs.evaluation("shapes-5i", counts.total).amount == "6 x 600 episodes"
 
 
+def test_a_data_set_that_is_only_tested_on_is_embedded_and_not_trained_on(
+    params_with: ParamsWith, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("prosam.plan.plan.measure_rates", lambda *_: RATES)
+    params, other = params_with(), "shapes-print-5i"
+    axes = {"shifts": [Shift(train="shapes-5i", test=other)], "tested": [other]}
+    plan = make_plan(params.model_copy(update={"pipeline": params.pipeline.model_copy(update=axes)}))
+    stages = [(stage.dataset, stage.stage) for stage in plan.computed]
+    assert [stage for name, stage in stages if name == other] == ["embeddings", "features"]
+    assert ("shapes-5i", "training") in stages
+    assert stages[-1] == (f"shapes-5i-to-{other}", "shift")
+    assert plan.what.startswith("shapes-5i with SAM tiny: 4 trainings ")
+    assert f"{other} generated" in {item.what for item in plan.written}
+
+
+def test_a_look_at_the_test_episodes_costs_what_as_many_base_episodes_cost(params_with: ParamsWith):
+    params = params_with()
+    counts = count_images("shapes-5i", params.datasets["shapes-5i"], [0])
+
+    def flops(select: str, monitor_episodes: int) -> float:
+        train = params.train.model_copy(update={"select": select})
+        folds = params.folds.model_copy(update={"episodes": 600, "monitor_episodes": monitor_episodes})
+        changed = params.model_copy(update={"train": train, "folds": folds})
+        return Costs(changed, WeightlessModels(changed.models, CPU), RATES).training("shapes-5i", counts).flops
+
+    assert flops("best-on-test", 100) == pytest.approx(flops("last", 700))
+    assert flops("last", 700) > 1.01 * flops("last", 100)
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(7, "7 s"), (600, "10 min"), (3 * 3600 + 1200, "3 h 20 min"), (22 * 86400, "528 h (22 days)")],

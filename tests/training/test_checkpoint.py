@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from prosam.training.checkpoint import Progressed, load_checkpoint, save_checkpoint
+from prosam.training.checkpoint import Best, Progressed, load_checkpoint, save_checkpoint
 
 
 def untrained() -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -47,6 +47,19 @@ def test_going_on_from_a_checkpoint_is_going_on(saved: Path):
     for _ in range(2):
         step(encoder, optimizer)
     assert all(torch.equal(a, b) for a, b in zip(encoder.parameters(), undisturbed.parameters(), strict=True))
+
+
+def test_the_best_weights_so_far_are_kept_as_well(tmp_path: Path):
+    encoder, optimizer = untrained()
+    step(encoder, optimizer)
+    best = {name: value.detach().clone() for name, value in encoder.state_dict().items()}
+    step(encoder, optimizer)
+    save_checkpoint(tmp_path / "checkpoint.pt", Progressed(2, best=Best(1, 40.5, best)), encoder, optimizer)
+    loaded = load_checkpoint(tmp_path / "checkpoint.pt", *untrained())
+    assert loaded.best is not None
+    assert (loaded.best.step, loaded.best.test_miou) == (1, 40.5)
+    assert all(torch.equal(loaded.best.weights[name], value) for name, value in best.items())
+    assert not torch.equal(loaded.best.weights["weight"], encoder.state_dict()["weight"])
 
 
 def assert_from_the_beginning(path: Path) -> None:

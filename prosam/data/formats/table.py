@@ -17,7 +17,7 @@ from prosam.data.formats.image_files import read_image
 from prosam.data.formats.masks import decode
 from prosam.data.formats.records import EVERY_CLASS, ImageRecord
 from prosam.data.formats.run_lengths import run_lengths
-from prosam.data.formats.table_files import IMAGE_COLUMNS, LABEL_COLUMNS, Description
+from prosam.data.formats.table_files import IMAGE_COLUMNS, LABEL_COLUMNS, Description, remedy
 from prosam.errors import InputError
 
 _ROWS_IN_BATCH = 8192
@@ -171,8 +171,7 @@ class TableDataset:
         height, width = self._size(image_id)
         if image.shape[:2] != (height, width):
             now = f"{image.shape[1]}x{image.shape[0]} px"
-            remedy = f"run `dvc repro --force download@{self.root.name}`"
-            raise InputError(f"{path}: has changed: is {now} and was {width}x{height} px; {remedy}")
+            raise InputError(f"{path}: has changed: is {now} and was {width}x{height} px; {remedy(self.root)}")
         return image
 
     def mask(self, image_id: str, class_id: int) -> NDArray[np.bool_]:

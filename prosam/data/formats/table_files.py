@@ -85,7 +85,7 @@ def read_description(folder: Path) -> Description:
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(folder / DESCRIPTION) from error
     if version != FORMAT:
-        raise InputError(f"{folder / DESCRIPTION}: is of format {version}, not {FORMAT}; {_remedy(folder)}")
+        raise InputError(f"{folder / DESCRIPTION}: is of format {version}, not {FORMAT}; {remedy(folder)}")
     return description
 
 
@@ -150,15 +150,16 @@ def _read(path: Path, read: Callable[[Path], _Content]) -> _Content:
     try:
         return read(path)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: not found; {_remedy(path.parent)}") from error
+        raise InputError(f"{path}: not found; {remedy(path.parent)}") from error
     except (OSError, ValueError, pa.ArrowException) as error:
         raise damaged(path) from error
 
 
 def damaged(path: Path) -> InputError:
     """That a file of the table, or what stands in it, is not what `write_table` wrote."""
-    return InputError(f"{path}: is damaged; {_remedy(path.parent)}")
+    return InputError(f"{path}: is damaged; {remedy(path.parent)}")
 
 
-def _remedy(folder: Path) -> str:
-    return f"run `dvc repro --force download@{folder.name}`"
+def remedy(folder: Path) -> str:
+    """What to run when a data set's files are not as the stage download left them; a data set is in one of two axes."""
+    return f"run `dvc repro --force --glob 'download*@{folder.name}'`"

@@ -1,0 +1,96 @@
+"""Runs that are the same but for their seed, and how their scores spread."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from prosam.params import Params, load_params
+from prosam.report.inputs import read_settings
+from prosam.report.repeats import repeats, spread
+from prosam.report.scores import score_setting
+from tests.conftest import DATASET, shipped_params
+
+PROSAM: dict[str, Any] = {"method": "prosam", "kind": "mask", "backbone": "auto"}
+
+
+def params_of(runs: dict[str, dict[str, Any]], **train: Any) -> Params:
+    """The shipped parameters with these runs alone."""
+    content = shipped_params()
+    content["runs"], content["pipeline"]["runs"] = runs, list(runs)
+    content["train"] |= train
+    return Params.model_validate(content)
+
+
+def seeded(seed: int, **others: Any) -> dict[str, Any]:
+    return PROSAM | {"train": {"seed": seed}} | others
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_group():
+    runs = {"a": PROSAM, "b": seeded(1), "other": seeded(2, num_prompts=10), "c": seeded(2)}
+    assert repeats(params_of(runs), DATASET) == [("a", "b", "c")]
+
+
+def test_defaults_that_are_written_out_make_no_difference():
+    written = seeded(1, distribution="t3", nu=5.0, backbone="tiny-resnet", num_prompts=50)
+    same_step = seeded(2) | {"train": {"seed": 2, "steps": 160}}
+    assert repeats(params_of({"a": PROSAM, "b": written, "c": same_step}), DATASET) == [("a", "b", "c")]
+
+
+@pytest.mark.parametrize(("distribution", "alike"), [("gaussian", True), ("dirac", True), ("student_t", False)])
+def test_nu_counts_only_where_the_distribution_has_one(distribution: str, alike: bool):
+    runs = {"a": seeded(0, distribution=distribution, nu=5.0), "b": seeded(1, distribution=distribution, nu=9.0)}
+    assert bool(repeats(params_of(runs), DATASET)) == alike
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"kind": "point"}, {"distribution": "gaussian"}, {"init": "paper"}, {"dropout": 0.5}, {"backbone": "vgg16"},
+        {"train": {"seed": 1, "lr": 0.1}}, {"train": {"seed": 1, "select": "best-on-test"}},
+    ],
+)  # fmt: skip
+def test_a_run_that_differs_in_anything_else_is_no_repeat(other: dict[str, Any]):
+    assert repeats(params_of({"a": PROSAM, "b": seeded(1) | other}), DATASET) == []
+
+
+def test_of_runs_with_one_seed_the_first_counts():
+    assert repeats(params_of({"a": PROSAM, "same": seeded(0), "b": seeded(1)}), DATASET) == [("a", "b")]
+    assert repeats(params_of({"a": PROSAM, "same": seeded(0)}), DATASET) == []
+
+
+def test_runs_are_repeats_on_one_data_set_and_not_on_another():
+    params = params_of({"a": PROSAM | {"train": {"lr": 0.0001}}, "b": seeded(1)})  # as pascal-5i has it anyway
+    assert repeats(params, "pascal-5i") == [("a", "b")]
+    assert repeats(params, DATASET) == []
+
+
+def test_only_runs_of_the_pipeline_count():
+    params = params_of({"a": PROSAM, "b": seeded(1)})
+    alone = params.model_copy(update={"pipeline": params.pipeline.model_copy(update={"runs": ["a"]})})
+    assert repeats(alone, DATASET) == []
+
+
+def test_the_spread_is_that_of_the_means_over_folds(whole_tree: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(whole_tree)
+    params = load_params()
+    (setting,) = read_settings(params)
+    group = ("vrp-sam", "prosam")
+    found = spread(setting, score_setting(setting, params.report), group)
+    means = []
+    for run in group:
+        folds = []
+        for fold in setting.folds:
+            rows = setting.results[run, fold].episodes.groupby("class_id")[["intersection", "union"]].sum()
+            folds.append(100 * np.mean(rows["intersection"] / rows["union"]))
+        means.append(statistics.fmean(folds))
+    assert found.runs == group
+    assert found.mean == pytest.approx(statistics.fmean(means))
+    assert found.deviation == pytest.approx(statistics.stdev(means))
+    assert found.deviation > 0.1
+    with pytest.raises(ValueError, match="one run has no spread: prosam"):
+        spread(setting, score_setting(setting, params.report), ("prosam",))
