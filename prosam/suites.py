@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedSeq
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from prosam.errors import InputError
 from prosam.files import write_text
@@ -73,8 +73,22 @@ def _axes(params: Params, suites: Sequence[Suite], datasets: Sequence[str]) -> d
         "studies": _union(study for suite in suites for study in suite.studies),
         "studied": [run for run in studied if run in runs],
         "starts": list(range(max(suite.starts for suite in suites))),
+        "shifts": [],
+        "tested": [],
     }
+    if any(suite.shift for suite in suites):
+        axes |= _shifts(params, datasets)
     return axes | ({"datasets": list(datasets)} if datasets else {})
+
+
+def _shifts(params: Params, datasets: Sequence[str]) -> dict[str, list[Any]]:
+    """From each of the data sets that name another to be tested on, to that."""
+    trained_on = [name for name in (datasets or params.pipeline.datasets) if name in params.datasets]
+    pairs = {name: other for name in trained_on if (other := params.datasets[name].shift_to)}
+    if not pairs:
+        raise InputError(f"{', '.join(trained_on)}: no `shift_to` in params.yaml says what to test on besides")
+    tested = _union(other for other in pairs.values() if other not in trained_on)
+    return {"shifts": [{"train": name, "test": other} for name, other in pairs.items()], "tested": tested}
 
 
 def _can_run(params: Params, run: str) -> bool:
@@ -97,6 +111,7 @@ def _as_the_file_is_written() -> YAML:
 
 def _flow(values: Sequence[Any]) -> CommentedSeq:
     """A list in brackets, as params.yaml has them."""
-    listed = CommentedSeq(values)
-    listed.fa.set_flow_style()
+    listed = CommentedSeq(CommentedMap(value) if isinstance(value, dict) else value for value in values)
+    for part in (listed, *(value for value in listed if isinstance(value, CommentedMap))):
+        part.fa.set_flow_style()
     return listed

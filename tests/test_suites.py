@@ -59,6 +59,17 @@ def test_runs_that_want_published_weights_are_left_out_with_the_embedded_sam(pat
     assert "prosam-dinov2" in choose(path, ["table-5"], []).pipeline.runs
 
 
+def test_the_domain_shift_is_to_the_data_set_that_each_names(path: Path):
+    miniature = choose(path, ["table-3"], []).pipeline
+    assert [shift.model_dump() for shift in miniature.shifts] == [{"train": "shapes-5i", "test": "shapes-print-5i"}]
+    assert (miniature.datasets, miniature.tested) == (["shapes-5i"], ["shapes-print-5i"])
+    published = choose(path, ["table-3"], ["coco-20i", "pascal-5i"]).pipeline
+    assert [shift.model_dump() for shift in published.shifts] == [{"train": "coco-20i", "test": "pascal-5i"}]
+    assert published.tested == []
+    with pytest.raises(InputError, match="pascal-5i: no `shift_to`"):
+        choose(path, ["table-3"], ["pascal-5i"])
+
+
 def test_a_wrong_name_leaves_the_file_as_it_was(path: Path):
     before = path.read_bytes()
     with pytest.raises(InputError, match="did you mean 'table-1'"):

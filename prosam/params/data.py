@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from prosam.params.section import Count, Fraction, NonNegative, Section
+from prosam.params.section import Count, Fraction, Name, NonNegative, Section
 
 ShapesStyle = Literal["shaded", "print"]
 
@@ -122,8 +122,10 @@ class DatasetParams(Section):
 
     Attributes:
         train: keys of the section `train` that trainings on this data set override; `{}` for none.
+        shift_to: the data set on which suites with a domain shift test what was trained on this one.
     """
 
     download: Download
     protocol: Protocol = Protocol()
     train: dict[str, Any]
+    shift_to: Name | None = None
