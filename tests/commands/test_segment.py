@@ -178,7 +178,7 @@ def test_killed_half_way_it_goes_on_and_ends_in_the_same_bytes(work: Path, prosa
     with journal.open("a") as file:
         file.write('{"image": "59.p')  # as a kill in the middle of a line leaves it
     status, out, error = prosam(*command, "killed")
-    assert status == 1
+    assert status == 1, error
     assert f"{there} of 60 images are there from an earlier start" in out
     assert "1 of 60 images could not be read:\n  many/30.png: is not an image" in error
     assert prosam(*command, "whole")[0] == 1
