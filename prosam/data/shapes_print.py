@@ -1,9 +1,9 @@
 """The same scenes in another style: printed in flat inks on paper, with drawn outlines. For tests under a domain shift.
 
 Kinds, placement and labels are those of `prosam.data.shapes`: a class keeps its shape, texture and hue, and is drawn
-otherwise. What is another: a bright sheet with hatching for a background, pale flat inks with hard edges between them,
-a dark outline, inks that miss the outline by a pixel or two, neither shading nor lighting, and the grain of paper
-instead of a sensor's noise.
+otherwise. What differs: a bright sheet with hatching for a background, pale flat inks with hard edges between them, a
+dark outline that the inks may miss by a pixel, neither shading nor lighting, and the grain of paper instead of a
+sensor's noise.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class PrintCanvas(Canvas):
         first, second = self._inks(kind)
         pattern = texture_pattern(TEXTURES[kind.texture], x * radius, y * radius, rng) > 0.5
         fill = np.where(pattern[..., None], second, first)
-        steepness = np.clip(np.hypot(*np.gradient(distance)), 0.5, 3)  # a star's distance is not quite in pixels
+        down, right = np.gradient(distance)
+        steepness = np.clip(np.hypot(down, right), 0.5, 3)  # a star's distance is not quite in pixels
         inside = -distance / steepness
         shift = tuple(int(pixels) for pixels in rng.integers(-1, 2, 2))
         fill = np.where(np.roll(inside, shift, axis=(0, 1))[..., None] > 0, fill, self._paper)
