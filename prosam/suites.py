@@ -66,6 +66,11 @@ def _suites(params: Params, name: str) -> list[Suite]:
 
 def _axes(params: Params, suites: Sequence[Suite], datasets: Sequence[str]) -> dict[str, list[Any]]:
     """The axes of `pipeline` that hold all of the suites."""
+    wanted = _union(run for suite in suites for run in (*suite.runs, *(suite.studied or ())))
+    if unknown := [run for run in wanted if run not in params.runs]:
+        raise InputError(
+            f"suites: {unknown_name('run', unknown[0], params.runs)}; define it in `runs`, or leave it out"
+        )
     runs = [run for run in _union(run for suite in suites for run in suite.runs) if _can_run(params, run)]
     studied = _union(run for suite in suites if suite.studies for run in (suite.studied or suite.runs))
     axes: dict[str, list[Any]] = {

@@ -87,6 +87,15 @@ def test_every_run_of_the_papers_tables_is_in_the_suite_of_its_table():
             assert params.runs[row.run].kind == row.kind
 
 
+def test_a_suite_whose_run_was_deleted_says_so_and_the_others_go_on(path: Path):
+    text = path.read_text()
+    line = next(line for line in text.splitlines() if line.startswith("  prosam-gaussian:"))
+    path.write_text(text.replace(line + "\n", ""))
+    assert choose(path, ["table-7"], []).pipeline.runs == ["prosam", "vrp-sam", "vrp-sam-2linear"]
+    with pytest.raises(InputError, match="unknown run 'prosam-gaussian'"):
+        choose(path, ["table-4"], [])
+
+
 def test_the_command_lists_suites_and_says_what_was_chosen(path: Path):
     listed = CliRunner().invoke(app, ["suite", "--params", str(path)])
     assert "table-4          distributions of prompts" in listed.output

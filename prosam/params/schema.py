@@ -319,10 +319,6 @@ class Params(Section):
             for name in getattr(self.pipeline, axis):
                 if name not in defined:
                     raise ValueError(f"pipeline.{axis}: {unknown_name('name', name, defined)}")
-        for name, suite in self.suites.items():
-            for run in (*suite.runs, *(suite.studied or ())):
-                if run not in self.runs:
-                    raise ValueError(f"suites.{name}: {unknown_name('run', run, self.runs)}")
         for name in self.runs:
             backbone = self.backbone(name)
             if backbone not in self.models.backbones:

@@ -23,7 +23,7 @@ def test_the_classes_are_the_packages_own_and_the_package_still_imports_whole():
 import sys
 import numpy as np
 from prosam.embedded import SAM_WEIGHTS
-from prosam.models.frozen import load_sam
+from prosam.models.sam import load_sam
 from prosam.models.segment_anything import MaskDecoder, Sam, sam_model_registry
 sam = load_sam("tiny", SAM_WEIGHTS)
 assert not {"segment_anything", "torchvision"} & set(sys.modules)

@@ -74,7 +74,7 @@ def test_an_unknown_run_stops_dvc_repro_before_it_runs_anything(spoilt: Clone):
     done = spoilt.dvc("repro", check=False)
     (spoilt.root / "params.yaml").write_bytes(right)
     assert done.code != 0
-    assert "'runs.vrp-samm.backbone' are missing from 'params.yaml'" in done.output
+    assert "'runs.vrp-samm.kind' are missing from 'params.yaml'" in done.output
     assert "Traceback" not in done.output
     assert done.executed == set()
     assert spoilt.outputs() == before
