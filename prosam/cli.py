@@ -9,6 +9,7 @@ import typer
 
 from prosam import __version__, console
 from prosam.commands import learn, segment
+from prosam.commands.demo import demo
 from prosam.commands.export import export
 from prosam.commands.ordered import OrderedCommand
 from prosam.params import PARAMS_FILE, AnnotationKind, load_params
@@ -120,6 +121,7 @@ def plan(
 app.command("segment", cls=OrderedCommand, epilog=segment.EXAMPLES)(segment.segment)
 app.command("learn", cls=OrderedCommand, epilog=learn.EXAMPLES)(learn.learn)
 app.command("export")(export)
+app.command("demo")(demo)
 
 
 @convert.command("vrp-sam")

@@ -130,18 +130,21 @@ def _decode(path: Path) -> None:
 
 
 @contextmanager
-def opened_image(path: Path, content: BytesIO | None = None) -> Iterator[Image.Image]:
+def opened_image(
+    path: Path, content: BytesIO | None = None, *, formats: tuple[str, ...] | None = None
+) -> Iterator[Image.Image]:
     """An image file open in Pillow; what Pillow raises meanwhile becomes an InputError.
 
     Args:
         path: of the file.
         content: of the file, where it has been read already.
+        formats: by Pillow's names, that it may be of; None for all.
 
     Raises:
         InputError: the file is missing, damaged or no image.
     """
     try:
-        with Image.open(path if content is None else content) as image:
+        with Image.open(path if content is None else content, formats=formats) as image:
             yield image
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: is not an image that can be read: it is damaged or empty") from error

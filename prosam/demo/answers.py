@@ -1,0 +1,163 @@
+"""What the model says to the page's questions."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import tempfile
+import zipfile
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from prosam.demo.images import MOST_BYTES, ImageStore, KeptImage, view
+from prosam.demo.questions import Drawing, Order, Question
+from prosam.demo.samples import sample_images
+from prosam.exchange.results_folder import Format, Job, Maker, ResultsFolder, jobs_of
+from prosam.predictor.concept import Concept
+from prosam.predictor.predictor import Predictor
+
+CONCEPT = "object"
+VIEW_SIDE = 1024  # px, of the longer side of images and masks on the page
+ZIP_NAME = "prosam.zip"
+
+_SAMPLES, _SEED = 10, 0  # of prompts, for the uncertainty
+_LEARNED = 16  # concepts that are kept
+
+
+class Answers:
+    """A model and the images it is asked about. Several threads may use one.
+
+    Attributes:
+        images: all that were sent.
+    """
+
+    def __init__(self, predictor: Predictor, folder: Path):
+        """Prepare.
+
+        Args:
+            predictor: answers.
+            folder: a temporary one, for images and unfinished zips.
+        """
+        self.images = ImageStore(folder)
+        self._predictor, self._folder = predictor, folder
+        self._samples = 0 if predictor.method.encoder.distribution == "dirac" else _SAMPLES
+        self._concept = lru_cache(maxsize=_LEARNED)(self._learned)
+
+    def start(self) -> dict[str, Any]:
+        """What the page begins with: the model in words, its threshold, limits, and samples, kept as if sent."""
+        samples = sample_images()
+        model = self._predictor.model
+        return {
+            "model": model.name,
+            "caveat": model.caveat,
+            "threshold": model.present_from,
+            "uncertainty": self._samples > 0,
+            "most_bytes": MOST_BYTES,
+            "kind": samples.kind,
+            "reference": self.kept(_png(samples.reference), "sample reference.png"),
+            "mask": _data_url(samples.mask),
+            "targets": [self.kept(_png(image), name) for name, image in samples.targets],
+        }
+
+    def kept(self, content: bytes, name: str) -> dict[str, Any]:
+        """An image that was sent, as the page knows it; see `ImageStore.add`."""
+        image = self.images.add(content, name)
+        return {"id": image.id, "name": image.name, "height": image.height, "width": image.width}
+
+    def shown(self, id: str) -> bytes:
+        """An image as the model sees it, scaled down for the page: JPEG."""
+        return view(self.images[id].pixels(), VIEW_SIDE)
+
+    def segmented(self, question: Question) -> dict[str, Any]:
+        """The object in a target, were it there: whether it is, the page decides from presence and its threshold.
+
+        Returns:
+            presence, score, disagreement (None without uncertainty), and data URLs of PNGs: `mask` at the image's own
+            size, `view` of it and `spread` (255 for a standard deviation of 0.5) at the page's.
+
+        Raises:
+            InputError: an image is not there, or the drawing does not fit the reference.
+        """
+        concept = self._concept(question.reference, question.drawing)
+        target = self.images[question.target].pixels()
+        result = self._predictor.segment(target, concept, threshold=0, samples=self._samples, seed=_SEED)
+        uncertain = result.uncertainty
+        return {
+            "presence": result.presence,
+            "score": result.score,
+            "disagreement": uncertain.disagreement if uncertain else None,
+            "mask": _data_url(result.mask),
+            "view": _data_url(result.mask, VIEW_SIDE),
+            "spread": _data_url(uncertain.spread.clip(0, 0.5) * 2, VIEW_SIDE) if uncertain else None,
+        }
+
+    def zipped(self, order: Order) -> Path:
+        """A zip of the folder that `prosam segment` would write, with the images; in a folder of its own.
+
+        Raises:
+            InputError: as `segmented`.
+        """
+        concept = self._concept(order.reference, order.drawing)
+        targets = [self.images[id] for id in dict.fromkeys(order.targets)]
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        try:
+            results = folder / "prosam"
+            self._write(results, _jobs(targets, results / "images"), concept, order.threshold)
+            with zipfile.ZipFile(folder / ZIP_NAME, "w", zipfile.ZIP_DEFLATED) as packed:
+                for path in sorted(results.rglob("*")):
+                    if path.is_file():
+                        packed.write(path, path.relative_to(folder))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return folder / ZIP_NAME
+
+    def _write(self, folder: Path, jobs: list[Job], concept: Concept, threshold: float) -> None:
+        predictor = self._predictor
+        formats: list[Format] = ["masks", "overlays", "labelme", "coco"]
+        if self._samples:
+            formats.append("uncertainty")
+        identity = {"model": predictor.model.digest, "concepts": [concept.digest], "threshold": threshold}
+        with ResultsFolder(folder, Maker(str(predictor.model), (CONCEPT,), identity), formats) as results:
+            for job in jobs:
+                result = predictor.segment(job.path, concept, threshold=threshold, samples=self._samples, seed=_SEED)
+                results.add(job, result)
+            results.finish(jobs, [])
+
+    def _learned(self, reference: str, drawing: Drawing) -> Concept:
+        image = self.images[reference]
+        annotation = drawing.annotation(image.height, image.width)
+        return self._predictor.learn([(image.pixels(), annotation)], CONCEPT)
+
+
+def _jobs(images: list[KeptImage], folder: Path) -> list[Job]:
+    """Copies of images in a folder, under their names; what is called as an earlier one gets a number."""
+    folder.mkdir(parents=True)
+    names: dict[str, KeptImage] = {}
+    for image in images:
+        name, number = image.name, 2
+        while name.lower() in names:
+            name, number = f"{number} {image.name}", number + 1
+        names[name.lower()] = image
+        shutil.copyfile(image.path, folder / name)
+    return jobs_of((path, path.name) for path in sorted(folder.iterdir()))
+
+
+def _png(values: NDArray[np.uint8]) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(values).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _data_url(values: NDArray[np.bool_] | NDArray[np.float32], most: int | None = None) -> str:
+    """(H, W) in [0, 1] as the data URL of an 8-bit PNG, no side longer than `most` px."""
+    image = Image.fromarray(np.rint(values.astype(np.float32) * 255).astype(np.uint8))
+    if most is not None:
+        image.thumbnail((most, most))
+    return "data:image/png;base64," + base64.b64encode(_png(np.asarray(image))).decode("ascii")

@@ -1,0 +1,116 @@
+"""The addresses of `prosam demo`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from prosam.demo import images, questions
+from prosam.demo.answers import ZIP_NAME, Answers
+from prosam.demo.own_page import OwnPageOnly
+from prosam.demo.questions import Order, Question, read_question
+from prosam.errors import InputError
+from prosam.predictor.predictor import Predictor
+
+PAGE = Path(__file__).parent / "page"
+
+_AT_ONCE = 2  # decoded photographs and their logits take some hundred MB each
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class _TooLargeError(InputError):
+    """A body of too many bytes."""
+
+
+def build_app(predictor: Predictor, *, names: Collection[str] = ()) -> Starlette:
+    """The page and what it asks for.
+
+    What is sent lies in a temporary folder from start to shutdown.
+
+    Args:
+        predictor: answers.
+        names: of this machine that the page may be asked for by, besides `localhost` and addresses in numbers.
+    """
+    limiter = CapacityLimiter(_AT_ONCE)
+
+    async def working(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await to_thread.run_sync(lambda: function(*args, **kwargs), limiter=limiter)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        with tempfile.TemporaryDirectory(prefix="prosam-demo-") as folder:
+            app.state.answers = Answers(predictor, Path(folder))
+            yield
+
+    async def page(request: Request) -> Response:
+        return FileResponse(PAGE / "index.html")
+
+    async def start(request: Request) -> Response:
+        return JSONResponse(await working(_answers(request).start))
+
+    async def add(request: Request) -> Response:
+        name = request.query_params.get("name", "the image")
+        content = await _body(request, images.MOST_BYTES, name)
+        return JSONResponse(await working(_answers(request).kept, content, name))
+
+    async def show(request: Request) -> Response:
+        content = await working(_answers(request).shown, request.path_params["id"])
+        return Response(content, media_type="image/jpeg")
+
+    async def segment(request: Request) -> Response:
+        question = read_question(Question, await _body(request, questions.MOST_BYTES, "the drawing"))
+        return JSONResponse(await working(_answers(request).segmented, question))
+
+    async def download(request: Request) -> Response:
+        order = read_question(Order, await _body(request, questions.MOST_BYTES, "the drawing"))
+        path = await working(_answers(request).zipped, order)
+        remove = BackgroundTask(shutil.rmtree, path.parent, ignore_errors=True)
+        return FileResponse(path, filename=ZIP_NAME, background=remove)
+
+    return Starlette(
+        routes=[
+            Route("/", page),
+            Route("/api/start", start),
+            Route("/api/images", add, methods=["POST"]),
+            Route("/api/images/{id}", show),
+            Route("/api/segment", segment, methods=["POST"]),
+            Route("/api/download", download, methods=["POST"]),
+            Mount("/page", StaticFiles(directory=PAGE)),
+        ],
+        middleware=[Middleware(OwnPageOnly, names=names)],
+        exception_handlers={InputError: _refused},
+        lifespan=lifespan,
+    )
+
+
+def _answers(request: Request) -> Answers:
+    return request.app.state.answers
+
+
+async def _body(request: Request, most: int, name: str) -> bytes:
+    """The body of a request; no more of it than `most` bytes is taken in, whatever its headers say."""
+    taken = bytearray()
+    async for part in request.stream():
+        taken += part
+        if len(taken) > most:
+            raise _TooLargeError(f"{name}: has more than {most >> 20} MiB; scale it down")
+    return bytes(taken)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 413 if isinstance(error, _TooLargeError) else 400)

@@ -1,0 +1,132 @@
+"""The images that were dropped on the page: checked at the door, kept in a temporary folder, the oldest let go."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from prosam.data.formats.image_files import as_shown, opened_image
+from prosam.errors import InputError
+
+MOST_BYTES = 30 * 2**20  # a photograph of a telephone has 3 to 15 MiB
+MOST_PIXELS = 50_000_000  # what a telephone takes at most; as float32 logits 200 MB
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # told by the content; what browsers show, and no more decoders
+
+_KEPT_BYTES = 2**30
+_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
+_NAME_LENGTH = 80
+
+
+@dataclass(frozen=True)
+class KeptImage:
+    """An image in the store.
+
+    Attributes:
+        id: the first 32 hexadecimal digits of the SHA-256 of its file.
+        name: a safe file name, with the suffix of what it is.
+        path: of its file.
+        height: as it is shown, px.
+        width: likewise.
+    """
+
+    id: str
+    name: str
+    path: Path
+    height: int
+    width: int
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB, as it is shown."""
+        return decoded(self.path.read_bytes(), self.name)[0]
+
+
+class ImageStore:
+    """Images in a folder, by their content. Several threads may use one."""
+
+    def __init__(self, folder: Path, *, most_bytes: int = _KEPT_BYTES):
+        """Begin with none.
+
+        Args:
+            folder: where their files are kept.
+            most_bytes: of all files together; beyond that the oldest are removed.
+        """
+        self._folder, self._most_bytes = folder, most_bytes
+        self._images: OrderedDict[str, KeptImage] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._lock = Lock()
+
+    def add(self, content: bytes, name: str) -> KeptImage:
+        """Keep an image file that someone sent.
+
+        Args:
+            content: of the file.
+            name: as the sender calls it; for messages and results.
+
+        Raises:
+            InputError: it is no image of `FORMATS`, damaged, or too large.
+        """
+        pixels, form = decoded(content, name)
+        digest = hashlib.sha256(content).hexdigest()[:32]
+        image = KeptImage(digest, _safe(name, form), self._folder / digest, *pixels.shape[:2])
+        with self._lock:
+            if digest not in self._images:
+                image.path.write_bytes(content)
+            self._images[digest] = image
+            self._images.move_to_end(digest)
+            self._sizes[digest] = len(content)
+            while sum(self._sizes.values()) > self._most_bytes and len(self._images) > 1:
+                oldest, removed = self._images.popitem(last=False)
+                del self._sizes[oldest]
+                removed.path.unlink(missing_ok=True)
+        return image
+
+    def __getitem__(self, id: str) -> KeptImage:
+        """An image by its id; InputError when it is not, or no longer, there."""
+        with self._lock:
+            if id not in self._images:
+                raise InputError("the image is no longer kept by `prosam demo`; drop it again")
+            self._images.move_to_end(id)
+            return self._images[id]
+
+
+def decoded(content: bytes, name: str) -> tuple[NDArray[np.uint8], str]:
+    """Pixels as they are shown, (H, W, 3) uint8 RGB, and the format of an image file.
+
+    Args:
+        content: of the file; its size is looked at before anything is decoded.
+        name: for messages.
+
+    Raises:
+        InputError: it is no image of `FORMATS`, damaged, or too large.
+    """
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{name}: has more than {MOST_BYTES >> 20} MiB; scale it down")
+    with opened_image(Path(name), BytesIO(content), formats=FORMATS) as image:
+        if image.width * image.height > MOST_PIXELS:
+            size = f"{image.width}x{image.height}"
+            raise InputError(f"{name}: is {size} px, more than {MOST_PIXELS // 10**6} megapixels; scale it down")
+        return as_shown(image, name), str(image.format)
+
+
+def view(pixels: NDArray[np.uint8], most: int) -> bytes:
+    """An image as JPEG, no side longer than `most` px, for the page to show."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((most, most))
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=92, subsampling=0)
+    return buffer.getvalue()
+
+
+def _safe(name: str, form: str) -> str:
+    """A name that is a file's in any folder, whatever was sent."""
+    stem = PurePosixPath(name.replace("\\", "/")).stem
+    return (re.sub(r"[^\w .()+-]", "_", stem).strip(" .")[:_NAME_LENGTH] or "image") + _SUFFIXES[form]

@@ -1,0 +1,77 @@
+"""Who may ask: the page that this server gave out, and no other that the same browser has open.
+
+A page of another origin can send requests to a port of this machine, though not read the answers; with a name that it
+makes point to this machine (DNS rebinding) it could read them, too. Both show in the headers Host and Origin, which a
+page cannot set. An address in numbers cannot be rebound.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class OwnPageOnly:
+    """Refuses requests of other pages with status 403, and forbids the page to load anything from elsewhere."""
+
+    def __init__(self, app: ASGIApp, names: Collection[str]):
+        """Wrap an app.
+
+        Args:
+            app: answers.
+            names: of this machine, besides `localhost`.
+        """
+        self._app = app
+        self._names = {"localhost", *(name.lower() for name in names)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                added = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+                message["headers"] = [*message["headers"], *added]
+            await send(message)
+
+        headers = Headers(scope=scope)
+        app = self._app if self._is_own(headers) else JSONResponse({"error": "ask from the page of prosam demo"}, 403)
+        await app(scope, receive, sent)
+
+    def _is_own(self, headers: Headers) -> bool:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if not self._is_here(host):
+            return False
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            # a link to the page itself is no harm; anything else from elsewhere is
+            return headers.get("sec-fetch-mode") == "navigate" and origin is None
+        return origin is None or origin.lower() == f"http://{host.lower()}"
+
+    def _is_here(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name in self._names:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True

@@ -1,0 +1,171 @@
+// The page: a reference to draw on, targets, and what the model finds in them.
+
+import * as api from "./api.js";
+import { Drawing } from "./drawing.js";
+import { Target } from "./target.js";
+
+const $ = (id) => document.getElementById(id);
+
+let targets = [];
+let mostBytes = Infinity;
+let round = 0; // answers to an earlier drawing are dropped
+const drawing = new Drawing($("canvas"), forget);
+
+const look = () => ({
+  opacity: $("opacity").value / 100,
+  threshold: Number($("threshold").value),
+  uncertainty: $("uncertainty").checked,
+});
+
+function render() {
+  $("threshold-shown").textContent = Number($("threshold").value).toFixed(2);
+  for (const target of targets) target.render(look());
+  $("download").disabled = !targets.some((target) => target.answer);
+}
+
+/** Run something that may fail, and say so on the page if it does. */
+async function trying(work) {
+  try {
+    $("error").textContent = "";
+    await work();
+  } catch (error) {
+    $("error").textContent = error.message;
+    $("status").textContent = "";
+    $("error").scrollIntoView({ block: "nearest" });
+  }
+}
+
+/** The drawing has changed: earlier answers are none to it. */
+function forget() {
+  round += 1;
+  for (const target of targets) target.take(null);
+  $("status").textContent = "Changed; press Segment.";
+  render();
+}
+
+async function segment() {
+  const content = drawing.content;
+  if (!content) throw new Error("nothing is marked on the reference; paint, click or box the object");
+  if (!targets.length) throw new Error("there are no targets; drop images into the right pane");
+  round += 1;
+  const mine = round;
+  const waiting = targets.filter((target) => !target.answer);
+  const asked = waiting.length ? waiting : [...targets];
+  for (const [number, target] of asked.entries()) {
+    $("status").textContent = `Looking at ${number + 1} of ${asked.length}…`;
+    const answer = await api.segment({ reference: drawing.info.id, drawing: content, target: target.info.id });
+    if (mine !== round) return;
+    await target.take(answer);
+    render();
+  }
+  const there = targets.filter((target) => target.answer?.presence >= look().threshold).length;
+  $("status").textContent = `The object is in ${there} of ${targets.length} targets.`;
+}
+
+async function setReference(info) {
+  drawing.load(info, await api.pictureOf(info.id));
+  forget();
+}
+
+async function addTarget(info) {
+  if (targets.some((target) => target.info.id === info.id)) return;
+  const shown = await api.pictureOf(info.id);
+  const target = new Target(info, shown, remove);
+  targets.push(target);
+  $("grid").append(target.figure);
+  render();
+}
+
+function remove(gone) {
+  targets = targets.filter((target) => target !== gone);
+  gone.figure.remove();
+  render();
+}
+
+async function sendReference([file]) {
+  if (file) await setReference(await api.send(file, mostBytes));
+}
+
+/** Take all that can be read, then say of the first that cannot why. */
+async function sendTargets(files) {
+  let failed = null;
+  for (const [number, file] of [...files].entries()) {
+    $("status").textContent = `Reading ${number + 1} of ${files.length}…`;
+    try {
+      await addTarget(await api.send(file, mostBytes));
+    } catch (error) {
+      failed ??= error;
+    }
+  }
+  $("status").textContent = "";
+  if (drawing.content && targets.some((target) => !target.answer)) await segment();
+  if (failed) throw failed;
+}
+
+async function download() {
+  const content = drawing.content;
+  if (!content) throw new Error("nothing is marked on the reference; paint, click or box the object");
+  $("status").textContent = "Packing…";
+  const ids = targets.map((target) => target.info.id);
+  const { threshold } = look();
+  const packed = await api.zip({ reference: drawing.info.id, drawing: content, targets: ids, threshold });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(packed);
+  link.download = "prosam.zip";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  $("status").textContent = "The zip has masks, overlays, coco.json and labelme's JSON.";
+}
+
+function takesFiles(area, input, taken) {
+  input.addEventListener("change", () => trying(async () => {
+    const files = [...input.files];
+    input.value = ""; // so that the same file can be chosen again
+    await taken(files);
+  }));
+  area.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    area.classList.add("over");
+  });
+  area.addEventListener("dragleave", () => area.classList.remove("over"));
+  area.addEventListener("drop", (event) => {
+    event.preventDefault();
+    area.classList.remove("over");
+    trying(() => taken([...event.dataTransfer.files]));
+  });
+}
+
+async function begin() {
+  const told = await api.start();
+  mostBytes = told.most_bytes;
+  $("model").textContent = `${told.model} answers${told.caveat ? "; it" : "."}`;
+  $("caveat").textContent = told.caveat ? `${told.caveat}.` : "";
+  $("threshold").value = told.threshold;
+  $("uncertainty-label").hidden = !told.uncertainty;
+  await setReference(told.reference);
+  drawing.paintMask(await api.picture(told.mask));
+  for (const info of told.targets) await addTarget(info);
+  await segment();
+}
+
+takesFiles($("reference-drop"), $("reference-file"), sendReference);
+takesFiles($("targets-drop"), $("targets-file"), sendTargets);
+for (const id of ["opacity", "threshold", "uncertainty"]) $(id).addEventListener("input", render);
+$("kinds").addEventListener("change", (event) => {
+  drawing.kind = event.target.value;
+  drawing.render();
+  forget();
+});
+$("brush").addEventListener("input", () => {
+  drawing.brush = Number($("brush").value);
+  $("brush").setAttribute("aria-valuetext", `${drawing.brush} percent`);
+});
+$("erase").addEventListener("change", () => (drawing.erasing = $("erase").checked));
+$("undo").addEventListener("click", () => drawing.undo());
+$("clear").addEventListener("click", () => drawing.clear());
+$("segment").addEventListener("click", () => trying(segment));
+$("download").addEventListener("click", () => trying(download));
+$("remove-all").addEventListener("click", () => [...targets].forEach(remove));
+// a file dropped beside the panes would replace the page
+for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault());
+trying(begin);

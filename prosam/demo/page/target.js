@@ -1,0 +1,86 @@
+// One target: its picture, what the model says to it, and its place on the page.
+
+import { picture } from "./api.js";
+import { blank, tint } from "./drawing.js";
+
+const MASK = "#00b7ff";
+const UNCERTAIN = "#ffd000";
+
+export class Target {
+  /** Make the figure of an image; `removed` is called when it is to go. */
+  constructor(info, shown, removed) {
+    this.info = info;
+    this.picture = shown;
+    this.answer = null;
+    this.figure = document.querySelector("#target").content.cloneNode(true).firstElementChild;
+    this.canvas = this.figure.querySelector("canvas");
+    [this.canvas.width, this.canvas.height] = [shown.naturalWidth, shown.naturalHeight];
+    this.figure.querySelector(".name").textContent = info.name;
+    const button = this.figure.querySelector(".remove");
+    button.setAttribute("aria-label", `Remove ${info.name}`);
+    button.addEventListener("click", () => removed(this));
+  }
+
+  /** Take the server's answer; null when there is none any more. */
+  async take(answer) {
+    this.answer = answer;
+    if (!answer) return;
+    this.mask = layer(await picture(answer.view), MASK);
+    this.spread = answer.spread ? layer(await picture(answer.spread), UNCERTAIN) : null;
+    const link = this.figure.querySelector("a");
+    link.href = answer.mask;
+    link.download = `${this.info.name.replace(/\.[^.]*$/, "")} mask.png`;
+  }
+
+  /** Draw it: `opacity` and `threshold` in [0, 1]. */
+  render({ opacity, threshold, uncertainty }) {
+    const { width, height } = this.canvas;
+    const context = this.canvas.getContext("2d");
+    context.globalAlpha = 1;
+    context.drawImage(this.picture, 0, 0, width, height);
+    const there = this.answer !== null && this.answer.presence >= threshold;
+    if (this.answer && uncertainty && this.spread) {
+      context.fillStyle = `rgb(0 0 0 / ${0.6 * opacity})`;
+      context.fillRect(0, 0, width, height);
+      context.globalAlpha = opacity;
+      context.drawImage(this.spread, 0, 0, width, height);
+    } else if (there) {
+      context.globalAlpha = opacity;
+      context.drawImage(this.mask, 0, 0, width, height);
+    }
+    context.globalAlpha = 1;
+    this.#tell(there);
+  }
+
+  #tell(there) {
+    const verdict = this.figure.querySelector(".verdict");
+    verdict.className = "verdict";
+    const facts = this.figure.querySelector("dl");
+    facts.replaceChildren();
+    this.figure.querySelector("a").hidden = !there;
+    verdict.textContent = "";
+    this.canvas.setAttribute("aria-label", this.info.name);
+    if (!this.answer) return;
+    verdict.textContent = there ? "there" : "not there";
+    verdict.classList.add(there ? "there" : "absent");
+    this.canvas.setAttribute("aria-label", `${this.info.name}: the object is ${verdict.textContent}`);
+    const { presence, score, disagreement } = this.answer;
+    fact(facts, "presence", presence);
+    if (there) fact(facts, "score", score);
+    if (disagreement !== null) fact(facts, "disagreement", disagreement);
+  }
+}
+
+function fact(list, name, value) {
+  const [term, told] = [document.createElement("dt"), document.createElement("dd")];
+  [term.textContent, told.textContent] = [name, value.toFixed(2)];
+  list.append(term, told);
+}
+
+function layer(shown, colour) {
+  const canvas = blank(shown.naturalWidth, shown.naturalHeight);
+  const context = canvas.getContext("2d");
+  context.drawImage(shown, 0, 0);
+  tint(context, colour, (grey) => grey);
+  return canvas;
+}

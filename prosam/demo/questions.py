@@ -1,0 +1,151 @@
+"""What the page sends: what was drawn on which reference, and where to look for it."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from prosam.data.formats.image_files import opened_image
+from prosam.errors import InputError
+from prosam.predictor.annotations import Annotation, Box, Mask, Points, Scribble
+
+MOST_BYTES = 8 * 2**20
+MOST_TARGETS = 100
+
+_DATA_URL = "data:image/png;base64,"
+_MOST_PAINTED = 2**22  # pixels; the page paints at 1024x1024 px at most
+_OPAQUE, _HALF = 128, 128
+
+_Px = Annotated[float, Field(allow_inf_nan=False)]
+_Id = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class _Sent(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+
+class Painted(_Sent):
+    """What was painted, as the page's canvas has it.
+
+    Attributes:
+        kind: whether the whole object was painted, or strokes on it.
+        png: a data URL of a PNG, opaque where it is painted, of the image's shape at any size.
+    """
+
+    kind: Literal["mask", "scribble"]
+    png: str
+
+    def annotation(self, height: int, width: int) -> Annotation:
+        """On an image of this size, px."""
+        pixels = self._scaled(height, width)
+        return Mask(pixels) if self.kind == "mask" else Scribble(pixels=pixels)
+
+    def _scaled(self, height: int, width: int) -> NDArray[np.bool_]:
+        if not self.png.startswith(_DATA_URL):
+            raise InputError("the painting is no PNG; reload the page")
+        try:
+            content = base64.b64decode(self.png.removeprefix(_DATA_URL), validate=True)
+        except ValueError as error:
+            raise InputError("the painting is no PNG; reload the page") from error
+        with opened_image(Path("the painting"), BytesIO(content), formats=("PNG",)) as image:
+            if image.width * image.height > _MOST_PAINTED:
+                raise InputError(f"the painting is {image.width}x{image.height} px, which is too large")
+            drawn = np.asarray(image.convert("RGBA"))[..., 3] >= _OPAQUE
+        covered = np.asarray(
+            Image.fromarray(drawn.astype(np.uint8) * 255).resize((width, height), Image.Resampling.BOX)
+        )
+        filled = covered >= _HALF
+        # thin strokes, and objects of less than a pixel, would vanish
+        return filled if self.kind == "mask" and filled.any() else covered > 0
+
+
+class Clicked(_Sent):
+    """Clicks on the object, px of the image.
+
+    Attributes:
+        kind: says so.
+        points: (x, y) of each.
+    """
+
+    kind: Literal["point"]
+    points: tuple[tuple[_Px, _Px], ...] = Field(max_length=1000)
+
+    def annotation(self, height: int, width: int) -> Annotation:
+        """On an image of this size, px."""
+        return Points(self.points)
+
+
+class Boxed(_Sent):
+    """A box around the object, px of the image.
+
+    Attributes:
+        kind: says so.
+        box: left, upper, right and lower edge.
+    """
+
+    kind: Literal["box"]
+    box: tuple[_Px, _Px, _Px, _Px]
+
+    def annotation(self, height: int, width: int) -> Annotation:
+        """On an image of this size, px."""
+        return Box(*self.box)
+
+
+Drawing = Annotated[Painted | Clicked | Boxed, Field(discriminator="kind")]
+
+
+class Question(_Sent):
+    """A reference with what is drawn on it, and one target.
+
+    Attributes:
+        reference: id of the image.
+        drawing: on it.
+        target: id of the image to look at.
+    """
+
+    reference: _Id
+    drawing: Drawing
+    target: _Id
+
+
+class Order(_Sent):
+    """A zip of the results of all targets.
+
+    Attributes:
+        reference: id of the image.
+        drawing: on it.
+        targets: ids of the images to look at.
+        threshold: of presence, below which the object is not there.
+    """
+
+    reference: _Id
+    drawing: Drawing
+    targets: tuple[_Id, ...] = Field(min_length=1, max_length=MOST_TARGETS)
+    threshold: float = Field(ge=0, le=1)
+
+
+_Asked = TypeVar("_Asked", Question, Order)
+
+
+def read_question(kind: type[_Asked], body: bytes) -> _Asked:
+    """A question as it was sent, JSON.
+
+    Raises:
+        InputError: it is none, or something in it is wrong.
+    """
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the question"
+        raise InputError(f"{place}: {first['msg']}; reload the page") from error

@@ -1,0 +1,45 @@
+"""What the page starts with: generated scenes, one of them with the object marked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prosam.data.shapes_scenes import shapes_classes, shapes_scenes
+
+_SEED = 2025  # not that of the data set: these scenes are in no training
+_SCENES = 45
+_SIZE = 128  # px, as the shipped model sees them
+_CLASS = 7
+_TARGETS = 3
+_LEAST = 500  # pixels of an object that is well to be seen
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A reference and targets.
+
+    Attributes:
+        kind: what is marked on the reference, in words.
+        reference: (S, S, 3) uint8 RGB.
+        mask: (S, S) bool, the object on it.
+        targets: name and (S, S, 3) uint8 RGB of each; the last one does not show the kind.
+    """
+
+    kind: str
+    reference: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    targets: tuple[tuple[str, NDArray[np.uint8]], ...]
+
+
+def sample_images() -> Samples:
+    """The samples, the same ones each time: the first scenes that show a class, and the first that does not."""
+    scenes = list(shapes_scenes("val", _SCENES, size=_SIZE, seed=_SEED))
+    showing = [(image, labels == _CLASS) for _, image, labels in scenes if (labels == _CLASS).sum() > _LEAST]
+    without = next(image for _, image, labels in scenes if not (labels == _CLASS).any())
+    (reference, mask), *others = showing[: 1 + _TARGETS]
+    targets = [*(image for image, _ in others), without]
+    named = tuple((f"sample {number}.png", image) for number, image in enumerate(targets, 1))
+    return Samples(shapes_classes()[_CLASS - 1], reference, mask, named)

@@ -1,0 +1,76 @@
+"""A port, the app on it, and a browser that shows it."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import webbrowser
+from collections.abc import Collection
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from prosam.errors import InputError
+
+if TYPE_CHECKING:
+    from prosam.predictor.predictor import Predictor
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Args:
+        host: a name or an address of this machine.
+        port: 0 for any that is free.
+
+    Raises:
+        InputError: the port is taken, or the host is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise InputError(f"--port {port}: is taken; choose another, as in --port {port + 1}") from error
+        if error.errno == errno.EACCES:
+            raise InputError(f"--port {port}: is not for users; choose one from 1024") from error
+        raise InputError(f"--host {host}: is no address of this machine ({error.strerror or error})") from error
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches a server on this host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def url_of(listening: socket.socket, host: str) -> str:
+    """The page's address for a browser on this machine."""
+    unspecified = host in ("0.0.0.0", "::")
+    name = "127.0.0.1" if unspecified else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listening.getsockname()[1]}/"
+
+
+def serve(predictor: Predictor, listening: socket.socket, url: str, *, names: Collection[str], browser: bool) -> None:
+    """Serve the page until Ctrl-C.
+
+    Args:
+        predictor: answers.
+        listening: the socket.
+        url: of the page.
+        names: see `build_app`.
+        browser: whether to open the page in one; what it asks before the server runs waits in the socket.
+    """
+    import uvicorn
+
+    from prosam.demo.app import build_app
+
+    app = build_app(predictor, names=names)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, limit_concurrency=64)
+    if browser:
+        Thread(target=webbrowser.open, args=[url], daemon=True).start()  # a browser in the terminal would hold it up
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:
+        print("stopped")

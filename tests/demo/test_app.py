@@ -1,0 +1,136 @@
+"""What the page of `prosam demo` is answered."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from prosam import Box, Mask, Points, Predictor
+from prosam.demo.app import PAGE
+from tests.demo.conftest import file_of, painting, pixels_of, send
+from tests.scenes import pair
+
+
+def test_the_page_starts_with_samples_that_the_model_can_do(page: TestClient):
+    told = page.get("/api/start").json()
+    assert "knows simple generated shapes only" in told["caveat"]
+    mask = pixels_of(told["mask"])
+    assert mask.shape == (told["reference"]["height"], told["reference"]["width"])
+    drawing = painting(mask > 127)
+    presences = []
+    for target in told["targets"]:
+        question = {"reference": told["reference"]["id"], "drawing": drawing, "target": target["id"]}
+        presences.append(page.post("/api/segment", json=question).json()["presence"])
+    *there, absent = presences
+    assert min(there) > told["threshold"] > absent
+
+
+@pytest.mark.parametrize("kind", ["mask", "point", "box"])
+def test_answers_are_those_of_the_predictor(page: TestClient, predictor: Predictor, kind: str):
+    reference, target, class_id = pair()
+    mask = reference.mask(class_id)
+    rows, columns = np.nonzero(mask)
+    clicks = ((float(columns[0]), float(rows[0])), (float(columns[-1]), float(rows[-1])))
+    edges = (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
+    annotation, drawing = {
+        "mask": (Mask(mask), painting(mask.repeat(4, 0).repeat(4, 1))),  # painted at four times the size
+        "point": (Points(clicks), {"kind": "point", "points": clicks}),
+        "box": (Box(*edges), {"kind": "box", "box": edges}),
+    }[kind]
+    concept = predictor.learn([(reference.image, annotation)])
+    expected = predictor.segment(target.image, concept, threshold=0, samples=10)
+    ids = {"reference": send(page, file_of(reference.image)), "target": send(page, file_of(target.image))}
+    answer = page.post("/api/segment", json=ids | {"drawing": drawing}).json()
+    np.testing.assert_array_equal(pixels_of(answer["mask"]), np.where(expected.mask, 255, 0))
+    assert answer["presence"] == pytest.approx(expected.presence)
+    assert expected.uncertainty is not None
+    assert answer["disagreement"] == pytest.approx(expected.uncertainty.disagreement)
+    np.testing.assert_allclose(pixels_of(answer["spread"]) / 510, expected.uncertainty.spread, atol=0.5 / 510 + 1e-6)
+
+
+def test_a_thin_scribble_on_a_large_canvas_is_not_lost_on_a_small_image(page: TestClient):
+    reference, target, _ = pair()
+    stroke = np.zeros((1024, 1024), bool)
+    stroke[500, 300:600] = True  # an eighth of a pixel of the image
+    question = {
+        "reference": send(page, file_of(reference.image)),
+        "target": send(page, file_of(target.image)),
+        "drawing": painting(stroke, "scribble"),
+    }
+    assert page.post("/api/segment", json=question).status_code == 200
+
+
+def test_the_zip_has_what_prosam_segment_writes(page: TestClient):
+    reference, target, class_id = pair()
+    targets = [
+        send(page, file_of(target.image), "one.png"),
+        send(page, file_of(target.image[:, ::-1]), "one.png"),  # another of the same name
+        send(page, file_of(np.zeros((40, 60, 3), np.uint8), "JPEG"), "../../dark.png"),  # whose name is wrong, too
+    ]
+    order = {
+        "reference": send(page, file_of(reference.image)),
+        "drawing": painting(reference.mask(class_id)),
+        "targets": targets,
+        "threshold": 0.0,
+    }
+    answer = page.post("/api/download", json=order)
+    assert answer.status_code == 200
+    assert "prosam.zip" in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+        names = packed.namelist()
+        stems = ["one", "2 one", "dark"]
+        forms = {"masks/object/{}.png", "overlays/{}.jpg", "labelme/{}.json", "uncertainty/object/{}.png"}
+        expected = {"prosam/" + form.format(stem) for form in forms for stem in stems}
+        expected |= {f"prosam/images/{name}" for name in ("one.png", "2 one.png", "dark.jpg")}
+        assert set(names) == expected | {"prosam/coco.json", "prosam/results.jsonl"}
+        coco = json.loads(packed.read("prosam/coco.json"))
+        labelme = json.loads(packed.read("prosam/labelme/dark.json"))
+    assert "simple generated shapes only" in coco["info"]["description"]
+    assert [image["file_name"] for image in coco["images"]] == ["2 one.png", "dark.jpg", "one.png"]
+    assert labelme["imagePath"] == "../images/dark.jpg"
+
+
+def test_beneath_the_threshold_a_mask_in_the_zip_is_empty(page: TestClient):
+    reference, target, class_id = pair()
+    order = {
+        "reference": send(page, file_of(reference.image)),
+        "drawing": painting(reference.mask(class_id)),
+        "targets": [send(page, file_of(target.image), "t.png")],
+        "threshold": 1.0,
+    }
+    with zipfile.ZipFile(io.BytesIO(page.post("/api/download", json=order).content)) as packed:
+        mask = np.asarray(Image.open(io.BytesIO(packed.read("prosam/masks/object/t.png"))))
+    assert mask.shape == target.labels.shape
+    assert not mask.any()
+
+
+def test_nothing_is_left_on_disk(app: Starlette, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with TestClient(app, base_url="http://localhost") as page:
+        told = page.get("/api/start").json()
+        order = {
+            "reference": told["reference"]["id"],
+            "drawing": painting(pixels_of(told["mask"]) > 127),
+            "targets": [told["targets"][0]["id"]],
+            "threshold": 0.0,
+        }
+        assert page.post("/api/download", json=order).status_code == 200
+        kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert len(kept) == 1 + len(told["targets"])  # the zip is gone, the images are there
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_page_asks_for_nothing_from_elsewhere(page: TestClient):
+    for path in PAGE.iterdir():
+        assert "//" not in path.read_text().replace("// ", ""), path.name
+    policy = page.get("/").headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "http" not in policy

@@ -1,0 +1,157 @@
+"""What `prosam demo` refuses: bad and huge images, and other pages."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from prosam.demo.images import MOST_BYTES, ImageStore
+from prosam.errors import InputError
+from tests.demo.conftest import file_of, send
+
+GREY = np.full((16, 24, 3), 128, np.uint8)
+
+
+def error(page: TestClient, content: bytes, name: str = "photo.png", status: int = 400) -> str:
+    answer = page.post("/api/images", params={"name": name}, content=content)
+    assert answer.status_code == status
+    message = answer.json()["error"]
+    assert "\n" not in message
+    return message
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A whole PNG of a few bytes whose header announces a size."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"],
+    ids=["empty", "text", "svg", "eps"],
+)
+def test_what_is_no_image_is_refused_whatever_its_name(page: TestClient, content: bytes):
+    assert error(page, content, "cat.png") == "cat.png: is not an image that can be read: it is damaged or empty"
+
+
+def test_a_format_beyond_the_few_is_refused(page: TestClient):
+    assert "is not an image that can be read" in error(page, file_of(GREY, "TIFF"), "scan.tif")
+
+
+def test_a_damaged_image_is_refused(page: TestClient):
+    whole = file_of(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    assert "is damaged" in error(page, whole[: len(whole) // 2])
+
+
+@pytest.mark.parametrize(("width", "height"), [(10_000, 5001), (30_000, 30_000)])
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(page: TestClient, width: int, height: int):
+    message = error(page, png_that_claims(width, height), "bomb.png")
+    assert message.startswith("bomb.png: ")
+    assert message.endswith("; scale it down")
+
+
+def test_too_many_bytes_are_refused_though_no_header_tells_them(page: TestClient):
+    def parts() -> Iterator[bytes]:
+        for _ in range(MOST_BYTES // 2**20 + 1):
+            yield bytes(2**20)
+
+    answer = page.post("/api/images", params={"name": "film.png"}, content=parts())
+    assert "content-length" not in answer.request.headers
+    assert answer.status_code == 413
+    assert answer.json()["error"] == "film.png: has more than 30 MiB; scale it down"
+
+
+@pytest.mark.parametrize(
+    ("drawing", "told"),
+    [
+        ({"kind": "box", "box": [5, 5, 5, 9]}, "box 5,5,5,9 is empty"),
+        ({"kind": "box", "box": [0, 0, 25, 9]}, "outside of the image of 24x16 px"),
+        ({"kind": "point", "points": []}, "no points are given"),
+        ({"kind": "point", "points": [[24, 3]]}, "outside of the image of 24x16 px"),
+        ({"kind": "mask", "png": "data:image/png;base64,AAAA"}, "the painting: is not an image"),
+        ({"kind": "mask", "png": "cat.png"}, "the painting is no PNG"),
+        ({"kind": "star"}, "drawing: "),
+    ],
+)
+def test_a_drawing_that_does_not_fit_is_told(page: TestClient, drawing: dict[str, object], told: str):
+    image = send(page, file_of(GREY))
+    answer = page.post("/api/segment", json={"reference": image, "target": image, "drawing": drawing})
+    assert answer.status_code == 400
+    assert told in answer.json()["error"]
+
+
+def test_an_image_that_is_no_longer_kept_is_asked_for_again(page: TestClient):
+    image = send(page, file_of(GREY))
+    question = {"reference": image, "target": "gone", "drawing": {"kind": "box", "box": [1, 1, 9, 9]}}
+    answer = page.post("/api/segment", json=question)
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        "the image is no longer kept by `prosam demo`; drop it again",
+    )
+    assert page.get("/api/images/..%2F..%2Fetc%2Fpasswd").status_code in (400, 404)
+
+
+def test_the_oldest_images_go_when_there_are_too_many(tmp_path: Path):
+    files = [file_of(np.full((8, 8, 3), grey, np.uint8)) for grey in range(3)]
+    store = ImageStore(tmp_path, most_bytes=len(files[1]) + len(files[2]))
+    first, *others = [store.add(content, "a.png") for content in files]
+    with pytest.raises(InputError, match="drop it again"):
+        store[first.id]
+    assert {path.name for path in tmp_path.iterdir()} == {image.id for image in others}
+
+
+def test_the_store_never_writes_outside_of_its_folder(tmp_path: Path):
+    folder = tmp_path / "store"
+    folder.mkdir()
+    kept = ImageStore(folder).add(file_of(GREY), "../../.hidden/\0x\n.png")
+    assert kept.path.parent == folder
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+    assert not set(kept.name) & set("/\\\0\n")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "127.0.0.1:7860"}, 200),  # curl: no page at all
+        ({"host": "127.0.0.1:7860", "origin": "http://127.0.0.1:7860"}, 200),
+        ({"host": "localhost:7860", "origin": "http://localhost:7860"}, 200),
+        ({"host": "[::1]:7860", "origin": "http://[::1]:7860"}, 200),
+        ({"host": "Workstation:7860", "origin": "http://workstation:7860"}, 200),
+        ({"host": "127.0.0.1:7860", "origin": "http://evil.example"}, 403),
+        ({"host": "127.0.0.1:7860", "origin": "http://127.0.0.1:3000"}, 403),  # another server on this machine
+        ({"host": "127.0.0.1:7860", "origin": "https://127.0.0.1:7860"}, 403),
+        ({"host": "127.0.0.1:7860", "origin": "null"}, 403),  # a page in a sandbox, or a file
+        ({"host": "127.0.0.1:7860", "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, 403),
+        ({"host": "evil.example:7860", "origin": "http://evil.example:7860"}, 403),  # rebound to this machine
+        ({"host": "127.0.0.1.evil.example"}, 403),
+        ({"host": "localhost@evil.example"}, 403),
+        ({"host": ""}, 403),
+    ],
+)
+def test_only_the_own_page_may_ask(app: Starlette, headers: dict[str, str], status: int):
+    with TestClient(app) as client:
+        assert client.post("/api/images", content=file_of(GREY), headers=headers).status_code == status
+
+
+def test_a_link_from_elsewhere_may_lead_to_the_page_but_not_read_it(app: Starlette):
+    elsewhere = {"host": "localhost:7860", "sec-fetch-site": "cross-site"}
+    with TestClient(app) as client:
+        followed = client.get("/", headers=elsewhere | {"sec-fetch-mode": "navigate"})
+        fetched = client.get("/", headers=elsewhere | {"sec-fetch-mode": "cors", "origin": "http://evil.example"})
+    assert followed.status_code == 200
+    assert "access-control-allow-origin" not in followed.headers
+    assert "frame-ancestors 'none'" in followed.headers["content-security-policy"]
+    assert fetched.status_code == 403
