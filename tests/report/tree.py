@@ -18,7 +18,7 @@ from prosam.data.formats.voc import VOID, write_voc
 from prosam.params import Params, load_params
 
 PARAMS = """
-pipeline: {datasets: [toy], runs: [prosam, vrp-sam], folds: [0, 1], shifts: []}
+pipeline: {datasets: [toy], runs: [prosam, vrp-sam], folds: [0, 1], shifts: [], studies: [], studied: [], starts: []}
 datasets:
   toy:
     download: {source: shapes, train_images: 1, val_images: 12, size: 64}
