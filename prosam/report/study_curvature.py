@@ -9,7 +9,7 @@ from prosam.report.study_part import Part
 from prosam.report.tables import Cell, Row, Table
 
 _SURE = 1.96  # standard errors: 95% of a normal distribution
-_DIGITS = 4
+_DECIMALS = 4
 
 
 def curvature_part(studied: Studied) -> Part:
@@ -22,8 +22,8 @@ def curvature_part(studied: Studied) -> Part:
             name = "its own" if noise == "own" else f"{noise} {float(str(size)):g}"
             gap, predicted, excess = (_mean(group, column) for column in ("gap", "predicted", "excess"))
             sure = excess.error is not None and abs(excess.value) > _SURE * excess.error
-            figures = (Cell(group["eta"].mean(), digits=3), Cell(group["loss"].mean(), digits=3))
-            marked = Cell(excess.value, best=sure, signed=True, digits=_DIGITS, error=excess.error)
+            figures = (Cell(group["eta"].mean(), decimals=3), Cell(group["loss"].mean(), decimals=3))
+            marked = Cell(excess.value, best=sure, signed=True, decimals=_DECIMALS, error=excess.error)
             rows.append(Row(f"{studied.label(run)}, {name}", "condition", (*figures, gap, predicted, marked)))
             explained, total, episodes = explained + (not sure), total + 1, len(group)
         told.append(f"{studied.label(run)}: {explained} of {total}")
@@ -47,4 +47,4 @@ def curvature_part(studied: Studied) -> Part:
 def _mean(group: pd.DataFrame, column: str) -> Cell:
     """The mean over episodes with its standard error; no error of a single episode."""
     error = float(group[column].std(ddof=1)) / len(group) ** 0.5 if len(group) > 1 else None
-    return Cell(float(group[column].mean()), signed=True, digits=_DIGITS, error=error)
+    return Cell(float(group[column].mean()), signed=True, decimals=_DECIMALS, error=error)

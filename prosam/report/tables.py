@@ -28,7 +28,7 @@ class Cell:
         best: the highest among the runs of one kind of annotation, or a difference whose interval excludes zero: set
             in bold.
         signed: a difference: a plus is written.
-        digits: decimal places of the text.
+        decimals: written; two where the paper prints two.
         error: standard error, in place of an interval.
     """
 
@@ -37,19 +37,19 @@ class Cell:
     high: float | None = None
     best: bool = False
     signed: bool = False
-    digits: int = 1
+    decimals: int = 1
     error: float | None = None
 
     @property
     def text(self) -> str:
-        """The number to `digits` decimal places."""
+        """The number to its decimal places."""
         return self._number(self.value)
 
     @property
     def interval(self) -> str:
         """Such as `62.1 to 67.4`, or `± 0.3` of a standard error; empty without either."""
         if self.error is not None and not np.isnan(self.error):
-            return f"± {self.error:.{self.digits}f}"
+            return f"± {self.error:.{self.decimals}f}"
         if self.low is None or self.high is None:
             return ""
         return f"{self._number(self.low)} to {self._number(self.high)}"
@@ -57,15 +57,15 @@ class Cell:
     def _number(self, value: float) -> str:
         if np.isnan(value):
             return "n/a"
-        text = f"{abs(value):.{self.digits}f}"
+        text = f"{abs(value):.{self.decimals}f}"
         sign = "" if float(text) == 0 else MINUS if value < 0 else "+" if self.signed else ""
         return sign + text
 
     def record(self) -> dict[str, float | None]:
-        """For JSON, to four decimal places or `digits`; None for what is not there."""
+        """For JSON, to four decimal places or `decimals`; None for what is not there."""
         numbers = {"value": self.value, "low": self.low, "high": self.high, "error": self.error}
         return {
-            name: None if np.isnan(number) else round(float(number), max(4, self.digits))
+            name: None if np.isnan(number) else round(float(number), max(4, self.decimals))
             for name, number in numbers.items()
             if number is not None
         }
