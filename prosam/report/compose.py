@@ -13,6 +13,8 @@ from prosam.report.inputs import Setting
 from prosam.report.pictures import Episode, Rank, episode_pictures
 from prosam.report.provenance import Provenance, provenance
 from prosam.report.scores import score_setting
+from prosam.report.study_part import Part
+from prosam.report.study_sections import study_parts
 from prosam.report.tables import Table, class_table, difference_table, score_tables, summary_table
 from prosam.report.verdict import Verdict, judge
 
@@ -25,6 +27,7 @@ class Section:
         tables: mIoU, FB-IoU, differences (with two runs or more), classes.
         curves: SVG by fold.
         episodes: good, typical and bad ones.
+        studies: what else was measured.
     """
 
     setting: Setting
@@ -32,6 +35,7 @@ class Section:
     tables: tuple[Table, ...]
     curves: dict[int, str]
     episodes: dict[Rank, list[Episode]]
+    studies: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,10 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
     """Compute scores and intervals, draw curves and pictures.
 
     Raises:
-        InputError: an image, an annotation or a prediction is missing or damaged.
+        InputError: an image, an annotation, a prediction or a study is missing or damaged.
     """
     sections, means = [], []
-    with Progress("report", total=3 * len(settings), unit="part") as progress:
+    with Progress("report", total=4 * len(settings), unit="part") as progress:
         for setting in settings:
             scores = score_setting(setting, params.report)
             means.append(scores)
@@ -61,8 +65,10 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
             progress.advance()
             episodes = episode_pictures(setting, params.report)
             progress.advance()
+            studies = study_parts(params, setting)
+            progress.advance()
             verdict = judge(setting, scores, params)
-            sections.append(Section(setting, verdict, tuple(t for t in tables if t), curves, episodes))
+            sections.append(Section(setting, verdict, tuple(t for t in tables if t), curves, episodes, studies))
     summary = summary_table(settings, means) if len(settings) > 1 else None
     return Report(tuple(sections), summary, provenance(params, settings), params)
 
@@ -84,6 +90,7 @@ def record(report: Report) -> dict[str, Any]:
                     rank: [_episode_record(episode) for episode in episodes]
                     for rank, episodes in section.episodes.items()
                 },
+                "studies": {part.key: part.record() for part in section.studies},
             }
             for section in report.sections
         ],

@@ -138,7 +138,7 @@ def read_predictions(setting: Setting, run: str, fold: int, episodes: Sequence[i
     """The predicted masks of some episodes, as COCO run-length codes by episode number."""
     path = layout.results(setting.dataset, run, fold) / "episodes.parquet"
     wanted = [("episode", "in", list(episodes))]
-    rows = _read(
+    rows = read_file(
         path,
         lambda: pd.read_parquet(path, columns=["episode", "prediction"], filters=wanted),
         setting.stage(run, fold),
@@ -165,7 +165,7 @@ def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> Result
     pixels = [*PIXELS, *(f"{baseline}.{column}" for baseline in baselines for column in PIXELS)]
     path = folder / "episodes.parquet"
     columns = [*_EPISODE, *pixels, "iou"]
-    episodes = _read(path, lambda: pd.read_parquet(path, columns=columns), stage)
+    episodes = read_file(path, lambda: pd.read_parquet(path, columns=columns), stage)
     if episodes.empty:
         raise InputError(f"{path}: has no episodes; run `dvc repro {stage}`")
     _check_metrics(folder / "metrics.json", metrics, episodes, stage)
@@ -208,7 +208,7 @@ def _check_pairing(setting: Setting, fold: int, runs: tuple[str, str]) -> None:
 
 
 def _read_json(path: Path, stage: str, keys: tuple[str, ...]) -> dict[str, Any]:
-    content = _read(path, lambda: json.loads(path.read_text(encoding="utf-8")), stage)
+    content = read_file(path, lambda: json.loads(path.read_text(encoding="utf-8")), stage)
     missing = [key for key in keys if key not in content] if isinstance(content, dict) else list(keys)
     if missing:
         raise InputError(f"{path}: lacks {', '.join(missing)}; run `dvc repro {stage}`")
@@ -217,7 +217,7 @@ def _read_json(path: Path, stage: str, keys: tuple[str, ...]) -> dict[str, Any]:
 
 def _read_log(path: Path, stage: str, columns: tuple[str, ...]) -> Log:
     # An empty column reads as NaN; any text in a column of numbers is a ValueError.
-    table = _read(path, lambda: pd.read_csv(path, usecols=list(columns), dtype=float), stage)
+    table = read_file(path, lambda: pd.read_csv(path, usecols=list(columns), dtype=float), stage)
     required = [column for column in columns if column not in _SIGMA]
     if table.empty or not np.isfinite(table[required].to_numpy()).all():
         what = "has no rows" if table.empty else f"lacks a number in {', '.join(required)}"
@@ -225,7 +225,12 @@ def _read_log(path: Path, stage: str, columns: tuple[str, ...]) -> Log:
     return {column: table[column].to_numpy(np.float64) for column in columns}
 
 
-def _read(path: Path, read: Callable[[], _Content], stage: str) -> _Content:
+def read_file(path: Path, read: Callable[[], _Content], stage: str) -> _Content:
+    """Read a file in one's own way.
+
+    Raises:
+        InputError: it is missing or damaged; the line names the stage that writes it.
+    """
     try:
         return read()
     except FileNotFoundError as error:

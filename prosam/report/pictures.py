@@ -21,8 +21,8 @@ from prosam.data.dataset import Dataset, open_dataset
 from prosam.data.formats import masks
 from prosam.errors import InputError
 from prosam.params import ReportParams
-from prosam.report.curves import run_colour
 from prosam.report.inputs import Setting, read_predictions
+from prosam.report.svg import run_colour
 
 Mask = NDArray[np.bool_]
 Rank = Literal["good", "typical", "bad"]

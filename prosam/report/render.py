@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from prosam.report.compose import Report, record
-from prosam.report.curves import run_colour, run_dash
 from prosam.report.plateau import RULE
+from prosam.report.svg import run_colour, run_dash
 from prosam.report.tables import Row, Table
 
 
@@ -49,7 +49,7 @@ def _environment(autoescape: bool) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["md"] = _escape_markdown
-    environment.filters["svg"] = Markup  # made by prosam.report.curves, whose XML writer has escaped it
+    environment.filters["svg"] = Markup  # made by prosam.report.svg, whose XML writer has escaped it
     environment.globals |= {
         "graph": _graph,
         "graph_end": _graph_end,

@@ -14,12 +14,12 @@ from prosam.report.inputs import Setting
 from prosam.report.scores import Scores
 from prosam.statistics import Bootstrap, Interval
 
-_MINUS = "\N{MINUS SIGN}"
+MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A number in percent or percentage points, perhaps with its 95% interval.
+    """A number, in percent or percentage points unless the table says otherwise, perhaps with its 95% interval.
 
     Attributes:
         value: NaN where there is none.
@@ -28,6 +28,8 @@ class Cell:
         best: the highest among the runs of one kind of annotation, or a difference whose interval excludes zero: set
             in bold.
         signed: a difference: a plus is written.
+        decimals: written; two where the paper prints two.
+        error: standard error, in place of an interval.
     """
 
     value: float
@@ -35,15 +37,19 @@ class Cell:
     high: float | None = None
     best: bool = False
     signed: bool = False
+    decimals: int = 1
+    error: float | None = None
 
     @property
     def text(self) -> str:
-        """The number to one decimal place."""
+        """The number to its decimal places."""
         return self._number(self.value)
 
     @property
     def interval(self) -> str:
-        """Such as `62.1 to 67.4`; empty without an interval."""
+        """Such as `62.1 to 67.4`, or `± 0.3` of a standard error; empty without either."""
+        if self.error is not None and not np.isnan(self.error):
+            return f"± {self.error:.{self.decimals}f}"
         if self.low is None or self.high is None:
             return ""
         return f"{self._number(self.low)} to {self._number(self.high)}"
@@ -51,15 +57,15 @@ class Cell:
     def _number(self, value: float) -> str:
         if np.isnan(value):
             return "n/a"
-        text = f"{abs(value):.1f}"
-        sign = "" if float(text) == 0 else _MINUS if value < 0 else "+" if self.signed else ""
+        text = f"{abs(value):.{self.decimals}f}"
+        sign = "" if float(text) == 0 else MINUS if value < 0 else "+" if self.signed else ""
         return sign + text
 
     def record(self) -> dict[str, float | None]:
-        """For JSON, to four decimal places; None for what is not there."""
-        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        """For JSON, to four decimal places or `decimals`; None for what is not there."""
+        numbers = {"value": self.value, "low": self.low, "high": self.high, "error": self.error}
         return {
-            name: None if np.isnan(number) else round(float(number), 4)
+            name: None if np.isnan(number) else round(float(number), max(4, self.decimals))
             for name, number in numbers.items()
             if number is not None
         }
@@ -143,7 +149,7 @@ def summary_table(settings: Sequence[Setting], scores: Sequence[Scores]) -> Tabl
     """Mean mIoU of every run under every setting; the settings have the same runs."""
     rows = []
     for setting, s in zip(settings, scores, strict=True):
-        cells = [_score(s.miou_mean.interval(run)) for run in range(s.num_runs)]
+        cells = [score_cell(s.miou_mean.interval(run)) for run in range(s.num_runs)]
         rows.append(Row(setting.title, "setting", _mark_best(setting, cells)))
     caption = f"mIoU, mean over folds, in percent, with 95% intervals; bold: {_best(settings[0])}."
     return Table("summary", "All settings", caption, "setting", settings[0].labels, tuple(rows))
@@ -154,9 +160,9 @@ def difference_table(setting: Setting, scores: Scores) -> Table | None:
     columns = (*scores.miou, scores.miou_mean)
     rows = tuple(
         Row(
-            f"{setting.labels[first]} {_MINUS} {setting.labels[second]}",
+            f"{setting.labels[first]} {MINUS} {setting.labels[second]}",
             "difference",
-            tuple(_difference(statistics.paired_difference(b, first, second)) for b in columns),
+            tuple(difference_cell(statistics.paired_difference(b, first, second)) for b in columns),
         )
         for alike in setting.by_kind.values()
         for first, second in combinations(alike, 2)
@@ -189,7 +195,7 @@ def class_table(setting: Setting) -> Table:
 def _score_table(
     key: str, title: str, caption: str, setting: Setting, scores: Scores, columns: Sequence[Bootstrap]
 ) -> Table:
-    by_column = [_mark_best(setting, [_score(b.interval(s)) for s in range(len(scores.systems))]) for b in columns]
+    by_column = [_mark_best(setting, [score_cell(b.interval(s)) for s in range(len(scores.systems))]) for b in columns]
     rows = tuple(
         Row(system.label, "baseline" if system.baseline else "run", tuple(column[s] for column in by_column))
         for s, system in enumerate(scores.systems)
@@ -201,12 +207,14 @@ def _fold_headings(setting: Setting) -> tuple[str, ...]:
     return (*(f"fold {fold}" for fold in setting.folds), "mean")
 
 
-def _score(interval: Interval) -> Cell:
+def score_cell(interval: Interval) -> Cell:
+    """A fraction with its interval, in percent."""
     return Cell(100 * interval.estimate, 100 * interval.low, 100 * interval.high)
 
 
-def _difference(interval: Interval) -> Cell:
-    points = _score(interval)
+def difference_cell(interval: Interval) -> Cell:
+    """A difference of fractions in points, bold when its interval excludes zero."""
+    points = score_cell(interval)
     return Cell(points.value, points.low, points.high, best=interval.excludes_zero, signed=True)
 
 

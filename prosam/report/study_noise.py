@@ -1,0 +1,210 @@
+"""The report on what disturbs a run: noise on prompts, careless annotations, bad images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from prosam.report.inputs import in_words
+from prosam.report.study_inputs import Studied
+from prosam.report.study_lines import Line, Panel, line_figures
+from prosam.report.study_part import Part
+from prosam.report.study_scores import Condition, ConditionScores, conditions, score_conditions
+from prosam.report.tables import MINUS, Cell, Row, Table, difference_cell, score_cell
+from prosam.statistics import Interval
+
+_WRONG, _UNDISTURBED = ("wrong", 0.0), ("none", 0.0)
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """How a study's rows are shown.
+
+    Attributes:
+        title: heading.
+        note: how to read it.
+        by: columns that make a condition; the last is its size, the others make a panel.
+        clean: the condition without a disturbance, for any other.
+        panel: title of a panel for its conditions without their size.
+        axis: what the sizes are.
+    """
+
+    title: str
+    note: str
+    by: tuple[str, ...]
+    clean: Callable[[Condition], Condition]
+    panel: Callable[[Condition], str]
+    axis: str
+
+
+DISTURBANCES = {
+    "prompt_noise": Disturbance(
+        "Noise on the prompts",
+        "Gaussian noise is added to the mean prompt: relative noise in units of the prompt's own root mean square, "
+        "absolute noise in the prompt's unit, which is the fair test only where prompts are of one size.",
+        ("scale", "size"),
+        lambda _: ("relative", 0.0),
+        lambda panel: f"{panel[0]} noise",
+        "size of the noise",
+    ),
+    "annotation_noise": Disturbance(
+        "Careless annotations",
+        "The reference's mask is shifted (in units of the square root of its area), eroded or dilated (in units of "
+        "the radius of a disk of its area). The truth stays as it is.",
+        ("change", "size"),
+        lambda _: _UNDISTURBED,
+        lambda panel: f"{panel[0]}",
+        "size of the change",
+    ),
+    "corruption": Disturbance(
+        "Bad images",
+        "The first episodes of each fold, with blur, noise, compression or over-exposure of severity 1 to 5.",
+        ("side", "corruption", "severity"),
+        lambda condition: (condition[0], "none", 0),
+        lambda panel: f"{panel[1]}, {panel[0]}",
+        "severity",
+    ),
+}
+
+
+def disturbance_part(studied: Studied) -> Part:
+    """Curves and tables of mIoU by size of the disturbance, with the differences between ProSAM and VRP-SAM."""
+    shown = DISTURBANCES[studied.study]
+    sentences: list[str] = []
+    tables: list[Table] = []
+    lines: dict[Condition, list[Line]] = {}
+    for kind, runs in studied.by_kind.items():
+        found = [c for c in conditions(studied, runs[0], shown.by) if c != _WRONG]
+        scores = score_conditions(studied, runs, shown.by, found)
+        if scores is None:
+            continue
+        for panel in dict.fromkeys(c[:-1] for c in found if c != shown.clean(c)):
+            lines.setdefault(panel, []).extend(_lines(studied, scores, shown, runs, found, panel))
+        pairs = [pair for pair in studied.pairs if pair[0] in runs]
+        suffix = f"-{kind}" if len(studied.by_kind) > 1 else ""
+        tables.append(_table(studied, scores, shown, runs, found, suffix))
+        sentences += [_sentence(studied, scores, pair, found) for pair in pairs]
+    wrong = _wrong_table(studied) if studied.study == "annotation_noise" else None
+    panels = [Panel(shown.panel(panel), shown.axis, "mIoU, %", tuple(of_panel)) for panel, of_panel in lines.items()]
+    prefix = f"{studied.setting.dataset}-{studied.study}"
+    return Part(
+        studied.study,
+        shown.title,
+        tuple(sentences),
+        f"{shown.note} Bands are 95% intervals of each run; the differences in the table are paired, and sharper.",
+        line_figures(panels, prefix) if panels else (),
+        legend=studied.places,
+        tables=(*tables, *([wrong] if wrong else [])),
+    )
+
+
+def _lines(
+    studied: Studied,
+    scores: ConditionScores,
+    shown: Disturbance,
+    runs: Sequence[str],
+    found: Sequence[Condition],
+    panel: Condition,
+) -> list[Line]:
+    of_panel = [c for c in found if c[:-1] == panel]
+    clean = shown.clean(of_panel[0])
+    points = [(float(c[-1]), c) for c in of_panel]
+    if clean in found and clean not in of_panel:
+        points.insert(0, (0.0, clean))
+    points.sort(key=lambda point: point[0])
+    drawn = []
+    for run in runs:
+        intervals = [scores.interval(run, c) for _, c in points]
+        values = [[100 * getattr(i, name) for i in intervals] for name in ("estimate", "low", "high")]
+        drawn.append(Line(studied.place(run), studied.label(run), [x for x, _ in points], *values))
+    return drawn
+
+
+def _table(
+    studied: Studied,
+    scores: ConditionScores,
+    shown: Disturbance,
+    runs: Sequence[str],
+    found: Sequence[Condition],
+    suffix: str,
+) -> Table:
+    pairs = [pair for pair in studied.pairs if pair[0] in runs]
+    with_clean = bool(pairs) and all(shown.clean(c) in found for c in found)
+    rows = []
+    for condition in found:
+        cells = [score_cell(scores.interval(run, condition)) for run in runs]
+        cells += [difference_cell(scores.difference((a, condition), (b, condition))) for a, b in pairs]
+        if with_clean:
+            clean = shown.clean(condition)
+            nothing = Cell(float("nan"))
+            cells += [
+                nothing if condition == clean else difference_cell(scores.change(a, b, condition, clean))
+                for a, b in pairs
+            ]
+        rows.append(Row(_name(condition), "condition", tuple(cells)))
+    differences = tuple(f"{studied.label(a)} {MINUS} {studied.label(b)}" for a, b in pairs)
+    columns = (*studied.labels(runs), *differences, *(f"{d}, of the change" for d in differences if with_clean))
+    caption = (
+        f"mIoU in percent, mean over folds, on {scores.episodes} episodes, with 95% intervals; differences in points, "
+        "paired over episodes, bold where the interval excludes zero."
+    )
+    if with_clean:
+        caption += (
+            " Of the change: the difference less that without a disturbance; above zero, the first run loses less."
+        )
+    return Table(f"{studied.study}{suffix}", shown.title, caption, "condition", columns, tuple(rows))
+
+
+def _name(condition: Condition) -> str:
+    *kind, size = condition
+    if kind[-1] == "none":
+        return "undisturbed" if len(kind) == 1 else f"{kind[0]}: undisturbed"
+    words = [f"{kind[0]}:", *map(str, kind[1:])] if len(kind) > 1 else [str(kind[0])]
+    return " ".join([*words, f"{float(size):g}"])
+
+
+def _sentence(studied: Studied, scores: ConditionScores, pair: tuple[str, str], found: Sequence[Condition]) -> str:
+    """Whether, and where, two runs differ."""
+    first, second = studied.labels(pair)
+    intervals = [scores.difference((pair[0], c), (pair[1], c)) for c in found]
+    return f"{first} against {second}: {verdict(intervals, first)}"
+
+
+def verdict(intervals: Sequence[Interval], first: str) -> str:
+    """How many intervals of a difference exclude zero, as the end of a sentence.
+
+    Args:
+        intervals: of the first run's score minus another's.
+        first: its name.
+    """
+    shown = [i for i in intervals if i.excludes_zero]
+    if not shown:
+        return f"a difference of mIoU is shown under none of {len(intervals)} conditions."
+    above = sum(i.low > 0 for i in shown)
+    sides = in_words([f"{first} {side} in {n}" for side, n in (("higher", above), ("lower", len(shown) - above)) if n])
+    return f"a difference of mIoU is shown under {len(shown)} of {len(intervals)} conditions ({sides})."
+
+
+def _wrong_table(studied: Studied) -> Table | None:
+    """What an annotation of another object costs, on the episodes that have one."""
+    rows, episodes = [], {}
+    for runs in studied.by_kind.values():
+        scores = score_conditions(studied, runs, ("change", "size"), [_UNDISTURBED, _WRONG])
+        if scores is None:
+            continue
+        for run in runs:
+            cells = (
+                score_cell(scores.interval(run, _WRONG)),
+                score_cell(scores.interval(run, _UNDISTURBED)),
+                difference_cell(scores.difference((run, _WRONG), (run, _UNDISTURBED))),
+            )
+            episodes[scores.episodes] = None
+            rows.append(Row(studied.label(run), "run", cells))
+    if not rows:
+        return None
+    caption = (
+        f"mIoU in percent when an object of another class is annotated in the reference, and of the same episodes "
+        f"undisturbed: only those whose reference shows another class ({in_words([str(n) for n in episodes])})."
+    )
+    columns = ("wrong object", "undisturbed", f"wrong {MINUS} undisturbed")
+    return Table("wrong-object", "The wrong object annotated", caption, "run", columns, tuple(rows))

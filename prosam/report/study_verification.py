@@ -1,0 +1,112 @@
+"""The report on the verification study (section 5.3, figure 4): samples of a distribution, and single prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prosam.params import Params
+from prosam.report.study_inputs import VerificationStart, read_verification
+from prosam.report.study_part import Part
+from prosam.report.study_verification_plots import ORIGINS, box_plots, scatter
+from prosam.report.tables import Cell, Row, Table
+
+_CLAIM = 0.75  # the paper: samples are better than at least so many of 200 direct prompts
+
+
+def verification_part(params: Params, dataset: str) -> Part:
+    """Box plots over all starts, a t-SNE of the first, and the paper's statement against the shares found.
+
+    Raises:
+        InputError: a file of a start is missing, damaged or lacks a column.
+    """
+    starts = [read_verification(dataset, number) for number in params.pipeline.starts]
+    prompts = [start.prompts for start in starts]
+    shares = [_beaten(start, "iou") for start in starts]
+    mean, claimed = np.mean([s.mean() for s in shares]), np.mean([(s >= _CLAIM).mean() for s in shares])
+    told = (
+        f"A sample has a higher IoU than {100 * mean:.0f}% of the directly learnt prompts (50%: no difference), and "
+        f"{100 * claimed:.0f}% of the samples are better than at least 75% of them; the paper says that samples are "
+        f"better than at least 75% of 200 direct prompts. Means over {len(starts)} starts."
+    )
+    return Part(
+        "verification",
+        "Prompts learnt for one object",
+        (told, *_caveats(params, starts)),
+        "Direct: prompts learnt by gradient descent, each for itself. Samples: of a distribution learnt through its "
+        "samples. Mean: of that distribution. No prompt encoder is in between. A start has an object of its own. "
+        "Boxes: quartiles over all starts; whiskers: 5% to 95%.",
+        (*box_plots(prompts, f"{dataset}-verification"), scatter(prompts[0], f"{dataset}-verification-plane")),
+        tables=tuple(t for t in (_beaten_table(starts), _noise_table(starts)) if t.rows),
+    )
+
+
+def _beaten(start: VerificationStart, column: str) -> NDArray[np.float64]:
+    """For each sample, the share of direct prompts that it is better than, (P,)."""
+    of_origin = start.prompts.groupby("origin")[column]
+    direct, samples = (of_origin.get_group(origin).to_numpy(float) for origin in ("direct", "sample"))
+    better = samples[:, None] < direct if column == "bce" else samples[:, None] > direct
+    return better.mean(axis=1)
+
+
+def _caveats(params: Params, starts: Sequence[VerificationStart]) -> list[str]:
+    """A sentence when the cap on steps ended what the paper's stopping rule had not."""
+    cap = params.verification.max_steps
+    steps = np.concatenate([s.prompts.loc[s.prompts["origin"] == "direct", "steps"].to_numpy(float) for s in starts])
+    capped = float((steps >= cap).mean())
+    distributions = sum(one["distribution"]["steps"] >= cap for start in starts for one in start.summary["starts"])
+    if not capped and not distributions:
+        return []
+    return [
+        f"The cap of {cap} steps, not a loss at rest, ended {100 * capped:.0f}% of the direct prompts and "
+        f"{distributions} of {len(starts)} distributions: with more steps the comparison may come out otherwise."
+    ]
+
+
+def _beaten_table(starts: Sequence[VerificationStart]) -> Table:
+    rows = []
+    for column, name in (("iou", "IoU"), ("bce", "BCE")):
+        shares = [_beaten(start, column) for start in starts]
+        cells = [_over_starts([100 * value for value in values]) for values in _figures(shares)]
+        rows.append(Row(f"by {name}", "condition", tuple(cells)))
+    columns = ("beaten by a sample, mean", "beaten by the median sample", "samples that beat 75%")
+    caption = (
+        "Share of direct prompts that samples are better than, and share of samples that are better than at least 75% "
+        "of them, in percent: mean over starts, and the lowest to the highest start."
+    )
+    return Table("beaten", "Samples against direct prompts", caption, "score", columns, tuple(rows))
+
+
+def _figures(shares: Sequence[NDArray[np.float64]]) -> tuple[list[float], list[float], list[float]]:
+    return (
+        [float(s.mean()) for s in shares],
+        [float(np.median(s)) for s in shares],
+        [float((s >= _CLAIM).mean()) for s in shares],
+    )
+
+
+def _noise_table(starts: Sequence[VerificationStart]) -> Table:
+    """Mean IoU under noise of one size in the prompts' unit: the same for small prompts and large ones."""
+    names = [c for c in starts[0].prompts.columns if c.startswith("iou.absolute_")]
+    names.sort(key=lambda name: float(name.removeprefix("iou.absolute_")))
+    rows = []
+    for name in ["iou", *names]:
+        cells = []
+        for origin in ORIGINS:
+            means = [float(s.prompts.loc[s.prompts["origin"] == origin, name].mean()) for s in starts]
+            cells.append(_over_starts([100 * value for value in means]))
+        rows.append(Row("no noise" if name == "iou" else name.removeprefix("iou.absolute_"), "condition", tuple(cells)))
+    caption = (
+        "Mean IoU in percent with Gaussian noise of equal absolute size on the prompts: mean over starts, and the "
+        "lowest to the highest start. Large prompts endure more of it, whatever they were learnt for."
+    )
+    table_rows = tuple(rows) if names else ()
+    return Table("verification-noise", "Under equal noise", caption, "noise", tuple(ORIGINS.values()), table_rows)
+
+
+def _over_starts(values: Sequence[float]) -> Cell:
+    """The mean over starts with their range; of one start no range."""
+    several = len(values) > 1
+    return Cell(float(np.mean(values)), min(values) if several else None, max(values) if several else None)
