@@ -28,6 +28,7 @@ class Cell:
         best: the highest among the runs of one kind of annotation, or a difference whose interval excludes zero: set
             in bold.
         signed: a difference: a plus is written.
+        decimals: written; two where the paper prints two.
     """
 
     value: float
@@ -35,10 +36,11 @@ class Cell:
     high: float | None = None
     best: bool = False
     signed: bool = False
+    decimals: int = 1
 
     @property
     def text(self) -> str:
-        """The number to one decimal place."""
+        """The number to its decimal places."""
         return self._number(self.value)
 
     @property
@@ -51,7 +53,7 @@ class Cell:
     def _number(self, value: float) -> str:
         if np.isnan(value):
             return "n/a"
-        text = f"{abs(value):.1f}"
+        text = f"{abs(value):.{self.decimals}f}"
         sign = "" if float(text) == 0 else _MINUS if value < 0 else "+" if self.signed else ""
         return sign + text
 
@@ -86,6 +88,7 @@ class Table:
         columns: headings of the cells.
         rows: as long as `columns` each.
         graph: "scale" or "difference" draws the last column's intervals beside it, None does not.
+        headings: whether each group is named above its rows.
     """
 
     key: str
@@ -95,6 +98,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     graph: str | None = None
+    headings: bool = False
 
     @property
     def groups(self) -> list[tuple[str, list[Row]]]:
@@ -143,7 +147,7 @@ def summary_table(settings: Sequence[Setting], scores: Sequence[Scores]) -> Tabl
     """Mean mIoU of every run under every setting; the settings have the same runs."""
     rows = []
     for setting, s in zip(settings, scores, strict=True):
-        cells = [_score(s.miou_mean.interval(run)) for run in range(s.num_runs)]
+        cells = [score_cell(s.miou_mean.interval(run)) for run in range(s.num_runs)]
         rows.append(Row(setting.title, "setting", _mark_best(setting, cells)))
     caption = f"mIoU, mean over folds, in percent, with 95% intervals; bold: {_best(settings[0])}."
     return Table("summary", "All settings", caption, "setting", settings[0].labels, tuple(rows))
@@ -156,7 +160,7 @@ def difference_table(setting: Setting, scores: Scores) -> Table | None:
         Row(
             f"{setting.labels[first]} {_MINUS} {setting.labels[second]}",
             "difference",
-            tuple(_difference(statistics.paired_difference(b, first, second)) for b in columns),
+            tuple(difference_cell(statistics.paired_difference(b, first, second)) for b in columns),
         )
         for alike in setting.by_kind.values()
         for first, second in combinations(alike, 2)
@@ -168,7 +172,7 @@ def difference_table(setting: Setting, scores: Scores) -> Table | None:
     )
     if not rows:
         return None
-    headings = _fold_headings(setting)
+    headings = fold_headings(setting)
     return Table("differences", "Differences between runs", caption, "runs", headings, rows, "difference")
 
 
@@ -183,30 +187,33 @@ def class_table(setting: Setting) -> Table:
             cells = [Cell(100 * iou[class_id]) for iou in ious]
             rows.append(Row(str(names[class_id]), f"fold {fold}", _mark_best(setting, cells)))
     caption = f"IoU of each novel class over all its episodes, in percent; bold: {_best(setting)}."
-    return Table("classes", "IoU by class", caption, "class", setting.labels, tuple(rows))
+    return Table("classes", "IoU by class", caption, "class", setting.labels, tuple(rows), headings=True)
 
 
 def _score_table(
     key: str, title: str, caption: str, setting: Setting, scores: Scores, columns: Sequence[Bootstrap]
 ) -> Table:
-    by_column = [_mark_best(setting, [_score(b.interval(s)) for s in range(len(scores.systems))]) for b in columns]
+    by_column = [_mark_best(setting, [score_cell(b.interval(s)) for s in range(len(scores.systems))]) for b in columns]
     rows = tuple(
         Row(system.label, "baseline" if system.baseline else "run", tuple(column[s] for column in by_column))
         for s, system in enumerate(scores.systems)
     )
-    return Table(key, title, caption, "run", _fold_headings(setting), rows, "scale")
+    return Table(key, title, caption, "run", fold_headings(setting), rows, "scale")
 
 
-def _fold_headings(setting: Setting) -> tuple[str, ...]:
+def fold_headings(setting: Setting) -> tuple[str, ...]:
+    """Of a column for each fold, and one for their mean."""
     return (*(f"fold {fold}" for fold in setting.folds), "mean")
 
 
-def _score(interval: Interval) -> Cell:
+def score_cell(interval: Interval) -> Cell:
+    """A fraction with its interval, in percent."""
     return Cell(100 * interval.estimate, 100 * interval.low, 100 * interval.high)
 
 
-def _difference(interval: Interval) -> Cell:
-    points = _score(interval)
+def difference_cell(interval: Interval) -> Cell:
+    """A difference of fractions with its interval, in points; bold when that excludes zero."""
+    points = score_cell(interval)
     return Cell(points.value, points.low, points.high, best=interval.excludes_zero, signed=True)
 
 

@@ -18,7 +18,7 @@ from prosam.data.formats.voc import VOID, write_voc
 from prosam.params import Params, load_params
 
 PARAMS = """
-pipeline: {datasets: [toy], runs: [prosam, vrp-sam], folds: [0, 1], shifts: []}
+pipeline: {datasets: [toy], runs: [prosam, vrp-sam], folds: [0, 1], shifts: [], studies: [], studied: [], starts: []}
 datasets:
   toy:
     download: {source: shapes, train_images: 1, val_images: 12, size: 64}
@@ -163,6 +163,7 @@ def _pixels(mask: np.ndarray, truth: np.ndarray, void: np.ndarray) -> dict[str, 
         "union": int(((mask | truth) & ~void).sum()),
         "background_intersection": int((~mask & ~truth & ~void).sum()),
         "background_union": int((~(mask & truth) & ~void).sum()),
+        "false_positives": int((mask & ~truth & ~void).sum()),
     }
 
 
