@@ -17,12 +17,15 @@ class Overlap:
         union: of the foregrounds.
         background_intersection: of the backgrounds.
         background_union: of the backgrounds.
+        false_positives: pixels predicted as foreground that are background; what else is in the union and not in the
+            intersection is foreground that was missed.
     """
 
     intersection: int
     union: int
     background_intersection: int
     background_union: int
+    false_positives: int
 
     @property
     def iou(self) -> float:
@@ -37,4 +40,5 @@ def overlap(prediction: NDArray[np.bool_], truth: NDArray[np.bool_], void: NDArr
     intersection = int((inside & claimed).sum())
     union = int((inside | claimed).sum())
     background_union = int(valid.sum()) - intersection
-    return Overlap(intersection, union, int(valid.sum()) - union, background_union)
+    false_positives = union - int(inside.sum())
+    return Overlap(intersection, union, int(valid.sum()) - union, background_union, false_positives)

@@ -142,6 +142,12 @@ def bootstrap_fb_iou(
     return _bootstrap(score, arrays[0].shape[1], replicates, rng)
 
 
+def bootstrap_ratio(parts: ArrayLike, wholes: ArrayLike, *, replicates: int, rng: np.random.Generator) -> Bootstrap:
+    """Summed parts over summed wholes, over resamples; pixels as (S, E), the rest as in `bootstrap_miou`."""
+    part, whole = _stacked(parts, wholes)
+    return _bootstrap(lambda counts: _ratio(counts @ part.T, counts @ whole.T), part.shape[1], replicates, rng)
+
+
 def mean_over_folds(folds: Sequence[Bootstrap]) -> Bootstrap:
     """The mean score over folds whose episodes were resampled independently (a generator for each)."""
     return Bootstrap(

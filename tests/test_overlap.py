@@ -13,6 +13,7 @@ def test_counts_by_brute_force_leave_void_pixels_out(seed: int):
     rng = np.random.default_rng(seed)
     prediction, truth, void = (rng.random((7, 11)) < share for share in (0.4, 0.5, 0.2))
     counts = {"intersection": 0, "union": 0, "background_intersection": 0, "background_union": 0}
+    counts["false_positives"] = 0
     for y, x in np.ndindex(7, 11):
         if not void[y, x]:
             p, t = bool(prediction[y, x]), bool(truth[y, x])
@@ -20,6 +21,7 @@ def test_counts_by_brute_force_leave_void_pixels_out(seed: int):
             counts["union"] += p or t
             counts["background_intersection"] += not p and not t
             counts["background_union"] += not p or not t
+            counts["false_positives"] += p and not t
     found = overlap(prediction, truth, void)
     assert found == Overlap(**counts)
     assert found.iou == counts["intersection"] / counts["union"]
@@ -33,8 +35,8 @@ def test_what_lies_in_void_does_not_count():
 
 def test_masks_may_be_empty_full_or_all_void():
     none, full = np.zeros((2, 3), bool), np.ones((2, 3), bool)
-    assert overlap(none, none, none) == Overlap(0, 0, 6, 6)
+    assert overlap(none, none, none) == Overlap(0, 0, 6, 6, 0)
     assert overlap(none, none, none).iou == 0
-    assert overlap(full, full, none) == Overlap(6, 6, 0, 0)
-    assert overlap(full, none, none) == Overlap(0, 6, 0, 6)
-    assert overlap(full, none, full) == Overlap(0, 0, 0, 0)
+    assert overlap(full, full, none) == Overlap(6, 6, 0, 0, 0)
+    assert overlap(full, none, none) == Overlap(0, 6, 0, 6, 6)
+    assert overlap(full, none, full) == Overlap(0, 0, 0, 0, 0)

@@ -37,7 +37,7 @@ IN_USE = layout.in_use(DATASET, "prosam", 0)
 def scores(intersections: list[int], classes: list[int] | None = None, union: int = 100) -> EpisodeScores:
     classes = classes or [1] * len(intersections)
     pairs = [Episode(f"r{i}", f"t{i}", class_id) for i, class_id in enumerate(classes)]
-    overlaps = [Overlap(intersection, union, 0, 0) for intersection in intersections]
+    overlaps = [Overlap(intersection, union, 0, 0, 0) for intersection in intersections]
     return EpisodeScores.of(zip(pairs, overlaps, strict=True))
 
 

@@ -70,6 +70,7 @@ def test_each_episode_has_a_row_with_its_counts_and_its_prediction(tmp_path: Pat
         assert np.array_equal(decode(row["prediction"], row["height"], row["width"]), by_name["run"].prediction)
         assert row["iou"] == by_name["run"].overlap.intersection / by_name["run"].overlap.union
         assert row["everything.union"] == by_name["everything"].overlap.union
+        assert row["false_positives"] == by_name["run"].overlap.false_positives
 
 
 def test_the_same_outcomes_give_the_same_bytes(tmp_path: Path):

@@ -8,6 +8,7 @@ from typing import Any
 
 from prosam.params import Params
 from prosam.progress import Progress
+from prosam.report.beside import Beside, beside
 from prosam.report.curves import training_curves
 from prosam.report.inputs import Setting
 from prosam.report.pictures import Episode, Rank, episode_pictures
@@ -25,6 +26,7 @@ class Section:
 
     Attributes:
         tables: mIoU, FB-IoU, differences (with two runs or more), classes.
+        beside: the paper's tables, repeats over seeds, initialisation.
         curves: SVG by fold.
         episodes: good, typical and bad ones.
         studies: what else was measured.
@@ -33,6 +35,7 @@ class Section:
     setting: Setting
     verdict: Verdict
     tables: tuple[Table, ...]
+    beside: Beside
     curves: dict[int, str]
     episodes: dict[Rank, list[Episode]]
     studies: tuple[Part, ...] = ()
@@ -68,7 +71,9 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
             studies = study_parts(params, setting)
             progress.advance()
             verdict = judge(setting, scores, params)
-            sections.append(Section(setting, verdict, tuple(t for t in tables if t), curves, episodes, studies))
+            compared = beside(params, setting, scores)
+            kept = tuple(table for table in tables if table)
+            sections.append(Section(setting, verdict, kept, compared, curves, episodes, studies))
     summary = summary_table(settings, means) if len(settings) > 1 else None
     return Report(tuple(sections), summary, provenance(params, settings), params)
 
@@ -86,6 +91,7 @@ def record(report: Report) -> dict[str, Any]:
                 "kinds": section.setting.kinds,
                 "folds": list(section.setting.folds),
                 "tables": {table.key: table.record() for table in section.tables},
+                "beside": section.beside.record(),
                 "episodes": {
                     rank: [_episode_record(episode) for episode in episodes]
                     for rank, episodes in section.episodes.items()

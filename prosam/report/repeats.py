@@ -2,30 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from prosam.params import Params
-from prosam.report.inputs import Setting
-from prosam.report.scores import Scores
-
-
-@dataclass(frozen=True)
-class Spread:
-    """The mIoU, mean over folds, of runs that are repeats.
-
-    Attributes:
-        runs: their names.
-        mean: over the runs, percent.
-        deviation: the sample standard deviation over the runs (n - 1 in the denominator), percentage points.
-    """
-
-    runs: tuple[str, ...]
-    mean: float
-    deviation: float
 
 
 def repeats(params: Params, dataset: str) -> list[tuple[str, ...]]:
@@ -49,23 +28,6 @@ def repeats(params: Params, dataset: str) -> list[tuple[str, ...]]:
             groups.append((resolved, by_seed := {}))
         by_seed.setdefault(params.training(dataset, run).seed, run)
     return [tuple(by_seed.values()) for _, by_seed in groups if len(by_seed) > 1]
-
-
-def spread(setting: Setting, scores: Scores, group: Sequence[str]) -> Spread:
-    """How the mean-over-folds mIoU of a group of repeats spreads.
-
-    Args:
-        setting: that the runs were scored under.
-        scores: of that setting.
-        group: two runs or more, as `repeats` has them.
-
-    Raises:
-        ValueError: fewer than two runs, which have no spread.
-    """
-    if len(group) < 2:
-        raise ValueError(f"one run has no spread: {', '.join(group)}")
-    mious = 100 * scores.miou_mean.estimates[[setting.runs.index(run) for run in group]]
-    return Spread(tuple(group), float(np.mean(mious)), float(np.std(mious, ddof=1)))
 
 
 def _resolved(params: Params, dataset: str, run: str) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class Table:
         columns: headings of the cells.
         rows: as long as `columns` each.
         graph: "scale" or "difference" draws the last column's intervals beside it, None does not.
+        headings: whether each group is named above its rows.
     """
 
     key: str
@@ -101,6 +102,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     graph: str | None = None
+    headings: bool = False
 
     @property
     def groups(self) -> list[tuple[str, list[Row]]]:
@@ -174,7 +176,7 @@ def difference_table(setting: Setting, scores: Scores) -> Table | None:
     )
     if not rows:
         return None
-    headings = _fold_headings(setting)
+    headings = fold_headings(setting)
     return Table("differences", "Differences between runs", caption, "runs", headings, rows, "difference")
 
 
@@ -189,7 +191,7 @@ def class_table(setting: Setting) -> Table:
             cells = [Cell(100 * iou[class_id]) for iou in ious]
             rows.append(Row(str(names[class_id]), f"fold {fold}", _mark_best(setting, cells)))
     caption = f"IoU of each novel class over all its episodes, in percent; bold: {_best(setting)}."
-    return Table("classes", "IoU by class", caption, "class", setting.labels, tuple(rows))
+    return Table("classes", "IoU by class", caption, "class", setting.labels, tuple(rows), headings=True)
 
 
 def _score_table(
@@ -200,10 +202,11 @@ def _score_table(
         Row(system.label, "baseline" if system.baseline else "run", tuple(column[s] for column in by_column))
         for s, system in enumerate(scores.systems)
     )
-    return Table(key, title, caption, "run", _fold_headings(setting), rows, "scale")
+    return Table(key, title, caption, "run", fold_headings(setting), rows, "scale")
 
 
-def _fold_headings(setting: Setting) -> tuple[str, ...]:
+def fold_headings(setting: Setting) -> tuple[str, ...]:
+    """Of a column for each fold, and one for their mean."""
     return (*(f"fold {fold}" for fold in setting.folds), "mean")
 
 

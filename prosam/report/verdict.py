@@ -10,8 +10,8 @@ import numpy as np
 from prosam import statistics
 from prosam.params import Params
 from prosam.report.inputs import Setting, in_words
-from prosam.report.plateau import plateau
 from prosam.report.scores import Scores
+from prosam.report.trainings import trainings
 from prosam.statistics import Interval
 
 _NAMES = {"prosam": "ProSAM", "vrp-sam": "VRP-SAM"}
@@ -141,18 +141,14 @@ def _selected_on_test(setting: Setting) -> list[str]:
 
 def _warnings(setting: Setting, scores: Scores) -> list[str]:
     sentences = []
-    for f, fold in enumerate(setting.folds):
-        for r, run in enumerate(setting.runs):
-            untrained = scores.baseline_of(run, "untrained")
-            if untrained is None:
-                continue
-            before, after = (100 * float(scores.miou[f].estimates[index]) for index in (untrained, r))
-            where, scores_are = f"{run} on fold {fold}", f"mIoU {after:.1f}, untrained {before:.1f}"
-            match plateau(setting.results[run, fold].training["loss"], after, before):
-                case "stuck":
-                    sentences.append(f"{where} never left the plateau: {scores_are}.")
-                case "little gained":
-                    sentences.append(f"{where} gained little although its loss fell: {scores_are}.")
+    for training in trainings(setting, scores):
+        where = f"{training.run} on fold {training.fold}"
+        scores_are = f"mIoU {training.miou:.1f}, untrained {training.untrained:.1f}"
+        match training.finding:
+            case "stuck":
+                sentences.append(f"{where} never left the plateau: {scores_are}.")
+            case "little gained":
+                sentences.append(f"{where} gained little although its loss fell: {scores_are}.")
     return sentences
 
 

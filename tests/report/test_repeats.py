@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from prosam.params import Params, load_params
-from prosam.report.inputs import read_settings
-from prosam.report.repeats import repeats, spread
-from prosam.report.scores import score_setting
+from prosam.params import Params
+from prosam.report.repeats import repeats
 from tests.conftest import DATASET, shipped_params
 
 PROSAM: dict[str, Any] = {"method": "prosam", "kind": "mask", "backbone": "auto"}
@@ -73,24 +68,3 @@ def test_only_runs_of_the_pipeline_count():
     params = params_of({"a": PROSAM, "b": seeded(1)})
     alone = params.model_copy(update={"pipeline": params.pipeline.model_copy(update={"runs": ["a"]})})
     assert repeats(alone, DATASET) == []
-
-
-def test_the_spread_is_that_of_the_means_over_folds(whole_tree: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(whole_tree)
-    params = load_params()
-    (setting,) = read_settings(params)
-    group = ("vrp-sam", "prosam")
-    found = spread(setting, score_setting(setting, params.report), group)
-    means = []
-    for run in group:
-        folds = []
-        for fold in setting.folds:
-            rows = setting.results[run, fold].episodes.groupby("class_id")[["intersection", "union"]].sum()
-            folds.append(100 * np.mean(rows["intersection"] / rows["union"]))
-        means.append(statistics.fmean(folds))
-    assert found.runs == group
-    assert found.mean == pytest.approx(statistics.fmean(means))
-    assert found.deviation == pytest.approx(statistics.stdev(means))
-    assert found.deviation > 0.1
-    with pytest.raises(ValueError, match="one run has no spread: prosam"):
-        spread(setting, score_setting(setting, params.report), ("prosam",))

@@ -164,6 +164,7 @@ def _pixels(mask: np.ndarray, truth: np.ndarray, void: np.ndarray) -> dict[str, 
         "union": int(((mask | truth) & ~void).sum()),
         "background_intersection": int((~mask & ~truth & ~void).sum()),
         "background_union": int((~(mask & truth) & ~void).sum()),
+        "false_positives": int((mask & ~truth & ~void).sum()),
     }
 
 

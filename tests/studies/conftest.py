@@ -25,7 +25,7 @@ from tasks.inputs import RunInputs
 from tests.conftest import DATASET
 
 DIM, TARGETS = 64, 2
-COUNTS = ("intersection", "union", "background_intersection", "background_union")
+COUNTS = ("intersection", "union", "background_intersection", "background_union", "false_positives")
 
 
 def a_run(**changes: object) -> RunParams:

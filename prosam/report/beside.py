@@ -1,0 +1,55 @@
+"""What stands beside a setting's own tables: the paper's, and what seeds and initialisations move."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from prosam.params import Params
+from prosam.report.claims import claims_table
+from prosam.report.inputs import Setting
+from prosam.report.paper import NO_TABLE_3, PaperTable, paper_tables
+from prosam.report.scores import Scores
+from prosam.report.seeds import repeats_table
+from prosam.report.tables import Table
+from prosam.report.trainings import initialisation_table
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Sections of one setting.
+
+    Attributes:
+        claims: the paper's differences with ours; None without two runs that it compares.
+        paper: its tables, as far as our runs repeat them.
+        luck: repeats over seeds, and initialisation; those that there are.
+        note: on what is not here; empty when nothing is missing.
+    """
+
+    claims: Table | None
+    paper: tuple[PaperTable, ...]
+    luck: tuple[Table, ...]
+    note: str
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "claims": self.claims.record() if self.claims else None,
+            "paper": {str(paper.number): paper.record() for paper in self.paper},
+            "luck": {table.key: table.record() for table in self.luck},
+        }
+
+
+def beside(params: Params, setting: Setting, scores: Scores) -> Beside:
+    """Compare one setting with the paper, and its runs with their repeats.
+
+    Raises:
+        InputError: a study's rows are missing or damaged.
+    """
+    luck = repeats_table(params, setting, scores), initialisation_table(params, setting, scores)
+    return Beside(
+        claims_table(params, setting, scores),
+        paper_tables(params, setting, scores),
+        tuple(table for table in luck if table),
+        NO_TABLE_3 if setting.shifted else "",
+    )

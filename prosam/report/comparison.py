@@ -1,0 +1,67 @@
+"""Our numbers and published ones, row above row with the difference between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from prosam.params import Params
+from prosam.report.inputs import Setting
+from prosam.report.published import FOLDS, PublishedRow
+from prosam.report.tables import Cell, Row
+
+DATA_NAMES = {"pascal-5i": "PASCAL-5i", "coco-20i": "COCO-20i"}
+
+_PAPERS_SOURCES = {"pascal": ("pascal-5i",), "coco": ("coco-20i",)}
+
+
+@dataclass(frozen=True)
+class Published:
+    """Cells that the paper prints, or that follow from what it prints."""
+
+    label: str
+    cells: tuple[Cell, ...]
+
+
+def papers_data(params: Params, setting: Setting) -> tuple[str, ...]:
+    """The paper's data sets whose numbers stand beside a setting's: its own, or both where it is neither."""
+    return _PAPERS_SOURCES.get(params.datasets[setting.tested_on].download.source, tuple(DATA_NAMES))
+
+
+def is_papers_data(params: Params, setting: Setting) -> bool:
+    """Whether a setting is of PASCAL-5i or COCO-20i."""
+    return params.datasets[setting.tested_on].download.source in _PAPERS_SOURCES
+
+
+def published_cells(row: PublishedRow, setting: Setting) -> tuple[Cell, ...]:
+    """The numbers of a row for the folds of a setting, then the printed mean, with as many digits as printed."""
+    digits = 2 if row.run else 1  # of the paper's own runs; those of other papers have one
+    by_fold = [row.folds[fold] if fold < FOLDS else None for fold in setting.folds]
+    return tuple(Cell(np.nan if value is None else value, decimals=digits) for value in (*by_fold, row.mean))
+
+
+def compared(
+    group: str, label: str, ours: Sequence[Cell], published: Sequence[Published], setting: Setting
+) -> list[Row]:
+    """Our row, and for each published row that row and the difference, ours minus published.
+
+    A published mean is over four folds: without all four of ours it is shown but not subtracted.
+
+    Args:
+        group: of the rows.
+        label: of ours.
+        ours: a cell for each fold, then the mean.
+        published: likewise.
+        setting: whose folds these are.
+    """
+    rows = [Row(label, group, tuple(ours))]
+    whole = set(setting.folds) == set(range(FOLDS))
+    for theirs in published:
+        points = [a.value - b.value for a, b in zip(ours, theirs.cells, strict=True)]
+        points[-1] = points[-1] if whole else np.nan
+        rows.append(Row(theirs.label, group, theirs.cells))
+        name = theirs.label.removeprefix("paper, ").split(",")[0]
+        rows.append(Row(f"ours \N{MINUS SIGN} {name}", group, tuple(Cell(point, signed=True) for point in points)))
+    return rows

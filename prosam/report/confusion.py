@@ -1,0 +1,142 @@
+"""The confusion of pixels (the paper's table 6): true rates, and the shares of all pixels that the paper prints.
+
+The foreground is the positive class here. The rates are TPR = TP / (TP + FN), TNR = TN / (TN + FP), FPR = 1 - TNR and
+FNR = 1 - TPR. What the paper calls TPR, TNR, FPR and FNR adds up to 100 over the four, and the larger of the two
+correct ones is the background: we read them as shares of all pixels with the background as positive. Then its TPR is
+our TN, its TNR our TP, its FPR our FN and its FNR our FP, each over all pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prosam import statistics
+from prosam.params import ReportParams
+from prosam.report.comparison import DATA_NAMES, Published, compared, published_cells
+from prosam.report.inputs import Setting
+from prosam.report.published import PublishedRow
+from prosam.report.tables import Cell, Row, Table, fold_headings, score_cell
+from prosam.statistics import Bootstrap
+
+Counts = NDArray[np.float64]
+
+TRUE, FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_NEGATIVE = "TP", "FP", "FN", "TN"
+
+RATES = {  # part and whole
+    "TPR": (TRUE, (TRUE, FALSE_NEGATIVE)),
+    "TNR": (TRUE_NEGATIVE, (TRUE_NEGATIVE, FALSE_POSITIVE)),
+    "FPR": (FALSE_POSITIVE, (TRUE_NEGATIVE, FALSE_POSITIVE)),
+    "FNR": (FALSE_NEGATIVE, (TRUE, FALSE_NEGATIVE)),
+}
+PRINTED = {TRUE_NEGATIVE: "tpr", TRUE: "tnr", FALSE_NEGATIVE: "fpr", FALSE_POSITIVE: "fnr"}
+
+_SHARES = {
+    TRUE_NEGATIVE: "background found",
+    TRUE: "foreground found",
+    FALSE_NEGATIVE: "foreground missed",
+    FALSE_POSITIVE: "background taken for foreground",
+}
+
+
+def confusion(setting: Setting, run: str, fold: int) -> dict[str, Counts]:
+    """TP, FP, FN and TN of each episode, (E,) pixels; void pixels do not count."""
+    episodes = setting.results[run, fold].episodes
+    true, wrong = episodes["intersection"], episodes["false_positives"]
+    counts = {
+        TRUE: true,
+        FALSE_POSITIVE: wrong,
+        FALSE_NEGATIVE: episodes["union"] - true - wrong,
+        TRUE_NEGATIVE: episodes["background_intersection"],
+    }
+    return {name: column.to_numpy(np.float64) for name, column in counts.items()}
+
+
+def confusion_tables(setting: Setting, report: ReportParams, rows: Sequence[PublishedRow]) -> tuple[Table, Table]:
+    """True rates and shares of all pixels of the runs that repeat some of table 6.
+
+    Args:
+        setting: has these runs.
+        report: bootstrap and seed.
+        rows: the published ones of these runs.
+    """
+    runs = list(dict.fromkeys(row.run for row in rows))
+    measured = {run: _measured(setting, run, report) for run in runs}
+    headings = fold_headings(setting)
+    rates = Table(
+        "paper-6",
+        "Table 6: true rates",
+        "In percent, the foreground being positive; pixels are summed over the episodes of a fold. The paper prints no "
+        "rates: its rows are computed from the shares that it prints.",
+        "",
+        headings,
+        tuple(_compare(setting, measured, list(RATES), rows, _printed_rate)),
+        headings=True,
+    )
+    shares = Table(
+        "paper-6-shares",
+        "Table 6: shares of all pixels",
+        "In percent of all pixels, as the paper prints them; we read its TPR as background found, its TNR as "
+        "foreground found, its FPR as foreground missed, its FNR as background taken for foreground.",
+        "",
+        headings,
+        tuple(_compare(setting, measured, list(PRINTED), rows, _printed_share)),
+        headings=True,
+    )
+    return rates, shares
+
+
+def _measured(setting: Setting, run: str, report: ReportParams) -> dict[str, list[Cell]]:
+    """The cells of each rate and each share by fold, then of their mean."""
+    folds = [_bootstrap(setting, run, fold, report) for fold in setting.folds]
+    columns = [*folds, statistics.mean_over_folds(folds)]
+    return {name: [score_cell(b.interval(i)) for b in columns] for i, name in enumerate((*RATES, *PRINTED))}
+
+
+def _bootstrap(setting: Setting, run: str, fold: int, report: ReportParams) -> Bootstrap:
+    """The rates, then the shares, as the systems of one bootstrap."""
+    counts = confusion(setting, run, fold)
+    everything = np.sum(list(counts.values()), axis=0)
+    parts = [counts[part] for part, _ in RATES.values()] + [counts[name] for name in PRINTED]
+    wholes = [counts[a] + counts[b] for _, (a, b) in RATES.values()] + [everything] * len(PRINTED)
+    rng = np.random.default_rng((report.seed, fold))
+    return statistics.bootstrap_ratio(parts, wholes, replicates=report.bootstrap, rng=rng)
+
+
+def _compare(
+    setting: Setting,
+    measured: Mapping[str, Mapping[str, list[Cell]]],
+    names: Sequence[str],
+    rows: Sequence[PublishedRow],
+    printed: Callable[[str, Mapping[str, Counts]], Counts],
+) -> list[Row]:
+    compared_rows: list[Row] = []
+    for name in names:
+        for run, cells in measured.items():
+            by_data = {
+                data: {row.quantity: _values(row, setting) for row in rows if row.run == run and row.data == data}
+                for data in dict.fromkeys(row.data for row in rows if row.run == run)
+            }
+            method = next(row.method for row in rows if row.run == run)
+            theirs = [
+                Published(f"paper, {DATA_NAMES[data]}", tuple(Cell(v, decimals=2) for v in printed(name, shares)))
+                for data, shares in by_data.items()
+            ]
+            title = f"{_SHARES.get(name, name)}: {method} ({run})"
+            compared_rows += compared(title, "ours", cells[name], theirs, setting)
+    return compared_rows
+
+
+def _values(row: PublishedRow, setting: Setting) -> Counts:
+    return np.array([cell.value for cell in published_cells(row, setting)])
+
+
+def _printed_share(name: str, shares: Mapping[str, Counts]) -> Counts:
+    return shares[PRINTED[name]]
+
+
+def _printed_rate(name: str, shares: Mapping[str, Counts]) -> Counts:
+    part, (a, b) = RATES[name]
+    return 100 * shares[PRINTED[part]] / (shares[PRINTED[a]] + shares[PRINTED[b]])

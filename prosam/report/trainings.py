@@ -1,0 +1,94 @@
+"""Each training judged by its loss and its score, and the share that stays on the plateau by initialisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from prosam.params import Params
+from prosam.report.inputs import Setting
+from prosam.report.plateau import Plateau, plateau
+from prosam.report.scores import Scores
+from prosam.report.tables import Cell, Row, Table
+
+INITS = ("anchored", "paper")
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run on one fold.
+
+    Attributes:
+        run: its name.
+        fold: its number.
+        miou: novel mIoU in percent.
+        untrained: that of the same encoder before training.
+        finding: what is wrong; None when nothing is.
+    """
+
+    run: str
+    fold: int
+    miou: float
+    untrained: float
+    finding: Plateau | None
+
+
+def trainings(setting: Setting, scores: Scores) -> Iterator[Training]:
+    """All that have the baseline `untrained`, fold by fold."""
+    for f, fold in enumerate(setting.folds):
+        for r, run in enumerate(setting.runs):
+            untrained = scores.baseline_of(run, "untrained")
+            if untrained is None:
+                continue
+            before, after = (100 * float(scores.miou[f].estimates[index]) for index in (untrained, r))
+            loss = setting.results[run, fold].training["loss"]
+            yield Training(run, fold, after, before, plateau(loss, after, before))
+
+
+def initialisation_table(params: Params, setting: Setting, scores: Scores) -> Table | None:
+    """The share of trainings that stay on the plateau, of runs that differ in `init` and seed alone.
+
+    None under a domain shift, where nothing is trained, and when no two initialisations are there.
+    """
+    if setting.shifted:
+        return None
+    judged = list(trainings(setting, scores))
+    rows = []
+    for runs in _alike(params, setting):
+        by_init = {init: [run for run in runs if params.runs[run].init == init] for init in INITS}
+        for init, some in by_init.items():
+            found = [training for training in judged if training.run in some]
+            if all(by_init.values()) and found:
+                rows.append(Row(f"{init}: {', '.join(some)}", params.runs[some[0]].method, _cells(found)))
+    if not rows:
+        return None
+    caption = (
+        "Each run was trained on each fold. Shares in percent, with 95% intervals (Wilson) over trainings; the rule is "
+        "below, where the numbers come from."
+    )
+    columns = ("trainings", "stuck on the plateau", "gained little", "mean mIoU")
+    return Table("initialisation", "Initialisation", caption, "init", columns, tuple(rows), headings=True)
+
+
+def _alike(params: Params, setting: Setting) -> list[list[str]]:
+    """The runs in groups that differ in `init` and the training's seed alone."""
+    groups: dict[str, list[str]] = {}
+    for run in setting.runs:
+        distribution = params.runs[run].prompt_distribution
+        same = {"init": "paper", "train": {}, "distribution": distribution, "backbone": params.backbone(run)}
+        training = params.training(setting.trained_on, run).model_copy(update={"seed": 0})
+        groups.setdefault(f"{params.runs[run].model_copy(update=same)!r} {training!r}", []).append(run)
+    return list(groups.values())
+
+
+def _cells(found: Sequence[Training]) -> tuple[Cell, ...]:
+    stuck, little = ([t.finding == finding for t in found] for finding in ("stuck", "little gained"))
+    miou = sum(training.miou for training in found) / len(found)
+    return Cell(len(found), decimals=0), _share(stuck), _share(little), Cell(miou)
+
+
+def _share(flags: Sequence[bool]) -> Cell:
+    from scipy.stats import binomtest
+
+    bounds = binomtest(sum(flags), len(flags)).proportion_ci(method="wilson")
+    return Cell(100 * sum(flags) / len(flags), 100 * float(bounds.low), 100 * float(bounds.high))
