@@ -27,14 +27,14 @@ _Px = Annotated[float, Field(allow_inf_nan=False)]
 _Id = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class _Sent(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Sent(BaseModel, frozen=True):
+    model_config = ConfigDict(extra="forbid")
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
 
 
-class Painted(_Sent):
+class Painted(_Sent, frozen=True):
     """What was painted, as the page's canvas has it.
 
     Attributes:
@@ -69,7 +69,7 @@ class Painted(_Sent):
         return filled if self.kind == "mask" and filled.any() else covered > 0
 
 
-class Clicked(_Sent):
+class Clicked(_Sent, frozen=True):
     """Clicks on the object, px of the image.
 
     Attributes:
@@ -85,7 +85,7 @@ class Clicked(_Sent):
         return Points(self.points)
 
 
-class Boxed(_Sent):
+class Boxed(_Sent, frozen=True):
     """A box around the object, px of the image.
 
     Attributes:
@@ -104,7 +104,7 @@ class Boxed(_Sent):
 Drawing = Annotated[Painted | Clicked | Boxed, Field(discriminator="kind")]
 
 
-class Question(_Sent):
+class Question(_Sent, frozen=True):
     """A reference with what is drawn on it, and one target.
 
     Attributes:
@@ -118,7 +118,7 @@ class Question(_Sent):
     target: _Id
 
 
-class Order(_Sent):
+class Order(_Sent, frozen=True):
     """A zip of the results of all targets.
 
     Attributes:

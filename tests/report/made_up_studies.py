@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from prosam import layout
 from prosam.params import Params, load_params
+from prosam.studies.strategies import STRATEGIES
 
 STUDIES = ["prompt_noise", "annotation_noise", "corruption", "strategies", "references", "absent", "curvature"]
 RUNS, FOLDS = ("prosam", "vrp-sam"), (0, 1)
@@ -89,7 +90,7 @@ def _strategies(episode: int, run: str, rng: np.random.Generator) -> list[dict[s
     disagreement = float(rng.uniform()) if run == "prosam" else 0.0
     return [
         {"strategy": strategy, "disagreement": disagreement, **_pixels(0.8 - 0.5 * disagreement, rng)}
-        for strategy in ("mean-prompt", "majority-vote")
+        for strategy in STRATEGIES
     ]
 
 
