@@ -47,7 +47,7 @@ def absent_part(studied: Studied) -> Part:
     return Part(
         studied.study,
         "Targets without the kind",
-        (f"Of a target that does not show the kind, this much is claimed on average. {'; '.join(told)}.",),
+        (f"Of a target that does not show the kind, this much is claimed on average: {'; '.join(told)}.",),
         "The score is the largest cosine similarity between the target and the reference's annotated places, in the "
         "backbone's features: it belongs to the backbone and the annotation, so runs that share them have one curve.",
         line_figures([panel], f"{studied.setting.dataset}-absent"),

@@ -30,9 +30,9 @@ def failures_part(params: Params, setting: Setting) -> Part:
     compared = pairs(params, setting.runs)
     low, high = np.quantile(truths["share"], [1 / 3, 2 / 3])
     sizes = [
-        (f"small: up to {100 * low:.2g}%", truths["share"] <= low),
-        (f"middle: up to {100 * high:.2g}%", (truths["share"] > low) & (truths["share"] <= high)),
-        (f"large: above {100 * high:.2g}%", truths["share"] > high),
+        (f"small: up to {100 * low:.1f}%", truths["share"] <= low),
+        (f"middle: up to {100 * high:.1f}%", (truths["share"] > low) & (truths["share"] <= high)),
+        (f"large: above {100 * high:.1f}%", truths["share"] > high),
     ]
     counts = [
         ("one", truths["objects"] == 1),

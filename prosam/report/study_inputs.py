@@ -27,7 +27,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "absent": ("present", "presence", "area", "false_area"),
     "curvature": ("noise", "size", "eta", "loss", *_CURVATURE),
 }
-_PROMPTS = ("origin", "iou", "bce", "steps", "x", "y")
+_PROMPTS = ("origin", "iou", "bce", "rms", "steps", "x", "y")
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ def line_figures(panels: Sequence[Panel], prefix: str) -> tuple[Figure, ...]:
             axis = canvas.subplots()
             axis.set_xlabel(panel.x_label)
             axis.set_ylabel(panel.y_label)
-            axis.xaxis.set_major_locator(MaxNLocator(6))
+            whole = all(float(x).is_integer() for line in panel.lines for x in line.x)
+            axis.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
             for line in panel.lines:
                 style = run_style(line.run)
                 if len(line.low):

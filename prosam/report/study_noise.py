@@ -83,7 +83,7 @@ def disturbance_part(studied: Studied) -> Part:
         pairs = [pair for pair in studied.pairs if pair[0] in runs]
         suffix = f"-{kind}" if len(studied.by_kind) > 1 else ""
         tables.append(_table(studied, scores, shown, runs, found, suffix))
-        sentences += [_sentence(studied, scores, pair, found) for pair in pairs]
+        sentences += [_sentence(studied, scores, shown, pair, found) for pair in pairs]
     wrong = _wrong_table(studied) if studied.study == "annotation_noise" else None
     panels = [Panel(shown.panel(panel), shown.axis, "mIoU, %", tuple(of_panel)) for panel, of_panel in lines.items()]
     prefix = f"{studied.setting.dataset}-{studied.study}"
@@ -146,13 +146,14 @@ def _table(
     columns = (*studied.labels(runs), *differences, *(f"{d}, of the change" for d in differences if with_clean))
     caption = (
         f"mIoU in percent, mean over folds, on {scores.episodes} episodes, with 95% intervals; differences in points, "
-        "paired over episodes, bold where the interval excludes zero."
+        "paired over episodes, bold where the interval excludes zero; intervals are not widened for several looks."
     )
     if with_clean:
         caption += (
             " Of the change: the difference less that without a disturbance; above zero, the first run loses less."
         )
-    return Table(f"{studied.study}{suffix}", shown.title, caption, "condition", columns, tuple(rows))
+    title = f"mIoU by condition{suffix.replace('-', ', ')}"
+    return Table(f"{studied.study}{suffix}", title, caption, "condition", columns, tuple(rows))
 
 
 def _name(condition: Condition) -> str:
@@ -163,26 +164,35 @@ def _name(condition: Condition) -> str:
     return " ".join([*words, f"{float(size):g}"])
 
 
-def _sentence(studied: Studied, scores: ConditionScores, pair: tuple[str, str], found: Sequence[Condition]) -> str:
-    """Whether, and where, two runs differ."""
+def _sentence(
+    studied: Studied,
+    scores: ConditionScores,
+    shown: Disturbance,
+    pair: tuple[str, str],
+    found: Sequence[Condition],
+) -> str:
+    """Whether two runs differ, in their scores and in what the disturbance costs them."""
     first, second = studied.labels(pair)
-    intervals = [scores.difference((pair[0], c), (pair[1], c)) for c in found]
-    return f"{first} against {second}: {verdict(intervals, first)}"
+    levels = [scores.difference((pair[0], c), (pair[1], c)) for c in found]
+    told = f"{first} against {second}: a difference of mIoU is shown under {_counted(levels, f'{first} higher')}"
+    disturbed = [c for c in found if c != shown.clean(c)]
+    if all(shown.clean(c) in found for c in disturbed):
+        changes = [scores.change(*pair, c, shown.clean(c)) for c in disturbed]
+        told += f"; a difference in what is lost, under {_counted(changes, f'{first} loses less')}"
+    return f"{told}."
 
 
-def verdict(intervals: Sequence[Interval], first: str) -> str:
-    """How many intervals of a difference exclude zero, as the end of a sentence.
+def _counted(intervals: Sequence[Interval], above: str) -> str:
+    """How many intervals exclude zero, such as `3 of 10 conditions (prosam higher in 2)`.
 
     Args:
-        intervals: of the first run's score minus another's.
-        first: its name.
+        intervals: of differences.
+        above: what a positive one means.
     """
-    shown = [i for i in intervals if i.excludes_zero]
-    if not shown:
-        return f"a difference of mIoU is shown under none of {len(intervals)} conditions."
-    above = sum(i.low > 0 for i in shown)
-    sides = in_words([f"{first} {side} in {n}" for side, n in (("higher", above), ("lower", len(shown) - above)) if n])
-    return f"a difference of mIoU is shown under {len(shown)} of {len(intervals)} conditions ({sides})."
+    there = sum(i.excludes_zero for i in intervals)
+    if not there:
+        return f"none of {len(intervals)} conditions"
+    return f"{there} of {len(intervals)} conditions ({above} in {sum(i.low > 0 for i in intervals)})"
 
 
 def _wrong_table(studied: Studied) -> Table | None:

@@ -29,8 +29,10 @@ def references_part(studied: Studied) -> Part:
             merge, k = str(condition[0]), float(condition[1])
             points.setdefault(merge, []).append((k, *(100 * v for v in (several.estimate, several.low, several.high))))
             cells = (Cell(scores.episodes, decimals=0), score_cell(several), score_cell(one), difference_cell(gain))
+            if k == 1:
+                continue  # is the one reference, however merged
             rows.append(Row(f"{studied.label(run)}, {k:g} {merge}", "condition", cells))
-            if k > 1 and gain.excludes_zero:
+            if gain.excludes_zero:
                 gains.append(f"{studied.label(run)} with {k:g} {merge} ({cells[-1].text})")
         for merge, of_merge in points.items():
             columns = [list(column) for column in zip(*sorted(of_merge), strict=True)]
@@ -41,7 +43,7 @@ def references_part(studied: Studied) -> Part:
         "episodes with their one reference; the difference in points, paired, bold where its interval excludes zero."
     )
     columns = ("episodes", "mIoU", "one reference", f"several {MINUS} one")
-    told = f"More references differ from one by points of mIoU: {'; '.join(gains)}." if gains else ""
+    told = f"Shown to differ from one reference, in points of mIoU: {'; '.join(gains)}." if gains else ""
     choice = _choice_table(studied)
     return Part(
         studied.study,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from prosam.params import Params
@@ -29,7 +30,7 @@ def verification_part(params: Params, dataset: str) -> Part:
     told = (
         f"A sample has a higher IoU than {100 * mean:.0f}% of the directly learnt prompts (50%: no difference), and "
         f"{100 * claimed:.0f}% of the samples are better than at least 75% of them; the paper says that samples are "
-        f"better than at least 75% of 200 direct prompts. Means over {len(starts)} starts."
+        f"better than at least 75% of 200 direct prompts. {_averaged(starts)}"
     )
     return Part(
         "verification",
@@ -41,6 +42,10 @@ def verification_part(params: Params, dataset: str) -> Part:
         (*box_plots(prompts, f"{dataset}-verification"), scatter(prompts[0], f"{dataset}-verification-plane")),
         tables=tuple(t for t in (_beaten_table(starts), _noise_table(starts)) if t.rows),
     )
+
+
+def _averaged(starts: Sequence[VerificationStart]) -> str:
+    return "One start only." if len(starts) == 1 else f"Means over {len(starts)} starts."
 
 
 def _beaten(start: VerificationStart, column: str) -> NDArray[np.float64]:
@@ -98,9 +103,11 @@ def _noise_table(starts: Sequence[VerificationStart]) -> Table:
             means = [float(s.prompts.loc[s.prompts["origin"] == origin, name].mean()) for s in starts]
             cells.append(_over_starts([100 * value for value in means]))
         rows.append(Row("no noise" if name == "iou" else name.removeprefix("iou.absolute_"), "condition", tuple(cells)))
+    pooled = pd.concat([start.prompts for start in starts])
+    sizes = ", ".join(f"{name} {pooled.loc[pooled['origin'] == o, 'rms'].median():.2g}" for o, name in ORIGINS.items())
     caption = (
         "Mean IoU in percent with Gaussian noise of equal absolute size on the prompts: mean over starts, and the "
-        "lowest to the highest start. Large prompts endure more of it, whatever they were learnt for."
+        f"lowest to the highest start. Median root mean square of the prompts: {sizes}; large ones endure more of it."
     )
     table_rows = tuple(rows) if names else ()
     return Table("verification-noise", "Under equal noise", caption, "noise", tuple(ORIGINS.values()), table_rows)

@@ -11,6 +11,7 @@ import pytest
 from prosam.params import load_params
 from prosam.report.compose import Report, compose
 from prosam.report.inputs import read_settings
+from tests.report.made_up_studies import write_studies
 from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree
 
 
@@ -37,5 +38,23 @@ def tree(whole_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def report(whole_tree: Path) -> Report:
     """The report of the whole tree."""
     with contextlib.chdir(whole_tree):
+        params = load_params()
+        return compose(params, read_settings(params))
+
+
+@pytest.fixture(scope="session")
+def studied_tree(whole_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree with all studies; leave it as it is."""
+    copy = tmp_path_factory.mktemp("studied") / "tree"
+    shutil.copytree(whole_tree, copy)
+    with contextlib.chdir(copy):
+        write_studies()
+    return copy
+
+
+@pytest.fixture(scope="session")
+def studied(studied_tree: Path) -> Report:
+    """The report of the tree with all studies."""
+    with contextlib.chdir(studied_tree):
         params = load_params()
         return compose(params, read_settings(params))

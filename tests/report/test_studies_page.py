@@ -1,0 +1,98 @@
+"""The page with studies: its renderings agree, and damage is one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from prosam.errors import InputError
+from prosam.params import load_params
+from prosam.report.compose import Report
+from prosam.report.inputs import read_settings
+from prosam.report.render import html, markdown, write_report
+from prosam.report.study_sections import study_parts
+from tests.report.test_report import Page
+
+
+def test_the_page_with_studies_is_well_formed(studied: Report):
+    page = Page(html(studied))
+    assert len(set(page.ids)) == len(page.ids)
+    assert all(load.startswith(("data:", "#")) for load in page.loads)
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert "on-toy-study-prompt_noise" in page.ids
+
+
+def test_page_markdown_and_json_hold_the_same_studies(studied: Report, tmp_path: Path):
+    write_report(studied, tmp_path)
+    recorded = json.loads((tmp_path / "report.json").read_text())["settings"][0]["studies"]
+    lines = markdown(studied).replace("\\", "").replace("**", "").splitlines()
+    page_rows = Page(html(studied)).rows
+    for part in studied.sections[0].studies:
+        assert recorded[part.key]["answer"] == list(part.sentences)
+        assert f"### {part.title}" in lines
+        for table in part.tables:
+            of_table = {row["label"]: row["cells"] for row in recorded[part.key]["tables"][table.key]["rows"]}
+            for row in table.rows:
+                texts = [f"{c.text} ({c.interval})" if c.interval else c.text for c in row.cells]
+                assert f"| {row.label} | {' | '.join(texts)} |" in lines
+                assert [row.label, *texts] in [found[: len(texts) + 1] for found in page_rows]
+                for column, cell in zip(table.columns, row.cells, strict=True):
+                    value = of_table[row.label][column]["value"]
+                    assert value is None if np.isnan(cell.value) else value == pytest.approx(cell.value, abs=1e-4)
+
+
+def test_without_studies_the_page_has_none(report: Report):
+    assert report.sections[0].studies == ()
+    assert "-study-" not in html(report)
+
+
+@pytest.mark.parametrize(
+    ("path", "damage", "says"),
+    [
+        (
+            "results/toy/vrp-sam/1/absent/rows.parquet",
+            Path.unlink,
+            "not found; run `dvc repro study@absent-toy-vrp-sam-1`",
+        ),
+        (
+            "results/toy/prosam/0/prompt_noise/rows.parquet",
+            lambda path: pd.read_parquet(path).drop(columns=["scale", "union"]).to_parquet(path),
+            "lacks scale, union; run `dvc repro --force study@prompt_noise-toy-prosam-0`",
+        ),
+        (
+            "results/toy/prosam/0/curvature/rows.parquet",
+            lambda path: pd.read_parquet(path).assign(class_id=99).to_parquet(path),
+            "is about other episodes than episodes.parquet",
+        ),
+        ("results/toy/prosam/0/references/rows.parquet", lambda path: path.write_text("no"), "cannot be read"),
+        (
+            "results/_verification/toy/1/prompts.parquet",
+            Path.unlink,
+            "not found; run `dvc repro verification@toy-1`",
+        ),
+        ("results/_verification/toy/1/summary.json", lambda path: path.write_text("{}"), "lacks target or starts"),
+    ],
+)
+def test_a_damaged_study_is_one_line_that_names_the_stage(
+    studied_tree: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    damage: Callable[[Path], None],
+    says: str,
+):
+    shutil.copytree(studied_tree, tmp_path / "tree")
+    monkeypatch.chdir(tmp_path / "tree")
+    damage(Path(path))
+    params = load_params()
+    with pytest.raises(InputError) as caught:
+        study_parts(params, read_settings(params)[0])
+    assert str(caught.value).startswith(path)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
