@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 JOBS ?= 2
-PYTEST := pytest -n 2 --dist loadscope --no-loadscope-reorder  # tests/conftest.py deals them out
+PYTEST := pytest -rs -n 2 --dist loadscope --no-loadscope-reorder  # tests/conftest.py deals them out
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every stage would take seconds more to start
 

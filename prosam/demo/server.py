@@ -31,7 +31,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise InputError(f"--port {port}: is taken; choose another, as in --port {port + 1}") from error
+            raise InputError(f"--port {port}: is taken; choose another, or 0 for any that is free") from error
         if error.errno == errno.EACCES:
             raise InputError(f"--port {port}: is not for users; choose one from 1024") from error
         raise InputError(f"--host {host}: is no address of this machine ({error.strerror or error})") from error

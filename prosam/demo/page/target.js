@@ -25,8 +25,10 @@ export class Target {
   async take(answer) {
     this.answer = answer;
     if (!answer) return;
-    this.mask = layer(await picture(answer.view), MASK);
-    this.spread = answer.spread ? layer(await picture(answer.spread), UNCERTAIN) : null;
+    this.mask = layer(await picture(answer.view), MASK, (grey) => grey);
+    // most of it is far below its greatest possible value
+    const alpha = (grey) => Math.sqrt(grey * 255);
+    this.spread = answer.spread ? layer(await picture(answer.spread), UNCERTAIN, alpha) : null;
     const link = this.figure.querySelector("a");
     link.href = answer.mask;
     link.download = `${this.info.name.replace(/\.[^.]*$/, "")} mask.png`;
@@ -40,7 +42,7 @@ export class Target {
     context.drawImage(this.picture, 0, 0, width, height);
     const there = this.answer !== null && this.answer.presence >= threshold;
     if (this.answer && uncertainty && this.spread) {
-      context.fillStyle = `rgb(0 0 0 / ${0.6 * opacity})`;
+      context.fillStyle = `rgb(0 0 0 / ${0.85 * opacity})`;
       context.fillRect(0, 0, width, height);
       context.globalAlpha = opacity;
       context.drawImage(this.spread, 0, 0, width, height);
@@ -77,10 +79,10 @@ function fact(list, name, value) {
   list.append(term, told);
 }
 
-function layer(shown, colour) {
+function layer(shown, colour, alpha) {
   const canvas = blank(shown.naturalWidth, shown.naturalHeight);
   const context = canvas.getContext("2d");
   context.drawImage(shown, 0, 0);
-  tint(context, colour, (grey) => grey);
+  tint(context, colour, alpha);
   return canvas;
 }

@@ -1,0 +1,62 @@
+"""`prosam demo` as a user starts it, where it does not get as far as the page."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import pytest
+
+from prosam.cli import main
+from prosam.demo.server import listen, url_of
+from prosam.errors import InputError
+
+Run = tuple[int, str]
+
+
+def demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> Run:
+    """Exit status and standard error."""
+    monkeypatch.setattr(sys, "argv", ["prosam", "demo", "--no-open", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, told = demo(monkeypatch, capsys, "--port", str(port))
+    assert (status, told) == (2, f"error: --port {port}: is taken; choose another, or 0 for any that is free\n")
+
+
+@pytest.mark.parametrize("library", ["starlette", "uvicorn"])
+def test_without_the_extra_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], library: str
+):
+    monkeypatch.setitem(sys.modules, library, None)
+    status, told = demo(monkeypatch, capsys)
+    assert (status, told) == (2, f"error: prosam demo needs {library}; install it with: pip install 'prosam[demo]'\n")
+
+
+@pytest.mark.parametrize(("host", "warned"), [("0.0.0.0", True), ("127.0.0.1", False), ("localhost", False)])
+def test_it_warns_when_others_can_reach_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], host: str, warned: bool
+):
+    _, told = demo(monkeypatch, capsys, "--host", host, "--port", "0", "--model", "no-such-model")
+    *warnings, error = told.splitlines()
+    assert warnings == [f"warning: whoever reaches {host} can use the page, and see what it is asked"] * warned
+    assert "no-such-model" in error
+
+
+def test_a_host_that_is_not_this_machine_is_told():
+    with pytest.raises(InputError, match=r"--host 192\.0\.2\.1: is no address of this machine"):
+        listen("192.0.2.1", 0)  # of the block for documentation
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("localhost",) * 2])
+def test_the_address_is_one_that_a_browser_can_open(host: str, shown: str):
+    with listen(host, 0) as listening:
+        port = listening.getsockname()[1]
+        assert url_of(listening, host) == f"http://{shown}:{port}/"
+        socket.create_connection((shown, port)).close()
