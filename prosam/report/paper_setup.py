@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from prosam.params import Params
-from prosam.report.comparison import DATA_NAMES, is_papers_data, papers_data
+from prosam.report.comparison import DATA_NAMES, is_papers_data
 from prosam.report.inputs import Setting, in_words
 from prosam.report.published import PublishedRow
 
@@ -52,7 +52,7 @@ def _facets(
     params: Params, setting: Setting, runs: Sequence[str], rows: Sequence[PublishedRow]
 ) -> list[tuple[str, str, str]]:
     """Name, ours and the paper's of everything that can differ."""
-    data = papers_data(params, setting)
+    data = list(dict.fromkeys(row.data for row in rows))
     theirs = in_words([DATA_NAMES[name] for name in data])
     architectures = [params.models.backbones[params.backbone(row.run)].architecture for row in rows]
     episodes = _listed(len(setting.results[run, fold].episodes) for run in runs for fold in setting.folds)

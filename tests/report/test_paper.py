@@ -121,7 +121,7 @@ def test_the_line_above_says_what_differs_and_that_the_data_do(found):
     line = found[2][4].setup
     for part in (
         "different data",
-        "data toy for the paper's PASCAL-5i and COCO-20i",
+        "data toy for the paper's PASCAL-5i;",
         "episodes a fold 24 for the paper's 1000",
         "optimisation steps 40 for the paper's 100 epochs",
         "backbone tiny-resnet for the paper's ResNet-50",
