@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _PATIENCE = 120  # seconds, on a busy machine
@@ -27,7 +28,7 @@ def find_chromium() -> str | None:
 class Tab:
     """A page in the browser."""
 
-    def __init__(self, connection: ClientConnection):
+    def __init__(self, connection: Connection):
         """Begin with an empty one."""
         self._connection, self._number = connection, 0
         self.requested: list[str] = []
