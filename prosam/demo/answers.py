@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from prosam.demo.images import MOST_BYTES, ImageStore, KeptImage, view
-from prosam.demo.questions import Drawing, Order, Question
+from prosam.demo.questions import Order, Question, annotation_of
 from prosam.demo.samples import sample_images
 from prosam.exchange.results_folder import Format, Job, Maker, ResultsFolder, jobs_of
 from prosam.predictor.concept import Concept
@@ -85,7 +85,7 @@ class Answers:
         Raises:
             InputError: an image is not there, or the drawing does not fit the reference.
         """
-        concept = self._concept(question.reference, question.drawing)
+        concept = self._concept(question.reference, question.drawing.model_dump_json())
         target = self.images[question.target].pixels()
         result = self._predictor.segment(target, concept, threshold=0, samples=self._samples, seed=_SEED)
         uncertain = result.uncertainty
@@ -104,7 +104,7 @@ class Answers:
         Raises:
             InputError: as `segmented`.
         """
-        concept = self._concept(order.reference, order.drawing)
+        concept = self._concept(order.reference, order.drawing.model_dump_json())
         targets = [self.images[id] for id in dict.fromkeys(order.targets)]
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
@@ -131,9 +131,9 @@ class Answers:
                 results.add(job, result)
             results.finish(jobs, [])
 
-    def _learned(self, reference: str, drawing: Drawing) -> Concept:
+    def _learned(self, reference: str, drawing: str) -> Concept:
         image = self.images[reference]
-        annotation = drawing.annotation(image.height, image.width)
+        annotation = annotation_of(drawing, image.height, image.width)
         return self._predictor.learn([(image.pixels(), annotation)], CONCEPT)
 
 

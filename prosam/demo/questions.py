@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from prosam.data.formats.image_files import opened_image
 from prosam.errors import InputError
@@ -29,9 +29,6 @@ _Id = Annotated[str, Field(min_length=1, max_length=64)]
 
 class _Sent(BaseModel, frozen=True):
     model_config = ConfigDict(extra="forbid")
-
-    def __hash__(self) -> int:
-        return hash(self.model_dump_json())
 
 
 class Painted(_Sent, frozen=True):
@@ -102,6 +99,7 @@ class Boxed(_Sent, frozen=True):
 
 
 Drawing = Annotated[Painted | Clicked | Boxed, Field(discriminator="kind")]
+_DRAWING: TypeAdapter[Painted | Clicked | Boxed] = TypeAdapter(Drawing)
 
 
 class Question(_Sent, frozen=True):
@@ -132,6 +130,11 @@ class Order(_Sent, frozen=True):
     drawing: Drawing
     targets: tuple[_Id, ...] = Field(min_length=1, max_length=MOST_TARGETS)
     threshold: float = Field(ge=0, le=1)
+
+
+def annotation_of(drawing: str, height: int, width: int) -> Annotation:
+    """What a drawing's JSON, which has been read once, means on an image of this size, px."""
+    return _DRAWING.validate_json(drawing).annotation(height, width)
 
 
 _Asked = TypeVar("_Asked", Question, Order)
