@@ -6,7 +6,6 @@ import base64
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -48,7 +47,7 @@ class Answers:
         self.images = ImageStore(folder)
         self._predictor, self._folder = predictor, folder
         self._samples = 0 if predictor.method.encoder.distribution == "dirac" else _SAMPLES
-        self._concept: Callable[[str, Drawing], Concept] = lru_cache(maxsize=_LEARNED)(self._learned)
+        self._concept = lru_cache(maxsize=_LEARNED)(self._learned)
 
     def start(self) -> dict[str, Any]:
         """What the page begins with: the model in words, its threshold, limits, and samples, kept as if sent."""

@@ -27,11 +27,11 @@ _Px = Annotated[float, Field(allow_inf_nan=False)]
 _Id = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class _Sent(BaseModel, frozen=True):
-    model_config = ConfigDict(extra="forbid")
+class _Sent(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Painted(_Sent, frozen=True):
+class Painted(_Sent):
     """What was painted, as the page's canvas has it.
 
     Attributes:
@@ -66,7 +66,7 @@ class Painted(_Sent, frozen=True):
         return filled if self.kind == "mask" and filled.any() else covered > 0
 
 
-class Clicked(_Sent, frozen=True):
+class Clicked(_Sent):
     """Clicks on the object, px of the image.
 
     Attributes:
@@ -82,7 +82,7 @@ class Clicked(_Sent, frozen=True):
         return Points(self.points)
 
 
-class Boxed(_Sent, frozen=True):
+class Boxed(_Sent):
     """A box around the object, px of the image.
 
     Attributes:
@@ -102,7 +102,7 @@ Drawing = Annotated[Painted | Clicked | Boxed, Field(discriminator="kind")]
 _DRAWING: TypeAdapter[Painted | Clicked | Boxed] = TypeAdapter(Drawing)
 
 
-class Question(_Sent, frozen=True):
+class Question(_Sent):
     """A reference with what is drawn on it, and one target.
 
     Attributes:
@@ -116,7 +116,7 @@ class Question(_Sent, frozen=True):
     target: _Id
 
 
-class Order(_Sent, frozen=True):
+class Order(_Sent):
     """A zip of the results of all targets.
 
     Attributes:

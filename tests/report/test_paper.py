@@ -55,6 +55,8 @@ def write_strategies(folder: Path) -> None:
             "strategy": strategy,
             "intersection": int(row["intersection"] * (1 - 0.1 * (i % 5))),
             "union": row["union"],
+            "iou": row["iou"],
+            "disagreement": 1 - row["iou"],
         }
         for _, row in episodes.iterrows()
         for i, strategy in enumerate(STRATEGIES)
@@ -158,7 +160,7 @@ def test_slips_of_the_paper_are_noted(found):
 def brute_force_confusion(root: Path, run: str, fold: int) -> dict[str, int]:
     """Pixel by pixel from the predicted and the true masks."""
     labels = {name: mask for name, _, mask in toy_scenes(12)}
-    counts = dict.fromkeys(("tp", "fp", "fn", "tn"), 0)
+    counts: dict[str, int] = dict.fromkeys(("tp", "fp", "fn", "tn"), 0)
     for _, row in pd.read_parquet(root / f"results/toy/{run}/{fold}/episodes.parquet").iterrows():
         mask = labels[row["target"]]
         predicted = decode(row["prediction"], row["height"], row["width"])
