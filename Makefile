@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every stage would take seconds more to start
 
 .DEFAULT_GOAL := help
-.PHONY: help repro serve test test-foundation test-served test-fast lint pretrain lock clean
+.PHONY: help repro serve test test-foundation test-served test-long test-fast lint pretrain lock clean
 
 help: ## show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -24,7 +24,7 @@ serve: $(READY) ## Prefect on this machine: server, UI, deployments and workers,
 	@python -m flows.serve
 
 test: $(READY) ## all tests but those that take minutes each
-	@$(PYTEST) -m "not foundation and not served"
+	@$(PYTEST) -m "not foundation and not served and not long"
 
 test-foundation: $(READY) ## the whole DAG on the paper's data formats with SAM ViT-B and ResNet-50
 	@$(PYTEST) -m foundation
@@ -32,8 +32,11 @@ test-foundation: $(READY) ## the whole DAG on the paper's data formats with SAM 
 test-served: $(READY) ## a Prefect server with workers, a remote over SFTP, and what goes wrong there
 	@$(PYTEST) -m served
 
+test-long: $(READY) ## the studies, for which CI has no time
+	@$(PYTEST) -m long
+
 test-fast: $(READY) ## the tests that take no more than a few seconds each
-	@$(PYTEST) -m "not slow and not foundation and not served"
+	@$(PYTEST) -m "not slow and not foundation and not served and not long"
 
 lint: $(READY) ## style (ruff) and types (basedpyright)
 	@ruff check .

@@ -26,6 +26,9 @@ REPOSITORY = Path(__file__).parents[1]
 DATASET = "shapes-5i"
 
 
+_LONG = {("pipeline", "test_studies.py"), ("pipeline", "test_experiments.py")}  # beside tests/studies
+
+
 class _BySharedFixtures(LoadScopeScheduling):
     """Deals tests to workers file by file, but those together that share clones or a server."""
 
@@ -39,7 +42,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByShar
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first, so that no worker waits for it at the end."""
+    """What takes longest comes first, so that no worker waits for it; what is too long for CI is marked."""
+    for item in items:
+        if "studies" in item.path.parts or item.path.parts[-2:] in _LONG:
+            item.add_marker("long")
     items.sort(key=lambda item: not {"pipeline", "served"} & set(item.path.parts))
 
 
