@@ -43,7 +43,7 @@ class PipelineParams(Section):
         shifts: pairs of data sets; runs trained on the first, of `datasets`, are evaluated on the second as well, which
             is of `datasets` or `tested`. `[]` for none: dvc.yaml needs the key.
         tested: data sets that shifts test on and nothing is trained on. `[]` likewise.
-        studies: what else is measured on trained runs, see docs/experiments.md.
+        studies: what else is measured on trained runs, see prosam/studies.
         studied: the runs among these that they are made on.
         starts: numbers of the verification study's starts, each with an object and initial prompts of its own.
     """
