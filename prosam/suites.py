@@ -79,6 +79,7 @@ def _axes(params: Params, suites: Sequence[Suite], datasets: Sequence[str]) -> d
         "studied": [run for run in studied if run in runs],
         "starts": list(range(max(suite.starts for suite in suites))),
         "shifts": [],
+        "shifted": [run for run in _union(run for suite in suites if suite.shift for run in suite.runs) if run in runs],
         "tested": [],
     }
     if any(suite.shift for suite in suites):

@@ -124,6 +124,7 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("pipeline tested", ["shapes-5i"], ["pipeline: tested: 'shapes-5i' is in `datasets`"]),
         ("pipeline tested", ["pascal-5i"], ["pipeline: tested: no shift tests 'pascal-5i'; add", "test: pascal-5i}"]),
         ("pipeline tested", ["pascal-5i", "pascal-5i"], ["pipeline: tested: names 'pascal-5i' twice"]),
+        ("pipeline shifted", ["prosm"], ["pipeline: shifted: unknown name 'prosm'; did you mean 'prosam'?"]),
         ("pipeline shifts", ["coco-20i"], ["pipeline.shifts.0: ", "'coco-20i'"]),
         ("models image_size", 100, ["models.image_size: ", "multiple of 16", "100"]),
         ("models sam name", "vit_x", ["models.sam.name: ", "'tiny'", "'vit_h'", "'vit_x'"]),
@@ -284,6 +285,7 @@ def test_the_papers_data_and_sam_need_no_other_edit_than_their_names(datasets: l
 
 def test_a_data_set_that_only_a_shift_tests_on_is_prepared_and_not_trained_on(tmp_path: Path):
     content = changed("pipeline shifts", [{"train": "shapes-5i", "test": "shapes-print-5i"}])
+    content["pipeline"]["shifted"] = ["prosam"]
     content["pipeline"]["tested"] = ["shapes-print-5i"]
     content["datasets"]["shapes-print-5i"]["protocol"]["folds"] = 2  # its folds are not those that are trained
     pipeline = load_params(write_params(tmp_path, content)).pipeline
@@ -292,9 +294,17 @@ def test_a_data_set_that_only_a_shift_tests_on_is_prepared_and_not_trained_on(tm
 
 def test_a_misspelt_data_set_to_test_on_is_one_line(tmp_path: Path):
     content = changed("pipeline shifts", [{"train": "shapes-5i", "test": "shapes-prin-5i"}])
+    content["pipeline"]["shifted"] = ["prosam"]
     content["pipeline"]["tested"] = ["shapes-prin-5i"]
     message = complaint(write_params(tmp_path, content))
     assert message.startswith("pipeline.tested: unknown name 'shapes-prin-5i'; did you mean 'shapes-print-5i'?")
+
+
+def test_a_shift_that_no_run_is_tested_on_is_one_line(tmp_path: Path):
+    content = changed("pipeline shifts", [{"train": "shapes-5i", "test": "shapes-print-5i"}])
+    content["pipeline"]["tested"] = ["shapes-print-5i"]
+    message = complaint(write_params(tmp_path, content))
+    assert message.startswith("pipeline: shifted: names no run to test on `shifts`; add some of `runs`")
 
 
 def test_what_was_read_cannot_be_changed(tmp_path: Path):

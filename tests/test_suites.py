@@ -63,6 +63,7 @@ def test_the_domain_shift_is_to_the_data_set_that_each_names(path: Path):
     miniature = choose(path, ["table-3"], []).pipeline
     assert [shift.model_dump() for shift in miniature.shifts] == [{"train": "shapes-5i", "test": "shapes-print-5i"}]
     assert (miniature.datasets, miniature.tested) == (["shapes-5i"], ["shapes-print-5i"])
+    assert choose(path, ["all"], []).pipeline.shifted == ["prosam", "vrp-sam"]
     published = choose(path, ["table-3"], ["coco-20i", "pascal-5i"]).pipeline
     assert [shift.model_dump() for shift in published.shifts] == [{"train": "coco-20i", "test": "pascal-5i"}]
     assert published.tested == []

@@ -15,6 +15,7 @@ PARAMS_FILE = Path("params.yaml")
 
 _HINTS = {  # by the name of a missing key
     "shifts": "; write `shifts: []` for none",
+    "shifted": "; write `shifted: []` for none",
     "studies": "; write `studies: []` for none",
     "studied": "; write `studied: []` for none",
     "starts": "; write `starts: []` for none",

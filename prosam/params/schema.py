@@ -42,6 +42,7 @@ class PipelineParams(Section):
         datasets: trained and tested on.
         shifts: pairs of data sets; runs trained on the first, of `datasets`, are evaluated on the second as well, which
             is of `datasets` or `tested`. `[]` for none: dvc.yaml needs the key.
+        shifted: the runs among these that are tested so.
         tested: data sets that shifts test on and nothing is trained on. `[]` likewise.
         studies: what else is measured on trained runs, see prosam/studies.
         studied: the runs among these that they are made on.
@@ -52,6 +53,7 @@ class PipelineParams(Section):
     runs: Annotated[list[Name], Field(min_length=1)]
     folds: Annotated[list[NonNegative], Field(min_length=1)]
     shifts: list[Shift]
+    shifted: list[Name]
     tested: list[Name]
     studies: list[StudyName]
     studied: list[Name]
@@ -64,10 +66,11 @@ class PipelineParams(Section):
 
     @model_validator(mode="after")
     def _no_repeats(self) -> Self:
-        for run in self.studied:
-            if run not in self.runs:
-                raise ValueError(f"studied: {unknown_name('name', run, self.runs)} (pipeline.runs)")
-        for axis in ("datasets", "runs", "folds", "tested", "studies", "studied", "starts"):
+        for axis in ("shifted", "studied"):
+            for run in getattr(self, axis):
+                if run not in self.runs:
+                    raise ValueError(f"{axis}: {unknown_name('name', run, self.runs)} (pipeline.runs)")
+        for axis in ("datasets", "runs", "folds", "shifted", "tested", "studies", "studied", "starts"):
             values = getattr(self, axis)
             if len(set(values)) < len(values):
                 raise ValueError(f"{axis}: names {next(v for v in values if values.count(v) > 1)!r} twice")
@@ -85,6 +88,8 @@ class PipelineParams(Section):
                 raise ValueError(f"shifts: {shift.train!r} to itself is no shift")
             if self.shifts.count(shift) > 1:
                 raise ValueError(f"shifts: names {shift.train} to {shift.test} twice")
+        if self.shifts and not self.shifted:
+            raise ValueError("shifted: names no run to test on `shifts`; add some of `runs`, or write `shifts: []`")
         for name in self.tested:
             if name in self.datasets:
                 raise ValueError(f"tested: {name!r} is in `datasets`, which are tested anyway; leave it out of one")

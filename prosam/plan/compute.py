@@ -84,17 +84,18 @@ class Costs:
         work = add(*((part, 1) for part in parts))
         return self._computed(name, "training", f"{len(parts)} x {_span(steps)} steps", work)
 
-    def evaluation(self, tested: str, images: int) -> Computed:
-        """The evaluation of every run of every fold.
+    def evaluation(self, tested: str, images: int, runs: Sequence[str]) -> Computed:
+        """The evaluation of runs, of every fold.
 
         Args:
             tested: the data set.
             images: that it has.
+            runs: that are tested on it.
         """
         pipeline, episodes = self._params.pipeline, self._params.folds.episodes
         times = len(pipeline.folds)
-        parts = [(self._predictions(tested, run, images, episodes, _DECODED), times) for run in pipeline.runs]
-        amount = f"{times * len(pipeline.runs)} x {episodes:,} episodes"
+        parts = [(self._predictions(tested, run, images, episodes, _DECODED), times) for run in runs]
+        amount = f"{times * len(runs)} x {episodes:,} episodes"
         return self._computed(tested, "evaluation", amount, add(*parts))
 
     def _training(self, name: str, run: str, settings: TrainParams, images: int, annotated: int) -> Work:

@@ -103,10 +103,11 @@ def _computed(params: Params, counts: dict[str, ImageCounts], costs: Costs) -> I
         yield from costs.features(name, images.total)
         if name in params.pipeline.datasets:
             yield costs.training(name, images)
-            yield costs.evaluation(name, images.total)
+            yield costs.evaluation(name, images.total, params.pipeline.runs)
     for shift in params.pipeline.shifts:
         name = layout.shift(shift.train, shift.test)
-        yield replace(costs.evaluation(shift.test, counts[shift.test].total), dataset=name, stage="shift")
+        tests = costs.evaluation(shift.test, counts[shift.test].total, params.pipeline.shifted)
+        yield replace(tests, dataset=name, stage="shift")
 
 
 def _name(device: torch.device) -> str:

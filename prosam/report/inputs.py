@@ -177,7 +177,8 @@ def read_study_rows(
 
 
 def _read_setting(params: Params, trained_on: str, tested_on: str) -> Setting:
-    runs, folds = tuple(params.pipeline.runs), tuple(params.pipeline.folds)
+    axes = params.pipeline
+    runs, folds = tuple(axes.runs if trained_on == tested_on else axes.shifted), tuple(axes.folds)
     kinds: dict[str, AnnotationKind] = {run: params.runs[run].kind for run in runs}
     results = {(run, fold): _read_result(trained_on, tested_on, run, fold) for run in runs for fold in folds}
     setting = Setting(trained_on, tested_on, runs, kinds, folds, results)

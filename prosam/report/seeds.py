@@ -42,9 +42,11 @@ class Repeats:
 
 
 def repeated_trainings(params: Params, setting: Setting) -> list[Repeats]:
-    """The groups of runs that have the same parameters but for the training's seed."""
+    """The groups of runs of a setting that have the same parameters but for the training's seed."""
     found = []
     for group in repeats(params, setting.trained_on):
+        if not set(group) <= set(setting.runs):
+            continue
         by_seed = {params.training(setting.trained_on, run).seed: run for run in group}
         found.append(Repeats(group[0], setting.kinds[group[0]], dict(sorted(by_seed.items()))))
     return found

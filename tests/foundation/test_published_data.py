@@ -33,6 +33,7 @@ CHANGES = {
     "pipeline.runs": ["prosam"],
     "pipeline.folds": [0],
     "pipeline.shifts": [{"train": COCO, "test": PASCAL}],
+    "pipeline.shifted": ["prosam"],
     f"datasets.{PASCAL}.protocol.novel_in_training": "background",  # two images each show all there is
     f"datasets.{COCO}.protocol.novel_in_training": "background",
     f"datasets.{PASCAL}.train": {"lr": 0.0001},

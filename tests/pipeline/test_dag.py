@@ -93,19 +93,23 @@ def test_data_sets_that_are_only_tested_on_are_prepared_by_the_same_stages():
     for name in ("download", "folds", "annotations", "embeddings"):
         assert stages[name]["matrix"]["dataset"] == "${pipeline.datasets}"
         matrix = stages[name]["matrix"] | {"dataset": "${pipeline.tested}"}
+        if "run" in matrix:
+            matrix["run"] = "${pipeline.shifted}"
         assert stages[f"{name}-tested"] == stages[name] | {"matrix": matrix}
 
 
 def test_a_shift_needs_its_data_sets_and_nothing_is_trained_on_the_one_it_tests(tmp_path: Path):
     other = "shapes-print-5i"
     axes = {"pipeline.shifts": [{"train": DATASET, "test": other}], "pipeline.tested": [other]}
+    axes["pipeline.shifted"] = ["prosam"]
     needs = dependencies(Clone.of_working_tree(tmp_path / "clone", SMALL | axes).root)
     prepared = {"download", "folds", "embeddings", "annotations"}
     stages = {f"{stage}-tested@{other}" for stage in prepared - {"annotations"}}
-    stages |= {f"annotations-tested@{other}-{run}" for run in ("prosam", "vrp-sam")}
+    stages.add(f"annotations-tested@{other}-prosam")
     assert {stage for stage in needs if other in stage} == stages
+    assert [stage for stage in needs if stage.startswith("shift@")] == ["shift@shift0-prosam-0"]
     assert needs["shift@shift0-prosam-0"] == {
-        *(stage for stage in stages if "vrp-sam" not in stage),
+        *stages,
         *("sam", "backbone@prosam", f"folds@{DATASET}", f"train@{DATASET}-prosam-0"),
     }
 

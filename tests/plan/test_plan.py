@@ -68,8 +68,8 @@ def test_the_plan_of_the_papers_data_and_models(params_with: ParamsWith, monkeyp
     monkeypatch.setattr("prosam.plan.plan.measure_rates", lambda *_: RATES)
     monkeypatch.setattr("prosam.plan.disk.free_bytes", lambda _: 10**11)
     params = params_with(sam="vit_h", datasets=["pascal-5i", "coco-20i"])
-    shifts = [Shift(train="coco-20i", test="pascal-5i")]
-    plan = make_plan(params.model_copy(update={"pipeline": params.pipeline.model_copy(update={"shifts": shifts})}))
+    axes = {"shifts": [Shift(train="coco-20i", test="pascal-5i")], "shifted": params.pipeline.runs}
+    plan = make_plan(params.model_copy(update={"pipeline": params.pipeline.model_copy(update=axes)}))
     coco = {stage.stage: stage for stage in plan.computed if stage.dataset == "coco-20i"}
     assert coco["embeddings"].flops == pytest.approx(122_218 * 2 * 2976e9, rel=0.03)
     assert coco["training"].amount == "4 x 274,000 to 557,700 steps"  # 100 epochs of 21,917 and 44,614 images by 8
@@ -91,7 +91,7 @@ def test_each_run_and_fold_is_a_training_and_an_evaluation(params_with: ParamsWi
     costs = Costs(params.model_copy(update={"pipeline": pipeline}), WeightlessModels(params.models, CPU), RATES)
     counts = count_images("shapes-5i", params.datasets["shapes-5i"], pipeline.folds)
     assert costs.training("shapes-5i", counts).amount == "6 x 160 steps"
-    assert costs.evaluation("shapes-5i", counts.total).amount == "6 x 600 episodes"
+    assert costs.evaluation("shapes-5i", counts.total, pipeline.runs).amount == "6 x 600 episodes"
 
 
 def test_a_data_set_that_is_only_tested_on_is_embedded_and_not_trained_on(
@@ -99,7 +99,7 @@ def test_a_data_set_that_is_only_tested_on_is_embedded_and_not_trained_on(
 ):
     monkeypatch.setattr("prosam.plan.plan.measure_rates", lambda *_: RATES)
     params, other = params_with(), "shapes-print-5i"
-    axes = {"shifts": [Shift(train="shapes-5i", test=other)], "tested": [other]}
+    axes = {"shifts": [Shift(train="shapes-5i", test=other)], "shifted": ["prosam"], "tested": [other]}
     plan = make_plan(params.model_copy(update={"pipeline": params.pipeline.model_copy(update=axes)}))
     stages = [(stage.dataset, stage.stage) for stage in plan.computed]
     assert [stage for name, stage in stages if name == other] == ["embeddings", "features"]

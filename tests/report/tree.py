@@ -18,7 +18,7 @@ from prosam.data.formats.voc import VOID, write_voc
 from prosam.params import Params, load_params
 
 PARAMS = """
-pipeline: {datasets: [toy], runs: [prosam, vrp-sam], folds: [0, 1], shifts: [], tested: [],
+pipeline: {datasets: [toy], runs: [prosam, vrp-sam], folds: [0, 1], shifts: [], shifted: [], tested: [],
   studies: [], studied: [], starts: []}
 datasets:
   toy:
