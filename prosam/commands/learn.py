@@ -23,8 +23,8 @@ from prosam.commands.references import (
     ReferencesOption,
     SamOption,
     ScribbleOption,
+    all_references,
     check_name,
-    learned_concepts,
 )
 from prosam.errors import InputError
 
@@ -69,11 +69,10 @@ def learn(
         "name": name,
         "references": references,
     }
-    concepts = learned_concepts(
-        predictor, options_in_order(context), options, labels=label or [], most=most, images=images
-    )
-    if not concepts:
+    given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
+    if not given:
         raise InputError("nothing to learn: give --reference with an annotation, or --references")
+    concepts = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     if out.suffix == _SUFFIX and len(concepts) > 1:
         named = ", ".join(concept.name for concept in concepts)
         raise InputError(f"{out}: is one file, but there are {len(concepts)} concepts, {named}; name a folder")

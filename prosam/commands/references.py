@@ -14,9 +14,8 @@ import typer
 from prosam.errors import InputError
 
 if TYPE_CHECKING:
+    from prosam.exchange.references import References
     from prosam.predictor.annotations import Annotation
-    from prosam.predictor.concept import Concept
-    from prosam.predictor.predictor import Predictor
 
 ReferenceOption = Annotated[
     list[str] | None,
@@ -86,9 +85,7 @@ class _Given:
     texts: dict[str, list[str]] = field(default_factory=dict)
 
 
-def given_references(
-    order: Sequence[str], options: Mapping[str, Sequence[str] | None]
-) -> dict[str, list[tuple[Path, Annotation]]]:
+def given_references(order: Sequence[str], options: Mapping[str, Sequence[str] | None]) -> dict[str, References]:
     """The references of each concept, as `Predictor.learn` takes them.
 
     Args:
@@ -122,19 +119,17 @@ def given_references(
     return {name: [(Path(g.image), _annotation(g)) for g in given] for name, given in concepts.items()}
 
 
-def learned_concepts(
-    predictor: Predictor,
+def all_references(
     order: Sequence[str],
     options: Mapping[str, Sequence[str] | None],
     *,
     labels: Sequence[str],
     most: int,
     images: Path | None,
-) -> list[Concept]:
-    """Concepts of all references that are given, in options or in files.
+) -> dict[str, References]:
+    """The references of each concept, given in options or in files, as `Predictor.learn` takes them.
 
     Args:
-        predictor: learns them.
         order: as for `given_references`.
         options: likewise, and `references`.
         labels: of those in files; all when empty.
@@ -146,13 +141,13 @@ def learned_concepts(
     """
     from prosam.exchange.references import read_references
 
-    concepts = given_references(order, options)
+    concepts: dict[str, References] = {**given_references(order, options)}
     for file in options.get("references") or ():
         for label, references in read_references(file, labels=labels, most=most, images=images).items():
             if label in concepts:
                 raise InputError(f"{file}: has the label {label!r}, which is given already; name it differently")
-            concepts[label] = [*references]
-    return [predictor.learn(references, name) for name, references in concepts.items()]
+            concepts[label] = references
+    return concepts
 
 
 def _begin(concepts: dict[str, list[_Given]], name: str) -> list[_Given]:

@@ -26,8 +26,8 @@ from prosam.commands.references import (
     ReferencesOption,
     SamOption,
     ScribbleOption,
+    all_references,
     check_name,
-    learned_concepts,
 )
 from prosam.errors import InputError
 from prosam.names import unknown_name
@@ -74,7 +74,7 @@ def segment(
     model: ModelOption = None,
     sam: SamOption = None,
     backbone: BackboneOption = None,
-    joining: JoiningOption = "concatenate",
+    joining: JoiningOption = "average",
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -107,6 +107,7 @@ def segment(
     """
     jobs = _jobs(photos, out)
 
+    from prosam.exchange.overview import reference_tiles
     from prosam.exchange.results_folder import Maker, ResultsFolder
     from prosam.fetching.one_at_a_time import one_at_a_time
     from prosam.predictor.concept import Concept
@@ -124,9 +125,7 @@ def segment(
         "name": name,
         "references": references,
     }
-    given = learned_concepts(
-        predictor, options_in_order(context), options, labels=label or [], most=most, images=images
-    )
+    given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
     if not saved and not given:
         raise InputError("nothing to look for: give --reference with an annotation, --concept or --references")
     asked = {
@@ -134,7 +133,8 @@ def segment(
         "seed": 0,
         "threshold": predictor.model.present_from if threshold is None else threshold,
     }
-    concepts = predictor.checked([*saved, *given], samples=samples)
+    learned = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
+    concepts = predictor.checked([*saved, *learned], samples=samples)
     for one in concepts:
         check_name(one.name)
     print(predictor.model)
@@ -162,7 +162,7 @@ def segment(
                 if result.image is not None:
                     results.add(left[result.image], result)
                 progress.advance()
-        counts = results.finish(jobs, unreadable)
+        counts = results.finish(jobs, unreadable, reference_tiles([one.name for one in concepts], given))
     _report(jobs, counts, out, unreadable)
 
 

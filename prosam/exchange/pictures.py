@@ -42,17 +42,24 @@ def write_overlay(path: Path, result: Result) -> None:
 
 def overlay(result: Result) -> NDArray[np.uint8]:
     """The image with each mask as a tint and a line around it: (H, W, 3); concept i has colour i of VOC's palette."""
+    pixels = result.pixels
+    for number, found in enumerate(result, 1):
+        pixels = tinted(pixels, found.mask, number)
+    return pixels
+
+
+def tinted(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], number: int) -> NDArray[np.uint8]:
+    """An image (H, W, 3) with a mask (H, W) as a tint and a line around it, in a colour of VOC's palette."""
     from scipy import ndimage
 
-    pixels = result.pixels.astype(np.float32)
+    if not mask.any():
+        return pixels
     thickness = max(1, round(max(pixels.shape[:2]) / 400))
-    for found, colour in zip(result, voc_palette()[1:].astype(np.float32), strict=False):
-        if not found.mask.any():
-            continue
-        inner = ndimage.binary_erosion(found.mask, iterations=thickness)
-        shade = np.where(inner, _TINT, 1.0)[found.mask, None]
-        pixels[found.mask] = (1 - shade) * pixels[found.mask] + shade * colour
-    return np.rint(pixels).astype(np.uint8)
+    inner = ndimage.binary_erosion(mask, iterations=thickness)
+    shade = np.where(inner, _TINT, 1.0)[mask, None]
+    mixed = pixels.copy()
+    mixed[mask] = np.rint((1 - shade) * pixels[mask] + shade * voc_palette()[number].astype(np.float32))
+    return mixed
 
 
 def _write_png(path: Path, image: Image.Image, model: str) -> None:

@@ -3,6 +3,7 @@
     results.jsonl                 a line about the model, then one an image: presence, score, and the mask's RLE
     coco.json                     written at the end from those lines
     masks/<concept>/<image>.png   and, if asked for, labels/, overlays/, labelme/ and uncertainty/
+    overview.jpg                  with overlays: the references and the first results, written at the end
     unreadable.txt                images that could not be read, and why
 
 An image's files are written first, each all or nothing, then its line.
@@ -21,6 +22,7 @@ from prosam.data.formats.masks import encode
 from prosam.errors import InputError
 from prosam.exchange.coco import coco_file
 from prosam.exchange.labelme import labelme_file
+from prosam.exchange.overview import MOST_RESULTS, Tile, write_overview
 from prosam.exchange.pictures import write_labels, write_mask, write_overlay, write_spread
 from prosam.files import write_text
 from prosam.predictor.result import Found, Result
@@ -28,7 +30,7 @@ from prosam.predictor.result import Found, Result
 Format = Literal["masks", "labels", "overlays", "labelme", "coco", "uncertainty"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-JOURNAL, COCO, UNREADABLE = "results.jsonl", "coco.json", "unreadable.txt"
+JOURNAL, COCO, UNREADABLE, OVERVIEW = "results.jsonl", "coco.json", "unreadable.txt", "overview.jpg"
 
 Line = dict[str, Any]
 
@@ -120,7 +122,8 @@ class ResultsFolder:
 
     def __enter__(self) -> ResultsFolder:
         self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / COCO).unlink(missing_ok=True)  # it would lack what is added now
+        for name in (COCO, OVERVIEW):  # they would lack what is added now
+            (self._folder / name).unlink(missing_ok=True)
         written = [self._header, *self._lines.values()]
         write_text(self._folder / JOURNAL, "".join(json.dumps(line) + "\n" for line in written))
         self._journal = (self._folder / JOURNAL).open("a", encoding="utf-8")
@@ -168,12 +171,15 @@ class ResultsFolder:
         self._journal.write(json.dumps(line) + "\n")
         self._journal.flush()
 
-    def finish(self, jobs: Sequence[Job], unreadable: Sequence[tuple[Path, str]]) -> dict[str, int]:
-        """Write what is about all images: coco.json, and the list of those that could not be read.
+    def finish(
+        self, jobs: Sequence[Job], unreadable: Sequence[tuple[Path, str]], references: Sequence[Tile] = ()
+    ) -> dict[str, int]:
+        """Write what is about all images: coco.json, overview.jpg, and the list of those that could not be read.
 
         Args:
             jobs: all of this run; lines of other images stay, but are not in coco.json.
             unreadable: images, and why.
+            references: to show in the overview.
 
         Returns:
             In how many images each concept is.
@@ -191,6 +197,11 @@ class ResultsFolder:
             ]
             content = coco_file(images, self._maker.concepts, {"description": f"ProSAM, {self._maker.model}"})
             write_text(self._folder / COCO, json.dumps(content))
+        if "overlays" in self._formats and lines:
+            shown = {job.name: job for job in jobs}
+            first = lines[:MOST_RESULTS]
+            tiles = [Tile(_caption(line), self._path("overlays", shown[line["image"]].stem)) for line in first]
+            write_overview(self._folder / OVERVIEW, [*references, *tiles], self._maker.model)
         path = self._folder / UNREADABLE
         if unreadable:
             write_text(path, "".join(f"{why}\n" for _, why in unreadable))
@@ -247,6 +258,12 @@ class ResultsFolder:
         if lines and not (lines[0].get("prosam") == 1 and all("image" in line for line in lines[1:])):
             raise InputError(f"{path}: is no journal of `prosam segment`; name another folder")
         return (lines[0], lines[1:]) if lines else (None, [])
+
+
+def _caption(line: Line) -> str:
+    """Such as `photo1.jpg: cat 0.93`."""
+    there = [f"{found['concept']} {found['presence']:.2f}" for found in line["found"] if found["present"]]
+    return f"{line['image']}: {', '.join(there) or 'not there'}"
 
 
 def _entry(found: Found) -> Line:

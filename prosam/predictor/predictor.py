@@ -70,7 +70,7 @@ class Predictor:
         model: ModelCard,
         *,
         nearest_in: int | None = None,
-        joining: Joining = "concatenate",
+        joining: Joining = "average",
         keep: int = 0,
     ):
         """Wrap a loaded method; `load` is the usual way.
@@ -95,7 +95,7 @@ class Predictor:
         device: str = "auto",
         sam: str | Path | None = None,
         backbone: str | Path | None = None,
-        joining: Joining = "concatenate",
+        joining: Joining = "average",
         keep: int = 0,
     ) -> Self:
         """Load a model.
@@ -107,7 +107,8 @@ class Predictor:
             sam: the SAM that the model was trained with, where it is not found by itself: a folder of the stage
                 `sam`, or a checkpoint.
             backbone: likewise.
-            joining: what several references do: `concatenate` their prompts, as VRP-SAM does, or `average` them.
+            joining: what several references do: `average` their prompts, measured to be better, or `concatenate` them,
+                as VRP-SAM does.
             keep: of so many images the embeddings are kept in memory, the last used; about 0.5 MB an image for the
                 shipped model, 60 MB for SAM ViT with ResNet-50.
 

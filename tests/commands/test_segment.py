@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -68,13 +70,37 @@ def files_below(folder: Path) -> dict[str, bytes]:
     }
 
 
+def sheet_size(tiles: int) -> tuple[int, int]:
+    """Of tiles of 240 px with a line of 24 below and gaps of 12, four in a row."""
+    columns, rows = min(4, tiles), math.ceil(tiles / 4)
+    return columns * (240 + 12) + 12, rows * (240 + 24 + 12) + 12
+
+
+def test_the_overview_shows_the_reference_with_what_is_drawn_on_it_and_the_first_results(work: Path, prosam: Prosam):
+    command = ["segment", "photos", "--reference", "cat.jpg", "--box", "30,30,90,90", "--threshold", "0"]
+    assert prosam(*command, "--out", "found")[0] == 0
+    sheet = Image.open(work / "found/overview.jpg")
+    assert sheet.size == sheet_size(tiles=1 + 5)
+    shown = np.asarray(sheet.crop((12, 12, 252, 252)).resize((128, 128)), float)
+    reference = np.asarray(Image.open(work / "cat.jpg").convert("RGB"), float)
+    change = np.abs(shown - reference).mean(2)
+    inside = np.zeros((128, 128), bool)
+    inside[34:86, 34:86] = True  # away from the line around it
+    outside = np.ones((128, 128), bool)
+    outside[26:94, 26:94] = False
+    assert change[inside].mean() > 4 * change[outside].mean()
+    first = np.asarray(sheet.crop((12 + 252, 12 + 30, 252 + 252, 12 + 210)), float)  # 128 x 96 in a square
+    overlay = np.asarray(Image.open(work / "found/overlays/0.jpg").resize((240, 180), Image.Resampling.LANCZOS), float)
+    assert np.abs(first - overlay).mean() < 5
+
+
 def test_the_first_command_of_the_readme(work: Path, prosam: Prosam):
     status, out, _ = prosam("segment", "photos/", "--reference", "cat.jpg", "--mask", "cat.png", "--out", "masks/")
     assert status == 0
     assert "knows simple generated shapes only" in out
     names = ["0", "1", "2", "3", "deep/4"]
     forms = {"masks/cat/{}.png", "overlays/{}.jpg", "labelme/{}.json"}
-    expected = {form.format(name) for form in forms for name in names} | {"coco.json", "results.jsonl"}
+    expected = {form.format(name) for form in forms for name in names} | {"coco.json", "overview.jpg", "results.jsonl"}
     assert set(files_below(work / "masks")) == expected
     coco = COCO(str(work / "masks/coco.json"))
     assert "simple generated shapes only" in json.loads((work / "masks/coco.json").read_text())["info"]["description"]
@@ -110,8 +136,10 @@ def test_several_concepts_with_several_references_each_also_saved(work: Path, pr
     assert prosam("segment", "photos", *cat, *dog, "--out", "one", "--threshold", "0", "--samples", "2")[0] == 0
     saved = ["--concept", "concepts/cat.safetensors", "--concept", "concepts/dog.safetensors"]
     assert prosam("segment", "photos", *saved, "--out", "two", "--threshold", "0", "--samples", "2")[0] == 0
-    one = files_below(work / "one")
-    assert one == files_below(work / "two")
+    one, two = files_below(work / "one"), files_below(work / "two")
+    sheets = [Image.open(io.BytesIO(files.pop("overview.jpg"))).size for files in (one, two)]
+    assert sheets == [sheet_size(tiles=7), sheet_size(tiles=5)]  # a saved concept has no image of its references
+    assert one == two
     assert {"labels/0.png", "masks/dog/0.png", "uncertainty/cat/deep/4.png"} < set(one)
     labels = np.asarray(Image.open(work / "one/labels/0.png"))
     masks = [np.asarray(Image.open(work / f"one/masks/{name}/0.png")) == 255 for name in ("cat", "dog")]
@@ -146,7 +174,7 @@ def test_what_is_there_is_kept_and_what_is_new_is_added(work: Path, prosam: Pros
     assert "3 of 6 images are there from an earlier start" in out
     after = files_below(work / "found")
     assert set(after) - set(before) == {"masks/cat/new.png", "overlays/new.jpg", "labelme/new.json"}
-    assert {name for name in before if after[name] != before[name]} == {"coco.json", "results.jsonl"}
+    assert {name for name in before if after[name] != before[name]} == {"coco.json", "overview.jpg", "results.jsonl"}
     status, _, error = prosam(*command, "--threshold", "1")
     assert (status, error.count("\n")) == (2, 1)
     assert "holds results of other concepts or settings" in error

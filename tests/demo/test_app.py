@@ -90,7 +90,7 @@ def test_the_zip_has_what_prosam_segment_writes(page: TestClient):
         forms = {"masks/object/{}.png", "overlays/{}.jpg", "labelme/{}.json", "uncertainty/object/{}.png"}
         expected = {"prosam/" + form.format(stem) for form in forms for stem in stems}
         expected |= {f"prosam/images/{name}" for name in ("one.png", "2 one.png", "dark.jpg")}
-        assert set(names) == expected | {"prosam/coco.json", "prosam/results.jsonl"}
+        assert set(names) == expected | {"prosam/coco.json", "prosam/overview.jpg", "prosam/results.jsonl"}
         coco = json.loads(packed.read("prosam/coco.json"))
         labelme = json.loads(packed.read("prosam/labelme/dark.json"))
     assert "simple generated shapes only" in coco["info"]["description"]

@@ -91,9 +91,9 @@ def test_several_references_concatenate_their_prompts_or_average_them(predictor:
         alone = [method.prompts(predictor.learn([each]).state, targets).mean for each in pairs]
         concatenated = method.decode(targets, torch.cat(alone, 1)[:, None])[0, 0]
         averaged = method.decode(targets, torch.stack(alone).mean(0)[:, None])[0, 0]
-    assert np.array_equal(predictor.segment(target.image, together, threshold=0).mask, upsampled(concatenated))
-    averaging = Predictor(method, predictor.model, joining="average")
-    assert np.array_equal(averaging.segment(target.image, together, threshold=0).mask, upsampled(averaged))
+    joining = Predictor(method, predictor.model, joining="concatenate")
+    assert np.array_equal(joining.segment(target.image, together, threshold=0).mask, upsampled(concatenated))
+    assert np.array_equal(predictor.segment(target.image, together, threshold=0).mask, upsampled(averaged))
 
 
 def upsampled(logits: torch.Tensor) -> np.ndarray:
