@@ -11,10 +11,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every stage would take seconds more to start
 
 .DEFAULT_GOAL := help
-.PHONY: help repro serve test test-foundation test-served test-long test-fast lint pretrain lock clean
+.PHONY: help setup repro serve test test-foundation test-served test-long test-fast lint pretrain lock clean
 
 help: ## show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: $(READY) ## the environment alone, .venv
+	@echo "now: source $(BIN)/activate"
 
 repro: $(READY) ## run whatever is out of date, from data to report/index.html
 	@python -m flows.local --jobs $(JOBS)

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from prosam.cli import main
 from prosam.embedded import PROMPT_ENCODER
 from tests.scenes import pair, scenes
 
+REPOSITORY = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from prosam.cli import main; main()"]
 
 Prosam = Callable[..., tuple[int, str, str]]
@@ -94,7 +96,21 @@ def test_the_overview_shows_the_reference_with_what_is_drawn_on_it_and_the_first
     assert np.abs(first - overlay).mean() < 5
 
 
-def test_the_first_command_of_the_readme(work: Path, prosam: Prosam):
+def test_the_first_screen_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prosam: Prosam):
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    command = next(line for line in readme.splitlines() if line.startswith("    prosam segment docs/first"))
+    monkeypatch.chdir(REPOSITORY)
+    words = shlex.split(command)[1:]
+    assert words[-2:] == ["--out", "found"]
+    status, out, _ = prosam(*words[:-1], tmp_path / "found")
+    assert status == 0
+    assert "ring in 6 of 7 images" in out
+    shown = np.asarray(Image.open(REPOSITORY / "docs/segment.jpg").convert("RGB"), float)
+    made = np.asarray(Image.open(tmp_path / "found/overview.jpg").convert("RGB"), float)
+    assert np.abs(shown - made).mean() < 1  # the picture there is what comes out
+
+
+def test_the_command_that_use_md_begins_with(work: Path, prosam: Prosam):
     status, out, _ = prosam("segment", "photos/", "--reference", "cat.jpg", "--mask", "cat.png", "--out", "masks/")
     assert status == 0
     assert "knows simple generated shapes only" in out
