@@ -10,10 +10,12 @@ from prosam.params import Params
 from prosam.progress import Progress
 from prosam.report.beside import Beside, beside
 from prosam.report.curves import training_curves
-from prosam.report.inputs import Setting
+from prosam.report.inputs import Setting, in_words
+from prosam.report.matched import principal
 from prosam.report.pictures import Episode, Rank, episode_pictures
 from prosam.report.provenance import Provenance, provenance
 from prosam.report.scores import score_setting
+from prosam.report.seeds import REPEATS
 from prosam.report.study_part import Part
 from prosam.report.study_sections import study_parts
 from prosam.report.tables import Table, class_table, difference_table, score_tables, summary_table
@@ -25,6 +27,8 @@ class Section:
     """All about one setting.
 
     Attributes:
+        shown: the setting with the runs that classes, curves and episodes show, and why not all; as a whole unless
+            there are many.
         tables: mIoU, FB-IoU, differences (with two runs or more), classes.
         beside: the paper's tables, repeats over seeds, initialisation.
         curves: SVG by fold.
@@ -33,12 +37,21 @@ class Section:
     """
 
     setting: Setting
+    shown: Setting
     verdict: Verdict
     tables: tuple[Table, ...]
     beside: Beside
     curves: dict[int, str]
     episodes: dict[Rank, list[Episode]]
     studies: tuple[Part, ...] = ()
+
+    @property
+    def on_shown(self) -> str:
+        """A sentence on which runs are shown where there is no room for many; empty when all are."""
+        few, all_runs = self.shown.runs, self.setting.runs
+        if few == all_runs:
+            return ""
+        return f"Of the {len(all_runs)} runs those that differ in the method alone are shown: {in_words(few)}."
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,17 @@ class Report:
     summary: Table | None
     provenance: Provenance
     params: Params
+
+    @property
+    def on_luck(self) -> str:
+        """What the intervals do not hold."""
+        start = (
+            "The intervals say how far the scores depend on which episodes were drawn. They do not hold the luck of "
+            "training: "
+        )
+        if any(table.key == REPEATS for section in self.sections for table in section.beside.luck):
+            return f"{start}how far another seed moves the scores, the tables of repeats over seeds say."
+        return f"{start}each run was trained once on each fold, and another seed would move its scores too."
 
 
 def compose(params: Params, settings: Sequence[Setting]) -> Report:
@@ -62,18 +86,19 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
         for setting in settings:
             scores = score_setting(setting, params.report)
             means.append(scores)
-            tables = (*score_tables(setting, scores), difference_table(setting, scores), class_table(setting))
+            shown = setting.only(principal(params, setting))
+            tables = (*score_tables(setting, scores), difference_table(setting, scores), class_table(shown))
             progress.advance()
-            curves = {} if setting.shifted else training_curves(setting)  # those of the data set trained on
+            curves = {} if setting.shifted else training_curves(shown)  # those of the data set trained on
             progress.advance()
-            episodes = episode_pictures(setting, params.report)
+            episodes = episode_pictures(shown, params.report)
             progress.advance()
             studies = study_parts(params, setting)
             progress.advance()
             verdict = judge(setting, scores, params)
             compared = beside(params, setting, scores)
             kept = tuple(table for table in tables if table)
-            sections.append(Section(setting, verdict, kept, compared, curves, episodes, studies))
+            sections.append(Section(setting, shown, verdict, kept, compared, curves, episodes, studies))
     summary = summary_table(settings, means) if len(settings) > 1 else None
     return Report(tuple(sections), summary, provenance(params, settings), params)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,10 +93,14 @@ class Setting:
         kinds = list(self.by_kind)
         return f"{data}{':' if len(kinds) > 1 else ','} {in_words(kinds)} annotations"
 
+    def only(self, runs: tuple[str, ...]) -> Setting:
+        """The same with fewer runs."""
+        return replace(self, runs=runs)
+
     @property
-    def by_kind(self) -> dict[str, list[int]]:
+    def by_kind(self) -> dict[AnnotationKind, list[int]]:
         """The runs, by their places, that have annotations of one kind; only these are compared with each other."""
-        kinds = dict.fromkeys(self.kinds[run] for run in self.runs)
+        kinds: dict[AnnotationKind, None] = dict.fromkeys(self.kinds[run] for run in self.runs)
         return {kind: [i for i, run in enumerate(self.runs) if self.kinds[run] == kind] for kind in kinds}
 
     @property

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from prosam.params import Params
+
+
+class Group(NamedTuple):
+    """Runs that differ in their seed alone.
+
+    Attributes:
+        resolved: all that makes them but their names and seeds.
+        by_seed: run by seed of the training, the first with each.
+    """
+
+    resolved: dict[str, Any]
+    by_seed: dict[int, str]
+
+    @property
+    def repeated(self) -> bool:
+        """Whether there are two or more."""
+        return len(self.by_seed) > 1
 
 
 def repeats(params: Params, dataset: str) -> list[tuple[str, ...]]:
@@ -20,14 +38,19 @@ def repeats(params: Params, dataset: str) -> list[tuple[str, ...]]:
     Returns:
         Groups of two runs or more, in the pipeline's order.
     """
-    groups: list[tuple[dict[str, Any], dict[int, str]]] = []
-    for run in params.pipeline.runs:
+    return [tuple(group.by_seed.values()) for group in groups(params, dataset, params.pipeline.runs) if group.repeated]
+
+
+def groups(params: Params, dataset: str, runs: Iterable[str]) -> list[Group]:
+    """Runs with what they are apart from their seeds, those that are the same together; in the order of the runs."""
+    found: list[Group] = []
+    for run in runs:
         resolved = _resolved(params, dataset, run)
-        by_seed = next((by_seed for shared, by_seed in groups if shared == resolved), None)
-        if by_seed is None:
-            groups.append((resolved, by_seed := {}))
-        by_seed.setdefault(params.training(dataset, run).seed, run)
-    return [tuple(by_seed.values()) for _, by_seed in groups if len(by_seed) > 1]
+        group = next((group for group in found if group.resolved == resolved), None)
+        if group is None:
+            found.append(group := Group(resolved, {}))
+        group.by_seed.setdefault(params.training(dataset, run).seed, run)
+    return found
 
 
 def _resolved(params: Params, dataset: str, run: str) -> dict[str, Any]:

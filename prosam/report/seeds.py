@@ -18,6 +18,8 @@ from prosam.statistics import Bootstrap, Interval
 
 Floats = NDArray[np.float64]
 
+REPEATS = "repeats"  # key of the table
+
 _SEEDS_STREAM = 1  # beside the episodes' generator of a fold
 
 
@@ -66,7 +68,7 @@ def repeats_table(params: Params, setting: Setting, scores: Scores) -> Table | N
     for first, second in combinations(groups, 2):
         if first.kind == second.kind and list(first.runs) == list(second.runs):
             pairs = [(setting.runs.index(first.runs[s]), setting.runs.index(second.runs[s])) for s in first.runs]
-            gains = over_seeds([_gain(fold, pairs) for fold in scores.miou], params.report)
+            gains = difference_over_seeds(scores.miou, pairs, params.report)
             label = f"{first.name} \N{MINUS SIGN} {second.name}"
             rows.append(Row(label, "differences of the means", tuple(map(difference_cell, gains))))
     caption = (
@@ -74,7 +76,7 @@ def repeats_table(params: Params, setting: Setting, scores: Scores) -> Table | N
         "resampled, folds independently; a difference pairs the runs of a seed, on the same episodes, and is bold when "
         "its interval excludes zero. With so few seeds these intervals are rather too narrow."
     )
-    return Table("repeats", "Repeats over seeds", caption, "", fold_headings(setting), tuple(rows), headings=True)
+    return Table(REPEATS, "Repeats over seeds", caption, "", fold_headings(setting), tuple(rows), headings=True)
 
 
 def over_seeds(folds: Sequence[Bootstrap], report: ReportParams) -> list[Interval]:
@@ -91,6 +93,19 @@ def over_seeds(folds: Sequence[Bootstrap], report: ReportParams) -> list[Interva
     replicates = np.stack([_replicates(fold, number, report.seed) for number, fold in enumerate(folds)])
     columns = [*zip(estimates, replicates, strict=True), (estimates.mean(), replicates.mean(axis=0))]
     return [Bootstrap(np.array([value]), drawn[:, None]).interval(0) for value, drawn in columns]
+
+
+def difference_over_seeds(
+    folds: Sequence[Bootstrap], pairs: Sequence[tuple[int, int]], report: ReportParams
+) -> list[Interval]:
+    """As `over_seeds`, of differences.
+
+    Args:
+        folds: of each fold, with all systems.
+        pairs: of systems that share a seed; the second is subtracted from the first.
+        report: seed of the draws.
+    """
+    return over_seeds([_gain(fold, pairs) for fold in folds], report)
 
 
 def spread(folds: Sequence[Bootstrap]) -> list[float]:

@@ -13,7 +13,7 @@ from prosam import layout, statistics
 from prosam.data.dataset import open_dataset
 from prosam.params import Params
 from prosam.report.inputs import Setting
-from prosam.report.study_inputs import pairs
+from prosam.report.matched import matches
 from prosam.report.study_part import Link, Part
 from prosam.report.tables import MINUS, Cell, Row, Table, difference_cell, score_cell
 
@@ -27,7 +27,7 @@ def failures_part(params: Params, setting: Setting) -> Part:
         InputError: a mask is missing or damaged.
     """
     truths = describe_truths(setting)
-    compared = pairs(params, setting.runs)
+    compared = [match.first for match in matches(params, setting.trained_on, setting.runs)]
     low, high = np.quantile(truths["share"], [1 / 3, 2 / 3])
     sizes = [
         (f"small: up to {100 * low:.1f}%", truths["share"] <= low),

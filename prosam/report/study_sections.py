@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from prosam.params import Params
 from prosam.report.inputs import Setting
+from prosam.report.matched import principal
 from prosam.report.study_absent import absent_part
 from prosam.report.study_curvature import curvature_part
 from prosam.report.study_failures import failures_part
@@ -39,7 +40,7 @@ def study_parts(params: Params, setting: Setting) -> tuple[Part, ...]:
     studies = axes.studies if axes.studied else []
     parts = [_PARTS[study](read_study(params, setting, study)) for study in studies]
     if parts:
-        parts.append(failures_part(params, setting))
+        parts.append(failures_part(params, setting.only(principal(params, setting))))
     if axes.starts:
         parts.append(verification_part(params, setting.dataset))
     return tuple(parts)

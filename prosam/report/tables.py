@@ -15,6 +15,7 @@ from prosam.report.scores import Scores
 from prosam.statistics import Bootstrap, Interval
 
 MINUS = "\N{MINUS SIGN}"
+_FEW = 4  # runs of which all pairs are shown
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def difference_table(setting: Setting, scores: Scores) -> Table | None:
             tuple(difference_cell(statistics.paired_difference(b, first, second)) for b in columns),
         )
         for alike in setting.by_kind.values()
-        for first, second in combinations(alike, 2)
+        for first, second in _compared(alike)
     )
     caption = (
         "First run minus second, in points of mIoU, on the same resampled episodes. It is called a "
@@ -178,6 +179,11 @@ def difference_table(setting: Setting, scores: Scores) -> Table | None:
         return None
     headings = fold_headings(setting)
     return Table("differences", "Differences between runs", caption, "runs", headings, rows, "difference")
+
+
+def _compared(alike: Sequence[int]) -> list[tuple[int, int]]:
+    """All pairs of a few runs; of many, the first with each, for all pairs would be hundreds."""
+    return list(combinations(alike, 2)) if len(alike) <= _FEW else [(alike[0], other) for other in alike[1:]]
 
 
 def class_table(setting: Setting) -> Table:

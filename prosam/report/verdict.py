@@ -1,4 +1,4 @@
-"""The answer: which run is best, by how much, how sure; and what to distrust."""
+"""The answer: which method is better, by how much, how sure; and what to distrust."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from prosam import statistics
-from prosam.params import Params
+from prosam.params import AnnotationKind, Params
 from prosam.report.inputs import Setting, in_words
+from prosam.report.matched import Match, matches
 from prosam.report.scores import Scores
 from prosam.report.trainings import trainings
 from prosam.statistics import Interval
 
-_NAMES = {"prosam": "ProSAM", "vrp-sam": "VRP-SAM"}
+_METHODS = 2
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Verdict:
     """Sentences, the first of which answers the question.
 
     Attributes:
-        headline: which run is best.
+        headline: which method is better, or where there is but one, which run.
         details: what else follows from the numbers.
         warnings: runs that learnt nothing or little, or that were selected on what they are tested on, a sentence each.
     """
@@ -35,16 +36,33 @@ class Verdict:
 def judge(setting: Setting, scores: Scores, params: Params) -> Verdict:
     """Word the result of one setting; a difference is called one only when its interval excludes zero.
 
-    Runs are compared with those of the same kind of annotation only.
+    The methods are compared by runs that differ in nothing else, and runs with those of their kind of annotation only.
     """
     warnings = (*_selected_on_test(setting), *_warnings(setting, scores))
-    orders = {kind: _best_first(alike, scores) for kind, alike in setting.by_kind.items()}
-    said = {kind: _of_one_kind(setting, scores, params, order) for kind, order in orders.items()}
+    orders: dict[AnnotationKind, list[int]] = {}
+    for kind, alike in setting.by_kind.items():
+        orders[kind] = _best_first(alike, scores)
+    matched: dict[AnnotationKind, Match] = {}
+    for match in matches(params, setting.trained_on, setting.runs):
+        matched.setdefault(match.kind, match)
+    gains: dict[AnnotationKind, Interval] = {}
+    for kind, match in matched.items():
+        gains[kind] = match.gain(params, setting, scores)
+    said: dict[AnnotationKind, list[str]] = {
+        kind: [_methods(setting, scores, matched[kind], gains[kind]), _highest(setting, scores, order)]
+        if kind in matched
+        else [_headline(setting, scores, order)]
+        for kind, order in orders.items()
+    }
+    for kind, sentences in said.items():
+        sentences.append(_against_baselines(setting, scores, orders[kind]))
+        said[kind] = [sentence for sentence in sentences if sentence]
     if len(said) == 1:
         ((headline, *details),) = said.values()
         return Verdict(headline, tuple(details), warnings)
     details = [f"{kind.capitalize()} annotations: {' '.join(sentences)}" for kind, sentences in said.items()]
-    return Verdict(_over_kinds(setting, scores, orders), tuple(details), warnings)
+    headline = _methods_over_kinds(gains) if gains else _over_kinds(setting, scores, orders)
+    return Verdict(headline, tuple(details), warnings)
 
 
 def _best_first(runs: list[int], scores: Scores) -> list[int]:
@@ -52,14 +70,48 @@ def _best_first(runs: list[int], scores: Scores) -> list[int]:
     return [runs[place] for place in order.tolist()]
 
 
-def _of_one_kind(setting: Setting, scores: Scores, params: Params, order: list[int]) -> list[str]:
-    """Sentences on runs that can be compared; the first says which is best."""
-    sentences = [_headline(setting, scores, order), _methods(setting, scores, params, order)]
-    sentences.append(_against_baselines(setting, scores, order))
-    return [sentence for sentence in sentences if sentence]
+def _methods(setting: Setting, scores: Scores, match: Match, gain: Interval) -> str:
+    """Whether ProSAM beats VRP-SAM, with the numbers."""
+    (ours, theirs), seeds = match.first, len(match.pairs)
+    means = [100 * match.mean(setting, scores, method) for method in (0, 1)]
+    over = f", means of {seeds} seeds" if seeds > 1 else ""
+    numbers = (
+        f"{ours} has {means[0]:.1f} mIoU {_where(setting)}, {theirs} {means[1]:.1f}{over}: "
+        f"{_signed(gain.estimate)} points (95% interval {_signed(gain.low)} to {_signed(gain.high)})."
+    )
+    if gain.low > 0:
+        return f"ProSAM beats VRP-SAM: {numbers}"
+    if gain.high < 0:
+        return f"ProSAM does not beat VRP-SAM; VRP-SAM is ahead: {numbers}"
+    return f"ProSAM does not beat VRP-SAM, the two cannot be told apart: {numbers}"
 
 
-def _over_kinds(setting: Setting, scores: Scores, orders: Mapping[str, list[int]]) -> str:
+def _highest(setting: Setting, scores: Scores, order: list[int]) -> str:
+    """The run with the highest mean, where there are more than two."""
+    if len(order) <= _METHODS:
+        return ""
+    top = scores.miou_mean.interval(order[0])
+    return (
+        f"Of these {len(order)} runs {setting.runs[order[0]]} has the highest mean, {_percent(top)} "
+        f"({_percent_range(top)}); the highest of many is so by luck as well."
+    )
+
+
+def _methods_over_kinds(gains: Mapping[AnnotationKind, Interval]) -> str:
+    """The answer for each kind that both methods were run with, in one sentence."""
+    ahead = [kind for kind, gain in gains.items() if gain.low > 0]
+    behind = [kind for kind, gain in gains.items() if gain.high < 0]
+    open_kinds = [kind for kind in gains if kind not in (*ahead, *behind)]
+    parts = [
+        *([f"ProSAM beats VRP-SAM with {in_words(ahead)} annotations"] if ahead else []),
+        *([f"VRP-SAM is ahead of ProSAM with {in_words(behind)} annotations"] if behind else []),
+        *([f"with {in_words(open_kinds)} annotations ProSAM and VRP-SAM cannot be told apart"] if open_kinds else []),
+    ]
+    sentence = f"{'; '.join(parts)}."
+    return sentence[0].upper() + sentence[1:]
+
+
+def _over_kinds(setting: Setting, scores: Scores, orders: Mapping[AnnotationKind, list[int]]) -> str:
     """The answer for each kind with two runs or more, in one sentence."""
     compared = {kind: order for kind, order in orders.items() if len(order) > 1}
     if not compared:
@@ -78,8 +130,7 @@ def _over_kinds(setting: Setting, scores: Scores, orders: Mapping[str, list[int]
 
 def _headline(setting: Setting, scores: Scores, order: list[int]) -> str:
     best, top = setting.runs[order[0]], scores.miou_mean.interval(order[0])
-    count = len(setting.folds)
-    where = f"{_percent(top)} mIoU " + (f"over {count} folds" if count > 1 else f"on fold {setting.folds[0]}")
+    where = f"{_percent(top)} mIoU {_where(setting)}"
     if len(order) == 1:
         return f"{best} reaches {where} (95% interval {_percent_range(top)})."
     second = setting.runs[order[1]]
@@ -90,27 +141,6 @@ def _headline(setting: Setting, scores: Scores, order: list[int]) -> str:
         f"No run is shown to be best: {best} has the highest mean, {where}, but it is {_points(lead)} above "
         f"{second} with a 95% interval of {_percent_range(lead)}, which includes zero."
     )
-
-
-def _methods(setting: Setting, scores: Scores, params: Params, order: list[int]) -> str:
-    """Whether the best ProSAM run beats the best VRP-SAM run; empty unless both are there."""
-    best = {
-        method: next((i for i in order if params.runs[setting.runs[i]].method == method), None) for method in _NAMES
-    }
-    ours, theirs = best["prosam"], best["vrp-sam"]
-    if ours is None or theirs is None:
-        return ""
-    gain = statistics.paired_difference(scores.miou_mean, ours, theirs)
-    numbers = ""
-    if {ours, theirs} != set(order[:2]):  # else the headline has just given them
-        runs = f"{setting.runs[ours]} against {setting.runs[theirs]}"
-        span = f"{_signed(gain.low)} to {_signed(gain.high)}"
-        numbers = f" ({runs}: {_signed(gain.estimate)}, 95% interval {span})"
-    if gain.low > 0:
-        return f"ProSAM beats VRP-SAM here{numbers}."
-    if gain.high < 0:
-        return f"ProSAM does not beat VRP-SAM here; VRP-SAM is ahead{numbers}."
-    return f"ProSAM does not beat VRP-SAM here: the two cannot be told apart{numbers}."
 
 
 def _against_baselines(setting: Setting, scores: Scores, order: list[int]) -> str:
@@ -150,6 +180,11 @@ def _warnings(setting: Setting, scores: Scores) -> list[str]:
             case "little gained":
                 sentences.append(f"{where} gained little although its loss fell: {scores_are}.")
     return sentences
+
+
+def _where(setting: Setting) -> str:
+    count = len(setting.folds)
+    return f"over {count} folds" if count > 1 else f"on fold {setting.folds[0]}"
 
 
 def _percent(interval: Interval) -> str:

@@ -32,7 +32,7 @@ models:
   backbones: {tiny-resnet: {architecture: tiny-resnet, checkpoint: backbone.safetensors}}
 runs:
   prosam: {method: prosam, kind: mask, backbone: tiny-resnet, train: {lr: 0.001}}
-  vrp-sam: {method: vrp-sam, kind: mask, backbone: tiny-resnet}
+  vrp-sam: {method: vrp-sam, kind: mask, backbone: tiny-resnet, train: {lr: 0.001}}
 train: {steps: 40}
 report: {bootstrap: 200, pictures: 2, seed: 0}
 """
