@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 import torch
 
-from prosam import layout
+from prosam import Predictor, layout
+from prosam.data.dataset import open_dataset
+from prosam.data.formats.masks import decode
 from prosam.embeddings.store import EmbeddingStore
 from prosam.models.sam import SAM_BUILDERS
 from tests.data.coco_tree import write_coco_tree
@@ -147,6 +149,19 @@ def test_the_report_has_a_section_for_each_data_set_and_for_the_shift(ran: Ran):
     page = (ran.clone.root / layout.REPORT / "index.html").read_text()
     for title in (PASCAL, COCO, f"trained on {COCO}, tested on {PASCAL}"):
         assert f"{title}, mask annotations</h2>" in page
+
+
+def test_the_predictor_finds_with_sam_vit_b_what_the_evaluation_found(ran: Ran, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ran.clone.root)
+    predictor = Predictor.load(layout.model(PASCAL, *RUN), device="cpu")
+    assert (predictor.method.models.image_size, predictor.model.present_from) == (64, 0)
+    dataset = open_dataset(layout.raw(PASCAL))
+    evaluated = pd.read_parquet(layout.results(PASCAL, *RUN) / "episodes.parquet")
+    for row in evaluated.itertuples():
+        pair = dataset.image(row.reference), dataset.mask(row.reference, row.class_id)
+        found = predictor.segment(dataset.image(row.target), predictor.learn([pair]))
+        assert (found.mask == decode(row.prediction, row.height, row.width)).mean() > 0.999
+    assert len(evaluated) == 4
 
 
 def test_embeddings_of_another_sam_are_refused(ran: Ran, tmp_path: Path):
