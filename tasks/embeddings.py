@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -23,39 +22,44 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
     params = load_params()
     dataset_params(params, dataset)
 
-    import numpy as np
+    from functools import partial
+
     import torch
 
     from prosam.data.dataset import SPLITS, open_dataset
     from prosam.data.images import square_image
     from prosam.embeddings.build import Source, build_store
-    from prosam.models.device import prepare_device
+    from prosam.models.device import all_alike, prepare_device
     from prosam.models.frozen_weights import read_origin, weights_file
     from prosam.models.sam import encode_images, load_sam
 
     images = open_dataset(layout.raw(dataset))
     weights = layout.sam_weights()
     origin = read_origin(weights, stage="sam", model=params.models.sam.name)
-    sam = load_sam(origin.model, weights_file(weights)).to(prepare_device(params))
-    size, grid = params.models.size, sam.prompt_encoder.image_embedding_size
+    devices = all_alike(prepare_device(params))
+    models = [load_sam(origin.model, weights_file(weights)).to(device) for device in devices]
+    size, grid = params.models.size, models[0].prompt_encoder.image_embedding_size
+    precision = params.embeddings.precision_on(devices[0].type)
+    encoders = [partial(encode_images, sam, precision=getattr(torch, precision)) for sam in models]
 
-    def encode(ids: Sequence[str]) -> torch.Tensor:
-        squares = np.stack([square_image(images.image(image), size) for image in ids])
-        return encode_images(sam, torch.from_numpy(squares))
+    def read(image: str) -> torch.Tensor:
+        return torch.from_numpy(square_image(images.image(image), size))
 
     build_store(
         layout.embeddings(dataset),
         [Source(image, images.image_path(image)) for split in SPLITS for image in images.image_ids(split)],
-        encode,
-        shape=(sam.prompt_encoder.embed_dim, *grid),
+        read,
+        encoders,
+        shape=(models[0].prompt_encoder.embed_dim, *grid),
         made_by={
             "sam": origin.model,
             "checkpoint": origin.checkpoint,
             "sha256": origin.sha256,
             "image_size": size,
             "batch_size": params.embeddings.batch_size,
+            "precision": precision,
         },
-        computed_by={"code": code(ENCODING_IMAGES), **machine(params, sam.device)},
+        computed_by={"code": code(ENCODING_IMAGES), **machine(params, models[0].device)},
         shard_size=params.embeddings.shard_size,
         batch_size=params.embeddings.batch_size,
         scratch=layout.scratch() / "embeddings" / dataset,

@@ -12,15 +12,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from prosam.embeddings.encoding import Encoder, Reader, Shard, encode_shards
 from prosam.embeddings.store import KEY
 from prosam.errors import InputError
 from prosam.files import atomic_folder, atomic_path, link_or_copy, write_text
@@ -43,14 +45,11 @@ class Source:
     path: Path
 
 
-Encoder = Callable[[Sequence[str]], Tensor]
-"""Image ids to embeddings (B, d, g, g)."""
-
-
 def build_store(
     folder: Path,
     sources: Sequence[Source],
-    encode: Encoder,
+    read: Reader,
+    encoders: Sequence[Encoder],
     *,
     shape: tuple[int, int, int],
     made_by: dict[str, object],
@@ -64,12 +63,13 @@ def build_store(
     Args:
         folder: of the store.
         sources: images in the order of the store.
-        encode: computes embeddings.
+        read: reads an image.
+        encoders: compute embeddings, one for each device.
         shape: (d, g, g).
         made_by: what determines an embedding but for the image; stored in the index.
         computed_by: what else does, to the last bit (code, device); finished work of another is not taken up.
         shard_size: images a shard.
-        batch_size: images given to `encode` at once.
+        batch_size: images given to an encoder at once.
         scratch: where finished shards survive; this store's own, since what it does not use is removed.
 
     Raises:
@@ -95,23 +95,27 @@ def build_store(
     if missing and len(missing) < len(sources):
         print(f"embeddings: {len(sources) - len(missing)} of {len(sources)} are there from an earlier start")
     with Progress("embeddings", len(sources), "image", done=len(sources) - len(missing)) as progress:
-        for start in range(0, len(missing), shard_size):
-            images = missing[start : start + shard_size]
-            batches = [encode(images[i : i + batch_size]) for i in range(0, len(images), batch_size)]
-            _write_shard(kept, torch.cat(batches).half().cpu(), [digests[i] for i in images])
-            progress.advance(len(images))
+        counting = Lock()
+
+        def write(images: Shard, embeddings: Tensor) -> None:
+            _write_shard(kept, embeddings, [digests[i] for i in images])
+            with counting:
+                progress.advance(len(images))
+
+        shards = [missing[i : i + shard_size] for i in range(0, len(missing), shard_size)]
+        encode_shards(shards, read, encoders, write, batch_size=batch_size)
     rows = _finished_rows(kept)
     with atomic_folder(folder) as new:
-        shards = []
+        listed = []
         for number, part in enumerate(plan):
             wanted = [digests[s.image] for s in part]
             if not (kept / _shard_name(wanted)).exists():
                 _write_shard(kept, torch.stack([rows[d].read() for d in wanted]), wanted)
             name = f"shard-{number:05d}.safetensors"
             link_or_copy(kept / _shard_name(wanted), new / name)
-            shards.append({"file": name, "images": [s.image for s in part]})
+            listed.append({"file": name, "images": [s.image for s in part]})
         content = hashlib.sha256("".join(digests[s.image] for s in sources).encode()).hexdigest()
-        index = {"made_by": made_by, "content": content, "shape": list(shape), "dtype": "float16", "shards": shards}
+        index = {"made_by": made_by, "content": content, "shape": list(shape), "dtype": "float16", "shards": listed}
         write_text(new / "index.json", json.dumps(index, indent=1) + "\n")
     used = {_shard_name([digests[s.image] for s in part]) for part in plan}
     for path in kept.glob("*.safetensors"):

@@ -24,6 +24,13 @@ def prepare_device(params: Params) -> torch.device:
     return torch.device(params.device)
 
 
+def all_alike(device: torch.device) -> list[torch.device]:
+    """The devices to divide work among: all GPUs where `cuda` names none of them, else the one."""
+    if device.type != "cuda" or device.index is not None:
+        return [device]
+    return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
+
+
 def named_device(name: str) -> torch.device:
     """The device of a name: `auto` for a GPU where there is one and the CPU elsewhere, or a name that torch knows.
 

@@ -106,9 +106,16 @@ def preprocess(sam: Sam, images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def encode_images(sam: Sam, images: Tensor) -> Tensor:
-    """SAM's image embeddings: (B, 3, H, W) uint8 to (B, d, g, g)."""
-    return sam.image_encoder(preprocess(sam, images.to(sam.device)))
+def encode_images(sam: Sam, images: Tensor, *, precision: torch.dtype = torch.float32) -> Tensor:
+    """SAM's image embeddings: (B, 3, H, W) uint8 to (B, d, g, g).
+
+    Args:
+        sam: in eval mode.
+        images: RGB, on any device.
+        precision: of matrix products and convolutions; norms and softmax stay in float32 (torch's autocast).
+    """
+    with torch.autocast(sam.device.type, dtype=precision, enabled=precision != torch.float32):
+        return sam.image_encoder(preprocess(sam, images.to(sam.device)))
 
 
 def dense_positions(sam: Sam) -> Tensor:

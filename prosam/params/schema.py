@@ -149,10 +149,19 @@ class EmbeddingsParams(Section):
         shard_size: images in a shard.
         batch_size: images encoded at once. 1 makes an embedding independent of its neighbours, to the last bit;
             a GPU wants more.
+        precision: of the encoder's matrix products. `auto` is float16 on a GPU, which the store has anyway, and float32
+            on a CPU.
     """
 
     shard_size: Count = 64
     batch_size: Count = 1
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+
+    def precision_on(self, device: str) -> Literal["float32", "float16", "bfloat16"]:
+        """The precision on a type of device."""
+        if self.precision != "auto":
+            return self.precision
+        return "float16" if device == "cuda" else "float32"
 
 
 # --------------------------------------------------------------------------------------------------------- training
