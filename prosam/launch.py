@@ -67,7 +67,7 @@ def _launch(command: Sequence[str], count: int) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # a table for each failure, about what was said
+    logging.disable()  # this process does nothing but wait, and torch would tell of each failure what was said already
     with TemporaryDirectory(prefix="prosam-processes-") as logs:
         config = LaunchConfig(
             min_nodes=1,
@@ -91,3 +91,5 @@ def _launch(command: Sequence[str], count: int) -> None:
             sys.exit(failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode)
         except SignalException as stopped:
             sys.exit(128 + stopped.sigval)
+        finally:
+            logging.disable(logging.NOTSET)

@@ -167,7 +167,8 @@ def _together() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise InputError(
-            f"another process of this command has ended, or has not answered for {_MINUTES} min; run it again"
+            f"another process of this command has ended, or has not answered for {_MINUTES} min; run it again "
+            f"({str(error).partition(chr(10))[0]})"
         ) from error
 
 

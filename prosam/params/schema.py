@@ -319,7 +319,7 @@ class Params(Section):
     report: ReportParams = ReportParams()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: NonNegative = 0
-    processes: Count | Literal["auto"] = 1
+    processes: Literal["auto"] | Count = 1
 
     @model_validator(mode="after")
     def _names_are_defined(self) -> Self:
