@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +37,8 @@ def in_processes(params: Params, module: str, *arguments: object) -> bool:
         SystemExit: a process failed, and has said why. The status is the process's own, or 128 and the signal.
     """
     if "WORLD_SIZE" in os.environ:
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         return False
     count = _processes(params)
     if count > 1:
@@ -52,6 +56,13 @@ def says_it() -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def _end_with(launcher: int) -> None:
+    """A launcher that is killed outright cannot end those it has started: they watch it."""
+    while os.getppid() == launcher:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _processes(params: Params) -> int:

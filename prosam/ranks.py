@@ -6,8 +6,6 @@ One process alone goes through no collective, and computes what it would compute
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -139,7 +137,6 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     if size == 1:
         yield ALONE
         return
-    threading.Thread(target=_end_with_launcher, args=(os.getppid(),), daemon=True).start()
     with _together():
         # objects are gathered by gloo on either
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
@@ -151,13 +148,6 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         with redirect_stdout(None):
             yield ranks
     dist.destroy_process_group()  # not after an exception: the process ends, and the others see its end
-
-
-def _end_with_launcher(launcher: int) -> None:
-    """A launcher that is killed outright cannot end those it has started."""
-    while os.getppid() == launcher:
-        time.sleep(1)
-    os._exit(1)
 
 
 @contextmanager

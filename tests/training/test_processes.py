@@ -48,11 +48,11 @@ def start(workspace: Path, *command: str) -> subprocess.Popen[str]:
 
 
 def finish(workspace: Path, *command: str) -> str:
-    """What it printed."""
+    """What it printed, its progress first."""
     process = start(workspace, *command)
     out, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, errors
-    return out
+    return errors + out
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -102,8 +102,12 @@ def test_an_evaluation_in_two_processes_has_the_bytes_of_one(workspace: Path):
     one = content(workspace / RESULTS)
     shutil.rmtree(workspace / RESULTS)
     set_processes(workspace, 2)
-    finish(workspace, "tasks.evaluate")
+    shutil.rmtree(workspace / ".scratch/features")
+    shown = finish(workspace, "tasks.evaluate")
     assert content(workspace / RESULTS) == one
+    assert shown.count("backbone features: 36/36") == 1  # by one of them
+    assert shown.count("evaluate shapes-5i prosam fold 0") == 1
+    assert "4/4 episode" in shown  # two batches of the three
 
 
 def test_a_batch_that_cannot_be_dealt_is_one_line(workspace: Path):
