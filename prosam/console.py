@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
 from prosam.errors import InputError
+from prosam.launch import says_it
 
 
 def run(command: Callable[..., Any]) -> None:
-    """Run a function, or a typer app; what the user can mend becomes one line and exit status 2."""
+    """Run a function, or a typer app; what the user can mend becomes one line and exit status 2.
+
+    Of several processes that torchrun has started, the first that fails says so.
+    """
     app = command
     if not isinstance(command, typer.Typer):
         app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -23,9 +27,13 @@ def run(command: Callable[..., Any]) -> None:
     try:
         app()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(str(error))
     except OSError as error:  # a full disk, a folder without permission
         place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
-        sys.exit(2)
+        _end(f"{place}{error.strerror or error}")
+
+
+def _end(message: str) -> NoReturn:
+    if says_it():
+        print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

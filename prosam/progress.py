@@ -22,7 +22,7 @@ class Progress:
             progress.advance(64, shard=3)
     """
 
-    def __init__(self, name: str, total: int, unit: str = "it", done: int = 0):
+    def __init__(self, name: str, total: int, unit: str = "it", done: int = 0, *, shown: bool = True):
         """Start counting.
 
         Args:
@@ -30,12 +30,14 @@ class Progress:
             total: when it is complete.
             unit: of the count.
             done: already there from an earlier start; does not count for the rate.
+            shown: False for silence, where another process shows the same.
         """
+        self._shown = shown
         self._name, self._total, self._unit, self._initial = name, total, unit, done
         self._done = done
         self._start = self._last_line = time.monotonic()
         self._bar = None
-        if sys.stderr.isatty():
+        if shown and sys.stderr.isatty():
             self._bar = tqdm(total=total, desc=name, unit=unit, initial=done, dynamic_ncols=True)
 
     def advance(self, count: int = 1, **figures: float | str) -> None:
@@ -49,6 +51,8 @@ class Progress:
             self._print_line(shown)
 
     def _print_line(self, figures: dict[str, str]) -> None:
+        if not self._shown:
+            return
         self._last_line = time.monotonic()
         elapsed = self._last_line - self._start
         fresh = self._done - self._initial
@@ -70,9 +74,9 @@ class Progress:
             self._print_line({})
 
 
-def track(items: Iterable[_Item], name: str, total: int, unit: str = "it") -> Iterator[_Item]:
+def track(items: Iterable[_Item], name: str, total: int, unit: str = "it", *, shown: bool = True) -> Iterator[_Item]:
     """Iterate with progress."""
-    with Progress(name, total, unit) as progress:
+    with Progress(name, total, unit, shown=shown) as progress:
         for item in items:
             yield item
             progress.advance()

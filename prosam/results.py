@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,31 +14,43 @@ from prosam.evaluation import Outcome
 from prosam.files import atomic_folder, write_text
 from prosam.statistics import fb_iou, miou, per_class_iou
 
+Row = dict[str, Any]
+
 METRICS, EPISODES = "metrics.json", "episodes.parquet"
 _COUNTS = ("intersection", "union", "background_intersection", "background_union")
 
 
-def write_results(
-    folder: Path, outcomes: Iterable[tuple[Episode, dict[str, Outcome]]], classes: Sequence[str], *, run: str
-) -> None:
-    """Write an evaluation, all or nothing.
+def episode_rows(
+    outcomes: Iterable[tuple[Episode, dict[str, Outcome]]], classes: Sequence[str], *, run: str
+) -> Iterator[Row]:
+    """What is kept of each episode.
 
     Args:
-        folder: of the results.
         outcomes: each episode with the outcome of each method.
         classes: names in class-id order.
         run: the method whose outcome the row is about; the others are baselines beside it, their columns prefixed.
     """
+    return (_row(episode, by_name, classes, run) for episode, by_name in outcomes)
+
+
+def write_results(folder: Path, rows: Iterable[Row]) -> None:
+    """Write an evaluation, all or nothing.
+
+    Args:
+        folder: of the results.
+        rows: of all episodes, in their order.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [_row(number, episode, by_name, classes, run) for number, (episode, by_name) in enumerate(outcomes)]
-    table = {column: [row[column] for row in rows] for column in rows[0]}
+    rows = list(rows)
+    table = {"episode": list(range(len(rows)))} | {column: [row[column] for row in rows] for column in rows[0]}
     baselines = [column.removesuffix(".union") for column in table if column.endswith(".union")]
     ious = per_class_iou(table["intersection"], table["union"], table["class_id"])
+    names = dict(zip(table["class_id"], table["class_name"], strict=True))
     metrics = {
         **_scores(table, ""),
-        "iou": {classes[i - 1]: _percent(value) for i, value in ious.items()},
+        "iou": {names[i]: _percent(value) for i, value in ious.items()},
         "episodes": len(rows),
         "baselines": {name: _scores(table, f"{name}.") for name in baselines},
     }
@@ -47,13 +59,10 @@ def write_results(
         write_text(new / METRICS, json.dumps(metrics, indent=2) + "\n")
 
 
-def _row(
-    number: int, episode: Episode, by_name: dict[str, Outcome], classes: Sequence[str], run: str
-) -> dict[str, Any]:
+def _row(episode: Episode, by_name: dict[str, Outcome], classes: Sequence[str], run: str) -> Row:
     outcome = by_name[run]
     height, width = outcome.prediction.shape
     row = {
-        "episode": number,
         "class_id": episode.class_id,
         "class_name": classes[episode.class_id - 1],
         "reference": episode.reference,

@@ -27,8 +27,11 @@ BACKBONE_FEATURES = (*READING_IMAGES, "models/backbones", "feature_table.py")
 
 
 def machine(params: Params, device: torch.device) -> dict[str, str | int]:
-    """Device and threads: sums of floating-point numbers depend on them."""
-    return {"device": str(device), "threads": params.threads}
+    """Kind of device and threads: sums of floating-point numbers depend on them.
+
+    Which GPU it is, and how many processes there are, is left out: they share what lies there, and others may go on.
+    """
+    return {"device": device.type, "threads": params.threads}
 
 
 def code(modules: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from prosam import console, layout
+from prosam.launch import in_processes
 from prosam.params import load_params
 from tasks.arguments import dataset_params, known, known_fold
 
@@ -23,6 +24,8 @@ def evaluate(
     params = load_params()
     known_fold(dataset_params(params, dataset), fold)
     known("run", run, params.runs)
+    if in_processes(params, "tasks.evaluate", dataset, run, fold):
+        return
 
     from prosam.data.episodes import read_episodes
     from tasks.inputs import RunInputs

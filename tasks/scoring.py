@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prosam.params import Params
 
@@ -23,7 +23,7 @@ def score(
     results: Path,
     name: str,
 ) -> None:
-    """Write metrics.json and episodes.parquet.
+    """Write metrics.json and episodes.parquet; of several processes each takes its part of the episodes.
 
     Args:
         params: all of them.
@@ -39,7 +39,8 @@ def score(
     from prosam.methods.trivial import AllForeground, CopiedAnnotation, ThresholdedPseudoMask
     from prosam.model_files import load_model, read_description
     from prosam.progress import track
-    from prosam.results import write_results
+    from prosam.ranks import joined
+    from prosam.results import episode_rows, write_results
 
     initial_seed = read_description(model)["train"]["seed"]
     methods = {
@@ -50,5 +51,14 @@ def score(
         "untrained": build_prompt_method(params.runs[run], inputs.models, seed=initial_seed),
     }
     tensors = inputs.tensors(inputs.annotations("val"))
-    outcomes = evaluate_episodes(methods, tensors, inputs.dataset, episodes, params.evaluate.batch_size)
-    write_results(results, track(outcomes, name, len(episodes), "episode"), inputs.dataset.classes, run="run")
+    batch = params.evaluate.batch_size
+    with joined(inputs.models.device) as ranks:
+
+        def rows_of(part: Sequence[Episode]) -> Iterator[dict[str, Any]]:
+            outcomes = evaluate_episodes(methods, tensors, inputs.dataset, part, batch)
+            shown = track(outcomes, name, len(part), "episode", shown=ranks.first)
+            return episode_rows(shown, inputs.dataset.classes, run="run")
+
+        rows = ranks.in_batches(episodes, batch, rows_of)
+    if ranks.first:
+        write_results(results, rows)

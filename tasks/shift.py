@@ -8,6 +8,7 @@ import typer
 
 from prosam import console, layout
 from prosam.errors import InputError
+from prosam.launch import in_processes
 from prosam.params import load_params
 from tasks.arguments import dataset_params, known, known_fold
 
@@ -28,6 +29,8 @@ def shift(
     known_fold(dataset_params(params, train), fold)
     protocol = dataset_params(params, test).protocol
     known("run", run, params.runs)
+    if in_processes(params, "tasks.shift", train, test, run, fold):
+        return
 
     from prosam.data.class_names import unseen_classes
     from prosam.data.episodes import freeze_episodes

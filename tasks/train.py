@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from prosam import console, layout
+from prosam.launch import in_processes
 from prosam.params import load_params
 from tasks.arguments import dataset_params, known, known_fold
 
@@ -19,13 +20,16 @@ def train(
 ) -> None:
     """Train a prompt encoder on a fold's base classes; write it to models/DATASET/RUN/FOLD.
 
-    Killed and started again, it goes on from its last checkpoint and ends in the same bytes.
+    Killed and started again, it goes on from its last checkpoint and ends in the same bytes. With `processes` in
+    params.yaml, or started by torchrun, several processes train it together.
 
     Example: `python -m tasks.train shapes-5i prosam 0`
     """
     params = load_params()
     known_fold(dataset_params(params, dataset), fold)
     known("run", run, params.runs)
+    if in_processes(params, "tasks.train", dataset, run, fold):
+        return
 
     from prosam.data.episodes import classes_of_images, read_episodes
     from prosam.data.fold_files import read_fold
@@ -33,6 +37,7 @@ def train(
     from prosam.files import atomic_folder
     from prosam.methods.prompting import build_prompt_method
     from prosam.model_files import save_model
+    from prosam.ranks import joined
     from prosam.training.log import write_log
     from prosam.training.loop import Watch
     from prosam.training.loop import train as optimise
@@ -65,16 +70,20 @@ def train(
         variants=annotations.variants,
     )
     val = inputs.tensors(inputs.annotations("val"))
-    log = optimise(
-        method,
-        inputs.tensors(annotations),
-        sampler,
-        settings,
-        watch=Watch(val, inputs.dataset, monitor, settings.batch_size),
-        test=Watch(val, inputs.dataset, tested, settings.batch_size) if tested else None,
-        checkpoint=work / "checkpoint.pt",
-        name=f"train {dataset} {run} fold {fold}",
-    )
+    with joined(inputs.models.device) as ranks:
+        log = optimise(
+            method,
+            inputs.tensors(annotations),
+            sampler,
+            settings,
+            watch=Watch(val, inputs.dataset, monitor, settings.batch_size, ranks),
+            test=Watch(val, inputs.dataset, tested, settings.batch_size, ranks) if tested else None,
+            checkpoint=work / "checkpoint.pt",
+            name=f"train {dataset} {run} fold {fold}",
+            ranks=ranks,
+        )
+    if not ranks.first:
+        return
     with atomic_folder(layout.model(dataset, run, fold)) as folder:
         save_model(folder, method.encoder, description | {"selected": log.selected, "commit": commit()})
         write_log(folder, log)

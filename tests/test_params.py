@@ -139,6 +139,8 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("annotations mask variants", 2, ["annotations.mask.variants: ", "1", "2"]),
         ("evaluate pseudo_mask_threshold", 1.01, ["evaluate.pseudo_mask_threshold: ", "1.01"]),
         ("device", "tpu", ["device: ", "'auto', 'cpu' or 'cuda'", "'tpu'"]),
+        ("processes", 0, ["processes: ", "greater than or equal to 1", "0"]),
+        ("processes", "all", ["processes: ", "'auto'", "'all'"]),
         ("datasets shapes-5i protocol folds", 1, ["datasets.shapes-5i.protocol.folds: ", "greater than or equal to 2"]),
         ("pipeline runs", [], ["pipeline.runs: ", "at least 1 item"]),
         ("pipeline runs", ["prosam", "prosam"], ["pipeline: runs: names 'prosam' twice"]),

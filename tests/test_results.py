@@ -13,7 +13,7 @@ from prosam.data.episodes import Episode
 from prosam.data.formats.masks import decode
 from prosam.evaluation import Outcome
 from prosam.overlap import overlap
-from prosam.results import write_results
+from prosam.results import episode_rows, write_results
 
 CLASSES = ("a", "b", "c")
 
@@ -45,7 +45,7 @@ def scores(name: str) -> tuple[dict[str, float], float, float]:
 
 
 def test_metrics_are_sums_over_episodes_divided_at_the_end(tmp_path: Path):
-    write_results(tmp_path / "out", outcomes(), CLASSES, run="run")
+    write_results(tmp_path / "out", episode_rows(outcomes(), CLASSES, run="run"))
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     ious, miou, fb_iou = scores("run")
     assert metrics["iou"] == pytest.approx(ious, abs=1e-4)
@@ -57,7 +57,7 @@ def test_metrics_are_sums_over_episodes_divided_at_the_end(tmp_path: Path):
 
 
 def test_each_episode_has_a_row_with_its_counts_and_its_prediction(tmp_path: Path):
-    write_results(tmp_path / "out", outcomes(), CLASSES, run="run")
+    write_results(tmp_path / "out", episode_rows(outcomes(), CLASSES, run="run"))
     table = pd.read_parquet(tmp_path / "out" / "episodes.parquet")
     assert len(table) == 9
     for (episode, by_name), (_, row) in zip(outcomes(), table.iterrows(), strict=True):
@@ -75,19 +75,19 @@ def test_each_episode_has_a_row_with_its_counts_and_its_prediction(tmp_path: Pat
 
 def test_the_same_outcomes_give_the_same_bytes(tmp_path: Path):
     for name in ("one", "two"):
-        write_results(tmp_path / name, iter(outcomes()), CLASSES, run="run")
+        write_results(tmp_path / name, episode_rows(iter(outcomes()), CLASSES, run="run"))
     for file in ("metrics.json", "episodes.parquet"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
 def test_an_evaluation_that_fails_leaves_the_old_results(tmp_path: Path):
-    write_results(tmp_path / "out", outcomes(4), CLASSES, run="run")
+    write_results(tmp_path / "out", episode_rows(outcomes(4), CLASSES, run="run"))
 
     def failing():
         yield from outcomes(2)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_results(tmp_path / "out", failing(), CLASSES, run="run")
+        write_results(tmp_path / "out", episode_rows(failing(), CLASSES, run="run"))
     assert len(pd.read_parquet(tmp_path / "out" / "episodes.parquet")) == 4
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -13,15 +13,24 @@ from prosam.params import Params
 def prepare_device(params: Params) -> torch.device:
     """The device that params.yaml names, with its number of CPU threads set.
 
+    Of several processes that torchrun has started, each has a GPU of its own, or its part of the cores.
+
     Raises:
-        InputError: it names a GPU, and there is none.
+        InputError: it names a GPU, and there is none, or not one for each process.
     """
-    torch.set_num_threads(params.threads or os.cpu_count() or 1)
-    if params.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(params.threads or max(1, (os.cpu_count() or 1) // processes))
     if params.device == "cuda" and not torch.cuda.is_available():
         raise InputError("params.yaml: device: cuda, but torch finds no GPU here; use auto or cpu")
-    return torch.device(params.device)
+    if params.device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if processes == 1:
+        return torch.device("cuda")
+    if processes > (count := torch.cuda.device_count()):
+        raise InputError(f"{processes} processes need a GPU each, and torch finds {count}; use `processes: {count}`")
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    torch.cuda.set_device(device)
+    return device
 
 
 def all_alike(device: torch.device) -> list[torch.device]:

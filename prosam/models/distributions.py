@@ -25,6 +25,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from prosam.models.noise import drawn_rows
+
 
 @dataclass(frozen=True)
 class PromptDistribution(ABC):
@@ -59,8 +61,12 @@ class PromptDistribution(ABC):
         return replace(self, **{k: v[index : index + 1] for k, v in tensors.items() if isinstance(v, Tensor)})
 
     def _noise(self, count: int, generator: torch.Generator | None) -> Tensor:
-        b, n, d = self.mean.shape
-        return torch.randn((b, count, n, d), generator=generator, device=self.mean.device, dtype=self.mean.dtype)
+        (b, n, d), mean = self.mean.shape, self.mean
+
+        def normal(rows: int) -> Tensor:
+            return torch.randn((rows, count, n, d), generator=generator, device=mean.device, dtype=mean.dtype)
+
+        return drawn_rows(normal, b, generator)
 
 
 @dataclass(frozen=True)
@@ -132,10 +138,14 @@ class StudentT(Gaussian):
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """See `PromptDistribution.sample`."""
-        b, n, _ = self.mean.shape
-        half = torch.full((b, count, n, 1), self.chi2_freedom() / 2, device=self.mean.device, dtype=self.mean.dtype)
-        # chi2(k) = 2 Gamma(k / 2); torch.distributions offers no generator, this is the sampler below it
-        v = 2 * torch._standard_gamma(half, generator=generator)  # pyright: ignore[reportPrivateImportUsage]
+        (b, n, _), mean = self.mean.shape, self.mean
+
+        def chi2(rows: int) -> Tensor:
+            half = torch.full((rows, count, n, 1), self.chi2_freedom() / 2, device=mean.device, dtype=mean.dtype)
+            # chi2(k) = 2 Gamma(k / 2); torch.distributions offers no generator, this is the sampler below it
+            return 2 * torch._standard_gamma(half, generator=generator)  # pyright: ignore[reportPrivateImportUsage]
+
+        v = drawn_rows(chi2, b, generator)
         return self.mean[:, None] + self.sigma[:, None] * self._noise(count, generator) * (self.nu / v).sqrt()
 
     @property

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prosam.models.distributions import PromptDistribution, make_distribution
+from prosam.models.noise import drawn_rows
 from prosam.models.positions import anchor_points, sine_positions
 
 ATTENTION_HEADS = 4
@@ -162,8 +163,12 @@ class PromptEncoder(nn.Module):
     def _reduce(self, features: Tensor, generator: torch.Generator | None) -> Tensor:
         x = self.downsample(features).relu()
         if self.training and self.dropout:
-            shape = (*x.shape[:2], 1, 1)
-            kept = torch.rand(shape, generator=generator, device=x.device) >= self.dropout
+            (b, d), device = x.shape[:2], x.device
+
+            def uniform(rows: int) -> Tensor:
+                return torch.rand((rows, d, 1, 1), generator=generator, device=device)
+
+            kept = drawn_rows(uniform, b, generator) >= self.dropout
             x = x * kept / (1 - self.dropout)
         return x
 

@@ -309,6 +309,8 @@ class Params(Section):
     Attributes:
         device: of the models; `auto` takes a GPU where there is one.
         threads: CPU threads of each process, 0 for all cores. Sums of floating-point numbers depend on it.
+        processes: that train or evaluate one run together, each on a GPU of its own; `auto` for as many as there are
+            GPUs, and one on a CPU.
     """
 
     pipeline: PipelineParams
@@ -326,6 +328,7 @@ class Params(Section):
     report: ReportParams = ReportParams()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: NonNegative = 0
+    processes: Literal["auto"] | Count = 1
 
     @model_validator(mode="after")
     def _names_are_defined(self) -> Self:

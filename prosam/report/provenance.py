@@ -102,7 +102,7 @@ def _training(params: Params, run: str) -> dict[str, str]:
 
 
 def _shared(params: Params) -> tuple[tuple[str, str], ...]:
-    content = params.model_dump(mode="json", exclude={"runs", "train", "device", "threads"})
+    content = params.model_dump(mode="json", exclude={"runs", "train", "device", "threads", "processes"})
     axes = content["pipeline"]
     axes["shifts"] = [layout.shift(**shift) for shift in axes["shifts"]]
     content["pipeline"] = {key: ", ".join(map(str, values)) for key, values in axes.items() if values}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from prosam.evaluation import evaluate_episodes
 from prosam.losses import segmentation_loss
 from prosam.methods.prompting import PromptMethod
 from prosam.models.distributions import Dirac, Gaussian, PromptDistribution
+from prosam.overlap import Overlap
 from prosam.params import TrainParams
 from prosam.progress import Progress
+from prosam.ranks import ALONE, Ranks
 from prosam.schedule import cosine_warm_restarts, cosine_with_warmup
 from prosam.statistics import miou
 from prosam.training.checkpoint import Best, Progressed, Row, load_checkpoint, save_checkpoint
@@ -36,22 +38,24 @@ class Watch:
         dataset: gives the truth.
         episodes: frozen pairs.
         batch: episodes predicted at once.
+        ranks: the processes that share the work.
     """
 
     tensors: EpisodeTensors
     dataset: Dataset
     episodes: Sequence[Episode]
     batch: int
+    ranks: Ranks = ALONE
 
     def miou(self, method: PromptMethod) -> float:
         """mIoU in percent of the mean prompt."""
-        outcomes = [
-            (episode.class_id, by_name["run"].overlap)
-            for episode, by_name in evaluate_episodes(
-                {"run": method}, self.tensors, self.dataset, self.episodes, self.batch
-            )
-        ]
-        classes, overlaps = zip(*outcomes, strict=True)
+
+        def overlaps_of(episodes: Sequence[Episode]) -> Iterator[Overlap]:
+            found = evaluate_episodes({"run": method}, self.tensors, self.dataset, episodes, self.batch)
+            return (by_name["run"].overlap for _, by_name in found)
+
+        overlaps = self.ranks.in_batches(self.episodes, self.batch, overlaps_of)
+        classes = [episode.class_id for episode in self.episodes]
         return 100 * miou([o.intersection for o in overlaps], [o.union for o in overlaps], classes)
 
 
@@ -65,11 +69,13 @@ def train(
     test: Watch | None = None,
     checkpoint: Path,
     name: str,
+    ranks: Ranks = ALONE,
 ) -> Progressed:
     """Train a method's prompt encoder, going on from a checkpoint where there is one.
 
     Every step draws from generators that depend on (seed, step) alone, so a training that was killed ends in the same
-    bytes as one that was not.
+    bytes as one that was not. Of several processes each has its rows of every batch, with the noise that one process
+    would draw for them, and all take the same step with the mean of their gradients, which is that of the batch.
 
     Args:
         method: with an untrained encoder; trained in place, and left in eval mode.
@@ -81,35 +87,40 @@ def train(
             that did best on them, the earliest of equals, instead of the last.
         checkpoint: file for the unfinished state; the caller removes it when its outputs are written.
         name: of the training, for the progress bar.
+        ranks: the processes that train together; the first writes the checkpoint.
 
     Returns:
         The log.
 
     Raises:
-        InputError: the loss is not finite.
+        InputError: the loss is not finite, or a batch cannot be dealt evenly to the processes.
     """
     encoder, device = method.encoder, method.models.device
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     progressed = load_checkpoint(checkpoint, encoder, optimizer)
+    ranks.wait()  # for the first may be done at once, and the caller remove the file
     if progressed.step:
         print(f"{name}: goes on from step {progressed.step} of {settings.steps}")
-    with Progress(name, settings.steps, "step", done=progressed.step) as progress:
+    with Progress(name, settings.steps, "step", done=progressed.step, shown=ranks.first) as progress:
         for step in range(progressed.step, settings.steps):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(settings, step)
             encoder.train()
-            generator = step_generator(settings.seed, step, device)
-            loss, prompts = _loss(method, tensors, sampler.batch(step), settings, generator)
+            episodes = ranks.share(sampler.batch(step))
+            generator = ranks.generator(step_generator(settings.seed, step, device))
+            own_loss, prompts = _loss(method, tensors, episodes, settings, generator, ranks)
+            loss = ranks.mean(own_loss)
             if not torch.isfinite(loss):
                 raise InputError(f"{name}: the loss is {loss.item()} at step {step + 1}; lower train.lr or clip_norm")
             optimizer.zero_grad()
-            loss.backward()
+            own_loss.backward()
+            ranks.average_gradients(encoder)
             limit = settings.clip_norm or float("inf")
             norm = torch.nn.utils.clip_grad_norm_(encoder.parameters(), limit)
             optimizer.step()
             encoder.eval()
             row = {"step": step + 1, "loss": loss.item(), "lr": learning_rate(settings, step), "grad_norm": norm.item()}
-            progressed.training.append(row | _sigma_quantiles(prompts))
+            progressed.training.append(row | _sigma_quantiles(prompts, ranks))
             last = step + 1 == settings.steps
             if (step + 1) % settings.monitor_every == 0 or last:
                 look: Row = {"step": step + 1, "base_miou": watch.miou(method)}
@@ -118,7 +129,7 @@ def train(
                     progressed.best = _better(progressed.best, look, encoder)
                 progressed.monitor.append(look)
             progressed.step = step + 1
-            if (step + 1) % settings.checkpoint_every == 0 or last:
+            if ranks.first and ((step + 1) % settings.checkpoint_every == 0 or last):
                 save_checkpoint(checkpoint, progressed, encoder, optimizer)
             progress.advance(loss=loss.item())
     if progressed.best is not None:
@@ -141,6 +152,7 @@ def _loss(
     episodes: Sequence[TrainingEpisode],
     settings: TrainParams,
     generator: torch.Generator,
+    ranks: Ranks,
 ) -> tuple[torch.Tensor, PromptDistribution]:
     """The Monte-Carlo estimate of the expected loss over prompts (eq. 10)."""
     references = tensors.references([AnnotatedReference(e.reference, e.class_id, e.variant) for e in episodes])
@@ -150,7 +162,8 @@ def _loss(
     # samples of a point mass are all alike: one is enough
     count = 1 if isinstance(prompts, Dirac) else settings.samples
     logits = method.decode(targets, prompts.sample(count, generator))
-    loss = segmentation_loss(method.models.full_size(logits), truth, valid if settings.void == "ignore" else None)
+    counted = valid if settings.void == "ignore" else None
+    loss = segmentation_loss(method.models.full_size(logits), truth, counted, ranks.mean)
     return loss, prompts
 
 
@@ -162,9 +175,9 @@ def _better(best: Best | None, look: Row, encoder: torch.nn.Module) -> Best:
     return Best(int(look["step"]), look["test_miou"], weights)
 
 
-def _sigma_quantiles(prompts: PromptDistribution) -> Row:
+def _sigma_quantiles(prompts: PromptDistribution, ranks: Ranks) -> Row:
     if not isinstance(prompts, Gaussian):
         return {}
     levels = torch.tensor(_QUANTILES, device=prompts.sigma.device)
-    values = prompts.sigma.detach().float().flatten().quantile(levels).tolist()
+    values = ranks.rows(prompts.sigma.detach().float()).flatten().quantile(levels).tolist()
     return {f"sigma_q{round(100 * q):02d}": value for q, value in zip(_QUANTILES, values, strict=True)}

@@ -22,9 +22,9 @@ STAGES = list(YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"])
 # Code that decides no byte of an output: what is asked and said, files that are whole or not there, transfers that are
 # held to a digest, which process computes, and interfaces. A change of it re-runs nothing.
 PLUMBING = (
-    "prosam/params", "prosam/layout.py", "prosam/console.py", "prosam/errors.py", "prosam/names.py",
-    "prosam/progress.py", "prosam/files.py", "prosam/fetching", "prosam/data/parallel.py", "prosam/data/dataset.py",
-    "prosam/methods/method.py", "tasks/arguments.py",
+    "prosam/params", "prosam/layout.py", "prosam/console.py", "prosam/launch.py", "prosam/errors.py",
+    "prosam/names.py", "prosam/progress.py", "prosam/files.py", "prosam/fetching", "prosam/data/parallel.py",
+    "prosam/data/dataset.py", "prosam/methods/method.py", "tasks/arguments.py",
 )  # fmt: skip
 
 

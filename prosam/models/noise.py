@@ -1,0 +1,46 @@
+"""Noise for a share of a batch: the rows that it would have in the noise of the whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+class ShareGenerator(torch.Generator):
+    """A generator for one of several processes that have equal shares of a batch, in the order of their ranks."""
+
+    rank: int
+    size: int
+
+    @classmethod
+    def of(cls, whole: torch.Generator, rank: int, size: int) -> Self:
+        """Go on from a generator that is in the same state in all processes.
+
+        Args:
+            whole: of the batch's noise.
+            rank: number of the process, from 0.
+            size: how many processes there are.
+        """
+        share = cls(whole.device)
+        share.set_state(whole.get_state())
+        share.rank, share.size = rank, size
+        return share
+
+
+def drawn_rows(draw: Callable[[int], Tensor], rows: int, generator: torch.Generator | None) -> Tensor:
+    """Draw noise for some rows; where they are a share of a batch, draw for all of it and keep theirs.
+
+    Args:
+        draw: makes the noise of so many rows from `generator`, (rows, ...).
+        rows: wanted.
+        generator: that `draw` uses.
+
+    Returns:
+        (rows, ...).
+    """
+    if not isinstance(generator, ShareGenerator):
+        return draw(rows)
+    return draw(rows * generator.size)[generator.rank * rows : (generator.rank + 1) * rows]
