@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 
 from prosam.data.annotating import annotate
@@ -117,14 +117,14 @@ def annotated_shapes(counts: dict[Split, int], seed: int) -> Iterator[AnnotatedS
         dataset = VocDataset(root)
         ids = [image for split in counts for image in dataset.image_ids(split)]
 
-        def encode(images: Sequence[str]) -> torch.Tensor:
-            squares = np.stack([square_image(dataset.image(image), models.image_size) for image in images])
-            return encode_images(models.sam, torch.from_numpy(squares))
+        def read(image: str) -> torch.Tensor:
+            return torch.from_numpy(square_image(dataset.image(image), models.image_size))
 
         build_store(
             folder / "embeddings",
             [Source(image, dataset.image_path(image)) for image in ids],
-            encode,
+            read,
+            [partial(encode_images, models.sam)],
             shape=(models.sam.prompt_encoder.embed_dim, *models.sam.prompt_encoder.image_embedding_size),
             made_by={},
             computed_by={},
@@ -143,7 +143,7 @@ def annotated_shapes(counts: dict[Split, int], seed: int) -> Iterator[AnnotatedS
             ]
             for split in counts
         }
-        read = {
+        every_kind = {
             split: EveryKind(models, dataset, _annotations(folder, dataset, rows[split], split), store, table)
             for split in counts
         }
@@ -151,8 +151,8 @@ def annotated_shapes(counts: dict[Split, int], seed: int) -> Iterator[AnnotatedS
             folder,
             models,
             dataset,
-            read["train"],
-            read["val"],
+            every_kind["train"],
+            every_kind["val"],
             _by_class(rows["train"]),
             _by_class(rows["val"]),
             dataset.image_ids("val"),
