@@ -183,6 +183,13 @@ def _drawn_pixels(given: Pixels | Path | str, height: int, width: int, what: str
 
 def _flat(image: Image.Image) -> NDArray[np.uint8]:
     """(H, W), not 0 where an image is drawn on: opaque where parts are transparent, else not black, or not label 0."""
+    if image.mode in ("P", "PA"):
+        if image.has_transparency_data:
+            return _flat(image.convert("RGBA"))
+        coloured = np.any(np.asarray(image.convert("RGB")), axis=-1)
+        # where black is there and not colour 0, a program ordered the colours as it liked: they are no labels
+        if any((image.getpalette("RGB") or [])[:3]) and not coloured.all():
+            return coloured.astype(np.uint8)
     values: NDArray[Any] = np.asarray(image)
     if values.ndim == 2:
         return (values != 0).astype(np.uint8)

@@ -60,6 +60,26 @@ def test_a_mask_may_be_an_image_of_any_mode(mode: str, tmp_path: Path):
     assert pixels_of(as_annotation(Image.open(tmp_path / "mask.png"))) == expected
 
 
+@pytest.mark.parametrize(
+    ("colours", "transparent", "drawn"),
+    [
+        ([(0, 0, 0), (128, 0, 0), (0, 0, 0)], None, {1, 2}),  # labels, as VOC's
+        ([(255, 255, 255), (0, 0, 0), (128, 0, 0)], None, {0, 2}),  # as a program orders them that counts colours
+        ([(255, 255, 255), (128, 0, 0), (0, 128, 0)], None, {1, 2}),  # labels on white
+        ([(9, 9, 9), (128, 0, 0), (0, 0, 0)], 1, {0, 2}),
+    ],
+)
+def test_a_palette_of_labels_and_one_of_colours_are_told_apart(
+    colours: list[tuple[int, int, int]], transparent: int | None, drawn: set[int], tmp_path: Path
+):
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
+    image.putpalette(np.array(colours, np.uint8).tobytes())
+    if transparent is not None:
+        image.info["transparency"] = transparent
+    image.save(tmp_path / "mask.png")
+    assert set(np.flatnonzero(Mask(tmp_path / "mask.png").draw(1, 3)).tolist()) == drawn
+
+
 def test_of_a_transparent_image_the_opaque_part_is_drawn():
     strokes = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
     strokes[2, 3:5] = (0, 0, 0, 255)
