@@ -254,6 +254,7 @@ CAT = ("--reference", "cat.jpg")
         (("segment", "photos", "--mask", "cat.png", *CAT), "--mask cat.png: has no --reference before it"),
         (("segment", "photos", "--name", "cat"), "--name cat: has no --reference behind it"),
         (("segment", "photos", "--name", "a/b", *CAT, "--point", "1,1"), "cannot be a concept's name"),
+        (("segment", "photos", "--name", "a\nb", *CAT, "--point", "1,1"), "cannot be a concept's name"),
         (("segment", "photos"), "nothing to look for"),
         (("segment", "empty", *CAT, "--point", "1,1"), "empty: has no images"),
         (("segment", "nowhere", *CAT, "--point", "1,1"), "nowhere: no such file or folder"),
@@ -284,6 +285,16 @@ def test_a_mistake_is_one_line(work: Path, prosam: Prosam, words: tuple[str, ...
     assert message in error
     assert error.count("\n") == 1
     assert not (work / "found").exists() or not files_below(work / "found")
+
+
+def test_of_labels_that_are_no_names_nothing_is_learned(work: Path, prosam: Prosam):
+    names = {"version": "5.4.0", "imagePath": "cat.jpg"}
+    shapes = [{"label": label, "shape_type": "point", "points": [[9, 9]]} for label in ("cat", "cat/dog")]
+    (work / "labels.json").write_text(json.dumps(names | {"shapes": shapes}))
+    status, _, error = prosam("learn", "concepts", "--references", "labels.json")
+    assert (status, error.count("\n")) == (2, 1)
+    assert "'cat/dog' cannot be a concept's name" in error
+    assert not (work / "concepts").exists()
 
 
 def test_several_concepts_need_a_folder(work: Path, prosam: Prosam):
