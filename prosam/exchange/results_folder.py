@@ -129,6 +129,7 @@ class ResultsFolder:
         self._filed: dict[str, str] = {}  # stem -> name of the image whose files bear it
         for line in lines:
             self._take(line)
+        self._states: dict[str, list[int]] = {}  # of images before they are read, for they may change meanwhile
         self._journal: IO[str] | None = None
 
     def __enter__(self) -> ResultsFolder:
@@ -149,14 +150,15 @@ class ResultsFolder:
         """Whether the results of an image are there, and the image is as it was."""
         line = self._lines.get(job.name)
         try:
-            same = line is not None and line["stem"] == job.stem and line["file"] == _state(job.path)
+            state = self._states[job.name] = _state(job.path)
         except OSError:
             return False
+        same = line is not None and line["stem"] == job.stem and line["file"] == state
         return same and all(path.is_file() for path in self._files(job.stem, self._maker.concepts, self._formats))
 
     def add(self, job: Job, result: Result) -> None:
         """Write what was found in an image."""
-        state = _state(job.path)
+        state = self._states.get(job.name) or _state(job.path)
         before = self._lines.get(job.name)
         if before is not None and before["file"] != state:  # also what is not written this time
             self._remove(before, self._maker.concepts)

@@ -100,6 +100,18 @@ def test_of_an_image_that_has_changed_no_earlier_results_are_left(tmp_path: Path
     assert [path.name for path in sorted(out.rglob("*")) if path.is_file()] == ["coco.json", "results.jsonl"]
 
 
+def test_an_image_that_changes_while_it_is_looked_at_is_looked_at_again(tmp_path: Path):
+    image, out = photo(tmp_path / "1.png"), tmp_path / "out"
+    [job] = jobs_of([(image, "1.png")])
+    with ResultsFolder(out, MAKER, ("masks",)) as results:
+        assert not results.is_done(job)
+        photo(image, time=2)
+        results.add(job, result(image, 2))
+        results.finish([job], [])
+    assert run(out, {image: 4}) == {"1.png"}
+    assert rows(out / "masks/cat/1.png") == 4
+
+
 def test_the_journal_ends_with_one_line_an_image_in_the_order_of_the_images(tmp_path: Path):
     photos = {photo(tmp_path / f"{number}.png"): number for number in (1, 2, 3)}
     out, whole = tmp_path / "out", tmp_path / "whole"
