@@ -8,6 +8,10 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
+
+_LONGEST_NAME = 200  # bytes
+_UMASK = Lock()
 
 
 @contextmanager
@@ -17,7 +21,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     A kill at any moment leaves the old content of `path`, or none, and perhaps a file whose name ends in `.partial`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{_short(path.name)}.{os.getpid()}.partial")
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -28,9 +32,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _short(name: str) -> str:
+    """A name that has room for more beside it: file systems take 255 bytes."""
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= _LONGEST_NAME else hashlib.sha256(encoded).hexdigest()
+
+
 def _usual_mode() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
+    with _UMASK:  # two threads would take each other's 0 for the process's own
+        umask = os.umask(0)
+        os.umask(umask)
     return 0o666 & ~umask
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -94,3 +96,28 @@ def test_files_and_folders_get_the_usual_permissions(umask: int, tmp_path: Path)
 def test_text_is_utf_8(tmp_path: Path):
     write_text(tmp_path / "a.txt", "σ = ½\n")
     assert (tmp_path / "a.txt").read_bytes() == "σ = ½\n".encode()
+
+
+def test_a_file_may_have_the_longest_name_that_there_is(tmp_path: Path):
+    path = tmp_path / ("\N{CJK UNIFIED IDEOGRAPH-732B}" * 85)  # 3 bytes each, of 255
+    write_text(path, "miaow")
+    assert path.read_text() == "miaow"
+
+
+def test_threads_that_write_at_once_leave_the_umask_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    ask = os.umask
+
+    def slowly(mask: int) -> int:
+        before = ask(mask)
+        time.sleep(0.02)
+        return before
+
+    before = ask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", slowly)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda number: write_text(tmp_path / str(number), ""), range(4)))
+    finally:
+        after = ask(before)
+    assert after == 0o027
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}

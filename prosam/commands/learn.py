@@ -72,13 +72,13 @@ def learn(
     given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
     if not given:
         raise InputError("nothing to learn: give --reference with an annotation, or --references")
+    for concept in given:
+        check_name(concept)
+    if out.suffix == _SUFFIX and len(given) > 1:
+        raise InputError(f"{out}: is one file, but there are {len(given)} concepts, {', '.join(given)}; name a folder")
     concepts = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
-    if out.suffix == _SUFFIX and len(concepts) > 1:
-        named = ", ".join(concept.name for concept in concepts)
-        raise InputError(f"{out}: is one file, but there are {len(concepts)} concepts, {named}; name a folder")
     print(predictor.model)
     for concept in concepts:
-        check_name(concept.name)
         path = out if out.suffix == _SUFFIX else out / f"{concept.name}{_SUFFIX}"
         concept.save(path)
         print(f"{path}: {concept.name}, of {len(concept)} references ({', '.join(concept.kinds)})")

@@ -159,8 +159,11 @@ def _begin(concepts: dict[str, list[_Given]], name: str) -> list[_Given]:
 
 def check_name(name: str) -> None:
     """Refuse a concept's name that can be no folder's, which its masks lie in; InputError."""
-    if not name.strip() or name.startswith(".") or re.search(r"[/\\\0]", name):
-        raise InputError(f"{name!r} cannot be a concept's name, for a folder of masks bears it; give one with --name")
+    if not name.strip() or name.startswith(".") or re.search(r"[/\\\x00-\x1f\x7f]", name):
+        raise InputError(
+            f"{name!r} cannot be a concept's name, for a folder of masks bears it; give another with --name, or where "
+            "the label comes from"
+        )
 
 
 def _annotation(given: _Given) -> Annotation:

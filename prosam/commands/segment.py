@@ -145,6 +145,8 @@ def segment(
         {"model": predictor.model.digest, "concepts": [one.digest for one in concepts], "joining": joining, **asked},
     )
     formats = _formats(write, several=len(concepts) > 1, samples=samples)
+    # now, for hours later the references may be gone
+    tiles = reference_tiles(maker.concepts, given) if "overlays" in formats else []
     unreadable: list[tuple[Path, str]] = []
     out.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(out / ".lock", str(out)), ResultsFolder(out, maker, formats, again=again) as results:
@@ -162,7 +164,7 @@ def segment(
                 if result.image is not None:
                     results.add(left[result.image], result)
                 progress.advance()
-        counts = results.finish(jobs, unreadable, reference_tiles([one.name for one in concepts], given))
+        counts = results.finish(jobs, unreadable, tiles)
     _report(jobs, counts, out, unreadable)
 
 
@@ -170,17 +172,19 @@ def _jobs(photos: Sequence[Path], out: Path) -> list[Job]:
     from prosam.exchange.results_folder import jobs_of
     from prosam.predictor.image_folders import images_below
 
-    named: list[tuple[Path, str]] = []
+    named: dict[Path, str] = {}  # an image that is given twice, as in `photos photos/1.jpg`, is looked at once
     for given in photos:
         if given.is_dir():
             prefix = f"{given.resolve().name}/" if len(photos) > 1 else ""
-            below = images_below(given, without=out)
-            named += [(path, prefix + path.relative_to(given).as_posix()) for path in below]
+            if given.resolve() == out.resolve():
+                raise InputError(f"--out {out}: is the folder of the images; name another one, which may lie in it")
+            for path in images_below(given, without=out):
+                named.setdefault(path, prefix + path.relative_to(given).as_posix())
         elif given.is_file():
-            named.append((given, given.name))
+            named.setdefault(given, given.name)
         else:
             raise InputError(f"{given}: no such file or folder")
-    return jobs_of(named)
+    return jobs_of(named.items())
 
 
 def _formats(wanted: Sequence[str] | None, *, several: bool, samples: int) -> list[Format]:

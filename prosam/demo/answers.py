@@ -18,6 +18,7 @@ from PIL import Image
 from prosam.demo.images import MOST_BYTES, ImageStore, KeptImage, view
 from prosam.demo.questions import Order, Question, annotation_of
 from prosam.demo.samples import sample_images
+from prosam.errors import InputError
 from prosam.exchange.results_folder import Format, Job, Maker, ResultsFolder, jobs_of
 from prosam.predictor.concept import Concept
 from prosam.predictor.predictor import Predictor
@@ -25,6 +26,7 @@ from prosam.predictor.predictor import Predictor
 CONCEPT = "object"
 VIEW_SIDE = 1024  # px, of the longer side of images and masks on the page
 ZIP_NAME = "prosam.zip"
+MOST_TARGETS = 100  # of a zip
 
 _SAMPLES, _SEED = 10, 0  # of prompts, for the uncertainty
 _LEARNED = 16  # concepts that are kept
@@ -103,6 +105,11 @@ class Answers:
         Raises:
             InputError: as `segmented`.
         """
+        if len(order.targets) > MOST_TARGETS:
+            raise InputError(
+                f"a zip takes {MOST_TARGETS} targets, and there are {len(order.targets)}; remove some, or use "
+                "`prosam segment`"
+            )
         concept = self._concept(order.reference, order.drawing.model_dump_json())
         targets = [self.images[id] for id in dict.fromkeys(order.targets)]
         folder = Path(tempfile.mkdtemp(dir=self._folder))
@@ -145,7 +152,7 @@ def _jobs(images: list[KeptImage], folder: Path) -> list[Job]:
         while name.lower() in names:
             name, number = f"{number} {image.name}", number + 1
         names[name.lower()] = image
-        shutil.copyfile(image.path, folder / name)
+        (folder / name).write_bytes(image.content())
     return jobs_of((path, path.name) for path in sorted(folder.iterdir()))
 
 

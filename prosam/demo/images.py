@@ -44,9 +44,16 @@ class KeptImage:
     height: int
     width: int
 
+    def content(self) -> bytes:
+        """Of its file; InputError when the store has let it go meanwhile."""
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError as error:
+            raise _gone() from error
+
     def pixels(self) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB, as it is shown."""
-        return decoded(self.path.read_bytes(), self.name)[0]
+        """(H, W, 3) uint8 RGB, as it is shown; InputError likewise."""
+        return decoded(self.content(), self.name)[0]
 
 
 class ImageStore:
@@ -93,9 +100,13 @@ class ImageStore:
         """An image by its id; InputError when it is not, or no longer, there."""
         with self._lock:
             if id not in self._images:
-                raise InputError("the image is no longer kept by `prosam demo`; drop it again")
+                raise _gone()
             self._images.move_to_end(id)
             return self._images[id]
+
+
+def _gone() -> InputError:
+    return InputError("the image is no longer kept by `prosam demo`; drop it again")
 
 
 def decoded(content: bytes, name: str) -> tuple[NDArray[np.uint8], str]:

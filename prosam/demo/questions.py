@@ -17,7 +17,6 @@ from prosam.errors import InputError
 from prosam.predictor.annotations import Annotation, Box, Mask, Points, Scribble
 
 MOST_BYTES = 8 * 2**20
-MOST_TARGETS = 100
 
 _DATA_URL = "data:image/png;base64,"
 _MOST_PAINTED = 2**22  # pixels; the page paints at 1024x1024 px at most
@@ -128,7 +127,7 @@ class Order(_Sent):
 
     reference: _Id
     drawing: Drawing
-    targets: tuple[_Id, ...] = Field(min_length=1, max_length=MOST_TARGETS)
+    targets: tuple[_Id, ...] = Field(min_length=1)
     threshold: float = Field(ge=0, le=1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import signal
 import socket
 import webbrowser
 from collections.abc import Collection
@@ -53,7 +54,7 @@ def url_of(listening: socket.socket, host: str) -> str:
 
 
 def serve(predictor: Predictor, listening: socket.socket, url: str, *, names: Collection[str], browser: bool) -> None:
-    """Serve the page until Ctrl-C.
+    """Serve the page until Ctrl-C, or until its terminal is closed.
 
     Args:
         predictor: answers.
@@ -70,7 +71,10 @@ def serve(predictor: Predictor, listening: socket.socket, url: str, *, names: Co
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, limit_concurrency=64)
     if browser:
         Thread(target=webbrowser.open, args=[url], daemon=True).start()  # a browser in the terminal would hold it up
+    server = uvicorn.Server(config)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # a terminal that is closed; nohup ignores it
+        signal.signal(signal.SIGHUP, server.handle_exit)
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     except KeyboardInterrupt:
         print("stopped")

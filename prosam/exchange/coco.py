@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from prosam.errors import InputError
 from prosam.predictor.annotations import Mask
 
 
-def read_coco(path: Path, images: Path | None = None) -> Iterator[tuple[str, Path, Mask]]:
+def read_coco(path: Path, images: Path | None, is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, Path, Mask]]:
     """Yield a label, an image and the mask of all objects of that label in it, in the file's order.
 
     Crowd regions are left out.
@@ -24,14 +25,17 @@ def read_coco(path: Path, images: Path | None = None) -> Iterator[tuple[str, Pat
     Args:
         path: of an instances file.
         images: folder that `file_name` is relative to; by default that of the file, its `images` and the like.
+        is_wanted: is asked about the label of each object. Outlines and images of others are not looked at: of a
+            hundred thousand, a few are asked for, and the others need not be there.
 
     Raises:
         InputError: the file is damaged, an image is not there, or an outline is no mask.
     """
     instances = read_instances(path)
     for image in instances.images:
+        wanted = [one for one in image.annotations if is_wanted(instances.classes[one.class_id - 1])]
         try:
-            masks, _ = class_masks(image, "exact", "void")
+            masks, _ = class_masks(replace(image, annotations=wanted), "exact", "void")
         except ValueError as error:
             raise InputError(f"{path}: {error}") from error
         if not masks:

@@ -64,6 +64,8 @@ def read_labelme(path: Path, content: Mapping[str, Any]) -> dict[str, tuple[Path
     if not isinstance(content["shapes"], list):
         raise InputError(f"{path}: its 'shapes' is no list")
     for number, shape in enumerate(content["shapes"]):
+        if isinstance(shape, dict):
+            shape = {"shape_type": "polygon"} | shape  # as labelme reads the files of its first versions
         _check(path, number, shape)
         by_label[shape["label"]].append(shape)
     annotations: dict[str, tuple[Path, Annotation]] = {}

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from prosam.exchange.pictures import tinted
@@ -25,11 +23,11 @@ class Tile(NamedTuple):
     """A picture, or the file of one, and what stands below it."""
 
     caption: str
-    picture: NDArray[np.uint8] | Path
+    picture: Image.Image | Path
 
 
 def reference_tiles(concepts: Sequence[str], references: Mapping[str, References]) -> list[Tile]:
-    """The first reference of each concept with what is drawn on it, in the colour that its masks have.
+    """The first reference of each concept, scaled down, with what is drawn on it in the colour that its masks have.
 
     Args:
         concepts: all names in order, which gives the colours.
@@ -40,7 +38,9 @@ def reference_tiles(concepts: Sequence[str], references: Mapping[str, References
         for image, annotation in references.get(concept, [])[:1]:
             pixels = load_image(image)
             drawn = annotation.draw(*pixels.shape[:2])
-            tiles.append(Tile(f"reference: {concept} ({annotation.kind})", tinted(pixels, drawn, number)))
+            picture = Image.fromarray(tinted(pixels, drawn, number))
+            picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)  # photographs of many concepts are gigabytes
+            tiles.append(Tile(f"reference: {concept} ({annotation.kind})", picture))
     return tiles
 
 
@@ -65,11 +65,11 @@ def write_overview(path: Path, tiles: Sequence[Tile], model: str) -> None:
         sheet.save(temporary, "JPEG", quality=_QUALITY, comment=model.encode())
 
 
-def _image(picture: NDArray[np.uint8] | Path) -> Image.Image:
+def _image(picture: Image.Image | Path) -> Image.Image:
     if isinstance(picture, Path):
         with Image.open(picture) as opened:
             return opened.convert("RGB")
-    return Image.fromarray(picture)
+    return picture
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:

@@ -15,6 +15,7 @@ from prosam.predictor.result import Result
 
 _TINT = 0.45
 _QUALITY = 90
+_LONGEST = 65_500  # px, of a JPEG's side as libjpeg has it
 
 
 def write_mask(path: Path, mask: NDArray[np.bool_], model: str) -> None:
@@ -35,9 +36,11 @@ def write_spread(path: Path, spread: NDArray[np.float32], model: str) -> None:
 
 
 def write_overlay(path: Path, result: Result) -> None:
-    """The image with each mask as a tint and a line around it, as JPEG."""
+    """The image with each mask as a tint and a line around it, as JPEG, scaled down where a side is too long for it."""
+    picture = Image.fromarray(overlay(result))
+    picture.thumbnail((_LONGEST, _LONGEST))
     with atomic_path(path) as temporary:
-        Image.fromarray(overlay(result)).save(temporary, "JPEG", quality=_QUALITY, comment=result.model.encode())
+        picture.save(temporary, "JPEG", quality=_QUALITY, comment=result.model.encode())
 
 
 def overlay(result: Result) -> NDArray[np.uint8]:

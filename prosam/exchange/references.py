@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from prosam.data.sources.own_voc import is_voc_layout
@@ -34,18 +34,24 @@ def read_references(
     """
     path = Path(path)
     found: defaultdict[str, References] = defaultdict(list)
-    for label, image, annotation in _each(path, None if images is None else Path(images)):
-        if most is None or len(found[label]) < most:
+    met: dict[str, None] = {}
+
+    def is_wanted(label: str) -> bool:
+        met.setdefault(label)
+        return (not labels or label in labels) and (most is None or len(found.get(label, ())) < most)
+
+    for label, image, annotation in _each(path, None if images is None else Path(images), is_wanted):
+        if is_wanted(label):
             found[label].append((image, annotation))
-    if not found:
+    if not met:
         raise InputError(f"{path}: has no annotations")
     for label in labels:
         if label not in found:
-            raise InputError(f"{path}: {unknown_name('label', label, found)}")
+            raise InputError(f"{path}: {unknown_name('label', label, met)}")
     return {label: found[label] for label in labels or found}
 
 
-def _each(path: Path, images: Path | None) -> Iterator[tuple[str, Path, Annotation]]:
+def _each(path: Path, images: Path | None, is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, Path, Annotation]]:
     if path.is_dir() and is_voc_layout(path):
         yield from read_voc(path)
         return
@@ -60,6 +66,6 @@ def _each(path: Path, images: Path | None) -> Iterator[tuple[str, Path, Annotati
             for label, (image, annotation) in read_labelme(file, content).items():
                 yield label, image, annotation
         elif len(files) == 1:
-            yield from read_coco(file, images)
+            yield from read_coco(file, images, is_wanted)
         else:
             raise InputError(f"{file}: is no file of labelme, as a folder of several JSON files needs; name one file")

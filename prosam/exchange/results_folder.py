@@ -6,13 +6,15 @@
     overview.jpg                  with overlays: the references and the first results, written at the end
     unreadable.txt                images that could not be read, and why
 
-An image's files are written first, each all or nothing, then its line.
+An image's files are written first, each all or nothing, then its line. Of several lines of an image the last one holds,
+and of several images whose files bear the same names; at the end one of each is left.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,7 +26,7 @@ from prosam.exchange.coco import coco_file
 from prosam.exchange.labelme import labelme_file
 from prosam.exchange.overview import MOST_RESULTS, Tile, write_overview
 from prosam.exchange.pictures import write_labels, write_mask, write_overlay, write_spread
-from prosam.files import write_text
+from prosam.files import atomic_path, write_text
 from prosam.predictor.result import Found, Result
 
 Format = Literal["masks", "labels", "overlays", "labelme", "coco", "uncertainty"]
@@ -33,6 +35,9 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 JOURNAL, COCO, UNREADABLE, OVERVIEW = "results.jsonl", "coco.json", "unreadable.txt", "overview.jpg"
 
 Line = dict[str, Any]
+
+_VERSION = 2  # of the journal
+_CAPTIONED = 2  # concepts in the caption of an overlay
 
 
 @dataclass(frozen=True)
@@ -72,18 +77,20 @@ def jobs_of(images: Iterable[tuple[Path, str]]) -> list[Job]:
         InputError: two have the same name.
     """
     named = list(images)
-    stems: dict[str, int] = {}
     names: dict[str, Path] = {}
     for path, name in named:
         if name in names:
             raise InputError(f"{path}: {names[name]} would be filed under the same name, {name}; segment them apart")
         names[name] = path
-        stem = str(PurePosixPath(name).with_suffix(""))
-        stems[stem] = stems.get(stem, 0) + 1
+    stems = Counter(_stem(name) for name in names)
+    # beside a.jpg and a.png, a.jpg.png is filed under its whole name, too
     return [
-        Job(path, name, stem if stems[stem := str(PurePosixPath(name).with_suffix(""))] == 1 else name)
-        for path, name in named
+        Job(path, name, stem if stems[stem := _stem(name)] == 1 and stem not in names else name) for path, name in named
     ]
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
 
 
 class ResultsFolder:
@@ -103,7 +110,7 @@ class ResultsFolder:
         """
         self._folder, self._maker, self._formats = folder, maker, formats
         self._header = {
-            "prosam": 1,
+            "prosam": _VERSION,
             "model": maker.model,
             "concepts": list(maker.concepts),
             "identity": dict(maker.identity),
@@ -115,18 +122,24 @@ class ResultsFolder:
                     f"{folder}: holds results of other concepts or settings, or of another model; name another folder, "
                     "or replace them with --again"
                 )
-            self._remove(header, lines)
+            for line in lines:
+                self._remove(line, header["concepts"])
             lines = []
-        self._lines: dict[str, Line] = {line["image"]: line for line in lines}
+        self._lines: dict[str, Line] = {}
+        self._filed: dict[str, str] = {}  # stem -> name of the image whose files bear it
+        for line in lines:
+            self._take(line)
+        self._states: dict[str, list[int]] = {}  # of images before they are read, for they may change meanwhile
         self._journal: IO[str] | None = None
 
     def __enter__(self) -> ResultsFolder:
         self._folder.mkdir(parents=True, exist_ok=True)
         for name in (COCO, OVERVIEW):  # they would lack what is added now
             (self._folder / name).unlink(missing_ok=True)
-        written = [self._header, *self._lines.values()]
-        write_text(self._folder / JOURNAL, "".join(json.dumps(line) + "\n" for line in written))
-        self._journal = (self._folder / JOURNAL).open("a", encoding="utf-8")
+        for place in (self._folder.glob, *((self._folder / form).rglob for form in FORMATS)):
+            for leftover in place(".*.partial"):  # of a process that was killed
+                leftover.unlink(missing_ok=True)
+        self._write_journal()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -137,14 +150,18 @@ class ResultsFolder:
         """Whether the results of an image are there, and the image is as it was."""
         line = self._lines.get(job.name)
         try:
-            same = line is not None and line["file"] == _state(job.path)
+            state = self._states[job.name] = _state(job.path)
         except OSError:
             return False
+        same = line is not None and line["stem"] == job.stem and line["file"] == state
         return same and all(path.is_file() for path in self._files(job.stem, self._maker.concepts, self._formats))
 
     def add(self, job: Job, result: Result) -> None:
         """Write what was found in an image."""
-        state = _state(job.path)
+        state = self._states.get(job.name) or _state(job.path)
+        before = self._lines.get(job.name)
+        if before is not None and before["file"] != state:  # also what is not written this time
+            self._remove(before, self._maker.concepts)
         for found in result:
             if "masks" in self._formats:
                 write_mask(self._path("masks", job.stem, found.concept), found.mask, result.model)
@@ -160,12 +177,13 @@ class ResultsFolder:
         height, width = result.labels.shape
         line = {
             "image": job.name,
+            "stem": job.stem,
             "file": state,
             "height": height,
             "width": width,
             "found": [_entry(found) for found in result],
         }
-        self._lines[job.name] = line
+        self._take(line)
         if self._journal is None:
             raise RuntimeError("a folder of results is written inside of its `with`")
         self._journal.write(json.dumps(line) + "\n")
@@ -178,13 +196,21 @@ class ResultsFolder:
 
         Args:
             jobs: all of this run; lines of other images stay, but are not in coco.json.
-            unreadable: images, and why.
+            unreadable: images, and why. What is there of them, from when they could be read, is removed.
             references: to show in the overview.
 
         Returns:
             In how many images each concept is.
         """
+        failed = {path for path, _ in unreadable}
+        for job in jobs:
+            if job.path in failed and (line := self._lines.pop(job.name, None)) is not None:
+                self._remove(line, self._maker.concepts)
         lines = [self._lines[job.name] for job in jobs if job.name in self._lines]
+        shown = {job.name: job for job in jobs}
+        others = [line for name, line in self._lines.items() if name not in shown]
+        self._lines = {line["image"]: line for line in [*others, *lines]}
+        self._write_journal()
         if "coco" in self._formats:
             images = [
                 {
@@ -198,13 +224,13 @@ class ResultsFolder:
             content = coco_file(images, self._maker.concepts, {"description": f"ProSAM, {self._maker.model}"})
             write_text(self._folder / COCO, json.dumps(content))
         if "overlays" in self._formats and lines:
-            shown = {job.name: job for job in jobs}
             first = lines[:MOST_RESULTS]
-            tiles = [Tile(_caption(line), self._path("overlays", shown[line["image"]].stem)) for line in first]
+            tiles = [Tile(_caption(line), self._path("overlays", line["stem"])) for line in first]
             write_overview(self._folder / OVERVIEW, [*references, *tiles], self._maker.model)
         path = self._folder / UNREADABLE
         if unreadable:
-            write_text(path, "".join(f"{why}\n" for _, why in unreadable))
+            told = "".join(f"{why}\n" for _, why in unreadable)
+            write_text(path, told.encode("utf-8", "backslashreplace").decode())  # a name need not be UTF-8
         else:
             path.unlink(missing_ok=True)
         return {
@@ -214,7 +240,9 @@ class ResultsFolder:
 
     def _write_labelme(self, job: Job, result: Result) -> None:
         path = self._path("labelme", job.stem)
-        image = Path(os.path.relpath(job.path.absolute(), path.parent.absolute())).as_posix()
+        # folders without links, for '..' leads out of where a link points to
+        place = job.path.parent.resolve() / job.path.name
+        image = Path(os.path.relpath(place, path.parent.resolve())).as_posix()
         masks = [(found.concept, found.mask) for found in result]
         height, width = result.labels.shape
         content = labelme_file(image, masks, (height, width), extra={"prosam": result.model})
@@ -231,12 +259,28 @@ class ResultsFolder:
             elif form != "coco":
                 yield self._path(form, stem)
 
-    def _remove(self, header: Line, lines: Sequence[Line]) -> None:
-        """Remove the files of earlier results, and nothing else that may lie there."""
-        for line in lines:
-            for stem in (line["image"], str(PurePosixPath(line["image"]).with_suffix(""))):
-                for path in self._files(stem, header["concepts"], FORMATS):
-                    path.unlink(missing_ok=True)
+    def _take(self, line: Line) -> None:
+        """Take up a line in place of the image's earlier one, and of another image's whose files it has overwritten."""
+        stem = line["stem"]
+        other = self._filed.get(stem)
+        if other is not None and other in self._lines and self._lines[other]["stem"] == stem:
+            del self._lines[other]
+        self._lines[line["image"]] = line
+        self._filed[stem] = line["image"]
+
+    def _remove(self, line: Line, concepts: Iterable[str]) -> None:
+        """Remove the files of an earlier result, and nothing else that may lie there."""
+        for path in self._files(line["stem"], concepts, FORMATS):
+            path.unlink(missing_ok=True)
+
+    def _write_journal(self) -> None:
+        """Write the lines that hold, and open it for more."""
+        if self._journal is not None:
+            self._journal.close()
+        path = self._folder / JOURNAL
+        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in [self._header, *self._lines.values()])
+        self._journal = path.open("a", encoding="utf-8")
 
     def _read(self) -> tuple[Line | None, list[Line]]:
         """The journal's first line and its whole others; a kill may have cut the last."""
@@ -255,14 +299,16 @@ class ResultsFolder:
                 raise InputError(
                     f"{path}, line {len(lines) + 1}: is damaged; remove it, or name another folder"
                 ) from error
-        if lines and not (lines[0].get("prosam") == 1 and all("image" in line for line in lines[1:])):
-            raise InputError(f"{path}: is no journal of `prosam segment`; name another folder")
+        if lines and not (lines[0].get("prosam") == _VERSION and all("image" in line for line in lines[1:])):
+            raise InputError(f"{path}: is no journal of this version's `prosam segment`; name another folder")
         return (lines[0], lines[1:]) if lines else (None, [])
 
 
 def _caption(line: Line) -> str:
-    """Such as `photo1.jpg: cat 0.93`."""
+    """Such as `photo1.jpg: cat 0.93`; of more than fits beside the name, how many."""
     there = [f"{found['concept']} {found['presence']:.2f}" for found in line["found"] if found["present"]]
+    if len(there) > _CAPTIONED:
+        return f"{line['image']}: {len(there)} of {len(line['found'])} concepts"
     return f"{line['image']}: {', '.join(there) or 'not there'}"
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from prosam.data.drawing import draw_line
 from prosam.data.formats.image_files import opened_image
@@ -157,7 +157,7 @@ def as_annotation(given: AnnotationInput) -> Annotation:
     if isinstance(given, Annotation):
         return given
     if isinstance(given, Image.Image):
-        return Mask(_flat(given))
+        return Mask(_flat(ImageOps.exif_transpose(given)))
     if isinstance(given, np.ndarray | Path | str):
         return Mask(given)
     raise InputError(f"{type(given).__name__} is no annotation; give Points, Scribble, Box or Mask")
@@ -169,7 +169,7 @@ def _drawn_pixels(given: Pixels | Path | str, height: int, width: int, what: str
     else:
         name = f"the {what} {given}"
         with opened_image(Path(given)) as image:
-            values = _flat(image)
+            values = _flat(ImageOps.exif_transpose(image))
     if values.ndim != 2:
         raise InputError(f"{name} has the shape {values.shape}, not height x width")
     if values.shape != (height, width):
@@ -183,6 +183,13 @@ def _drawn_pixels(given: Pixels | Path | str, height: int, width: int, what: str
 
 def _flat(image: Image.Image) -> NDArray[np.uint8]:
     """(H, W), not 0 where an image is drawn on: opaque where parts are transparent, else not black, or not label 0."""
+    if image.mode in ("P", "PA"):
+        if image.has_transparency_data:
+            return _flat(image.convert("RGBA"))
+        coloured = np.any(np.asarray(image.convert("RGB")), axis=-1)
+        # where black is there and not colour 0, a program ordered the colours as it liked: they are no labels
+        if any((image.getpalette("RGB") or [])[:3]) and not coloured.all():
+            return coloured.astype(np.uint8)
     values: NDArray[Any] = np.asarray(image)
     if values.ndim == 2:
         return (values != 0).astype(np.uint8)

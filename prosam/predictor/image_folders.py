@@ -22,7 +22,7 @@ def images_below(folder: Path, *, without: Path | None = None) -> list[Path]:
 
     Args:
         folder: to look in.
-        without: a folder in it that is left out.
+        without: a folder that is left out if it lies in the other.
 
     Raises:
         InputError: it is no folder, or has no image.
@@ -30,6 +30,8 @@ def images_below(folder: Path, *, without: Path | None = None) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     left_out = without.resolve() if without is not None else None
+    if left_out is not None and folder.resolve().is_relative_to(left_out):
+        left_out = None
     found = [
         path
         for path in sorted(folder.rglob("*"))

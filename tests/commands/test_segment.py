@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -253,6 +254,7 @@ CAT = ("--reference", "cat.jpg")
         (("segment", "photos", "--mask", "cat.png", *CAT), "--mask cat.png: has no --reference before it"),
         (("segment", "photos", "--name", "cat"), "--name cat: has no --reference behind it"),
         (("segment", "photos", "--name", "a/b", *CAT, "--point", "1,1"), "cannot be a concept's name"),
+        (("segment", "photos", "--name", "a\nb", *CAT, "--point", "1,1"), "cannot be a concept's name"),
         (("segment", "photos"), "nothing to look for"),
         (("segment", "empty", *CAT, "--point", "1,1"), "empty: has no images"),
         (("segment", "nowhere", *CAT, "--point", "1,1"), "nowhere: no such file or folder"),
@@ -285,6 +287,16 @@ def test_a_mistake_is_one_line(work: Path, prosam: Prosam, words: tuple[str, ...
     assert not (work / "found").exists() or not files_below(work / "found")
 
 
+def test_of_labels_that_are_no_names_nothing_is_learned(work: Path, prosam: Prosam):
+    names = {"version": "5.4.0", "imagePath": "cat.jpg"}
+    shapes = [{"label": label, "shape_type": "point", "points": [[9, 9]]} for label in ("cat", "cat/dog")]
+    (work / "labels.json").write_text(json.dumps(names | {"shapes": shapes}))
+    status, _, error = prosam("learn", "concepts", "--references", "labels.json")
+    assert (status, error.count("\n")) == (2, 1)
+    assert "'cat/dog' cannot be a concept's name" in error
+    assert not (work / "concepts").exists()
+
+
 def test_several_concepts_need_a_folder(work: Path, prosam: Prosam):
     both = ["--name", "a", *CAT, "--point", "1,1", "--name", "b", *CAT, "--point", "1,1"]
     status, _, error = prosam("learn", "one.safetensors", *both)
@@ -301,6 +313,38 @@ def test_files_of_one_name_do_not_overwrite_one_another(work: Path, prosam: Pros
     assert set(files_below(work / "found/masks")) == {"cat/a.png.png", "cat/a.jpg.png"}
     status, _, error = prosam("segment", "twice/a.png", "twice/../twice/a.png", *given)
     assert (status, "would be filed under the same name" in error) == (2, True)
+
+
+def test_an_image_that_is_given_twice_is_looked_at_once(work: Path, prosam: Prosam):
+    given = [*CAT, "--point", "60,60", "--out", "found", "--write", "masks"]
+    for there in (0, 5):
+        status, out, _ = prosam("segment", "photos", "photos/0.png", *given)
+        assert (status, "of 5 images" in out) == (0, True)
+        assert (f"{there} of 5 images are there" in out) == bool(there)
+    assert len(files_below(work / "found/masks")) == 5
+
+
+def test_the_results_may_lie_above_the_photos_but_not_among_them(work: Path, prosam: Prosam):
+    for _ in range(2):
+        status, out, _ = prosam("segment", "photos", *CAT, "--point", "60,60", "--out", ".", "--write", "masks")
+        assert (status, "of 5 images" in out) == (0, True)
+    status, _, error = prosam("segment", "photos", *CAT, "--point", "60,60", "--out", "photos/../photos")
+    assert (status, error.count("\n")) == (2, 1)
+    assert "is the folder of the images" in error
+
+
+def test_references_that_go_meanwhile_are_in_the_overview(work: Path, prosam: Prosam, monkeypatch: pytest.MonkeyPatch):
+    from prosam import Predictor
+
+    segmented = Predictor.segment_files
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        (work / "cat.jpg").unlink()
+        return segmented(*args, **kwargs)
+
+    monkeypatch.setattr(Predictor, "segment_files", slowly)
+    assert prosam("segment", "photos", *CAT, "--mask", "cat.png", "--out", "found")[0] == 0
+    assert Image.open(work / "found/overview.jpg").size == sheet_size(tiles=1 + 5)
 
 
 def test_results_inside_of_the_photos_are_no_photos(work: Path, prosam: Prosam):

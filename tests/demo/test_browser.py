@@ -141,6 +141,35 @@ def test_opacity_threshold_and_uncertainty_change_what_is_shown(tab: Tab, url: s
     assert tab.evaluate("[...document.querySelectorAll('figure a')].every(link => link.hidden)")
 
 
+def test_an_answer_whose_pictures_are_not_there_yet_is_none(tab: Tab, url: str):
+    opened(tab, url)
+    complaints = len(tab.complaints)
+    tab.evaluate("document.getElementById('threshold').value = 0")
+    told = tab.evaluate(
+        """(async () => {
+            const { Target } = await import("/page/target.js");
+            const { blank } = await import("/page/drawing.js");
+            const shown = Object.assign(blank(8, 8), { naturalWidth: 8, naturalHeight: 8 });
+            const png = shown.toDataURL("image/png");
+            const answer = { presence: 1, score: 1, disagreement: null, view: png, mask: png, spread: null };
+            const look = { opacity: 1, threshold: 0, uncertainty: false };
+            const verdict = () => (target.render(look), target.figure.querySelector(".verdict").textContent);
+            const target = new Target({ name: "a.png" }, shown, () => {});
+            const first = target.take(answer);
+            const told = [verdict()];
+            await first;
+            told.push(verdict());
+            const second = target.take({ ...answer });
+            target.take(null);
+            await second;
+            told.push(verdict());
+            return told;
+        })()"""
+    )
+    assert told == ["", "there", ""]
+    assert tab.complaints[complaints:] == []
+
+
 def test_a_box_by_keyboard_alone(tab: Tab, url: str):
     opened(tab, url)
     tab.evaluate("document.querySelector('input[name=kind][value=box]').click()")

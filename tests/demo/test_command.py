@@ -1,9 +1,14 @@
-"""`prosam demo` as a user starts it, where it does not get as far as the page."""
+"""`prosam demo` as a user starts it: where it does not get as far as the page, and how it ends."""
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +65,23 @@ def test_the_address_is_one_that_a_browser_can_open(host: str, shown: str):
         port = listening.getsockname()[1]
         assert url_of(listening, host) == f"http://{shown}:{port}/"
         socket.create_connection((shown, port)).close()
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGHUP, signal.SIGTERM])
+def test_a_closed_terminal_leaves_no_images_behind(ended_by: signal.Signals, tmp_path: Path):
+    command = [sys.executable, "-c", "from prosam.cli import main; main()", "demo", "--port", "0", "--no-open"]
+    with subprocess.Popen(
+        [*command, "--device", "cpu"], stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
+    ) as server:
+        assert server.stdout is not None
+        try:
+            until = time.monotonic() + 120
+            while not list(tmp_path.glob("prosam-demo-*")):
+                assert server.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            server.send_signal(ended_by)
+            server.wait(60)
+        finally:
+            server.kill()
+    assert not list(tmp_path.glob("prosam-demo-*"))

@@ -113,6 +113,23 @@ def test_the_oldest_images_go_when_there_are_too_many(tmp_path: Path):
     assert {path.name for path in tmp_path.iterdir()} == {image.id for image in others}
 
 
+def test_an_image_that_goes_while_it_is_looked_at_is_asked_for_again(tmp_path: Path):
+    files = [file_of(np.full((8, 8, 3), grey, np.uint8)) for grey in range(2)]
+    store = ImageStore(tmp_path, most_bytes=len(files[1]))
+    first = store[store.add(files[0], "a.png").id]
+    store.add(files[1], "b.png")
+    with pytest.raises(InputError, match="drop it again"):
+        first.pixels()
+
+
+def test_a_zip_of_too_many_targets_says_what_to_do(page: TestClient):
+    image = send(page, file_of(GREY))
+    order = {"reference": image, "drawing": {"kind": "box", "box": [1, 1, 9, 9]}, "threshold": 0}
+    answer = page.post("/api/download", json=order | {"targets": [image] * 101})
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("a zip takes 100 targets, and there are 101; remove some")
+
+
 def test_the_store_never_writes_outside_of_its_folder(tmp_path: Path):
     folder = tmp_path / "store"
     folder.mkdir()

@@ -63,6 +63,23 @@ def test_results_are_references_again(written: Path):
         assert np.array_equal(annotation.draw(HEIGHT, WIDTH), blob(i))
 
 
+def test_only_the_images_that_are_asked_for_need_to_be_there(written: Path):
+    content = json.loads(written.read_text())
+    content["images"].append({"id": 3, "file_name": "gone.png", "height": HEIGHT, "width": WIDTH})
+    annotation = content["annotations"][0]
+    content["annotations"] += [annotation | {"id": 3, "image_id": 3}, annotation | {"id": 4, "image_id": 3}]
+    content["annotations"][-1]["category_id"] = 2
+    written.write_text(json.dumps(content))
+    photos = written.parent / "photos"
+    for labels, most in (((), 1), (("dog",), 1)):
+        references = read_references(written, labels=labels, most=most, images=photos)
+        assert [len(given) for given in references.values()] == [1] * len(labels or ("cat", "dog"))
+    with pytest.raises(InputError, match=r"gone\.png"):
+        read_references(written, labels=["dog"], most=2, images=photos)
+    with pytest.raises(InputError, match="unknown label 'dig'; did you mean 'dog'"):
+        read_references(written, labels=["dig"], most=1, images=photos)
+
+
 def test_polygons_of_all_objects_of_a_label_are_one_mask_and_the_first_images_are_taken(tmp_path: Path):
     squares = [[2, 2, 6, 2, 6, 6, 2, 6], [10, 4, 14, 4, 14, 8, 10, 8]]
     images = [{"id": i, "file_name": f"{i}.png", "height": HEIGHT, "width": WIDTH} for i in (1, 2, 3)]

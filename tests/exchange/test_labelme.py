@@ -144,6 +144,7 @@ def of_box(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
     ("shapes", "kind", "expected"),
     [
         ([shape("polygon", as_lists(TRIANGLE))], "mask", drawn("polygon", *TRIANGLE)),
+        ([{"label": "cat", "points": as_lists(TRIANGLE), "fill_color": None}], "mask", drawn("polygon", *TRIANGLE)),
         ([shape("oriented_rectangle", [[5, 5], [9, 5], [9, 9], [5, 9]])], "mask", of_box(5, 5, 10, 10)),
         ([shape("circle", [[30, 30], [30, 42]])], "mask", drawn("circle", (30, 30), (30, 42))),
         ([shape("rectangle", [[40, 30], [20, 10]])], "box", of_box(20, 10, 40, 30)),

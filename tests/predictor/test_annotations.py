@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from prosam.errors import InputError
 from prosam.predictor.annotations import Annotation, Box, Mask, Points, Scribble, as_annotation
@@ -58,6 +58,38 @@ def test_a_mask_may_be_an_image_of_any_mode(mode: str, tmp_path: Path):
     assert pixels_of(as_annotation(tmp_path / "mask.png")) == expected
     assert pixels_of(as_annotation(str(tmp_path / "mask.png"))) == expected
     assert pixels_of(as_annotation(Image.open(tmp_path / "mask.png"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("colours", "transparent", "drawn"),
+    [
+        ([(0, 0, 0), (128, 0, 0), (0, 0, 0)], None, {1, 2}),  # labels, as VOC's
+        ([(255, 255, 255), (0, 0, 0), (128, 0, 0)], None, {0, 2}),  # as a program orders them that counts colours
+        ([(255, 255, 255), (128, 0, 0), (0, 128, 0)], None, {1, 2}),  # labels on white
+        ([(9, 9, 9), (128, 0, 0), (0, 0, 0)], 1, {0, 2}),
+    ],
+)
+def test_a_palette_of_labels_and_one_of_colours_are_told_apart(
+    colours: list[tuple[int, int, int]], transparent: int | None, drawn: set[int], tmp_path: Path
+):
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
+    image.putpalette(np.array(colours, np.uint8).tobytes())
+    if transparent is not None:
+        image.info["transparency"] = transparent
+    image.save(tmp_path / "mask.png")
+    assert set(np.flatnonzero(Mask(tmp_path / "mask.png").draw(1, 3)).tolist()) == drawn
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA"])
+def test_a_mask_is_turned_as_its_image_is_shown(mode: str, tmp_path: Path):
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[1, 2] = 255
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3  # half a turn: the size tells nothing
+    Image.fromarray(mask[::-1, ::-1]).convert("RGB").convert(mode).save(tmp_path / "mask.png", exif=exif)
+    assert pixels_of(Mask(tmp_path / "mask.png")) == {(1, 2)}
+    with Image.open(tmp_path / "mask.png") as image:
+        assert pixels_of(as_annotation(image)) == {(1, 2)}
 
 
 def test_of_a_transparent_image_the_opaque_part_is_drawn():

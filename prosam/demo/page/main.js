@@ -70,6 +70,7 @@ async function setReference(info) {
 async function addTarget(info) {
   if (targets.some((target) => target.info.id === info.id)) return;
   const shown = await api.pictureOf(info.id);
+  if (targets.some((target) => target.info.id === info.id)) return; // dropped twice at once
   const target = new Target(info, shown, remove);
   targets.push(target);
   $("grid").append(target.figure);

@@ -21,14 +21,17 @@ export class Target {
     button.addEventListener("click", () => removed(this));
   }
 
-  /** Take the server's answer; null when there is none any more. */
+  /** Take the server's answer; null when there is none any more. Until its pictures are there it is none, either. */
   async take(answer) {
-    this.answer = answer;
+    this.answer = null;
+    this.latest = answer;
     if (!answer) return;
-    this.mask = layer(await picture(answer.view), MASK, (grey) => grey);
+    const mask = layer(await picture(answer.view), MASK, (grey) => grey);
     // most of it is far below its greatest possible value
     const alpha = (grey) => Math.sqrt(grey * 255);
-    this.spread = answer.spread ? layer(await picture(answer.spread), UNCERTAIN, alpha) : null;
+    const spread = answer.spread ? layer(await picture(answer.spread), UNCERTAIN, alpha) : null;
+    if (this.latest !== answer) return; // the drawing has changed meanwhile
+    [this.answer, this.mask, this.spread] = [answer, mask, spread];
     const link = this.figure.querySelector("a");
     link.href = answer.mask;
     link.download = `${this.info.name.replace(/\.[^.]*$/, "")} mask.png`;

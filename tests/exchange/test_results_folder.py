@@ -1,0 +1,198 @@
+"""The folder of results when images change, go, or bear names that clash."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prosam.exchange.overview import Tile, reference_tiles, write_overview
+from prosam.exchange.results_folder import Format, Maker, ResultsFolder, jobs_of
+from prosam.predictor.annotations import Box
+from prosam.predictor.result import Found, Result
+
+MAKER = Maker("a model", ("cat",), {"model": "0"})
+SHAPE = (8, 10)
+
+
+def photo(path: Path, time: int = 1) -> Path:
+    """An image file that was last changed at a time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.zeros((*SHAPE, 3), np.uint8)).save(path)
+    os.utime(path, ns=(time, time))
+    return path
+
+
+def result(path: Path, rows: int) -> Result:
+    """A cat in the upper rows."""
+    mask = np.zeros(SHAPE, bool)
+    mask[:rows] = True
+    found = Found("cat", mask, 1.0, True, 1.0)
+    return Result(path, np.zeros((*SHAPE, 3), np.uint8), (found,), mask.astype(np.uint8), MAKER.model)
+
+
+def run(
+    out: Path,
+    photos: dict[Path, int],
+    formats: Sequence[Format] = ("masks", "coco"),
+    *,
+    unreadable: Sequence[Path] = (),
+) -> set[str]:
+    """What one start of the command does with photos, each with a cat of so many rows; the images it looked at."""
+    jobs = jobs_of((path, path.name) for path in photos)
+    looked_at: set[str] = set()
+    with ResultsFolder(out, MAKER, formats) as results:
+        for job in jobs:
+            if job.path not in unreadable and not results.is_done(job):
+                looked_at.add(job.name)
+                results.add(job, result(job.path, photos[job.path]))
+        results.finish(jobs, [(path, f"{path}: is damaged") for path in unreadable])
+    return looked_at
+
+
+def rows(mask: Path) -> int:
+    """Of a cat in the upper rows."""
+    return int((np.asarray(Image.open(mask))[:, 0] == 255).sum())
+
+
+def journal(out: Path) -> dict[str, int]:
+    """How many lines each image has."""
+    names = [json.loads(line)["image"] for line in (out / "results.jsonl").read_text().splitlines()[1:]]
+    return {name: names.count(name) for name in names}
+
+
+def coco_areas(out: Path) -> dict[str, int]:
+    """Pixels of the cat in each image of coco.json."""
+    content = json.loads((out / "coco.json").read_text())
+    areas = {annotation["image_id"]: annotation["area"] for annotation in content["annotations"]}
+    return {image["file_name"]: areas[image["id"]] for image in content["images"]}
+
+
+def test_every_image_has_files_of_its_own():
+    names = ["a.jpg", "a.png", "a.jpg.png", "b.PNG", "deep/b.png", "c.tar.jpg"]
+    stems = {job.name: job.stem for job in jobs_of((Path(name), name) for name in names)}
+    assert len(set(stems.values())) == len(names)
+    assert (stems["b.PNG"], stems["deep/b.png"], stems["c.tar.jpg"]) == ("b", "deep/b", "c.tar")
+
+
+def test_an_image_that_cannot_be_read_any_more_has_no_results(tmp_path: Path):
+    first, second = photo(tmp_path / "1.png"), photo(tmp_path / "2.png")
+    out = tmp_path / "out"
+    run(out, {first: 2, second: 3})
+    photo(second, time=2)
+    run(out, {first: 2, second: 3}, ("masks", "overlays", "coco"), unreadable=[second])
+    assert journal(out) == {"1.png": 1}
+    assert coco_areas(out) == {"1.png": 2 * SHAPE[1]}
+    assert not (out / "masks/cat/2.png").exists()
+
+
+def test_of_an_image_that_has_changed_no_earlier_results_are_left(tmp_path: Path):
+    image, out = photo(tmp_path / "1.png"), tmp_path / "out"
+    run(out, {image: 2}, ("masks", "overlays", "labelme", "coco"))
+    photo(image, time=2)
+    run(out, {image: 5}, ("coco",))
+    assert coco_areas(out) == {"1.png": 5 * SHAPE[1]}
+    assert [path.name for path in sorted(out.rglob("*")) if path.is_file()] == ["coco.json", "results.jsonl"]
+
+
+def test_an_image_that_changes_while_it_is_looked_at_is_looked_at_again(tmp_path: Path):
+    image, out = photo(tmp_path / "1.png"), tmp_path / "out"
+    [job] = jobs_of([(image, "1.png")])
+    with ResultsFolder(out, MAKER, ("masks",)) as results:
+        assert not results.is_done(job)
+        photo(image, time=2)
+        results.add(job, result(image, 2))
+        results.finish([job], [])
+    assert run(out, {image: 4}) == {"1.png"}
+    assert rows(out / "masks/cat/1.png") == 4
+
+
+def test_the_journal_ends_with_one_line_an_image_in_the_order_of_the_images(tmp_path: Path):
+    photos = {photo(tmp_path / f"{number}.png"): number for number in (1, 2, 3)}
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    run(out, dict(list(photos.items())[1:]), ("coco",))
+    assert run(out, photos) == {"1.png", "2.png", "3.png"}
+    run(whole, photos)
+    assert list(journal(out).items()) == [("1.png", 1), ("2.png", 1), ("3.png", 1)]
+    assert (out / "results.jsonl").read_bytes() == (whole / "results.jsonl").read_bytes()
+
+
+def test_results_that_another_image_has_overwritten_are_made_again(tmp_path: Path):
+    png, jpg = photo(tmp_path / "1.png"), photo(tmp_path / "1.jpg")
+    out = tmp_path / "out"
+    run(out, {png: 2})
+    run(out, {jpg: 3})
+    assert rows(out / "masks/cat/1.png") == 3
+    assert run(out, {png: 2}) == {"1.png"}
+    assert rows(out / "masks/cat/1.png") == 2
+    assert run(out, {png: 2}) == set()
+
+
+def test_what_a_kill_leaves_half_written_goes(tmp_path: Path):
+    image, out = photo(tmp_path / "1.png"), tmp_path / "out"
+    run(out, {image: 2})
+    left = [out / "masks/cat/.1.png.4711.partial", out / ".coco.json.4711.partial"]
+    for path in left:
+        path.write_bytes(b"half")
+    mine = out / "masks/cat/mine.partial"
+    mine.write_bytes(b"mine")
+    run(out, {image: 2})
+    assert not any(path.exists() for path in left)
+    assert mine.exists()
+
+
+def test_names_that_are_no_utf8_are_told(tmp_path: Path):
+    name = os.fsdecode(b"caf\xe9.png")
+    out = tmp_path / "out"
+    run(out, {tmp_path / name: 0}, unreadable=[tmp_path / name])
+    assert (out / "unreadable.txt").read_text(encoding="utf-8") == f"{tmp_path}/caf\\udce9.png: is damaged\n"
+
+
+def test_labelme_finds_the_image_though_the_folder_of_results_is_a_link(tmp_path: Path):
+    image = photo(tmp_path / "photos/1.png")
+    (tmp_path / "disk/deep/found").mkdir(parents=True)
+    (tmp_path / "out").symlink_to(tmp_path / "disk/deep/found")
+    run(tmp_path / "out", {image: 2}, ("labelme",))
+    content = json.loads((tmp_path / "out/labelme/1.json").read_text())
+    assert (tmp_path / "out/labelme" / content["imagePath"]).samefile(image)
+
+
+@pytest.mark.parametrize("size", [(70_000, 2), (1, 66_000)])
+def test_an_image_too_long_for_a_jpeg_has_an_overlay(tmp_path: Path, size: tuple[int, int]):
+    path, out = photo(tmp_path / "1.png"), tmp_path / "out"
+    mask = np.ones(size[::-1], bool)
+    pixels = np.zeros((*mask.shape, 3), np.uint8)
+    [job] = jobs_of([(path, "1.png")])
+    with ResultsFolder(out, MAKER, ("overlays",)) as results:
+        results.add(job, Result(path, pixels, (Found("cat", mask, 1.0, True, 1.0),), mask.astype(np.uint8), "a model"))
+        results.finish([job], [])
+    assert max(Image.open(out / "overlays/1.jpg").size) == 65_500
+    assert Image.open(out / "overview.jpg").size == (264, 288)
+
+
+def test_references_of_photographs_are_kept_small_for_the_overview(tmp_path: Path):
+    Image.new("RGB", (800, 1200)).save(tmp_path / "a.png")
+    [tile] = reference_tiles(["cat", "dog"], {"dog": [(tmp_path / "a.png", Box(0, 0, 400, 1200))] * 2})
+    assert tile.caption == "reference: dog (box)"
+    assert isinstance(tile.picture, Image.Image)
+    assert tile.picture.size == (160, 240)
+    brightness = np.asarray(tile.picture, float).mean((0, 2))
+    assert brightness[:79].min() > 10 * brightness[82:].max()
+
+
+def test_an_image_that_shows_many_concepts_keeps_its_name_in_the_overview(tmp_path: Path):
+    concepts = ("a dog", "a cat", "a very long-haired guinea pig", "a bird")
+    image, out = photo(tmp_path / "1.png"), tmp_path / "out"
+    [job] = jobs_of([(image, "1.png")])
+    mask = np.ones(SHAPE, bool)
+    found = tuple(Found(concept, mask, 1.0, concept != "a bird", 1.0) for concept in concepts)
+    with ResultsFolder(out, Maker("a model", concepts, {}), ("overlays",)) as results:
+        results.add(job, Result(image, np.zeros((*SHAPE, 3), np.uint8), found, mask.astype(np.uint8), "a model"))
+        results.finish([job], [])
+    write_overview(tmp_path / "expected.jpg", [Tile("1.png: 3 of 4 concepts", out / "overlays/1.jpg")], "a model")
+    assert (out / "overview.jpg").read_bytes() == (tmp_path / "expected.jpg").read_bytes()
