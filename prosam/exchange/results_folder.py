@@ -6,8 +6,7 @@
     overview.jpg                  with overlays: the references and the first results, written at the end
     unreadable.txt                images that could not be read, and why
 
-An image's files are written first, each all or nothing, then its line. Of several lines of an image the last one holds,
-and of several images whose files bear the same names; at the end one of each is left.
+An image's files are written first, each all or nothing, then its line.
 """
 
 from __future__ import annotations
@@ -18,15 +17,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from prosam.data.formats.masks import encode
 from prosam.errors import InputError
 from prosam.exchange.coco import coco_file
+from prosam.exchange.journal import Journal, Line
 from prosam.exchange.labelme import labelme_file
 from prosam.exchange.overview import MOST_RESULTS, Tile, write_overview
 from prosam.exchange.pictures import write_labels, write_mask, write_overlay, write_spread
-from prosam.files import atomic_path, write_text
+from prosam.files import write_text
 from prosam.predictor.result import Found, Result
 
 Format = Literal["masks", "labels", "overlays", "labelme", "coco", "uncertainty"]
@@ -34,9 +34,6 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 JOURNAL, COCO, UNREADABLE, OVERVIEW = "results.jsonl", "coco.json", "unreadable.txt", "overview.jpg"
 
-Line = dict[str, Any]
-
-_VERSION = 2  # of the journal
 _CAPTIONED = 2  # concepts in the caption of an overlay
 
 
@@ -109,28 +106,18 @@ class ResultsFolder:
             InputError: the folder holds results of another maker, and `again` is not given.
         """
         self._folder, self._maker, self._formats = folder, maker, formats
-        self._header = {
-            "prosam": _VERSION,
-            "model": maker.model,
-            "concepts": list(maker.concepts),
-            "identity": dict(maker.identity),
-        }
-        header, lines = self._read()
-        if header is not None and (again or header != self._header):
+        header = {"model": maker.model, "concepts": list(maker.concepts), "identity": dict(maker.identity)}
+        self._journal = Journal(folder / JOURNAL, header)
+        earlier = self._journal.earlier_header
+        if earlier is not None and (again or earlier != self._journal.header):
             if not again:
                 raise InputError(
                     f"{folder}: holds results of other concepts or settings, or of another model; name another folder, "
                     "or replace them with --again"
                 )
-            for line in lines:
-                self._remove(line, header["concepts"])
-            lines = []
-        self._lines: dict[str, Line] = {}
-        self._filed: dict[str, str] = {}  # stem -> name of the image whose files bear it
-        for line in lines:
-            self._take(line)
+            for line in self._journal.clear():
+                self._remove(line, earlier["concepts"])
         self._states: dict[str, list[int]] = {}  # of images before they are read, for they may change meanwhile
-        self._journal: IO[str] | None = None
 
     def __enter__(self) -> ResultsFolder:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -139,16 +126,15 @@ class ResultsFolder:
         for place in (self._folder.glob, *((self._folder / form).rglob for form in FORMATS)):
             for leftover in place(".*.partial"):  # of a process that was killed
                 leftover.unlink(missing_ok=True)
-        self._write_journal()
+        self._journal.write()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._journal is not None:
-            self._journal.close()
+        self._journal.close()
 
     def is_done(self, job: Job) -> bool:
         """Whether the results of an image are there, and the image is as it was."""
-        line = self._lines.get(job.name)
+        line = self._journal.get(job.name)
         try:
             state = self._states[job.name] = _state(job.path)
         except OSError:
@@ -159,7 +145,7 @@ class ResultsFolder:
     def add(self, job: Job, result: Result) -> None:
         """Write what was found in an image."""
         state = self._states.get(job.name) or _state(job.path)
-        before = self._lines.get(job.name)
+        before = self._journal.get(job.name)
         if before is not None and before["file"] != state:  # also what is not written this time
             self._remove(before, self._maker.concepts)
         for found in result:
@@ -183,11 +169,7 @@ class ResultsFolder:
             "width": width,
             "found": [_entry(found) for found in result],
         }
-        self._take(line)
-        if self._journal is None:
-            raise RuntimeError("a folder of results is written inside of its `with`")
-        self._journal.write(json.dumps(line) + "\n")
-        self._journal.flush()
+        self._journal.append(line)
 
     def finish(
         self, jobs: Sequence[Job], unreadable: Sequence[tuple[Path, str]], references: Sequence[Tile] = ()
@@ -204,13 +186,10 @@ class ResultsFolder:
         """
         failed = {path for path, _ in unreadable}
         for job in jobs:
-            if job.path in failed and (line := self._lines.pop(job.name, None)) is not None:
+            if job.path in failed and (line := self._journal.pop(job.name)) is not None:
                 self._remove(line, self._maker.concepts)
-        lines = [self._lines[job.name] for job in jobs if job.name in self._lines]
-        shown = {job.name: job for job in jobs}
-        others = [line for name, line in self._lines.items() if name not in shown]
-        self._lines = {line["image"]: line for line in [*others, *lines]}
-        self._write_journal()
+        lines = self._journal.move_to_end([job.name for job in jobs])
+        self._journal.write()
         if "coco" in self._formats:
             images = [
                 {
@@ -259,49 +238,10 @@ class ResultsFolder:
             elif form != "coco":
                 yield self._path(form, stem)
 
-    def _take(self, line: Line) -> None:
-        """Take up a line in place of the image's earlier one, and of another image's whose files it has overwritten."""
-        stem = line["stem"]
-        other = self._filed.get(stem)
-        if other is not None and other in self._lines and self._lines[other]["stem"] == stem:
-            del self._lines[other]
-        self._lines[line["image"]] = line
-        self._filed[stem] = line["image"]
-
     def _remove(self, line: Line, concepts: Iterable[str]) -> None:
         """Remove the files of an earlier result, and nothing else that may lie there."""
         for path in self._files(line["stem"], concepts, FORMATS):
             path.unlink(missing_ok=True)
-
-    def _write_journal(self) -> None:
-        """Write the lines that hold, and open it for more."""
-        if self._journal is not None:
-            self._journal.close()
-        path = self._folder / JOURNAL
-        with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in [self._header, *self._lines.values()])
-        self._journal = path.open("a", encoding="utf-8")
-
-    def _read(self) -> tuple[Line | None, list[Line]]:
-        """The journal's first line and its whole others; a kill may have cut the last."""
-        path = self._folder / JOURNAL
-        try:
-            texts = path.read_text(encoding="utf-8").split("\n")
-        except FileNotFoundError:
-            return None, []
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read ({error}); remove it, or name another folder") from error
-        lines: list[Line] = []
-        for text in texts[:-1]:  # what follows the last line end is empty, or cut
-            try:
-                lines.append(dict(json.loads(text)))
-            except (ValueError, TypeError) as error:
-                raise InputError(
-                    f"{path}, line {len(lines) + 1}: is damaged; remove it, or name another folder"
-                ) from error
-        if lines and not (lines[0].get("prosam") == _VERSION and all("image" in line for line in lines[1:])):
-            raise InputError(f"{path}: is no journal of this version's `prosam segment`; name another folder")
-        return (lines[0], lines[1:]) if lines else (None, [])
 
 
 def _caption(line: Line) -> str:

@@ -1,0 +1,116 @@
+"""The journal of a folder of results: a line about what makes them, then one an image, each once its files are there.
+
+Of several lines of an image the last one holds, and of several images whose files bear the same names; `write` leaves
+those that hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from prosam.errors import InputError
+from prosam.files import atomic_path
+
+Line = dict[str, Any]
+"""Of an image, with its name `image`, and `stem`, which its files are called."""
+
+_VERSION = 2
+
+
+class Journal:
+    """A journal in memory, and on disk line by line."""
+
+    def __init__(self, path: Path, header: Mapping[str, Any]):
+        """Read what is there; nothing is written yet.
+
+        Args:
+            path: of the file.
+            header: what makes the results, as JSON values.
+
+        Raises:
+            InputError: the file is damaged, or of something else.
+        """
+        self.path = path
+        self.header: Line = {"prosam": _VERSION, **header}
+        self.earlier_header, lines = self._read()
+        self._lines: dict[str, Line] = {}
+        self._filed: dict[str, str] = {}  # stem -> name of the image whose files bear it
+        self._file: IO[str] | None = None
+        for line in lines:
+            self._take(line)
+
+    def get(self, image: str) -> Line | None:
+        """The line of an image."""
+        return self._lines.get(image)
+
+    def pop(self, image: str) -> Line | None:
+        """Forget an image, at the next `write` on disk, too."""
+        return self._lines.pop(image, None)
+
+    def clear(self) -> list[Line]:
+        """Forget all images; their lines."""
+        lines = list(self._lines.values())
+        self._lines, self._filed = {}, {}
+        return lines
+
+    def move_to_end(self, images: Sequence[str]) -> list[Line]:
+        """Put the lines of images last, in this order; those of them that there are."""
+        lines = [self._lines.pop(image) for image in images if image in self._lines]
+        self._lines |= {line["image"]: line for line in lines}
+        return lines
+
+    def write(self) -> None:
+        """Write the lines that hold, all or nothing, and open the file for more."""
+        self.close()
+        with atomic_path(self.path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in [self.header, *self._lines.values()])
+        self._file = self.path.open("a", encoding="utf-8")
+
+    def append(self, line: Line) -> None:
+        """Add an image whose files are there.
+
+        Raises:
+            RuntimeError: `write` has not been called.
+        """
+        if self._file is None:
+            raise RuntimeError("a folder of results is written inside of its `with`")
+        self._take(line)
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _take(self, line: Line) -> None:
+        """Take up a line in place of the image's earlier one, and of another image's whose files it has overwritten."""
+        stem = line["stem"]
+        other = self._filed.get(stem)
+        if other is not None and other in self._lines and self._lines[other]["stem"] == stem:
+            del self._lines[other]
+        self._lines[line["image"]] = line
+        self._filed[stem] = line["image"]
+
+    def _read(self) -> tuple[Line | None, list[Line]]:
+        """The first line and the whole others; a kill may have cut the last."""
+        try:
+            texts = self.path.read_text(encoding="utf-8").split("\n")
+        except FileNotFoundError:
+            return None, []
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.path}: cannot be read ({error}); remove it, or name another folder") from error
+        lines: list[Line] = []
+        for text in texts[:-1]:  # what follows the last line end is empty, or cut
+            try:
+                lines.append(dict(json.loads(text)))
+            except (ValueError, TypeError) as error:
+                raise InputError(
+                    f"{self.path}, line {len(lines) + 1}: is damaged; remove it, or name another folder"
+                ) from error
+        if lines and not (lines[0].get("prosam") == _VERSION and all("image" in line for line in lines[1:])):
+            raise InputError(f"{self.path}: is no journal of this version's `prosam segment`; name another folder")
+        return (lines[0], lines[1:]) if lines else (None, [])
