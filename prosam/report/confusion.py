@@ -102,7 +102,8 @@ def _bootstrap(setting: Setting, run: str, fold: int, report: ReportParams) -> B
     parts = [counts[part] for part, _ in RATES.values()] + [counts[name] for name in PRINTED]
     wholes = [counts[a] + counts[b] for _, (a, b) in RATES.values()] + [everything] * len(PRINTED)
     rng = np.random.default_rng((report.seed, fold))
-    return statistics.bootstrap_ratio(parts, wholes, replicates=report.bootstrap, rng=rng)
+    targets = setting.results[run, fold].episodes["target"].tolist()
+    return statistics.bootstrap_ratio(parts, wholes, targets=targets, replicates=report.bootstrap, rng=rng)
 
 
 def _compare(
