@@ -69,7 +69,7 @@ def confusion_tables(setting: Setting, report: ReportParams, rows: Sequence[Publ
         "paper-6",
         "Table 6: true rates",
         "In percent, the foreground being positive; pixels are summed over the episodes of a fold. The paper prints no "
-        "rates: its rows are computed from the shares that it prints.",
+        "rates: its rows are computed from the shares that it prints, as we read these.",
         "",
         headings,
         tuple(_compare(setting, measured, list(RATES), rows, _printed_rate)),
