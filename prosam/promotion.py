@@ -112,12 +112,12 @@ def decide(new: EpisodeScores, old: EpisodeScores, *, replicates: int, rng: np.r
     """Compare a new model with the one in use.
 
     The new one is refused only when it is worse: when the 95% interval of new minus old, paired over the same resampled
-    episodes as in the report, lies wholly below zero. Where the two cannot be told apart, the new one is taken.
+    targets as in the report, lies wholly below zero. Where the two cannot be told apart, the new one is taken.
 
     Args:
         new: scores of the new model.
         old: scores of the one in use, on the same episodes.
-        replicates: resamples of the episodes.
+        replicates: resamples of the targets.
         rng: draws them.
 
     Raises:
@@ -129,6 +129,7 @@ def decide(new: EpisodeScores, old: EpisodeScores, *, replicates: int, rng: np.r
         np.stack([new.intersections, old.intersections]),
         np.stack([new.unions, old.unions]),
         new.classes,
+        targets=[episode.target for episode in new.episodes],
         replicates=replicates,
         rng=rng,
     )

@@ -24,6 +24,11 @@ class Roc:
     true_positive_rate: NDArray[np.float64]
     auc: float
 
+    @property
+    def best(self) -> int:
+        """Place of the finite threshold with the largest true minus false positive rate (Youden's index)."""
+        return 1 + int(np.argmax((self.true_positive_rate - self.false_positive_rate)[1:]))
+
 
 def roc(scores: ArrayLike, positive: ArrayLike) -> Roc:
     """The curve of some scores.

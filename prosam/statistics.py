@@ -1,4 +1,4 @@
-"""Scores of segmentation episodes, and how sure they are: IoU sums, and the bootstrap over episodes.
+"""Scores of segmentation episodes, and how sure they are: IoU sums, and the bootstrap over their targets.
 
 Everything is a fraction in [0, 1]; pixel counts are whole numbers. Axes: E episodes, C classes, S systems
 (runs and baselines that answered the same episodes), R bootstrap replicates.
@@ -6,6 +6,9 @@ Everything is a fraction in [0, 1]; pixel counts are whole numbers. Axes: E epis
 The protocol is that of PASCAL-5i: per class, intersections and unions are summed over all episodes and only
 then divided; mIoU is the mean over classes. FB-IoU pools all classes into one foreground and takes its mean
 with the background's IoU.
+
+Episodes of one target are not independent: the same object is found or missed in all of them. So the bootstrap draws
+target images, each with all its episodes (a cluster bootstrap; Davison and Hinkley 1997, section 3.8).
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """One score of S systems, and its value in R resamples of the episodes *that all systems share*.
+    """One score of S systems, and its value in R resamples of the targets *that all systems share*.
 
     Attributes:
         estimates: (S,), on the episodes as they are.
@@ -99,10 +102,11 @@ def bootstrap_miou(
     unions: ArrayLike,
     classes: ArrayLike,
     *,
+    targets: Sequence[object] | None = None,
     replicates: int,
     rng: np.random.Generator,
 ) -> Bootstrap:
-    """The mIoU of several systems over resamples of their shared episodes.
+    """The mIoU of several systems over resamples of their shared targets.
 
     A resample that misses a class takes the mean over the classes it has.
 
@@ -110,6 +114,7 @@ def bootstrap_miou(
         intersections: (S, E) pixels.
         unions: (S, E) pixels.
         classes: (E,) class ids, the same for every system.
+        targets: (E,) ids of the target images, which are drawn with all their episodes; None: no two share one.
         replicates: R.
         rng: a generator in the same state draws the same resamples, whatever S is.
     """
@@ -120,7 +125,7 @@ def bootstrap_miou(
     def score(counts: Floats) -> Floats:
         return _mean_of_present(_ratio(_class_sums(counts, intersection, member), _class_sums(counts, union, member)))
 
-    return _bootstrap(score, len(member), replicates, rng)
+    return _bootstrap(score, len(member), targets, replicates, rng)
 
 
 def bootstrap_fb_iou(
@@ -129,6 +134,7 @@ def bootstrap_fb_iou(
     background_intersections: ArrayLike,
     background_unions: ArrayLike,
     *,
+    targets: Sequence[object] | None = None,
     replicates: int,
     rng: np.random.Generator,
 ) -> Bootstrap:
@@ -139,17 +145,24 @@ def bootstrap_fb_iou(
         foreground, union, background, background_union = (counts @ array.T for array in arrays)
         return (_ratio(foreground, union) + _ratio(background, background_union)) / 2
 
-    return _bootstrap(score, arrays[0].shape[1], replicates, rng)
+    return _bootstrap(score, arrays[0].shape[1], targets, replicates, rng)
 
 
-def bootstrap_ratio(parts: ArrayLike, wholes: ArrayLike, *, replicates: int, rng: np.random.Generator) -> Bootstrap:
+def bootstrap_ratio(
+    parts: ArrayLike,
+    wholes: ArrayLike,
+    *,
+    targets: Sequence[object] | None = None,
+    replicates: int,
+    rng: np.random.Generator,
+) -> Bootstrap:
     """Summed parts over summed wholes, over resamples; pixels as (S, E), the rest as in `bootstrap_miou`."""
     part, whole = _stacked(parts, wholes)
-    return _bootstrap(lambda counts: _ratio(counts @ part.T, counts @ whole.T), part.shape[1], replicates, rng)
+    return _bootstrap(lambda counts: _ratio(counts @ part.T, counts @ whole.T), part.shape[1], targets, replicates, rng)
 
 
 def mean_over_folds(folds: Sequence[Bootstrap]) -> Bootstrap:
-    """The mean score over folds whose episodes were resampled independently (a generator for each)."""
+    """The mean score over folds whose targets were resampled independently (a generator for each)."""
     return Bootstrap(
         np.mean([fold.estimates for fold in folds], axis=0),
         np.mean([fold.replicates for fold in folds], axis=0),
@@ -157,7 +170,7 @@ def mean_over_folds(folds: Sequence[Bootstrap]) -> Bootstrap:
 
 
 def paired_difference(bootstrap: Bootstrap, first: int, second: int, level: float = 0.95) -> Interval:
-    """Score of system `first` minus that of `second`, both on the same resampled episodes.
+    """Score of system `first` minus that of `second`, both on the same resampled targets.
 
     What makes an episode hard is common to both and cancels, so this is sharper than comparing two intervals.
     """
@@ -166,19 +179,34 @@ def paired_difference(bootstrap: Bootstrap, first: int, second: int, level: floa
 
 
 def _bootstrap(
-    score: Callable[[Floats], Floats], episodes: int, replicates: int, rng: np.random.Generator
+    score: Callable[[Floats], Floats],
+    episodes: int,
+    targets: Sequence[object] | None,
+    replicates: int,
+    rng: np.random.Generator,
 ) -> Bootstrap:
     """Apply a score, counts (r, E) -> (r, S), to the episodes as they are and to their resamples."""
     estimates = score(np.ones((1, episodes)))[0]
-    return Bootstrap(estimates, np.concatenate([score(c) for c in _resamples(rng, episodes, replicates)]))
+    target = np.arange(episodes) if targets is None else _numbered(targets)
+    if len(target) != episodes:
+        raise ValueError(f"{len(target)} targets of {episodes} episodes")
+    return Bootstrap(estimates, np.concatenate([score(c) for c in _resamples(rng, target, replicates)]))
 
 
-def _resamples(rng: np.random.Generator, episodes: int, replicates: int) -> Iterator[Floats]:
-    """How often each episode is drawn in E draws with replacement, (r, E) at a time with r summing to R."""
-    chance = np.full(episodes, 1 / episodes)
-    step = max(1, _COUNTS_AT_ONCE // episodes)
+def _resamples(rng: np.random.Generator, target: NDArray[np.int64], replicates: int) -> Iterator[Floats]:
+    """How often each episode's target is drawn, (r, E) at a time with r summing to R: as many targets as there are."""
+    count = int(target.max()) + 1
+    chance = np.full(count, 1 / count)
+    step = max(1, _COUNTS_AT_ONCE // len(target))
     for start in range(0, replicates, step):
-        yield rng.multinomial(episodes, chance, size=min(step, replicates - start)).astype(np.float64)
+        drawn = rng.multinomial(count, chance, size=min(step, replicates - start))
+        yield drawn[:, target].astype(np.float64)
+
+
+def _numbered(ids: Sequence[object]) -> NDArray[np.int64]:
+    """Numbers from 0 in the order in which the ids first appear."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(ids))}
+    return np.array([numbers[name] for name in ids], np.int64)
 
 
 def _class_sums(counts: Floats, pixels: Floats, member: Floats) -> Floats:

@@ -33,6 +33,13 @@ def test_each_threshold_has_its_rates():
     assert (curve.false_positive_rate[-1], curve.true_positive_rate[-1]) == (1, 1)
 
 
+def test_the_best_threshold_is_a_number_even_of_a_score_that_is_worse_than_none():
+    positive = np.array([True, True, False, False])
+    for scores, best in (([3, 4, 1, 2], 3), ([1, 2, 3, 4], 1), ([7, 7, 7, 7], 7)):
+        curve = roc(scores, positive)
+        assert curve.thresholds[curve.best] == best
+
+
 def test_perfect_reversed_and_blind_scores():
     positive = np.array([True, True, False, False])
     assert roc([3, 4, 1, 2], positive).auc == 1

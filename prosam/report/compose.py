@@ -51,7 +51,7 @@ class Section:
         few, all_runs = self.shown.runs, self.setting.runs
         if few == all_runs:
             return ""
-        return f"Of the {len(all_runs)} runs those that differ in the method alone are shown: {in_words(few)}."
+        return f"Of the {len(all_runs)} runs {len(few)} are shown: {in_words(few)}."
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class Report:
     def on_luck(self) -> str:
         """What the intervals do not hold."""
         start = (
-            "The intervals say how far the scores depend on which episodes were drawn. They do not hold the luck of "
-            "training: "
+            "The intervals say how far the scores depend on which target images were drawn. They do not hold the luck "
+            "of training"
         )
         if any(table.key == REPEATS for section in self.sections for table in section.beside.luck):
-            return f"{start}how far another seed moves the scores, the tables of repeats over seeds say."
-        return f"{start}each run was trained once on each fold, and another seed would move its scores too."
+            return f"{start}, but for those of means over seeds: how far another seed moves the scores, these say."
+        return f"{start}: each run was trained once on each fold, and another seed would move its scores too."
 
 
 def compose(params: Params, settings: Sequence[Setting]) -> Report:

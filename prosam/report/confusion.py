@@ -69,7 +69,7 @@ def confusion_tables(setting: Setting, report: ReportParams, rows: Sequence[Publ
         "paper-6",
         "Table 6: true rates",
         "In percent, the foreground being positive; pixels are summed over the episodes of a fold. The paper prints no "
-        "rates: its rows are computed from the shares that it prints.",
+        "rates: its rows are computed from the shares that it prints, as we read these.",
         "",
         headings,
         tuple(_compare(setting, measured, list(RATES), rows, _printed_rate)),
@@ -102,7 +102,8 @@ def _bootstrap(setting: Setting, run: str, fold: int, report: ReportParams) -> B
     parts = [counts[part] for part, _ in RATES.values()] + [counts[name] for name in PRINTED]
     wholes = [counts[a] + counts[b] for _, (a, b) in RATES.values()] + [everything] * len(PRINTED)
     rng = np.random.default_rng((report.seed, fold))
-    return statistics.bootstrap_ratio(parts, wholes, replicates=report.bootstrap, rng=rng)
+    targets = setting.results[run, fold].episodes["target"].tolist()
+    return statistics.bootstrap_ratio(parts, wholes, targets=targets, replicates=report.bootstrap, rng=rng)
 
 
 def _compare(

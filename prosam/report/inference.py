@@ -19,7 +19,7 @@ STUDY = "strategies"
 
 
 def inference_table(setting: Setting, report: ReportParams, rows: Sequence[PublishedRow]) -> Table:
-    """The mIoU of each strategy by fold, and each strategy minus the mean prompt on the same resampled episodes.
+    """The mIoU of each strategy by fold, and each strategy minus the mean prompt on the same resampled targets.
 
     Args:
         setting: has the run that table 8 is about.
@@ -48,7 +48,7 @@ def inference_table(setting: Setting, report: ReportParams, rows: Sequence[Publi
             ]
     caption = (
         f"mIoU in percent of {run} by strategy. Ours with 95% intervals; minus mean-prompt: on the same resampled "
-        "episodes, bold when the interval excludes zero."
+        "targets, bold when the interval excludes zero."
     )
     title = "Table 8: inference by sampled prompts"
     return Table("paper-8", title, caption, "", fold_headings(setting), tuple(compared_rows), headings=True)
@@ -65,6 +65,7 @@ def strategy_scores(
         [part["intersection"] for part in parts],
         [part["union"] for part in parts],
         parts[0]["class_id"],
+        targets=setting.results[run, fold].episodes["target"].tolist(),
         replicates=report.bootstrap,
         rng=np.random.default_rng((report.seed, fold)),
     )

@@ -38,7 +38,7 @@ class Match:
         return next(iter(self.pairs.values()))
 
     def gain(self, params: Params, setting: Setting, scores: Scores) -> Interval:
-        """ProSAM minus VRP-SAM in mIoU, mean over folds: over episodes, and over seeds where there are several."""
+        """ProSAM minus VRP-SAM in mIoU, mean over folds: over targets, and over seeds where there are several."""
         places = [(setting.runs.index(ours), setting.runs.index(theirs)) for ours, theirs in self.pairs.values()]
         if len(places) == 1:
             return statistics.paired_difference(scores.miou_mean, *places[0])

@@ -59,7 +59,7 @@ def provenance(params: Params, settings: Sequence[Setting]) -> Provenance:
         parameters.append(Parameter(key, values, len(set(values)) > 1))
     files = []
     for setting in settings:
-        for run in runs:
+        for run in setting.runs:
             some = [*setting.folds]
             folders = [str(layout.model(setting.trained_on, run, fold)) for fold in some]
             folders += [str(layout.results(setting.dataset, run, fold)) for fold in some]
@@ -86,7 +86,7 @@ def _resolved(params: Params, settings: Sequence[Setting], run: str) -> dict[str
 def _weights(settings: Sequence[Setting], run: str) -> str:
     """Which weights were kept, on each data set trained on."""
     kept = []
-    for setting in settings:
+    for setting in (setting for setting in settings if run in setting.runs):
         steps = [setting.results[run, fold].selected_on_test for fold in setting.folds]
         best = f"best on test, of step {', '.join(map(str, steps))}"
         kept.append("of the last step" if None in steps else best)

@@ -73,13 +73,15 @@ def score_setting(setting: Setting, report: ReportParams) -> Scores:
     systems = _systems(setting)
     miou, fb_iou = [], []
     for fold in setting.folds:
-        classes = setting.results[setting.runs[0], fold].episodes["class_id"].to_numpy()
+        episodes = setting.results[setting.runs[0], fold].episodes
+        classes, targets = episodes["class_id"].to_numpy(), episodes["target"].tolist()
         intersection, union, background, background_union = _pixels(setting, systems, fold)
         miou.append(
             statistics.bootstrap_miou(
                 intersection,
                 union,
                 classes,
+                targets=targets,
                 replicates=report.bootstrap,
                 rng=np.random.default_rng((report.seed, fold)),
             )
@@ -90,6 +92,7 @@ def score_setting(setting: Setting, report: ReportParams) -> Scores:
                 union,
                 background,
                 background_union,
+                targets=targets,
                 replicates=report.bootstrap,
                 rng=np.random.default_rng((report.seed, fold)),
             )

@@ -1,4 +1,4 @@
-"""Runs that differ in their seed alone: what another seed moves, which no interval over episodes holds."""
+"""Runs that differ in their seed alone: what another seed moves, which no interval over targets holds."""
 
 from __future__ import annotations
 
@@ -72,18 +72,19 @@ def repeats_table(params: Params, setting: Setting, scores: Scores) -> Table | N
             label = f"{first.name} \N{MINUS SIGN} {second.name}"
             rows.append(Row(label, "differences of the means", tuple(map(difference_cell, gains))))
     caption = (
-        "mIoU in percent of trainings that differ in their seed alone. 95% intervals over seeds and episodes: both are "
-        "resampled, folds independently; a difference pairs the runs of a seed, on the same episodes, and is bold when "
-        "its interval excludes zero. With so few seeds these intervals are rather too narrow."
+        "mIoU in percent of trainings that differ in their seed alone. 95% intervals over seeds and targets: both are "
+        "resampled, folds independently; a difference pairs the runs of a seed, on the same targets, and is bold when "
+        "its interval excludes zero. Of so few seeds the intervals are rough."
     )
     return Table(REPEATS, "Repeats over seeds", caption, "", fold_headings(setting), tuple(rows), headings=True)
 
 
 def over_seeds(folds: Sequence[Bootstrap], report: ReportParams) -> list[Interval]:
-    """The mean over seeds of each fold, then of all folds, with 95% intervals over seeds and episodes.
+    """The mean over seeds of each fold, then of all folds, with 95% intervals over seeds and targets.
 
-    A replicate is the mean over as many seeds, drawn with replacement, of their scores on one resample of the episodes.
-    A fold's trainings are its own, so seeds are drawn for each fold.
+    A replicate is the mean over n - 1 of n seeds, drawn with replacement, of their scores on one resample of the
+    targets. Of n draws the variance would be (n - 1) / n of that of a mean over n seeds: two thirds, with three (Rao
+    and Wu 1988). A fold's trainings are its own, so seeds are drawn for each fold.
 
     Args:
         folds: of each fold, with a system for each seed.
@@ -117,7 +118,8 @@ def spread(folds: Sequence[Bootstrap]) -> list[float]:
 def _replicates(fold: Bootstrap, number: int, seed: int) -> Floats:
     """(R,) means over drawn seeds."""
     rng = np.random.default_rng((seed, number, _SEEDS_STREAM))
-    drawn = rng.integers(fold.replicates.shape[1], size=fold.replicates.shape)
+    count, seeds = fold.replicates.shape
+    drawn = rng.integers(seeds, size=(count, seeds - 1))
     return np.take_along_axis(fold.replicates, drawn, axis=1).mean(axis=1)
 
 

@@ -21,7 +21,7 @@ def absent_part(studied: Studied) -> Part:
         present = table["present"].to_numpy(bool)
         score, false_area = table["presence"].to_numpy(float), table["false_area"].to_numpy(float)
         curve = roc(score, present)
-        best = int(np.argmax(curve.true_positive_rate - curve.false_positive_rate))
+        best = curve.best
         kept = np.where(score >= curve.thresholds[best], false_area, 0.0)
         without, with_threshold = (100 * float(area[~present].mean()) for area in (false_area, kept))
         few = np.unique(np.linspace(0, len(curve.thresholds) - 1, _POINTS).astype(int))

@@ -13,11 +13,11 @@ _DECIMALS = 4
 
 
 def curvature_part(studied: Studied) -> Part:
-    """Gap, prediction and excess of each run under each noise, with standard errors over episodes."""
+    """Gap, prediction and excess of each run under each noise, with standard errors over targets."""
     rows, told, episodes = [], [], 0
     for run in studied.runs:
         table = studied.pooled(run)
-        explained, total = 0, 0
+        excesses, total = 0, 0
         for (noise, size), group in table.groupby(["noise", "size"], sort=False):
             name = "its own" if noise == "own" else f"{noise} {float(str(size)):g}"
             gap, predicted, excess = (_mean(group, column) for column in ("gap", "predicted", "excess"))
@@ -25,26 +25,29 @@ def curvature_part(studied: Studied) -> Part:
             figures = (Cell(group["eta"].mean(), decimals=3), Cell(group["loss"].mean(), decimals=3))
             marked = Cell(excess.value, best=sure, signed=True, decimals=_DECIMALS, error=excess.error)
             rows.append(Row(f"{studied.label(run)}, {name}", "condition", (*figures, gap, predicted, marked)))
-            explained, total, episodes = explained + (not sure), total + 1, len(group)
-        told.append(f"{studied.label(run)}: {explained} of {total}")
+            excesses, total, episodes = excesses + sure, total + 1, len(group)
+        told.append(f"{studied.label(run)}: {excesses} of {total}")
     caption = (
-        f"Means over {episodes} episodes, with standard errors over episodes. Gap: loss with noise less loss without. "
-        "Predicted: half the curvature times the noise's variance. Excess: gap less prediction on the same draws; "
-        f"bold: more than {_SURE} standard errors from zero."
+        f"Means over {episodes} episodes, with standard errors over their targets. Gap: loss with noise less that "
+        "without. Predicted: half the curvature times the noise's variance. Excess: gap less prediction on the same "
+        f"draws; bold: more than {_SURE} standard errors from zero."
     )
     columns = ("noise", "loss", "gap", "predicted", "excess")
     return Part(
         studied.study,
         "Noise against curvature",
-        (f"Noises whose cost the curvature explains, with no excess to be seen: {'; '.join(told)}.",),
+        (f"Noises whose cost is shown to differ from what the curvature predicts: {'; '.join(told)}.",),
         "Section 7 of the paper takes the cost of small noise to be eta²/2 times the Laplacian of the loss. The "
         "decoder has ReLUs, so the loss is not twice differentiable everywhere: the excess holds their kinks besides "
-        "the higher orders. No excess to be seen is not proof of none: it may be hidden by its standard error.",
+        "the higher orders. An excess that is not shown may be hidden by its standard error.",
         tables=(Table("curvature", "Gap and prediction", caption, "run and noise", columns, tuple(rows)),),
     )
 
 
 def _mean(group: pd.DataFrame, column: str) -> Cell:
-    """The mean over episodes with its standard error; no error of a single episode."""
-    error = float(group[column].std(ddof=1)) / len(group) ** 0.5 if len(group) > 1 else None
-    return Cell(float(group[column].mean()), signed=True, decimals=_DECIMALS, error=error)
+    """The mean over episodes with its standard error over targets; no error of a single target."""
+    mean = float(group[column].mean())
+    by_target = (group[column] - mean).groupby(group["target"]).sum()
+    count = len(by_target)
+    error = (count / (count - 1) * float((by_target**2).sum())) ** 0.5 / len(group) if count > 1 else None
+    return Cell(mean, signed=True, decimals=_DECIMALS, error=error)

@@ -117,6 +117,7 @@ def _scores(
                 np.stack([table["intersection"].to_numpy() for table in tables]),
                 np.stack([table["union"].to_numpy() for table in tables]),
                 tables[0]["class_id"].to_numpy(),
+                targets=tables[0]["target"].tolist(),
                 replicates=params.report.bootstrap,
                 rng=np.random.default_rng((params.report.seed, fold)),
             )

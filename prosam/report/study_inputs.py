@@ -15,6 +15,7 @@ from prosam import layout
 from prosam.errors import InputError
 from prosam.params import Params, ReportParams
 from prosam.report.inputs import Setting, read_file
+from prosam.report.matched import matches
 
 _PIXELS = ("intersection", "union", "iou")
 _CURVATURE = tuple(f"{name}{suffix}" for name in ("gap", "predicted", "excess") for suffix in ("", "_se"))
@@ -39,7 +40,7 @@ class Studied:
         study: its name.
         runs: that it was made on, in the order of the setting.
         rows: by run and fold; columns as in rows.parquet.
-        pairs: a ProSAM run and a VRP-SAM run with the same kind of annotation and the same backbone.
+        pairs: a ProSAM run and a VRP-SAM run that differ in the method alone.
         report: seed and number of resamples.
     """
 
@@ -74,8 +75,13 @@ class Studied:
         return tuple(self.label(run) for run in runs)
 
     def pooled(self, run: str) -> pd.DataFrame:
-        """The rows of a run on all folds."""
-        return pd.concat([self.rows[run, fold] for fold in self.setting.folds], ignore_index=True)
+        """The rows of a run on all folds, with the episode's target image in the column target."""
+        by_fold = []
+        for fold in self.setting.folds:
+            rows = self.rows[run, fold]
+            target = self.setting.results[run, fold].episodes.set_index("episode")["target"]
+            by_fold.append(rows.assign(target=target.loc[rows["episode"]].to_numpy()))
+        return pd.concat(by_fold, ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -95,22 +101,9 @@ def read_study(params: Params, setting: Setting, study: str) -> Studied:
     """
     runs = tuple(run for run in setting.runs if run in params.pipeline.studied)
     rows = {(run, fold): _read_rows(setting, study, run, fold) for run in runs for fold in setting.folds}
-    return Studied(setting, study, runs, rows, pairs(params, runs), params.report)
-
-
-def pairs(params: Params, runs: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Each ProSAM run with each VRP-SAM run that has its kind of annotation and its backbone."""
-
-    def alike(run: str) -> tuple[str, str]:
-        return params.runs[run].kind, params.backbone(run)
-
-    methods = {run: params.runs[run].method for run in runs}
-    return tuple(
-        (first, second)
-        for first in runs
-        for second in runs
-        if methods[first] == "prosam" and methods[second] == "vrp-sam" and alike(first) == alike(second)
-    )
+    matched = matches(params, setting.trained_on, runs)
+    pairs = tuple(pair for match in matched for pair in match.pairs.values())
+    return Studied(setting, study, runs, rows, pairs, params.report)
 
 
 def read_verification(dataset: str, start: int) -> VerificationStart:

@@ -146,7 +146,7 @@ def _table(
     columns = (*studied.labels(runs), *differences, *(f"{d}, of the change" for d in differences if with_clean))
     caption = (
         f"mIoU in percent, mean over folds, on {scores.episodes} episodes, with 95% intervals; differences in points, "
-        "paired over episodes, bold where the interval excludes zero; intervals are not widened for several looks."
+        "paired over targets, bold where the interval excludes zero; intervals are not widened for several looks."
     )
     if with_clean:
         caption += (

@@ -36,7 +36,7 @@ class ConditionScores:
         return self.contrast({(run, condition): 1})
 
     def difference(self, first: System, second: System) -> Interval:
-        """The first minus the second, on the same resampled episodes."""
+        """The first minus the second, on the same resampled targets."""
         return self.contrast({first: 1, second: -1})
 
     def change(self, first: str, second: str, condition: Condition, clean: Condition) -> Interval:
@@ -46,7 +46,7 @@ class ConditionScores:
         )
 
     def contrast(self, weights: Mapping[System, float]) -> Interval:
-        """A weighted sum of scores, on the same resampled episodes."""
+        """A weighted sum of scores, on the same resampled targets."""
         sums = np.zeros(len(self.systems))
         for system, weight in weights.items():
             sums[self.systems.index(system)] += weight
@@ -63,7 +63,7 @@ def conditions(studied: Studied, run: str, by: Sequence[str]) -> list[Condition]
 def score_conditions(
     studied: Studied, runs: Sequence[str], by: Sequence[str], wanted: Sequence[Condition]
 ) -> ConditionScores | None:
-    """Score runs under conditions. Pixels are summed over the draws of an episode; resamples are of episodes.
+    """Score runs under conditions. Pixels are summed over the draws of an episode; resamples are of targets.
 
     The resamples of a fold depend on the seed and the fold alone. A fold without a shared episode does not count.
 
@@ -84,11 +84,13 @@ def score_conditions(
         if not shared:
             continue
         episodes += len(shared)
+        targets = studied.setting.results[runs[0], fold].episodes.set_index("episode")["target"]
         by_fold.append(
             statistics.bootstrap_miou(
                 np.stack([one.loc[shared, "intersection"].to_numpy() for one in pixels]),
                 np.stack([one.loc[shared, "union"].to_numpy() for one in pixels]),
                 pixels[0].loc[shared, "class_id"].to_numpy(),
+                targets=targets.loc[shared].tolist(),
                 replicates=studied.report.bootstrap,
                 rng=np.random.default_rng((studied.report.seed, fold)),
             )

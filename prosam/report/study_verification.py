@@ -49,11 +49,11 @@ def _averaged(starts: Sequence[VerificationStart]) -> str:
 
 
 def _beaten(start: VerificationStart, column: str) -> NDArray[np.float64]:
-    """For each sample, the share of direct prompts that it is better than, (P,)."""
+    """For each sample, the share of direct prompts that it is better than, (P,); a tie counts half."""
     of_origin = start.prompts.groupby("origin")[column]
     direct, samples = (of_origin.get_group(origin).to_numpy(float) for origin in ("direct", "sample"))
     better = samples[:, None] < direct if column == "bce" else samples[:, None] > direct
-    return better.mean(axis=1)
+    return (better + 0.5 * (samples[:, None] == direct)).mean(axis=1)
 
 
 def _caveats(params: Params, starts: Sequence[VerificationStart]) -> list[str]:
@@ -78,8 +78,8 @@ def _beaten_table(starts: Sequence[VerificationStart]) -> Table:
         rows.append(Row(f"by {name}", "condition", tuple(cells)))
     columns = ("beaten by a sample, mean", "beaten by the median sample", "samples that beat 75%")
     caption = (
-        "Share of direct prompts that samples are better than, and share of samples that are better than at least 75% "
-        "of them, in percent: mean over starts, and the lowest to the highest start."
+        "Share of direct prompts that samples are better than (a tie counts half), and share of samples that are "
+        "better than at least 75% of them, in percent: mean over starts, and the lowest to the highest start."
     )
     return Table("beaten", "Samples against direct prompts", caption, "score", columns, tuple(rows))
 

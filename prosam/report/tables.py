@@ -16,6 +16,7 @@ from prosam.statistics import Bootstrap, Interval
 
 MINUS = "\N{MINUS SIGN}"
 _FEW = 4  # runs of which all pairs are shown
+_LONG = 20  # rows
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,11 @@ class Table:
     headings: bool = False
 
     @property
+    def long(self) -> bool:
+        """Whether the page folds it away, so that what comes after it is found."""
+        return len(self.rows) > _LONG and self.key != "miou"
+
+    @property
     def groups(self) -> list[tuple[str, list[Row]]]:
         """Neighbouring rows of one group, in order."""
         return [(name, list(rows)) for name, rows in groupby(self.rows, key=lambda row: row.group)]
@@ -127,7 +133,7 @@ class Table:
 
 def score_tables(setting: Setting, scores: Scores) -> list[Table]:
     """The mIoU and the FB-IoU of every system by fold, with the mean over folds."""
-    how = f"bold: {_best(setting)}. 95% intervals: percentile bootstrap over episodes, folds independently."
+    how = f"bold: {_best(setting)}. 95% intervals: percentile bootstrap over target images, folds independently."
     return [
         _score_table(
             "miou",
@@ -149,13 +155,16 @@ def score_tables(setting: Setting, scores: Scores) -> list[Table]:
 
 
 def summary_table(settings: Sequence[Setting], scores: Sequence[Scores]) -> Table:
-    """Mean mIoU of every run under every setting; the settings have the same runs."""
+    """Mean mIoU of every run under every setting that has it."""
+    columns = {run: label for setting in settings for run, label in zip(setting.runs, setting.labels, strict=True)}
     rows = []
     for setting, s in zip(settings, scores, strict=True):
         cells = [score_cell(s.miou_mean.interval(run)) for run in range(s.num_runs)]
-        rows.append(Row(setting.title, "setting", _mark_best(setting, cells)))
+        marked = dict(zip(setting.runs, _mark_best(setting, cells), strict=True))
+        there = tuple(marked.get(run, Cell(float("nan"))) for run in columns)
+        rows.append(Row(setting.title, "setting", there))
     caption = f"mIoU, mean over folds, in percent, with 95% intervals; bold: {_best(settings[0])}."
-    return Table("summary", "All settings", caption, "setting", settings[0].labels, tuple(rows))
+    return Table("summary", "All settings", caption, "setting", tuple(columns.values()), tuple(rows))
 
 
 def difference_table(setting: Setting, scores: Scores) -> Table | None:
@@ -163,7 +172,7 @@ def difference_table(setting: Setting, scores: Scores) -> Table | None:
     columns = (*scores.miou, scores.miou_mean)
     rows = tuple(
         Row(
-            f"{setting.labels[first]} {MINUS} {setting.labels[second]}",
+            f"{setting.runs[first]} {MINUS} {setting.labels[second]}",
             "difference",
             tuple(difference_cell(statistics.paired_difference(b, first, second)) for b in columns),
         )
@@ -171,7 +180,7 @@ def difference_table(setting: Setting, scores: Scores) -> Table | None:
         for first, second in _compared(alike)
     )
     caption = (
-        "First run minus second, in points of mIoU, on the same resampled episodes. It is called a "
+        "First run minus second, in points of mIoU, on the same resampled targets. It is called a "
         "difference, and set in bold, only when its 95% interval excludes zero; the intervals are not "
         "widened for several looks."
     )
@@ -204,9 +213,10 @@ def _score_table(
     key: str, title: str, caption: str, setting: Setting, scores: Scores, columns: Sequence[Bootstrap]
 ) -> Table:
     by_column = [_mark_best(setting, [score_cell(b.interval(s)) for s in range(len(scores.systems))]) for b in columns]
+    by_kind = [place for alike in setting.by_kind.values() for place in alike]
     rows = tuple(
-        Row(system.label, "baseline" if system.baseline else "run", tuple(column[s] for column in by_column))
-        for s, system in enumerate(scores.systems)
+        Row(scores.systems[s].label, "run" if s < scores.num_runs else "baseline", tuple(c[s] for c in by_column))
+        for s in (*by_kind, *range(scores.num_runs, len(scores.systems)))
     )
     return Table(key, title, caption, "run", fold_headings(setting), rows, "scale")
 

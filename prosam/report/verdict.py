@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ def judge(setting: Setting, scores: Scores, params: Params) -> Verdict:
         ((headline, *details),) = said.values()
         return Verdict(headline, tuple(details), warnings)
     details = [f"{kind.capitalize()} annotations: {' '.join(sentences)}" for kind, sentences in said.items()]
-    headline = _methods_over_kinds(gains) if gains else _over_kinds(setting, scores, orders)
+    headline = _methods_over_kinds(matched, gains) if gains else _over_kinds(setting, scores, orders)
     return Verdict(headline, tuple(details), warnings)
 
 
@@ -74,7 +74,7 @@ def _methods(setting: Setting, scores: Scores, match: Match, gain: Interval) -> 
     """Whether ProSAM beats VRP-SAM, with the numbers."""
     (ours, theirs), seeds = match.first, len(match.pairs)
     means = [100 * match.mean(setting, scores, method) for method in (0, 1)]
-    over = f", means of {seeds} seeds" if seeds > 1 else ""
+    over = f", means of {seeds} seeds" if seeds > 1 else ", one training each"
     numbers = (
         f"{ours} has {means[0]:.1f} mIoU {_where(setting)}, {theirs} {means[1]:.1f}{over}: "
         f"{_signed(gain.estimate)} points (95% interval {_signed(gain.low)} to {_signed(gain.high)})."
@@ -97,14 +97,20 @@ def _highest(setting: Setting, scores: Scores, order: list[int]) -> str:
     )
 
 
-def _methods_over_kinds(gains: Mapping[AnnotationKind, Interval]) -> str:
-    """The answer for each kind that both methods were run with, in one sentence."""
-    ahead = [kind for kind, gain in gains.items() if gain.low > 0]
-    behind = [kind for kind, gain in gains.items() if gain.high < 0]
+def _methods_over_kinds(matched: Mapping[AnnotationKind, Match], gains: Mapping[AnnotationKind, Interval]) -> str:
+    """The answer for each kind that both methods were run with, in one sentence; it tells a win by single trainings."""
+    ahead: list[AnnotationKind] = [kind for kind, gain in gains.items() if gain.low > 0]
+    behind: list[AnnotationKind] = [kind for kind, gain in gains.items() if gain.high < 0]
     open_kinds = [kind for kind in gains if kind not in (*ahead, *behind)]
+
+    def told(kinds: Sequence[AnnotationKind]) -> str:
+        once = [kind for kind in kinds if len(matched[kind].pairs) == 1]
+        which = "" if len(once) == len(kinds) else f" with {in_words(once)}"
+        return f"{in_words(kinds)} annotations" + (f" (one training each{which})" if once else "")
+
     parts = [
-        *([f"ProSAM beats VRP-SAM with {in_words(ahead)} annotations"] if ahead else []),
-        *([f"VRP-SAM is ahead of ProSAM with {in_words(behind)} annotations"] if behind else []),
+        *([f"ProSAM beats VRP-SAM with {told(ahead)}"] if ahead else []),
+        *([f"VRP-SAM is ahead of ProSAM with {told(behind)}"] if behind else []),
         *([f"with {in_words(open_kinds)} annotations ProSAM and VRP-SAM cannot be told apart"] if open_kinds else []),
     ]
     sentence = f"{'; '.join(parts)}."

@@ -78,7 +78,7 @@ def summarise(rows: Iterable[Row]) -> list[Row]:
     present = np.array([row["present"] for row in rows], bool)
     scores, area, false_area = (np.array([row[c] for row in rows]) for c in ("presence", "area", "false_area"))
     curve = roc(scores, present)
-    best = int(np.argmax(curve.true_positive_rate - curve.false_positive_rate))
+    best = curve.best
     figures = {
         "auc": curve.auc,
         "threshold": curve.thresholds[best],

@@ -80,7 +80,7 @@ def test_runs_that_are_all_of_masks_do_not_say_so(report: Report):
 
 
 def test_differences_are_those_within_a_kind(mixed: Report):
-    expected = [f"{a} − {b}" for a, b in combinations(LABELS, 2) if a.split()[1] == b.split()[1]]
+    expected = [f"{a.split()[0]} − {b}" for a, b in combinations(LABELS, 2) if a.split()[1] == b.split()[1]]
     assert [row.label for row in tables(mixed)["differences"].rows] == expected
     assert len(expected) == 2
 
@@ -110,7 +110,8 @@ def test_a_baseline_stands_once_where_it_is_the_same_for_all_or_for_a_kind(mixed
 def test_the_first_sentence_answers_for_each_kind_that_has_two_runs(mixed: Report):
     verdict = mixed.sections[0].verdict
     assert verdict.headline == (
-        "ProSAM beats VRP-SAM with point annotations; with mask annotations ProSAM and VRP-SAM cannot be told apart."
+        "ProSAM beats VRP-SAM with point annotations (one training each); "
+        "with mask annotations ProSAM and VRP-SAM cannot be told apart."
     )
     masks, points, boxes = verdict.details
     assert masks.startswith("Mask annotations: ProSAM does not beat VRP-SAM, the two cannot be told apart: ")
@@ -125,7 +126,10 @@ def test_the_first_sentence_answers_for_each_kind_that_has_two_runs(mixed: Repor
     [
         (["prosam", "prosam-point"], "No two runs have annotations of the same kind, so none are compared."),
         (["prosam", "vrp-sam", "prosam-box"], "With mask annotations ProSAM and VRP-SAM cannot be told apart."),
-        (["vrp-sam-point", "prosam-point", "prosam-box"], "ProSAM beats VRP-SAM with point annotations."),
+        (
+            ["vrp-sam-point", "prosam-point", "prosam-box"],
+            "ProSAM beats VRP-SAM with point annotations (one training each).",
+        ),
     ],
 )
 def test_other_mixtures_have_a_first_sentence_too(runs: list[str], says: str, tmp_path: Path):
@@ -176,3 +180,11 @@ def test_no_score_depends_on_runs_of_other_kinds(mixed: Report, mixed_root: Path
     by_class = tested.groupby("class_id")[["intersection", "union"]].sum()
     row = next(row for row in tables(mixed)["miou"].rows if row.label == "prosam-point (point)")
     assert row.cells[0].value == pytest.approx(100 * np.mean(by_class["intersection"] / by_class["union"]))
+
+
+def test_runs_of_one_kind_stand_together(tmp_path: Path):
+    found = reported(tmp_path, {run: KINDS[run] for run in ("prosam", "prosam-point", "vrp-sam", "vrp-sam-point")})
+    rows = tables(found)["miou"].rows[:4]
+    assert [row.label for row in rows] == [LABELS[0], LABELS[1], LABELS[2], LABELS[3]]
+    scores = [json.loads((tmp_path / f"results/toy/{r.label.split()[0]}/0/metrics.json").read_text()) for r in rows]
+    assert [row.cells[0].value for row in rows] == pytest.approx([score["miou"] for score in scores])

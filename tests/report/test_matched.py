@@ -11,8 +11,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from prosam.params import load_params
+from prosam.report.compose import compose
 from prosam.report.inputs import read_settings
 from prosam.report.matched import matches, principal
+from prosam.report.render import html
 from prosam.report.scores import score_setting
 from prosam.report.verdict import Verdict, judge
 from tests.conftest import DATASET
@@ -87,3 +89,13 @@ def test_of_many_runs_those_are_shown_that_differ_in_the_method_alone(tmp_path: 
     monkeypatch.chdir(tmp_path)
     _, shown = many(tmp_path, dict.fromkeys(RUNS, 0.1))
     assert shown == ("ours-3", "theirs-3", "theirs-point", "ours-point")
+    params = load_params()
+    report = compose(params, read_settings(params))
+    (section,) = report.sections
+    assert section.on_shown == "Of the 10 runs 4 are shown: ours-3, theirs-3, theirs-point and ours-point."
+    # those of the mask runs are shown by the first of them with each other, which are many rows; mIoU is never hidden
+    long = next(table for table in section.tables if table.key == "fb-iou")
+    assert len(long.rows) > 20
+    page = html(report)
+    assert f"<summary>{len(long.rows)} rows</summary>" in page
+    assert page.index("<summary>") > page.index('id="on-toy-fb-iou"')

@@ -250,6 +250,28 @@ def test_a_claim_is_our_paired_difference_beside_the_printed_one(found, root: Pa
     assert (pascal, coco) == pytest.approx((72.04 - 71.14, 54.63 - 53.28))
 
 
+def test_what_the_paper_lacks_is_measured_beside_its_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    matched = (
+        "  prosam-matched-gaussian: {method: prosam, kind: mask, backbone: tiny-resnet, distribution: matched_gaussian}"
+    )
+    text = PARAMS.replace("runs: [prosam, vrp-sam]", "runs: [prosam, prosam-matched-gaussian]")
+    Path("params.yaml").write_text(text.replace("\ntrain:", f"\n{matched}\ntrain:"))
+    write_tree(toy_scenes(12), CLASSES, {"prosam": 0.75, "prosam-matched-gaussian": 0.7})
+    params = load_params()
+    (setting,) = read_settings(params)
+    claims = beside(params, setting, score_setting(setting, params.report)).claims
+    assert claims is not None
+    (row,) = claims.rows
+    assert row.label.endswith("Gaussian prompts of equal size (not in the paper)")
+    means = [
+        np.mean([json.loads(Path(f"results/toy/{run}/{f}/metrics.json").read_text())["miou"] for f in (0, 1)])
+        for run in setting.runs
+    ]
+    assert row.cells[0].value == pytest.approx(means[0] - means[1])
+    assert [cell.text for cell in row.cells[1:]] == ["n/a", "n/a"]
+
+
 def test_a_published_mean_is_the_printed_one_else_that_of_the_folds():
     assert published_mean("pascal-5i", "prosam") == 72.04  # not of table 7, whose fold 2 is a slip
     assert published_mean("pascal-5i", "vrp-sam-2linear") == pytest.approx((74.04 + 76.55 + 69.71 + 63.98) / 4)

@@ -89,6 +89,48 @@ def test_bootstrap_equals_resampling_episodes_by_index():
     assert ours.std() == pytest.approx(np.std(plain), rel=0.06)
 
 
+def test_bootstrap_equals_resampling_targets_by_index_with_all_their_episodes():
+    """The replicates spread as those of a loop that draws targets, and wider than if episodes were drawn."""
+    rng = np.random.default_rng(14)
+    targets = rng.integers(0, 15, size=60)
+    union = np.full((1, 60), 100)
+    intersection = rng.integers(20, 90, size=15)[targets][None] + rng.integers(-5, 6, size=(1, 60))
+    classes = rng.integers(0, 3, size=60)
+    boot = statistics.bootstrap_miou(
+        intersection, union, classes, targets=targets.tolist(), replicates=8000, rng=np.random.default_rng(15)
+    )
+    names = np.unique(targets)
+    plain = []
+    for _ in range(3000):
+        drawn = np.concatenate([np.flatnonzero(targets == name) for name in rng.choice(names, len(names))])
+        plain.append(statistics.miou(intersection[0, drawn], union[0, drawn], classes[drawn]))
+    assert boot.replicates.mean() == pytest.approx(np.mean(plain), abs=0.004)
+    assert boot.replicates.std() == pytest.approx(np.std(plain), rel=0.06)
+    alone = statistics.bootstrap_miou(intersection, union, classes, replicates=8000, rng=np.random.default_rng(15))
+    assert boot.replicates.std() > 1.5 * alone.replicates.std()
+    assert boot.estimates == alone.estimates
+
+
+def test_the_interval_covers_the_truth_where_episodes_share_their_targets():
+    rng = np.random.default_rng(16)
+    covered, targets = 0, np.repeat(np.arange(50), 4).tolist()
+    for _ in range(300):  # four episodes of each target, which are hard or easy together
+        chance = np.repeat(rng.uniform(0.4, 0.8, size=50), 4)[None]
+        boot = statistics.bootstrap_miou(
+            rng.binomial(100, chance), np.full((1, 200), 100), np.zeros(200), targets=targets, replicates=300, rng=rng
+        )
+        interval = boot.interval(0)
+        covered += interval.low <= 0.6 <= interval.high
+    assert 0.90 <= covered / 300 <= 0.985  # three standard errors about 0.95
+
+
+def test_targets_that_are_not_one_for_each_episode_are_refused():
+    with pytest.raises(ValueError, match="2 targets of 3 episodes"):
+        statistics.bootstrap_ratio(
+            [[1, 2, 3]], [[4, 4, 4]], targets=["a", "b"], replicates=10, rng=np.random.default_rng(0)
+        )
+
+
 def test_a_resample_without_a_class_takes_the_mean_over_the_others():
     """Two episodes of two classes, IoU 0.2 and 0.6: a resample has both, or one of them twice."""
     boot = statistics.bootstrap_miou([[1, 3]], [[5, 5]], [1, 2], replicates=400, rng=np.random.default_rng(7))

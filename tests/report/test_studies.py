@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from prosam import layout
 from prosam.params import load_params
 from prosam.report.compose import Report
 from prosam.report.inputs import read_settings
+from prosam.report.paper import paper_tables
+from prosam.report.scores import score_setting
 from prosam.report.study_part import Part
 from prosam.report.study_sections import study_parts
-from prosam.report.tables import Cell, Table
+from prosam.report.tables import Cell, Table, difference_table, score_tables
 from tests.report.made_up_studies import FOLDS, RUNS, STEP_CAP, STUDIES, add_studies
 from tests.report.tree import toy_scenes
 
@@ -178,16 +181,30 @@ def test_presence_is_scored_by_pairs_and_cuts_the_false_area(studied_tree: Path,
 
 def test_curvature_has_means_with_standard_errors(studied_tree: Path, parts: dict[str, Part]):
     found = table_of(parts["curvature"], "curvature")
-    rows = pd.concat([rows_of(studied_tree, "prosam", fold, "curvature") for fold in FOLDS])
-    gaps = rows[(rows["noise"] == "absolute") & (rows["size"] == 0.5)]["gap"].tolist()
-    mean = sum(gaps) / 16
-    error = (sum((gap - mean) ** 2 for gap in gaps) / 15 / 16) ** 0.5
+    by_target: dict[str, list[float]] = {}
+    for fold in FOLDS:
+        rows = rows_of(studied_tree, "prosam", fold, "curvature")
+        targets = pd.read_parquet(studied_tree / layout.results("toy", "prosam", fold) / "episodes.parquet")["target"]
+        for row in rows[(rows["noise"] == "absolute") & (rows["size"] == 0.5)].to_dict("records"):
+            by_target.setdefault(targets[row["episode"]], []).append(row["gap"])
+    mean, count = sum(map(sum, by_target.values())) / 16, len(by_target)
+    assert count < 16  # some episodes share their target, so their errors add up before they are squared
+    squares = sum(sum(gap - mean for gap in gaps) ** 2 for gaps in by_target.values())
+    error = (count / (count - 1) * squares) ** 0.5 / 16
     cell = found["prosam, absolute 0.5", "gap"]
     assert (cell.value, cell.error) == pytest.approx((mean, error))
     assert cell.interval == f"± {error:.4f}"
     assert found["prosam, absolute 0.5", "excess"].best  # 0.3, thirty standard errors from zero
     assert ("prosam, its own", "gap") in found
     assert ("vrp-sam, its own", "gap") not in found
+    shown = [
+        sum(cell.best for (row, column), cell in found.items() if row.startswith(f"{run},") and column == "excess")
+        for run in RUNS
+    ]
+    assert parts["curvature"].sentences == (
+        "Noises whose cost is shown to differ from what the curvature predicts: "
+        f"prosam: {shown[0]} of 3; vrp-sam: {shown[1]} of 2.",
+    )
 
 
 def test_disagreement_is_ranked_against_iou(studied_tree: Path, parts: dict[str, Part]):
@@ -207,7 +224,8 @@ def test_samples_are_counted_against_each_direct_prompt(studied_tree: Path, part
         prompts = pd.read_parquet(studied_tree / layout.verification("toy", start) / "prompts.parquet")
         direct = prompts[prompts["origin"] == "direct"]["iou"].tolist()
         of_samples = [
-            sum(sample > one for one in direct) / 12 for sample in prompts[prompts["origin"] == "sample"]["iou"]
+            sum((sample > one) + (sample == one) / 2 for one in direct) / 12
+            for sample in prompts[prompts["origin"] == "sample"]["iou"]
         ]
         shares.append(100 * sum(of_samples) / 12)
         claimed.append(100 * sum(share >= 0.75 for share in of_samples) / 12)
@@ -237,6 +255,53 @@ def test_without_the_step_cap_there_is_no_caveat(studied_tree: Path, tmp_path: P
     params = load_params()
     (part,) = study_parts(params, read_settings(params)[0])
     assert len(part.sentences) == 1
+
+
+def test_runs_that_differ_in_more_than_the_method_are_not_compared(
+    studied_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shutil.copytree(studied_tree, tmp_path / "tree")
+    monkeypatch.chdir(tmp_path / "tree")
+    add_studies(Path("params.yaml"), ["prompt_noise"], [])
+    text = Path("params.yaml").read_text()
+    params = load_params()
+    assert len(study_parts(params, read_settings(params)[0])[0].sentences) == 1
+    content = YAML(typ="safe").load(text)
+    content["runs"]["vrp-sam"]["init"] = "paper"
+    YAML(typ="safe").dump(content, Path("params.yaml"))
+    params = load_params()
+    part, _ = study_parts(params, read_settings(params)[0])
+    assert part.sentences == ()
+    assert part.tables[0].columns == RUNS
+
+
+def test_resamples_draw_targets_so_that_a_single_one_leaves_no_interval(
+    studied_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """All resamples of one target are the data themselves, however many episodes it has."""
+    shutil.copytree(studied_tree, tmp_path / "tree")
+    monkeypatch.chdir(tmp_path / "tree")
+    for run in RUNS:
+        for fold in FOLDS:
+            path = layout.results("toy", run, fold) / "episodes.parquet"
+            pd.read_parquet(path).assign(target="val_000").to_parquet(path)
+    params = load_params()
+    (setting,) = read_settings(params)
+    scores = score_setting(setting, params.report)
+    shown = [*score_tables(setting, scores), difference_table(setting, scores)]
+    shown += [table for paper in paper_tables(params, setting, scores) for table in paper.tables]
+    studies = ("prompt_noise", "annotation_noise", "corruption", "references", "failures")
+    shown += [t for part in study_parts(params, setting) if part.key in studies for t in part.tables]
+    intervals = {
+        table.key: [cell for row in table.rows for cell in row.cells if cell.low is not None]
+        for table in shown
+        if table
+    }
+    assert {"miou", "fb-iou", "differences", "paper-6", "paper-8"} < set(intervals)
+    assert {"prompt_noise", "annotation_noise", "corruption", "references", "size", "objects"} < set(intervals)
+    for key, of_table in intervals.items():
+        for cell in of_table:
+            assert (cell.low, cell.high) == pytest.approx((cell.value, cell.value), abs=1e-9, nan_ok=True), key
 
 
 def test_failures_are_counted_by_size_and_number_of_objects(

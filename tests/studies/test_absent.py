@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -107,3 +108,9 @@ def test_the_summary_has_the_area_under_the_curve_and_the_best_threshold(rows: l
         np.mean([float(r["area"]) for r in rows if not r["present"]]), abs=1e-6
     )
     assert entry["episodes"] == 6
+
+
+def test_a_score_that_tells_nothing_still_has_a_summary_that_json_can_hold(rows: list[Row]):
+    (entry,) = absent.summarise([row | {"presence": 0.5} for row in rows])
+    assert (entry["auc"], entry["threshold"]) == (0.5, 0.5)
+    json.dumps(entry, allow_nan=False)

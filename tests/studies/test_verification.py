@@ -89,11 +89,13 @@ def test_a_start_always_gives_the_same_bytes_and_another_start_others(objective:
     assert not torch.equal(other.direct.prompts, found.direct.prompts)
 
 
-def test_a_sample_beats_the_share_of_direct_prompts_that_is_worse():
+def test_a_sample_beats_the_share_of_direct_prompts_that_is_worse_and_half_of_those_alike():
     rng = np.random.default_rng(0)
     direct, samples = rng.integers(0, 8, 20) / 8, rng.integers(0, 8, 30) / 8
-    expected = [sum(d < s for d in direct) / 20 for s in samples]
+    expected = [sum((d < s) + (d == s) / 2 for d in direct) / 20 for s in samples]
     assert beaten(torch.from_numpy(direct), torch.from_numpy(samples)).tolist() == pytest.approx(expected)
+    alike = torch.full((5,), 0.9)
+    assert beaten(alike, alike).tolist() == [0.5] * 5  # no difference
 
 
 def test_the_summary_says_how_many_samples_beat_three_quarters_in_iou_and_in_lower_bce(found: Verification):
