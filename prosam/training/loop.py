@@ -22,6 +22,7 @@ from prosam.progress import Progress
 from prosam.schedule import cosine_warm_restarts, cosine_with_warmup
 from prosam.statistics import miou
 from prosam.training.checkpoint import Best, Progressed, Row, load_checkpoint, save_checkpoint
+from prosam.training.samples import expected_loss, samples_at_once
 from prosam.training.seeds import step_generator
 
 _QUANTILES = (0.05, 0.5, 0.95)
@@ -149,9 +150,13 @@ def _loss(
     prompts = method.prompts(method.learn(references, generator), targets, generator)
     # samples of a point mass are all alike: one is enough
     count = 1 if isinstance(prompts, Dirac) else settings.samples
-    logits = method.decode(targets, prompts.sample(count, generator))
-    loss = segmentation_loss(method.models.full_size(logits), truth, valid if settings.void == "ignore" else None)
-    return loss, prompts
+    counted = valid if settings.void == "ignore" else None
+
+    def loss_of(samples: torch.Tensor) -> torch.Tensor:
+        return segmentation_loss(method.models.full_size(method.decode(targets, samples)), truth, counted)
+
+    samples = prompts.sample(count, generator)
+    return expected_loss(loss_of, samples, at_once=samples_at_once(samples.device)), prompts
 
 
 def _better(best: Best | None, look: Row, encoder: torch.nn.Module) -> Best:
