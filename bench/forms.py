@@ -150,20 +150,27 @@ def plain_loss(models: FrozenSam, embedding: Tensor, truth: Tensor, samples: Ten
 # ---------------------------------------------------------------------------------------------------------- ours
 
 
-def our_prompts(method: PromptMethod, pairs: Pairs) -> PromptDistribution:
-    """The same as `plain_prompts`, as `EpisodeTensors` and the method compute it without a feature table."""
-    backbone = method.models.backbone
+def our_features(models: FrozenModels, pairs: Pairs) -> tuple[References, Targets]:
+    """The backbone's part, as `EpisodeTensors` does it without a feature table."""
+    backbone, drawn = models.backbone, list(pairs.annotation.cpu())
     with torch.no_grad():
         reference2, reference3 = backbone.levels(pairs.references)
         target2, target3 = backbone.levels(pairs.targets)
-        drawn = list(pairs.annotation.cpu())
         rows = [
-            annotated_features(backbone, one, mask, thin=False) for one, mask in zip(reference3, drawn, strict=True)
+            annotated_features(backbone, level3, annotation, thin=False)
+            for level3, annotation in zip(reference3, drawn, strict=True)
         ]
         level4 = backbone.level4(target3)
-    grids, foreground = zip(*rows, strict=True)
-    references = References(torch.cat([reference2, reference3], 1), torch.stack(grids), list(foreground), drawn)
-    targets = Targets(torch.cat([target2, target3], 1), level4, pairs.embedding)
+    cells, foreground = zip(*rows, strict=True)
+    return (
+        References(torch.cat([reference2, reference3], 1), torch.stack(cells), list(foreground), drawn),
+        Targets(torch.cat([target2, target3], 1), level4, pairs.embedding),
+    )
+
+
+def our_prompts(method: PromptMethod, pairs: Pairs) -> PromptDistribution:
+    """The same as `plain_prompts`, as a training computes it."""
+    references, targets = our_features(method.models, pairs)
     return method.prompts(method.learn(references), targets)
 
 

@@ -36,7 +36,7 @@ def bench(
     images: Annotated[int, typer.Option(help="Pairs in a batch.")] = 2,
     samples: Annotated[int, typer.Option(help="K, prompt sets an image.")] = 10,
     at_once: Annotated[
-        list[int] | None, typer.Option(help="Samples in memory at once; [default: 2 and 0, all]")
+        list[int] | None, typer.Option(help="Samples in memory at once; [default: 5 and 0, all]")
     ] = None,
     rounds: Annotated[int, typer.Option(help="Measurements of each.")] = 7,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
@@ -62,7 +62,7 @@ def bench(
         "plain loop": partial(plain_loss, training_sam, *truth),
         "frozen loop": partial(plain_loss, models, *truth),
     }
-    for number in at_once or [2, 0]:
+    for number in at_once or [5, 0]:
         name = f"ours, {number} at once" if number else "ours, all"
         losses[name] = partial(our_loss, models, *truth, at_once=number or None)
     prompts = torch.randn(images, samples, 50, models.sam.prompt_encoder.embed_dim, device=device, requires_grad=True)

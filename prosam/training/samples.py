@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_ON_A_CPU = 2  # samples at once: as fast as all of them, or faster (bench/step.py)
+_ON_A_CPU = 5  # samples at once: as fast as all of them, or faster (bench/step.py)
 
 LossOf = Callable[[Tensor], Tensor]
 """Prompts (B, k, N, d) to the mean of the losses of their k samples, a scalar."""
