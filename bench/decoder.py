@@ -1,7 +1,7 @@
 """How much faster is decoding with `MaskTokenDecoder` than with SAM's decoder as it is, forward and backward?
 
-    python bench/decoder.py                # the embedded default's size
-    python bench/decoder.py --grid 64      # SAM's real decoder: 256 channels, a 64 x 64 grid (about 2 minutes)
+    python -m bench.decoder                # the embedded default's size
+    python -m bench.decoder --grid 64      # SAM's real decoder: 256 channels, a 64 x 64 grid (about 2 minutes)
 
 Both forms take turns in one process, and their masks and gradients are compared first. Only the ratio means
 something elsewhere.
@@ -19,22 +19,10 @@ import torch
 import typer
 from torch import Tensor, nn
 
+from bench.forms import build_sam
 from prosam import console
 from prosam.models.mask_token import MaskTokenDecoder
-from prosam.models.sam import build_tiny_sam, decode_masks
-from prosam.models.segment_anything import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
-
-
-def build(grid: int) -> Sam:
-    """A SAM with random weights: the small one, or one with the real decoder and the smallest encoder."""
-    if grid == 16:
-        return build_tiny_sam()
-    size = grid * 16
-    return Sam(
-        image_encoder=ImageEncoderViT(img_size=size, embed_dim=16, depth=1, num_heads=1),
-        prompt_encoder=PromptEncoder(256, (grid, grid), (size, size), 16),
-        mask_decoder=MaskDecoder(transformer_dim=256, transformer=TwoWayTransformer(2, 256, 8, 2048)),
-    )
+from prosam.models.sam import decode_masks
 
 
 def bench(
@@ -48,7 +36,7 @@ def bench(
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    sam = build(grid).eval().requires_grad_(False).to(device)
+    sam = build_sam(grid).requires_grad_(False).to(device)
     dim = sam.prompt_encoder.embed_dim
     embedding = torch.randn(images, dim, grid, grid, device=device)
     prompts = torch.randn(images, samples, 50, dim, device=device, requires_grad=True)

@@ -24,6 +24,7 @@ from prosam.ranks import ALONE, Ranks
 from prosam.schedule import cosine_warm_restarts, cosine_with_warmup
 from prosam.statistics import miou
 from prosam.training.checkpoint import Best, Progressed, Row, load_checkpoint, save_checkpoint
+from prosam.training.samples import expected_loss, samples_at_once
 from prosam.training.seeds import step_generator
 
 _QUANTILES = (0.05, 0.5, 0.95)
@@ -161,10 +162,14 @@ def _loss(
     prompts = method.prompts(method.learn(references, generator), targets, generator)
     # samples of a point mass are all alike: one is enough
     count = 1 if isinstance(prompts, Dirac) else settings.samples
-    logits = method.decode(targets, prompts.sample(count, generator))
     counted = valid if settings.void == "ignore" else None
-    loss = segmentation_loss(method.models.full_size(logits), truth, counted, ranks.mean)
-    return loss, prompts
+
+    def loss_of(samples: torch.Tensor) -> torch.Tensor:
+        logits = method.models.full_size(method.decode(targets, samples))
+        return segmentation_loss(logits, truth, counted, ranks.mean)
+
+    samples = prompts.sample(count, generator)
+    return expected_loss(loss_of, samples, at_once=samples_at_once(samples.device)), prompts
 
 
 def _better(best: Best | None, look: Row, encoder: torch.nn.Module) -> Best:

@@ -1,0 +1,149 @@
+"""How many images a second does the stage `embeddings` encode, beside segment-anything's own way?
+
+    python -m bench.embed                                     # the embedded SAM
+    python -m bench.embed --sam vit_b --images 2 --rounds 1   # ViT-B on a CPU: minutes
+    python -m bench.embed --sam vit_h --images 64 --batch 8   # on a GPU
+
+Both begin at JPEG files of PASCAL VOC's usual size, written for the purpose, and end with float16 embeddings in memory.
+`segment-anything` is what SamPredictor.set_image does, image by image; ours squashes, and encodes batches. That both
+encode a square image alike is checked first. Weights are random. Ratios are medians of rounds, with their range.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prosam import console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from torch import Tensor
+
+    from prosam.models.segment_anything import Sam
+
+HEIGHT, WIDTH = 375, 500  # px, of most images of PASCAL VOC
+TOLERANCE = 1e-4
+
+
+def bench(
+    sam: Annotated[str, typer.Option(help="tiny, vit_b, vit_l or vit_h.")] = "tiny",
+    images: Annotated[int, typer.Option(help="Images encoded in a round.")] = 16,
+    batch: Annotated[list[int] | None, typer.Option(help="Images at once; [default: 1 and 8]")] = None,
+    rounds: Annotated[int, typer.Option(help="Measurements of each.")] = 5,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+) -> None:
+    """Compare embedding images with segment-anything's own way."""
+    from functools import partial
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    import numpy as np
+    import torch
+
+    from bench.measuring import ratio, take_turns
+    from prosam.errors import InputError
+    from prosam.models.sam import SAM_BUILDERS
+    from prosam.names import unknown_name
+
+    if sam not in SAM_BUILDERS:
+        raise InputError(f"--sam: {unknown_name('SAM', sam, SAM_BUILDERS)}")
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = SAM_BUILDERS[sam]().eval().requires_grad_(False).to(device)
+    print(f"embeddings of a square image differ by {difference(model):.1e} of the largest entry")
+    size = 128 if sam == "tiny" else 512
+    with TemporaryDirectory() as folder:
+        files = write_images(Path(folder), images, np.random.default_rng(0))
+        forms = {"segment-anything": partial(plain_embeddings, model, files)}
+        for number in batch or [1, 8]:
+            forms[f"ours, {number} at once"] = partial(our_embeddings, model, files, size, number)
+        seconds = take_turns(forms, rounds, device)
+    for name, measured in seconds.items():
+        speed = images / sorted(measured)[len(measured) // 2]
+        print(f"{name:>17}: {speed:,.2f} images/s, {ratio(seconds['segment-anything'], measured)} x segment-anything")
+
+
+def write_images(folder: Path, count: int, rng: np.random.Generator) -> list[Path]:
+    """JPEG files of smooth colours with some noise, as large as photographs are."""
+    import numpy as np
+    from PIL import Image
+
+    files = [folder / f"{number}.jpg" for number in range(count)]
+    for file in files:
+        coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((WIDTH, HEIGHT))
+        noisy = np.asarray(coarse, int) + rng.integers(-20, 21, (HEIGHT, WIDTH, 3))
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(file, quality=90)
+    return files
+
+
+def plain_embedding(sam: Sam, image: np.ndarray) -> Tensor:
+    """SamPredictor.set_image on (H, W, 3) RGB: the longer side resized, the rest padded."""
+    import torch
+    from segment_anything.utils.transforms import ResizeLongestSide
+
+    with torch.no_grad():
+        resized = ResizeLongestSide(sam.image_encoder.img_size).apply_image(image)
+        tensor = torch.as_tensor(resized, device=sam.device).permute(2, 0, 1).contiguous()[None]
+        return sam.image_encoder(sam.preprocess(tensor))
+
+
+def plain_embeddings(sam: Sam, files: Sequence[Path]) -> Tensor:
+    """Image by image."""
+    import torch
+
+    return torch.cat([plain_embedding(sam, pixels(file)).half().cpu() for file in files])
+
+
+def our_embeddings(sam: Sam, files: Sequence[Path], size: int, batch: int) -> Tensor:
+    """As the stage `embeddings` does it; `size` is models.image_size."""
+    import numpy as np
+    import torch
+
+    from prosam.data.images import square_image
+    from prosam.models.sam import encode_images
+
+    made = []
+    for start in range(0, len(files), batch):
+        squares = np.stack([square_image(pixels(file), size) for file in files[start : start + batch]])
+        made.append(encode_images(sam, torch.from_numpy(squares)))
+    return torch.cat(made).half().cpu()
+
+
+def pixels(file: Path) -> np.ndarray:
+    """(H, W, 3) RGB."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def difference(sam: Sam) -> float:
+    """Of both embeddings of a square image, as a share of the largest entry.
+
+    Raises:
+        SystemExit: it is too large for rounding; there is nothing to compare then.
+    """
+    import numpy as np
+    import torch
+
+    from prosam.models.sam import encode_images
+
+    size = sam.image_encoder.img_size
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    plain = plain_embedding(sam, image)
+    ours = encode_images(sam, torch.from_numpy(image.transpose(2, 0, 1).copy())[None])
+    worst = ((plain - ours).abs().max() / plain.abs().max()).item()
+    if worst > TOLERANCE:
+        raise SystemExit(f"embeddings differ by {worst:.1e} of the largest entry")
+    return worst
+
+
+if __name__ == "__main__":
+    console.run(bench)

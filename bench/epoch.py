@@ -1,0 +1,158 @@
+"""What share of a training's time goes into waiting for data, apart from computing?
+
+    python -m bench.epoch shapes-5i prosam                        # with batch_size and samples of params.yaml
+    python -m bench.epoch shapes-5i prosam --batch 4 --samples 10 --workers 0 --workers 2
+    python -m bench.epoch pascal-5i prosam --steps 20             # on a GPU
+
+Run it in a clone where the data set's folds, annotations and embeddings are made (`dvc repro folds embeddings
+annotations backbone`); nothing is written but the table of backbone features, which trainings use as well. `waiting` is
+until the tensors of a batch are on the device: images or their backbone features, embeddings, annotations, truth.
+`computing` is prompt encoder, decoder, loss and optimiser. With a feature table what was read before is remembered, so
+the first steps wait longest: both halves of the steps are told apart. 0 workers is how a training reads; with more,
+threads read as many batches ahead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prosam import console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+    from prosam.data.sampling import TrainingEpisode, TrainingSampler
+    from prosam.episode_tensors import EpisodeTensors, References, Targets
+    from prosam.params import RunParams
+    from tasks.inputs import RunInputs
+
+    Batch = tuple[References, Targets, Tensor]
+
+
+def bench(
+    dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
+    run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
+    fold: Annotated[int, typer.Option(help="Its base classes are drawn.")] = 0,
+    steps: Annotated[int, typer.Option(min=4, help="Of training, for each number of workers.")] = 40,
+    batch: Annotated[int, typer.Option(help="Pairs in a batch; 0: as params.yaml has it.")] = 0,
+    samples: Annotated[int, typer.Option(help="K; 0: as params.yaml has it.")] = 0,
+    workers: Annotated[list[int] | None, typer.Option(help="Threads that read ahead; [default: 0 and 1]")] = None,
+) -> None:
+    """Measure how long a training waits for data."""
+    import time
+
+    from bench.measuring import synchronise
+    from prosam import layout
+    from prosam.data.fold_files import read_fold
+    from prosam.data.sampling import TrainingSampler
+    from prosam.params import load_params
+    from tasks.arguments import dataset_params, known
+    from tasks.inputs import RunInputs
+
+    params = load_params()
+    dataset_params(params, dataset)
+    known("run", run, params.runs)
+    settings, inputs = params.training(dataset, run), RunInputs(params, dataset, run)
+    batch, samples, device = batch or settings.batch_size, samples or settings.samples, inputs.models.device
+    annotations = inputs.annotations("train")
+    sampler = TrainingSampler(
+        read_fold(layout.folds(dataset) / f"fold-{fold}.json").train,
+        batch_size=batch,
+        seed=0,
+        sampling=settings.sampling,
+        variants=annotations.variants,
+    )
+    step = optimisation(inputs, params.runs[run], samples)
+    print(f"batch {batch}, K {samples}, {device}; milliseconds a step, first half / second half")
+    for threads in workers if workers is not None else [0, 1]:
+        tensors = inputs.tensors(annotations)  # anew, with nothing remembered
+        waiting, computing = [], []
+        start = time.perf_counter()
+        for tensors_of_step in batches(tensors, sampler, steps, threads):
+            synchronise(device)
+            ready = time.perf_counter()
+            step(*tensors_of_step)
+            synchronise(device)
+            done = time.perf_counter()
+            waiting.append(ready - start)
+            computing.append(done - ready)
+            start = done
+        print(f"{threads} workers: " + report(waiting, computing))
+
+
+def batches(tensors: EpisodeTensors, sampler: TrainingSampler, steps: int, workers: int) -> Iterator[Batch]:
+    """The tensors of each step, read when asked for, or by threads that are as many batches ahead as there are."""
+    from collections import deque
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from prosam.episode_tensors import AnnotatedReference
+
+    def read(episodes: list[TrainingEpisode]) -> Batch:
+        references = tensors.references([AnnotatedReference(e.reference, e.class_id, e.variant) for e in episodes])
+        targets = tensors.targets([e.target for e in episodes])
+        truth, _ = tensors.truth([e.target for e in episodes], [e.class_id for e in episodes])
+        return references, targets, truth
+
+    drawn = (sampler.batch(step) for step in range(steps))
+    if not workers:
+        yield from map(read, drawn)
+        return
+    ahead: deque[Future[Batch]] = deque()
+    with ThreadPoolExecutor(workers) as readers:
+        for episodes in drawn:
+            ahead.append(readers.submit(read, episodes))
+            if len(ahead) > workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def optimisation(inputs: RunInputs, run: RunParams, samples: int) -> Callable[[References, Targets, Tensor], None]:
+    """A step of training, once its tensors are there."""
+    import torch
+
+    from prosam.losses import segmentation_loss
+    from prosam.methods.prompting import build_prompt_method
+    from prosam.models.distributions import Dirac
+    from prosam.training.samples import expected_loss, samples_at_once
+
+    method = build_prompt_method(run, inputs.models, seed=0)
+    encoder, models = method.encoder.train(), inputs.models
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-4)
+
+    def step(references: References, targets: Targets, truth: Tensor) -> None:
+        prompts = method.prompts(method.learn(references), targets)
+        drawn = prompts.sample(1 if isinstance(prompts, Dirac) else samples)
+        loss = expected_loss(
+            lambda part: segmentation_loss(models.full_size(method.decode(targets, part)), truth),
+            drawn,
+            at_once=samples_at_once(models.device),
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def report(waiting: list[float], computing: list[float]) -> str:
+    """Medians of both halves, and the share of all time that was waited."""
+    from statistics import median
+
+    half = len(waiting) // 2
+    parts = []
+    for name, measured in (("waiting", waiting), ("computing", computing)):
+        first, second = (1000 * median(part) for part in (measured[:half], measured[half:]))
+        parts.append(f"{name} {first:,.1f} / {second:,.1f}")
+    shares = [
+        100 * sum(waiting[part]) / sum(waiting[part] + computing[part]) for part in (slice(half), slice(half, None))
+    ]
+    return ", ".join(parts) + f"; waited {shares[0]:.0f} % / {shares[1]:.0f} % of the time"
+
+
+if __name__ == "__main__":
+    console.run(bench)

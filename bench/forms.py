@@ -1,0 +1,183 @@
+"""A step of training in two forms: plain, to be read and compared with, and ours.
+
+The plain one does what VRP-SAM's code does, at equal maths: SAM's own decoder once for each of the K samples, all of
+them in one loss, and a pseudo mask from all pairs of positions. The frozen models have random weights: time and
+gradients need no others.
+
+Shape letters: B pairs, K samples, N prompts, d prompt dimension, g side of SAM's grid, h of the backbone's, S of the
+square image, px.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from prosam.episode_tensors import References, Targets
+from prosam.losses import segmentation_loss
+from prosam.methods.prompting import PromptMethod, build_prompt_method
+from prosam.models.backbones import BACKBONE_BUILDERS
+from prosam.models.distributions import PromptDistribution
+from prosam.models.frozen import FrozenModels
+from prosam.models.frozen_sam import FrozenSam
+from prosam.models.mask_token import MaskTokenDecoder
+from prosam.models.pseudo_mask import annotated_features
+from prosam.models.sam import build_tiny_sam, decode_masks
+from prosam.models.segment_anything import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from prosam.params import RunParams
+from prosam.training.samples import expected_loss
+
+TINY_GRID = 16  # of the embedded SAM
+_PIXELS_A_CELL = 8  # of the backbones
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """B pairs of a reference and a target.
+
+    Attributes:
+        references: (B, 3, S, S) uint8.
+        annotation: (B, S, S) bool, whole cells of the backbone's grid.
+        targets: (B, 3, S, S) uint8.
+        embedding: (B, d, g, g), SAM's of the targets.
+        truth: (B, 1, S, S) 0 or 1.
+    """
+
+    references: Tensor
+    annotation: Tensor
+    targets: Tensor
+    embedding: Tensor
+    truth: Tensor
+
+
+def build_sam(grid: int) -> Sam:
+    """A SAM with random weights: the embedded one, or one with the real decoder behind the smallest encoder."""
+    if grid == TINY_GRID:
+        return build_tiny_sam().eval()
+    size = grid * 16
+    return Sam(
+        image_encoder=ImageEncoderViT(img_size=size, embed_dim=16, depth=1, num_heads=1),
+        prompt_encoder=PromptEncoder(256, (grid, grid), (size, size), 16),
+        mask_decoder=MaskDecoder(transformer_dim=256, transformer=TwoWayTransformer(2, 256, 8, 2048)),
+    ).eval()
+
+
+def build_method(grid: int, device: torch.device) -> PromptMethod:
+    """ProSAM on random frozen models.
+
+    Args:
+        grid: g. 16 for the embedded default; otherwise SAM's decoder and a ResNet-50 at 8 g px, so 64 for the paper's.
+        device: of all weights.
+    """
+    architecture = "tiny-resnet" if grid == TINY_GRID else "resnet50"
+    sam = build_sam(grid).requires_grad_(False).to(device)
+    models = FrozenModels(
+        sam=sam,
+        decoder=MaskTokenDecoder(sam),
+        backbone=BACKBONE_BUILDERS[architecture]().freeze().to(device),
+        image_size=_PIXELS_A_CELL * grid,
+        align_corners=True,
+        device=device,
+    )
+    run = RunParams.model_validate({"method": "prosam", "kind": "mask", "backbone": architecture})
+    return build_prompt_method(run, models, seed=0)
+
+
+def random_pairs(models: FrozenModels, count: int) -> Pairs:
+    """Noise, with a fifth of each reference annotated and a quarter of each target true."""
+    noise, size, grid = torch.Generator().manual_seed(0), models.image_size, models.grid
+    prompts = models.sam.prompt_encoder
+    cells = torch.zeros(count, grid, grid, dtype=torch.bool)
+    cells.flatten(1)[:, : grid * grid // 5] = True
+    truth = torch.zeros(count, 1, size, size)
+    truth[..., size // 4 : 3 * size // 4, size // 4 : 3 * size // 4] = 1
+
+    def images() -> Tensor:
+        return torch.randint(0, 256, (count, 3, size, size), generator=noise, dtype=torch.uint8)
+
+    embedding = torch.randn(count, prompts.embed_dim, *prompts.image_embedding_size, generator=noise)
+    made = images(), cells.repeat_interleave(size // grid, 1).repeat_interleave(size // grid, 2), images()
+    return Pairs(*(tensor.to(models.device) for tensor in (*made, embedding, truth)))
+
+
+# -------------------------------------------------------------------------------------------------------- plain
+
+
+def plain_prompts(method: PromptMethod, pairs: Pairs) -> PromptDistribution:
+    """Backbone, pseudo mask and prompt encoder."""
+    backbone, encoder = method.models.backbone, method.encoder
+    annotation = pairs.annotation[:, None, ::_PIXELS_A_CELL, ::_PIXELS_A_CELL].float()
+    with torch.no_grad():
+        reference2, reference3 = backbone.levels(pairs.references)
+        target2, target3 = backbone.levels(pairs.targets)
+        reference4 = backbone.level4(reference3 * annotation) * annotation
+        similarity = plain_pseudo_mask(reference4, backbone.level4(target3))
+    code = encoder.encode_reference(torch.cat([reference2, reference3], 1), annotation)
+    return encoder.encode_target(code, torch.cat([target2, target3], 1), similarity)
+
+
+def plain_pseudo_mask(reference4: Tensor, target4: Tensor) -> Tensor:
+    """(B, C4, h, h), zero outside the annotation, and (B, C4, h, h): (B, 1, h, h), to [0, 1] for each target."""
+    reference, target = reference4.flatten(2).transpose(1, 2), target4.flatten(2)
+    lengths = reference.norm(dim=2, keepdim=True) * target.norm(dim=1, keepdim=True)
+    best = (reference @ target / (lengths + 1e-7)).amax(1)
+    low, high = best.amin(1, keepdim=True), best.amax(1, keepdim=True)
+    return ((best - low) / (high - low + 1e-7)).view(-1, 1, *target4.shape[2:])
+
+
+def plain_loss(models: FrozenSam, embedding: Tensor, truth: Tensor, samples: Tensor) -> Tensor:
+    """SAM's own decoder and the loss, sample by sample.
+
+    Args:
+        models: whose SAM.
+        embedding: (B, d, g, g).
+        truth: (B, 1, S, S).
+        samples: (B, K, N, d).
+    """
+    losses = []
+    for k in range(samples.shape[1]):
+        masks = decode_masks(models.sam, embedding, samples[:, k : k + 1])
+        logits = F.interpolate(masks, truth.shape[-2:], mode="bilinear", align_corners=models.align_corners)
+        p = logits.sigmoid()
+        dice = 1 - (2 * (p * truth).sum((2, 3)) + 1) / (p.sum((2, 3)) + truth.sum((2, 3)) + 1)
+        losses.append(F.binary_cross_entropy_with_logits(logits, truth) + dice.mean())
+    return torch.stack(losses).mean()
+
+
+# ---------------------------------------------------------------------------------------------------------- ours
+
+
+def our_features(models: FrozenModels, pairs: Pairs) -> tuple[References, Targets]:
+    """The backbone's part, as `EpisodeTensors` does it without a feature table."""
+    backbone, drawn = models.backbone, list(pairs.annotation.cpu())
+    with torch.no_grad():
+        reference2, reference3 = backbone.levels(pairs.references)
+        target2, target3 = backbone.levels(pairs.targets)
+        rows = [
+            annotated_features(backbone, level3, annotation, thin=False)
+            for level3, annotation in zip(reference3, drawn, strict=True)
+        ]
+        level4 = backbone.level4(target3)
+    cells, foreground = zip(*rows, strict=True)
+    return (
+        References(torch.cat([reference2, reference3], 1), torch.stack(cells), list(foreground), drawn),
+        Targets(torch.cat([target2, target3], 1), level4, pairs.embedding),
+    )
+
+
+def our_prompts(method: PromptMethod, pairs: Pairs) -> PromptDistribution:
+    """The same as `plain_prompts`, as a training computes it."""
+    references, targets = our_features(method.models, pairs)
+    return method.prompts(method.learn(references), targets)
+
+
+def our_loss(models: FrozenSam, embedding: Tensor, truth: Tensor, samples: Tensor, at_once: int | None) -> Tensor:
+    """The same as `plain_loss`, as a training computes it; `at_once` as for `expected_loss`."""
+
+    def loss_of(part: Tensor) -> Tensor:
+        return segmentation_loss(models.full_size(models.decoder(embedding, part)), truth)
+
+    return expected_loss(loss_of, samples, at_once=at_once)

@@ -1,0 +1,142 @@
+"""How much faster is a step of training than a plain loop over the K samples, and what does it take?
+
+    python -m bench.step                             # the embedded default's models, the paper's batch and K
+    python -m bench.step --grid 32 --rounds 3        # SAM's real decoder and a ResNet-50, at half the paper's size
+    python -m bench.step --grid 64 --rounds 3        # the paper's size: on a GPU, or for an hour
+    python -m bench.step --at-once 1 --at-once 5     # other numbers of samples in memory at once; 0 is all of them
+
+Three forms take turns in one process, at equal maths (bench/forms.py): `plain loop`, as VRP-SAM's code does it;
+`frozen loop`, the same when SAM's weights need no gradients; ours. Their gradients are compared first. The decoder with
+the loss is measured apart from the whole step, which begins at the images. Ratios are medians of rounds, with their
+range; only they mean something elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prosam import console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import torch
+    from torch import Tensor
+
+    from bench.measuring import Work
+    from prosam.models.distributions import PromptDistribution
+
+TOLERANCE = 1e-4  # of gradients, in single precision
+
+
+def bench(
+    grid: Annotated[int, typer.Option(help="Side of SAM's grid: 16 for the embedded default, 64 for SAM itself.")] = 16,
+    images: Annotated[int, typer.Option(help="Pairs in a batch.")] = 2,
+    samples: Annotated[int, typer.Option(help="K, prompt sets an image.")] = 10,
+    at_once: Annotated[
+        list[int] | None, typer.Option(help="Samples in memory at once; [default: 5 and 0, all]")
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Measurements of each.")] = 7,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+) -> None:
+    """Compare a step of training with the plain loop over K."""
+    import copy
+    from dataclasses import replace
+    from functools import partial
+
+    import torch
+
+    from bench.forms import build_method, our_loss, our_prompts, plain_loss, plain_prompts, random_pairs
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    method = build_method(grid, device)
+    models, encoder = method.models, method.encoder
+    training_sam = replace(models, sam=copy.deepcopy(models.sam).requires_grad_(True))
+    pairs = random_pairs(models, images)
+    truth = pairs.embedding, pairs.truth
+    losses: dict[str, Callable[[Tensor], Tensor]] = {
+        "plain loop": partial(plain_loss, training_sam, *truth),
+        "frozen loop": partial(plain_loss, models, *truth),
+    }
+    for number in at_once or [5, 0]:
+        name = f"ours, {number} at once" if number else "ours, all"
+        losses[name] = partial(our_loss, models, *truth, at_once=number or None)
+    prompts = torch.randn(images, samples, 50, models.sam.prompt_encoder.embed_dim, device=device, requires_grad=True)
+    frozen = [*models.sam.parameters(), *training_sam.sam.parameters(), *models.backbone.parameters()]
+
+    def decoding(loss: Callable[[Tensor], Tensor]) -> None:
+        clear([prompts, *frozen])
+        loss(prompts).backward()
+
+    def gradients_of_step(
+        prompts_of: Callable[..., PromptDistribution], loss: Callable[[Tensor], Tensor]
+    ) -> Sequence[Tensor]:
+        clear([*encoder.parameters(), *frozen])
+        distribution = prompts_of(method, pairs)
+        loss(distribution.sample(samples, torch.Generator(device).manual_seed(0))).backward()
+        return [parameter.grad for parameter in encoder.parameters() if parameter.grad is not None]
+
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-7)
+
+    def step(prompts_of: Callable[..., PromptDistribution], loss: Callable[[Tensor], Tensor]) -> None:
+        gradients_of_step(prompts_of, loss)
+        torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
+        optimizer.step()
+
+    ways = {name: (plain_prompts if "loop" in name else our_prompts, loss) for name, loss in losses.items()}
+    gradients = {name: gradients_of_step(*way) for name, way in ways.items()}
+    for name in list(ways)[1:]:
+        print(
+            f"gradients of {name} differ by {difference(gradients[name], gradients['plain loop']):.1e} of the largest"
+        )
+
+    kept = [*frozen, *encoder.parameters()]
+    compare("decoder and loss", {n: partial(decoding, loss) for n, loss in losses.items()}, rounds, kept, device)
+    compare("whole step", {n: partial(step, *way) for n, way in ways.items()}, rounds, kept, device)
+
+
+def difference(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
+    """The largest difference of two lists of gradients, as a share of each one's largest entry.
+
+    Raises:
+        SystemExit: it is too large for rounding; there is nothing to compare then.
+    """
+    worst = max(
+        ((a - b).abs().max() / b.abs().max().clamp_min(1e-12)).item() for a, b in zip(found, expected, strict=True)
+    )
+    if worst > TOLERANCE:
+        raise SystemExit(f"gradients differ by {worst:.1e} of the largest; the forms do not compute the same")
+    return worst
+
+
+def clear(tensors: Sequence[Tensor]) -> None:
+    """Forget gradients, as an optimiser's `zero_grad` does."""
+    for tensor in tensors:
+        tensor.grad = None
+
+
+def compare(
+    title: str, forms: dict[str, Work], rounds: int, parameters: Sequence[Tensor], device: torch.device
+) -> None:
+    """Print what each form costs, its time, and how much faster than the loops ours are."""
+    from statistics import median
+
+    from bench.measuring import Cost, cost, ratio, take_turns
+
+    print(f"\n{title}\n{Cost.HEADER}")
+    for name, form in forms.items():
+        print(cost(form, parameters, device).line(name))
+    seconds = take_turns(forms, rounds, device)
+    for name, measured in seconds.items():
+        against = [
+            f"{ratio(seconds[loop], measured)} x {loop}" for loop in ("plain loop", "frozen loop") if loop != name
+        ]
+        print(f"{name:>14}: {1000 * median(measured):,.1f} ms; " + ", ".join(against))
+
+
+if __name__ == "__main__":
+    console.run(bench)

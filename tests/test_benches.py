@@ -1,0 +1,73 @@
+"""The benches run at the smallest size, and tell what they are for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench import embed, epoch, roofline, step
+from tests.conftest import DATASET
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number.replace(",", "")) for number in re.findall(r"(?<![\w.])\d[\d,]*\.?\d*(?:e-?\d+)?", text)]
+
+
+@pytest.mark.slow
+def test_step_compares_gradients_first_and_counts_what_ours_saves(capsys: pytest.CaptureFixture[str]):
+    step.bench(images=1, samples=2, at_once=[1], rounds=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("gradients of ours, 1 at once differ by ")
+    assert numbers(lines[1])[1] < 1e-4
+    titles = [number for number, line in enumerate(lines) if line in ("decoder and loss", "whole step")]
+    assert len(titles) == 2
+    for title in titles:
+        plain, frozen, ours = (line[15:].split() for line in lines[title + 2 : title + 5])
+        for column in range(5):
+            assert float(ours[column].replace(",", "")) < float(plain[column].replace(",", ""))
+        assert float(frozen[1]) < float(plain[1])  # no gradients of weights are written
+        assert "x plain loop" in lines[title + 7]
+        assert "x frozen loop" in lines[title + 7]
+
+
+def test_step_compares_nothing_that_differs(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("bench.forms.plain_loss", lambda models, embedding, truth, samples: samples.square().mean())
+    with pytest.raises(SystemExit, match="the forms do not compute the same"):
+        step.bench(images=1, samples=1, at_once=[1], rounds=1)
+
+
+def test_embed_compares_embeddings_first(capsys: pytest.CaptureFixture[str]):
+    embed.bench(images=2, batch=[2], rounds=1)
+    first, plain, ours = capsys.readouterr().out.splitlines()
+    assert numbers(first)[0] < 1e-4
+    assert plain.split(":")[0].strip() == "segment-anything"
+    assert ours.split(":")[0].strip() == "ours, 2 at once"
+    assert all(numbers(line.split(":")[1])[0] > 0 for line in (plain, ours))
+
+
+def test_epoch_tells_waiting_from_computing(workspace: Path, capsys: pytest.CaptureFixture[str]):
+    epoch.bench(DATASET, "prosam", steps=4, batch=2, samples=1, workers=[0, 1])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "waiting" in line]
+    assert [line.split(" workers")[0] for line in lines] == ["0", "1"]
+    for line in lines:
+        first, second = (float(share) for share in re.findall(r"(\d+) %", line))
+        assert 0 < first < 100
+        assert 0 <= second < 100
+
+
+def test_roofline_gives_shares_of_measured_peaks(capsys: pytest.CaptureFixture[str]):
+    roofline.bench(images=1, samples=1, rounds=1, side=256)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(numbers(line.split(":")[1])[0] > 0 for line in lines[:3])
+    assert [line[:18].strip() for line in lines[5:]] == [
+        "backbone",
+        "pseudo mask",
+        "prompt encoder",
+        "decoder and loss",
+    ]
+    for line in lines[5:]:
+        arithmetic, memory = (float(share) for share in re.findall(r"(\d+)%", line))
+        assert 0 <= arithmetic <= 150
+        assert 0 <= memory <= 150

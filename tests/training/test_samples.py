@@ -1,0 +1,115 @@
+"""The loss of many samples of prompts, a few at a time, against the plain form: SAM's own decoder, one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.forms import build_method, our_loss, our_prompts, plain_loss, plain_prompts, random_pairs
+from bench.measuring import SavedBytes
+from prosam.methods.prompting import PromptMethod
+from prosam.models.mask_token import MaskTokenDecoder
+from prosam.training.samples import LossOf, expected_loss
+
+B, K = 2, 3
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def method() -> PromptMethod:
+    torch.manual_seed(0)
+    return build_method(16, CPU)
+
+
+@pytest.fixture
+def in_double(method: PromptMethod, monkeypatch: pytest.MonkeyPatch) -> PromptMethod:
+    """In double precision; segment-anything makes its grid of positions in single precision."""
+    sam = method.models.sam
+    positions = sam.prompt_encoder.get_dense_pe().double()
+    monkeypatch.setattr(sam.prompt_encoder, "get_dense_pe", lambda: positions)
+    models = replace(method.models, sam=sam.double(), decoder=MaskTokenDecoder(sam.double()))
+    return PromptMethod(method.encoder.double(), models, normalised_pseudo_mask=True)
+
+
+def loss_and_gradient(loss: LossOf, samples: Tensor) -> tuple[float, Tensor]:
+    samples = samples.clone().requires_grad_()
+    value = loss(samples)
+    (gradient,) = torch.autograd.grad(3 * value, samples)  # what follows the loss may scale it
+    return value.item(), gradient / 3
+
+
+def assert_same(method: PromptMethod, dtype: torch.dtype, tolerance: float) -> None:
+    pairs = random_pairs(method.models, B)
+    embedding, truth = pairs.embedding.to(dtype), pairs.truth.to(dtype)
+    samples = torch.randn(B, K, 5, embedding.shape[1], generator=torch.Generator().manual_seed(1)).to(dtype)
+    value, expected = loss_and_gradient(partial(plain_loss, method.models, embedding, truth), samples)
+    assert expected.abs().max() > 0
+    for at_once in (1, 2, K, None):
+        ours = partial(our_loss, method.models, embedding, truth, at_once=at_once)
+        found, gradient = loss_and_gradient(ours, samples)
+        assert found == pytest.approx(value, rel=tolerance)
+        assert (gradient - expected).abs().max() <= tolerance * expected.abs().max()
+
+
+def test_loss_and_gradient_equal_those_of_the_plain_loop(method: PromptMethod):
+    assert_same(method, torch.float32, 1e-4)
+
+
+def test_in_double_precision_they_equal_them_to_rounding(in_double: PromptMethod):
+    assert_same(in_double, torch.float64, 1e-12)
+
+
+def test_gradients_of_a_whole_step_equal_the_plain_ones(method: PromptMethod):
+    pairs = random_pairs(method.models, B)
+
+    def gradients(step: str, loss: LossOf) -> list[Tensor]:
+        distribution = (plain_prompts if step == "plain" else our_prompts)(method, pairs)
+        samples = distribution.sample(K, torch.Generator().manual_seed(0))
+        return list(torch.autograd.grad(loss(samples), list(method.encoder.parameters())))
+
+    expected = gradients("plain", partial(plain_loss, method.models, pairs.embedding, pairs.truth))
+    found = gradients("ours", partial(our_loss, method.models, pairs.embedding, pairs.truth, at_once=2))
+    scale = max(gradient.abs().max() for gradient in expected)
+    for ours, plain in zip(found, expected, strict=True):
+        assert (ours - plain).abs().max() <= 1e-4 * scale
+
+
+def test_what_is_kept_for_the_backward_pass_grows_with_the_samples_at_once_and_not_with_all(method: PromptMethod):
+    pairs = random_pairs(method.models, 1)
+
+    def bytes_held(samples: int, at_once: int | None) -> int:
+        prompts = torch.randn(1, samples, 5, pairs.embedding.shape[1], requires_grad=True)
+        saved = SavedBytes()
+        with saved:
+            our_loss(method.models, pairs.embedding, pairs.truth, prompts, at_once).backward()
+        return saved.most
+
+    assert bytes_held(8, 2) < 1.1 * bytes_held(4, 2)
+    assert bytes_held(8, 4) > 1.6 * bytes_held(8, 2)
+    assert bytes_held(8, None) > 3 * bytes_held(8, 2)
+
+
+@pytest.mark.parametrize("at_once", [2, 3, None])
+def test_samples_that_fit_at_once_are_one_call(at_once: int | None):
+    parts: list[int] = []
+
+    def loss_of(samples: Tensor) -> Tensor:
+        parts.append(samples.shape[1])
+        return samples.square().mean()
+
+    samples = torch.randn(1, 2, 3, 4, requires_grad=True)
+    assert expected_loss(loss_of, samples, at_once=at_once).item() == samples.square().mean().item()
+    assert parts == [2]
+
+
+def test_parts_weigh_by_their_samples():
+    samples = torch.arange(5.0).view(1, 5, 1, 1).requires_grad_()
+    loss = expected_loss(lambda part: part.square().mean(), samples, at_once=2)  # parts of 2, 2 and 1
+    assert loss.item() == pytest.approx((0 + 1 + 4 + 9 + 16) / 5)
+    loss.backward()
+    assert samples.grad is not None
+    assert samples.grad.flatten().tolist() == pytest.approx([2 * x / 5 for x in range(5)])
