@@ -33,6 +33,7 @@ def train(
     from prosam.files import atomic_folder
     from prosam.methods.prompting import build_prompt_method
     from prosam.model_files import save_model
+    from prosam.training.execution import execution
     from prosam.training.log import write_log
     from prosam.training.loop import Watch
     from prosam.training.loop import train as optimise
@@ -74,6 +75,7 @@ def train(
         test=Watch(val, inputs.dataset, tested, settings.batch_size) if tested else None,
         checkpoint=work / "checkpoint.pt",
         name=f"train {dataset} {run} fold {fold}",
+        execution=execution(params, inputs.models.device),
     )
     with atomic_folder(layout.model(dataset, run, fold)) as folder:
         save_model(folder, method.encoder, description | {"selected": log.selected, "commit": commit()})

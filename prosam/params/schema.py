@@ -300,6 +300,10 @@ class Params(Section):
     Attributes:
         device: of the models; `auto` takes a GPU where there is one.
         threads: CPU threads of each process, 0 for all cores. Sums of floating-point numbers depend on it.
+        samples_at_once: of the K samples of a target, those whose masks are in memory at once while training; `auto` is
+            all on a GPU and 5 on a CPU. The same up to rounding.
+        precision: of training: `fp32`, or `bf16` for products, with sampling and loss in fp32; `auto` is bf16 on a GPU.
+        compile: decoder and loss by torch.compile, while training; needs a C++ compiler on a CPU.
     """
 
     pipeline: PipelineParams
@@ -317,6 +321,9 @@ class Params(Section):
     report: ReportParams = ReportParams()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: NonNegative = 0
+    samples_at_once: Count | Literal["auto"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: bool = False
 
     @model_validator(mode="after")
     def _names_are_defined(self) -> Self:

@@ -14,7 +14,6 @@ from prosam.data.sampling import TrainingEpisode, TrainingSampler
 from prosam.episode_tensors import AnnotatedReference, EpisodeTensors
 from prosam.errors import InputError
 from prosam.evaluation import evaluate_episodes
-from prosam.losses import segmentation_loss
 from prosam.methods.prompting import PromptMethod
 from prosam.models.distributions import Dirac, Gaussian, PromptDistribution
 from prosam.params import TrainParams
@@ -22,7 +21,8 @@ from prosam.progress import Progress
 from prosam.schedule import cosine_warm_restarts, cosine_with_warmup
 from prosam.statistics import miou
 from prosam.training.checkpoint import Best, Progressed, Row, load_checkpoint, save_checkpoint
-from prosam.training.samples import expected_loss, samples_at_once
+from prosam.training.execution import Execution
+from prosam.training.samples import SampleLoss
 from prosam.training.seeds import step_generator
 
 _QUANTILES = (0.05, 0.5, 0.95)
@@ -66,6 +66,7 @@ def train(
     test: Watch | None = None,
     checkpoint: Path,
     name: str,
+    execution: Execution,
 ) -> Progressed:
     """Train a method's prompt encoder, going on from a checkpoint where there is one.
 
@@ -82,6 +83,7 @@ def train(
             that did best on them, the earliest of equals, instead of the last.
         checkpoint: file for the unfinished state; the caller removes it when its outputs are written.
         name: of the training, for the progress bar.
+        execution: how steps are computed.
 
     Returns:
         The log.
@@ -91,6 +93,7 @@ def train(
     """
     encoder, device = method.encoder, method.models.device
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    sample_loss = SampleLoss(method.models, execution)
     progressed = load_checkpoint(checkpoint, encoder, optimizer)
     if progressed.step:
         print(f"{name}: goes on from step {progressed.step} of {settings.steps}")
@@ -100,7 +103,7 @@ def train(
                 group["lr"] = learning_rate(settings, step)
             encoder.train()
             generator = step_generator(settings.seed, step, device)
-            loss, prompts = _loss(method, tensors, sampler.batch(step), settings, generator)
+            loss, prompts = _loss(method, tensors, sampler.batch(step), settings, generator, execution, sample_loss)
             if not torch.isfinite(loss):
                 raise InputError(f"{name}: the loss is {loss.item()} at step {step + 1}; lower train.lr or clip_norm")
             optimizer.zero_grad()
@@ -142,21 +145,19 @@ def _loss(
     episodes: Sequence[TrainingEpisode],
     settings: TrainParams,
     generator: torch.Generator,
+    execution: Execution,
+    sample_loss: SampleLoss,
 ) -> tuple[torch.Tensor, PromptDistribution]:
     """The Monte-Carlo estimate of the expected loss over prompts (eq. 10)."""
-    references = tensors.references([AnnotatedReference(e.reference, e.class_id, e.variant) for e in episodes])
-    targets = tensors.targets([e.target for e in episodes])
     truth, valid = tensors.truth([e.target for e in episodes], [e.class_id for e in episodes])
-    prompts = method.prompts(method.learn(references, generator), targets, generator)
+    with execution.autocast(method.models.device):
+        references = tensors.references([AnnotatedReference(e.reference, e.class_id, e.variant) for e in episodes])
+        targets = tensors.targets([e.target for e in episodes])
+        prompts = method.prompts(method.learn(references, generator), targets, generator)
     # samples of a point mass are all alike: one is enough
     count = 1 if isinstance(prompts, Dirac) else settings.samples
-    counted = valid if settings.void == "ignore" else None
-
-    def loss_of(samples: torch.Tensor) -> torch.Tensor:
-        return segmentation_loss(method.models.full_size(method.decode(targets, samples)), truth, counted)
-
     samples = prompts.sample(count, generator)
-    return expected_loss(loss_of, samples, at_once=samples_at_once(samples.device)), prompts
+    return sample_loss(samples, targets.embedding, truth, valid if settings.void == "ignore" else None), prompts
 
 
 def _better(best: Best | None, look: Row, encoder: torch.nn.Module) -> Best:
