@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from prosam.data.sampling import TrainingEpisode, TrainingSampler
     from prosam.episode_tensors import EpisodeTensors, References, Targets
     from prosam.params import RunParams
+    from prosam.training.execution import Execution
     from tasks.inputs import RunInputs
 
     Batch = tuple[References, Targets, Tensor]
@@ -50,6 +51,7 @@ def bench(
     from prosam.data.fold_files import read_fold
     from prosam.data.sampling import TrainingSampler
     from prosam.params import load_params
+    from prosam.training.execution import execution
     from tasks.arguments import dataset_params, known
     from tasks.inputs import RunInputs
 
@@ -66,13 +68,14 @@ def bench(
         sampling=settings.sampling,
         variants=annotations.variants,
     )
-    step = optimisation(inputs, params.runs[run], samples)
+    how = execution(params, device)
+    step = optimisation(inputs, params.runs[run], samples, how)
     print(f"batch {batch}, K {samples}, {device}; milliseconds a step, first half / second half")
     for threads in workers if workers is not None else [0, 1]:
         tensors = inputs.tensors(annotations)  # anew, with nothing remembered
         waiting, computing = [], []
         start = time.perf_counter()
-        for tensors_of_step in batches(tensors, sampler, steps, threads):
+        for tensors_of_step in batches(tensors, sampler, steps, threads, how):
             synchronise(device)
             ready = time.perf_counter()
             step(*tensors_of_step)
@@ -84,7 +87,9 @@ def bench(
         print(f"{threads} workers: " + report(waiting, computing))
 
 
-def batches(tensors: EpisodeTensors, sampler: TrainingSampler, steps: int, workers: int) -> Iterator[Batch]:
+def batches(
+    tensors: EpisodeTensors, sampler: TrainingSampler, steps: int, workers: int, how: Execution
+) -> Iterator[Batch]:
     """The tensors of each step, read when asked for, or by threads that are as many batches ahead as there are."""
     from collections import deque
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -92,8 +97,9 @@ def batches(tensors: EpisodeTensors, sampler: TrainingSampler, steps: int, worke
     from prosam.episode_tensors import AnnotatedReference
 
     def read(episodes: list[TrainingEpisode]) -> Batch:
-        references = tensors.references([AnnotatedReference(e.reference, e.class_id, e.variant) for e in episodes])
-        targets = tensors.targets([e.target for e in episodes])
+        with how.autocast(tensors.models.device):
+            references = tensors.references([AnnotatedReference(e.reference, e.class_id, e.variant) for e in episodes])
+            targets = tensors.targets([e.target for e in episodes])
         truth, _ = tensors.truth([e.target for e in episodes], [e.class_id for e in episodes])
         return references, targets, truth
 
@@ -111,27 +117,25 @@ def batches(tensors: EpisodeTensors, sampler: TrainingSampler, steps: int, worke
             yield ahead.popleft().result()
 
 
-def optimisation(inputs: RunInputs, run: RunParams, samples: int) -> Callable[[References, Targets, Tensor], None]:
+def optimisation(
+    inputs: RunInputs, run: RunParams, samples: int, how: Execution
+) -> Callable[[References, Targets, Tensor], None]:
     """A step of training, once its tensors are there."""
     import torch
 
-    from prosam.losses import segmentation_loss
     from prosam.methods.prompting import build_prompt_method
     from prosam.models.distributions import Dirac
-    from prosam.training.samples import expected_loss, samples_at_once
+    from prosam.training.samples import SampleLoss
 
     method = build_prompt_method(run, inputs.models, seed=0)
-    encoder, models = method.encoder.train(), inputs.models
+    encoder, sample_loss = method.encoder.train(), SampleLoss(inputs.models, how)
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-4)
 
     def step(references: References, targets: Targets, truth: Tensor) -> None:
-        prompts = method.prompts(method.learn(references), targets)
+        with how.autocast(inputs.models.device):
+            prompts = method.prompts(method.learn(references), targets)
         drawn = prompts.sample(1 if isinstance(prompts, Dirac) else samples)
-        loss = expected_loss(
-            lambda part: segmentation_loss(models.full_size(method.decode(targets, part)), truth),
-            drawn,
-            at_once=samples_at_once(models.device),
-        )
+        loss = sample_loss(drawn, targets.embedding, truth)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -11,13 +11,13 @@ square image, px.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.episode_tensors import References, Targets
-from prosam.losses import segmentation_loss
 from prosam.methods.prompting import PromptMethod, build_prompt_method
 from prosam.models.backbones import BACKBONE_BUILDERS
 from prosam.models.distributions import PromptDistribution
@@ -28,7 +28,8 @@ from prosam.models.pseudo_mask import annotated_features
 from prosam.models.sam import build_tiny_sam, decode_masks
 from prosam.models.segment_anything import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from prosam.params import RunParams
-from prosam.training.samples import expected_loss
+from prosam.training.execution import Execution
+from prosam.training.samples import LossOf, SampleLoss
 
 TINY_GRID = 16  # of the embedded SAM
 _PIXELS_A_CELL = 8  # of the backbones
@@ -168,16 +169,13 @@ def our_features(models: FrozenModels, pairs: Pairs) -> tuple[References, Target
     )
 
 
-def our_prompts(method: PromptMethod, pairs: Pairs) -> PromptDistribution:
+def our_prompts(method: PromptMethod, pairs: Pairs, execution: Execution) -> PromptDistribution:
     """The same as `plain_prompts`, as a training computes it."""
-    references, targets = our_features(method.models, pairs)
-    return method.prompts(method.learn(references), targets)
+    with execution.autocast(method.models.device):
+        references, targets = our_features(method.models, pairs)
+        return method.prompts(method.learn(references), targets)
 
 
-def our_loss(models: FrozenSam, embedding: Tensor, truth: Tensor, samples: Tensor, at_once: int | None) -> Tensor:
-    """The same as `plain_loss`, as a training computes it; `at_once` as for `expected_loss`."""
-
-    def loss_of(part: Tensor) -> Tensor:
-        return segmentation_loss(models.full_size(models.decoder(embedding, part)), truth)
-
-    return expected_loss(loss_of, samples, at_once=at_once)
+def our_loss(models: FrozenSam, embedding: Tensor, truth: Tensor, execution: Execution) -> LossOf:
+    """What is `plain_loss` of samples, as a training computes it."""
+    return partial(SampleLoss(models, execution), embedding=embedding, truth=truth)

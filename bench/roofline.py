@@ -79,7 +79,7 @@ def parts(grid: int, images: int, samples: int, device: torch.device) -> dict[st
 
     from bench.forms import build_method, our_features, our_loss, random_pairs
     from prosam.models.pseudo_mask import pseudo_masks
-    from prosam.training.samples import samples_at_once
+    from prosam.training.execution import Execution
 
     method = build_method(grid, device)
     models, encoder = method.models, method.encoder
@@ -88,12 +88,14 @@ def parts(grid: int, images: int, samples: int, device: torch.device) -> dict[st
     similarity = pseudo_masks(references.foreground, targets.level4, normalised=True)
     prompts = torch.randn(images, samples, 50, models.sam.prompt_encoder.embed_dim, device=device, requires_grad=True)
 
+    loss = our_loss(models, pairs.embedding, pairs.truth, Execution())
+
     def prompt_encoder() -> None:
         code = encoder.encode_reference(references.features, references.annotation)
         encoder.encode_target(code, targets.features, similarity).sample(samples).sum().backward()
 
     def decoder() -> None:
-        our_loss(models, pairs.embedding, pairs.truth, prompts, samples_at_once(device)).backward()
+        loss(prompts).backward()
 
     return {
         "backbone": lambda: our_features(models, pairs),

@@ -73,9 +73,10 @@ def unfinished_work(
     """The scratch folder of a stage's unfinished work.
 
     It bears the digest of all that determines the result to the last bit: what the work is, the content of its files,
-    device and threads, and prosam's code. Change any, and the work starts anew.
+    device, threads and how it executes, and prosam's code. Change any, and the work starts anew.
     """
     identity = {**description, **machine(params, inputs.models.device)}
+    identity["execution"] = [params.samples_at_once, params.precision, params.compile]
     package = Path(layout.__file__).parent
     code = sorted(path for path in package.rglob("*.py") if path.relative_to(package).parts[0] != "report")
     identity["content"] = digest_of_files([*files, *inputs.files(), *code])

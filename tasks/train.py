@@ -38,6 +38,7 @@ def train(
     from prosam.methods.prompting import build_prompt_method
     from prosam.model_files import save_model
     from prosam.ranks import joined
+    from prosam.training.execution import execution
     from prosam.training.log import write_log
     from prosam.training.loop import Watch
     from prosam.training.loop import train as optimise
@@ -80,6 +81,7 @@ def train(
             test=Watch(val, inputs.dataset, tested, settings.batch_size, ranks) if tested else None,
             checkpoint=work / "checkpoint.pt",
             name=f"train {dataset} {run} fold {fold}",
+            execution=execution(params, inputs.models.device),
             ranks=ranks,
         )
     if not ranks.first:

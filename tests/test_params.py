@@ -72,6 +72,8 @@ def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
         ("trian", {}, ["trian: unknown key", "did you mean 'train'?", "pipeline", "models"]),
         ("train step", 5, ["train.step: unknown key", "did you mean 'steps'?", "batch_size", "lr"]),
         ("train schedule warm", 5, ["train.schedule.warm: unknown key", "'warmup'", "restart_every"]),
+        ("samples_at_once", 0, ["samples_at_once: ", "not 0"]),
+        ("precision", "fp16", ["precision: ", "'auto', 'float32' or 'bfloat16'", "'fp16'"]),
         ("folds epsiodes", 5, ["folds.epsiodes: unknown key", "'episodes'", "monitor_episodes"]),
         ("datasets shapes-5i protocol fold", 4, ["datasets.shapes-5i.protocol.fold: unknown key", "'folds'", "order"]),
         ("datasets shapes-5i download url", "x", ["datasets.shapes-5i.download.url: unknown key", "source"]),

@@ -154,11 +154,13 @@ class PromptEncoder(nn.Module):
         """
         values = self._merge(self._reduce(features, generator), reference.prototype, pseudo_mask)
         prompts = self.target_attention(reference.queries, values + self.target_positions, values)
-        prompts = self.appended(self.target_mixing(prompts, prompts, prompts))
-        if self.mean_head is None or self.log_sigma_head is None:
-            return make_distribution("dirac", prompts, None, self.nu)
-        sigma = self.log_sigma_head(prompts).exp()
-        return make_distribution(self.distribution, self.mean_head(prompts), sigma, self.nu)
+        prompts = self.target_mixing(prompts, prompts, prompts)
+        with torch.autocast(prompts.device.type, enabled=False):  # what samples are drawn from keeps its precision
+            prompts = self.appended(prompts)
+            if self.mean_head is None or self.log_sigma_head is None:
+                return make_distribution("dirac", prompts, None, self.nu)
+            sigma = self.log_sigma_head(prompts).exp()
+            return make_distribution(self.distribution, self.mean_head(prompts), sigma, self.nu)
 
     def _reduce(self, features: Tensor, generator: torch.Generator | None) -> Tensor:
         x = self.downsample(features).relu()

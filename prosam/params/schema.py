@@ -311,6 +311,11 @@ class Params(Section):
         threads: CPU threads of each process, 0 for all cores. Sums of floating-point numbers depend on it.
         processes: that train or evaluate one run together, each on a GPU of its own; `auto` for as many as there are
             GPUs, and one on a CPU.
+        samples_at_once: of the K samples of a target, those whose masks are in memory at once while training; `auto` is
+            all on a GPU and 5 on a CPU. The same up to rounding.
+        precision: of training: `float32`, or `bfloat16` for products, with sampling and loss in float32; `auto` is
+            bfloat16 on a GPU.
+        compile: decoder and loss by torch.compile, while training; needs a C++ compiler on a CPU.
     """
 
     pipeline: PipelineParams
@@ -329,6 +334,9 @@ class Params(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: NonNegative = 0
     processes: Literal["auto"] | Count = 1
+    samples_at_once: Literal["auto"] | Count = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool = False
 
     @model_validator(mode="after")
     def _names_are_defined(self) -> Self:

@@ -24,6 +24,7 @@ from prosam.params import RunParams, TrainParams
 from prosam.params.models import EMBEDDED_SIZE
 from prosam.pretraining.annotated_shapes import BACKBONE, KINDS, AnnotatedShapes, annotated_shapes
 from prosam.statistics import miou
+from prosam.training.execution import Execution
 from prosam.training.loop import Watch, train
 
 _DRAWINGS = 5  # of each image, class and kind
@@ -80,6 +81,7 @@ def pretrain_prompt_encoder(settings: PromptEncoderPretraining) -> tuple[PromptE
             watch=Watch(shapes.val, shapes.dataset, watched, 50),
             checkpoint=shapes.folder / "checkpoint.pt",
             name="pretrain prompt-encoder",
+            execution=Execution(),
         )
         return method.encoder, _measured(method, shapes, settings)
 

@@ -10,6 +10,8 @@ from prosam import layout
 from prosam.params import Params
 from prosam.report.inputs import Setting
 
+_EXECUTION = {"device", "threads", "processes", "samples_at_once", "precision", "compile"}  # re-run nothing
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -102,7 +104,7 @@ def _training(params: Params, run: str) -> dict[str, str]:
 
 
 def _shared(params: Params) -> tuple[tuple[str, str], ...]:
-    content = params.model_dump(mode="json", exclude={"runs", "train", "device", "threads", "processes"})
+    content = params.model_dump(mode="json", exclude={"runs", "train", *_EXECUTION})
     axes = content["pipeline"]
     axes["shifts"] = [layout.shift(**shift) for shift in axes["shifts"]]
     content["pipeline"] = {key: ", ".join(map(str, values)) for key, values in axes.items() if values}

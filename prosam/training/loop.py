@@ -14,7 +14,6 @@ from prosam.data.sampling import TrainingEpisode, TrainingSampler
 from prosam.episode_tensors import AnnotatedReference, EpisodeTensors
 from prosam.errors import InputError
 from prosam.evaluation import evaluate_episodes
-from prosam.losses import segmentation_loss
 from prosam.methods.prompting import PromptMethod
 from prosam.models.distributions import Dirac, Gaussian, PromptDistribution
 from prosam.overlap import Overlap
@@ -24,7 +23,8 @@ from prosam.ranks import ALONE, Ranks
 from prosam.schedule import cosine_warm_restarts, cosine_with_warmup
 from prosam.statistics import miou
 from prosam.training.checkpoint import Best, Progressed, Row, load_checkpoint, save_checkpoint
-from prosam.training.samples import expected_loss, samples_at_once
+from prosam.training.execution import PLAIN, Execution
+from prosam.training.samples import SampleLoss
 from prosam.training.seeds import step_generator
 
 _QUANTILES = (0.05, 0.5, 0.95)
@@ -70,6 +70,7 @@ def train(
     test: Watch | None = None,
     checkpoint: Path,
     name: str,
+    execution: Execution = PLAIN,
     ranks: Ranks = ALONE,
 ) -> Progressed:
     """Train a method's prompt encoder, going on from a checkpoint where there is one.
@@ -88,6 +89,7 @@ def train(
             that did best on them, the earliest of equals, instead of the last.
         checkpoint: file for the unfinished state; the caller removes it when its outputs are written.
         name: of the training, for the progress bar.
+        execution: how steps are computed.
         ranks: the processes that train together; the first writes the checkpoint.
 
     Returns:
@@ -98,6 +100,7 @@ def train(
     """
     encoder, device = method.encoder, method.models.device
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    sample_loss = SampleLoss(method.models, execution, ranks.mean)
     progressed = load_checkpoint(checkpoint, encoder, optimizer)
     ranks.wait()  # for the first may be done at once, and the caller remove the file
     if progressed.step:
@@ -109,7 +112,7 @@ def train(
             encoder.train()
             episodes = ranks.share(sampler.batch(step))
             generator = ranks.generator(step_generator(settings.seed, step, device))
-            own_loss, prompts = _loss(method, tensors, episodes, settings, generator, ranks)
+            own_loss, prompts = _loss(method, tensors, episodes, settings, generator, execution, sample_loss)
             loss = ranks.mean(own_loss)
             if not torch.isfinite(loss):
                 raise InputError(f"{name}: the loss is {loss.item()} at step {step + 1}; lower train.lr or clip_norm")
@@ -153,23 +156,19 @@ def _loss(
     episodes: Sequence[TrainingEpisode],
     settings: TrainParams,
     generator: torch.Generator,
-    ranks: Ranks,
+    execution: Execution,
+    sample_loss: SampleLoss,
 ) -> tuple[torch.Tensor, PromptDistribution]:
     """The Monte-Carlo estimate of the expected loss over prompts (eq. 10)."""
-    references = tensors.references([AnnotatedReference(e.reference, e.class_id, e.variant) for e in episodes])
-    targets = tensors.targets([e.target for e in episodes])
     truth, valid = tensors.truth([e.target for e in episodes], [e.class_id for e in episodes])
-    prompts = method.prompts(method.learn(references, generator), targets, generator)
+    with execution.autocast(method.models.device):
+        references = tensors.references([AnnotatedReference(e.reference, e.class_id, e.variant) for e in episodes])
+        targets = tensors.targets([e.target for e in episodes])
+        prompts = method.prompts(method.learn(references, generator), targets, generator)
     # samples of a point mass are all alike: one is enough
     count = 1 if isinstance(prompts, Dirac) else settings.samples
-    counted = valid if settings.void == "ignore" else None
-
-    def loss_of(samples: torch.Tensor) -> torch.Tensor:
-        logits = method.models.full_size(method.decode(targets, samples))
-        return segmentation_loss(logits, truth, counted, ranks.mean)
-
     samples = prompts.sample(count, generator)
-    return expected_loss(loss_of, samples, at_once=samples_at_once(samples.device)), prompts
+    return sample_loss(samples, targets.embedding, truth, valid if settings.void == "ignore" else None), prompts
 
 
 def _better(best: Best | None, look: Row, encoder: torch.nn.Module) -> Best:

@@ -3,15 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-_ON_A_CPU = 5  # samples at once: as fast as all of them, or faster (bench/step.py)
+from prosam.losses import segmentation_loss
+from prosam.models.frozen_sam import FrozenSam
+from prosam.training.execution import Execution
 
 LossOf = Callable[[Tensor], Tensor]
 """Prompts (B, k, N, d) to the mean of the losses of their k samples, a scalar."""
+
+
+class SampleLoss:
+    """Decodes samples of prompts and takes their mean loss."""
+
+    def __init__(
+        self, models: FrozenSam, execution: Execution, mean_over_shares: Callable[[Tensor], Tensor] = lambda x: x
+    ):
+        """Prepare; what is compiled is compiled when first called with a shape.
+
+        Args:
+            models: whose decoder.
+            execution: how.
+            mean_over_shares: see `segmentation_loss`.
+        """
+        self._models, self._execution, self._mean_over_shares = models, execution, mean_over_shares
+        self._loss = torch.compile(self._decoded_loss, dynamic=False) if execution.compiled else self._decoded_loss
+
+    def __call__(self, samples: Tensor, embedding: Tensor, truth: Tensor, valid: Tensor | None = None) -> Tensor:
+        """See `expected_loss`.
+
+        Args:
+            samples: (B, K, N, d).
+            embedding: (B, d, g, g), SAM's of the targets.
+            truth: (B, 1, S, S) 0 or 1.
+            valid: (B, 1, S, S) 0 where a pixel does not count; None where all do.
+
+        Returns:
+            A scalar.
+        """
+        loss_of = partial(self._loss, embedding, truth, valid)
+        return expected_loss(loss_of, samples, at_once=self._execution.samples_at_once)
+
+    def _decoded_loss(self, embedding: Tensor, truth: Tensor, valid: Tensor | None, samples: Tensor) -> Tensor:
+        with self._execution.autocast(samples.device):
+            logits = self._models.decoder(embedding, samples)
+        full = self._models.full_size(logits.to(samples.dtype))
+        return segmentation_loss(full, truth, valid, self._mean_over_shares)
 
 
 def expected_loss(loss_of: LossOf, samples: Tensor, *, at_once: int | None) -> Tensor:
@@ -32,11 +73,6 @@ def expected_loss(loss_of: LossOf, samples: Tensor, *, at_once: int | None) -> T
     if at_once is None or at_once >= samples.shape[1]:
         return loss_of(samples)
     return _InParts.apply(samples, loss_of, at_once)  # pyright: ignore[reportReturnType]
-
-
-def samples_at_once(device: torch.device) -> int | None:
-    """How many samples of an image to decode at once: few on a CPU, all on a GPU, which lives on large batches."""
-    return _ON_A_CPU if device.type == "cpu" else None
 
 
 class _InParts(torch.autograd.Function):

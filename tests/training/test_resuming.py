@@ -17,7 +17,7 @@ from prosam import layout
 from prosam.data import sampling
 from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS
 from prosam.errors import InputError
-from prosam.training import loop
+from prosam.training import loop, samples
 from prosam.training.seeds import step_generator
 from tasks.train import train
 from tests.conftest import DATASET, write_params
@@ -176,7 +176,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(workspace: Path, monkeypat
     def nan(*_: object) -> torch.Tensor:
         return torch.tensor(float("nan"), requires_grad=True)
 
-    monkeypatch.setattr(loop, "segmentation_loss", nan)
+    monkeypatch.setattr(samples, "segmentation_loss", nan)
     with pytest.raises(InputError, match=r"train shapes-5i prosam fold 0: the loss is nan at step 1; lower") as caught:
         train(DATASET, "prosam", 0)
     assert "\n" not in str(caught.value)

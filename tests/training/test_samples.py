@@ -12,7 +12,9 @@ from torch import Tensor
 from bench.forms import build_method, our_loss, our_prompts, plain_loss, plain_prompts, random_pairs
 from bench.measuring import SavedBytes
 from prosam.methods.prompting import PromptMethod
+from prosam.models.distributions import PromptDistribution
 from prosam.models.mask_token import MaskTokenDecoder
+from prosam.training.execution import Execution
 from prosam.training.samples import LossOf, expected_loss
 
 B, K = 2, 3
@@ -49,7 +51,7 @@ def assert_same(method: PromptMethod, dtype: torch.dtype, tolerance: float) -> N
     value, expected = loss_and_gradient(partial(plain_loss, method.models, embedding, truth), samples)
     assert expected.abs().max() > 0
     for at_once in (1, 2, K, None):
-        ours = partial(our_loss, method.models, embedding, truth, at_once=at_once)
+        ours = our_loss(method.models, embedding, truth, Execution(samples_at_once=at_once))
         found, gradient = loss_and_gradient(ours, samples)
         assert found == pytest.approx(value, rel=tolerance)
         assert (gradient - expected).abs().max() <= tolerance * expected.abs().max()
@@ -66,13 +68,14 @@ def test_in_double_precision_they_equal_them_to_rounding(in_double: PromptMethod
 def test_gradients_of_a_whole_step_equal_the_plain_ones(method: PromptMethod):
     pairs = random_pairs(method.models, B)
 
-    def gradients(step: str, loss: LossOf) -> list[Tensor]:
-        distribution = (plain_prompts if step == "plain" else our_prompts)(method, pairs)
-        samples = distribution.sample(K, torch.Generator().manual_seed(0))
+    how = Execution(samples_at_once=2)
+
+    def gradients(prompts: PromptDistribution, loss: LossOf) -> list[Tensor]:
+        samples = prompts.sample(K, torch.Generator().manual_seed(0))
         return list(torch.autograd.grad(loss(samples), list(method.encoder.parameters())))
 
-    expected = gradients("plain", partial(plain_loss, method.models, pairs.embedding, pairs.truth))
-    found = gradients("ours", partial(our_loss, method.models, pairs.embedding, pairs.truth, at_once=2))
+    expected = gradients(plain_prompts(method, pairs), partial(plain_loss, method.models, pairs.embedding, pairs.truth))
+    found = gradients(our_prompts(method, pairs, how), our_loss(method.models, pairs.embedding, pairs.truth, how))
     scale = max(gradient.abs().max() for gradient in expected)
     for ours, plain in zip(found, expected, strict=True):
         assert (ours - plain).abs().max() <= 1e-4 * scale
@@ -85,7 +88,9 @@ def test_what_is_kept_for_the_backward_pass_grows_with_the_samples_at_once_and_n
         prompts = torch.randn(1, samples, 5, pairs.embedding.shape[1], requires_grad=True)
         saved = SavedBytes()
         with saved:
-            our_loss(method.models, pairs.embedding, pairs.truth, prompts, at_once).backward()
+            our_loss(method.models, pairs.embedding, pairs.truth, Execution(samples_at_once=at_once))(
+                prompts
+            ).backward()
         return saved.most
 
     assert bytes_held(8, 2) < 1.1 * bytes_held(4, 2)
@@ -113,3 +118,32 @@ def test_parts_weigh_by_their_samples():
     loss.backward()
     assert samples.grad is not None
     assert samples.grad.flatten().tolist() == pytest.approx([2 * x / 5 for x in range(5)])
+
+
+@pytest.mark.slow
+def test_compiled_loss_and_gradient_equal_the_plain_ones(method: PromptMethod, monkeypatch: pytest.MonkeyPatch):
+    # without the decoder, which takes minutes to compile
+    monkeypatch.setattr(MaskTokenDecoder, "__call__", lambda self, embedding, prompts: prompts)
+    pairs = random_pairs(method.models, B)
+    logits = torch.randn(B, K, 32, 32, generator=torch.Generator().manual_seed(1))
+    expected, gradient = loss_and_gradient(our_loss(method.models, pairs.embedding, pairs.truth, Execution()), logits)
+    compiled = our_loss(method.models, pairs.embedding, pairs.truth, Execution(compiled=True))
+    found, ours = loss_and_gradient(compiled, logits)
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert (ours - gradient).abs().max() <= 1e-4 * gradient.abs().max()
+
+
+def test_in_bfloat16_prompts_and_loss_stay_in_single_precision_and_gradients_near(method: PromptMethod):
+    pairs = random_pairs(method.models, B)
+    found: list[Tensor] = []
+    for how in (Execution(), Execution(bf16=True)):
+        prompts = our_prompts(method, pairs, how)
+        samples = prompts.sample(K, torch.Generator().manual_seed(0))
+        loss = our_loss(method.models, pairs.embedding, pairs.truth, how)(samples)
+        assert {prompts.mean.dtype, samples.dtype, loss.dtype} == {torch.float32}
+        gradients = torch.autograd.grad(loss, list(method.encoder.parameters()))
+        assert {gradient.dtype for gradient in gradients} == {torch.float32}
+        found.append(torch.cat([gradient.flatten() for gradient in gradients]))
+    exact, rounded = found
+    assert not torch.equal(rounded, exact)
+    assert torch.cosine_similarity(rounded, exact, dim=0) > 0.98  # 8 bits of mantissa

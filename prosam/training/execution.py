@@ -1,0 +1,47 @@
+"""How the steps of a training are computed, which is the machine's business and not the method's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from prosam.params import Params
+
+_SAMPLES_ON_A_CPU = 5  # at once: as fast as all of them, or faster (bench/step.py)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a step is computed. Another way gives the same up to rounding, which is coarse in bfloat16.
+
+    Attributes:
+        samples_at_once: of an image, whose masks are in memory together; None for all.
+        bf16: frozen models and prompt encoder multiply in bfloat16; prompts are sampled, and the loss is taken, in the
+            weights' precision.
+        compiled: decoder and loss by torch.compile.
+    """
+
+    samples_at_once: int | None = None
+    bf16: bool = False
+    compiled: bool = False
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """The context that models run in; changes nothing without `bf16`."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.bf16)
+
+
+PLAIN = Execution()
+"""All samples at once, in the weights' precision."""
+
+
+def execution(params: Params, device: torch.device) -> Execution:
+    """What params.yaml says, with what `auto` means on a device.
+
+    A GPU lives on large batches and has units for bfloat16; a CPU is as fast with few samples in memory.
+    """
+    on_gpu, at_once = device.type == "cuda", params.samples_at_once
+    if at_once == "auto":
+        at_once = None if on_gpu else _SAMPLES_ON_A_CPU
+    bf16 = on_gpu if params.precision == "auto" else params.precision == "bfloat16"
+    return Execution(samples_at_once=at_once, bf16=bf16, compiled=params.compile)
