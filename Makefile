@@ -35,7 +35,7 @@ test-foundation: $(READY) ## the whole DAG on the paper's data formats with SAM 
 test-served: $(READY) ## a Prefect server with workers, a remote over SFTP, and what goes wrong there
 	@$(PYTEST) -m served
 
-test-long: $(READY) ## the studies, for which CI has no time
+test-long: $(READY) ## the studies and several processes, for which CI has no time
 	@$(PYTEST) -m long
 
 test-fast: $(READY) ## the tests that take no more than a few seconds each

@@ -26,7 +26,12 @@ REPOSITORY = Path(__file__).parents[1]
 DATASET = "shapes-5i"
 
 
-_LONG = {("pipeline", "test_studies.py"), ("pipeline", "test_experiments.py")}  # beside tests/studies
+_LONG = {  # beside tests/studies
+    ("pipeline", "test_studies.py"),
+    ("pipeline", "test_experiments.py"),
+    ("training", "test_launch.py"),
+    ("training", "test_processes.py"),
+}
 
 
 class _BySharedFixtures(LoadScopeScheduling):

@@ -30,7 +30,7 @@ def test_a_failing_stage_is_named_and_later_ones_do_not_start(clone: Clone):
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_no_process_behind_and_a_rerun_goes_on(clone: Clone):
-    clone.change({"train.seed": 1, "train.steps": 24, "pipeline.runs": ["vrp-sam"]})
+    clone.change({"train.seed": 1, "train.steps": 80, "pipeline.runs": ["vrp-sam"]})
     training = f"train@{DATASET}-vrp-sam-0"
     survivors = stop_when(clone, lambda flow: any(clone.root.glob(".scratch/train/*/checkpoint.pt")), signal.SIGINT)
     assert survivors == []
