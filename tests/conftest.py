@@ -27,6 +27,7 @@ DATASET = "shapes-5i"
 
 
 _LONG = {  # beside tests/studies
+    ("tests", "test_benches.py"),
     ("pipeline", "test_studies.py"),
     ("pipeline", "test_experiments.py"),
     ("training", "test_launch.py"),

@@ -120,7 +120,7 @@ def test_parts_weigh_by_their_samples():
     assert samples.grad.flatten().tolist() == pytest.approx([2 * x / 5 for x in range(5)])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_compiled_loss_and_gradient_equal_the_plain_ones(method: PromptMethod, monkeypatch: pytest.MonkeyPatch):
     # without the decoder, which takes minutes to compile
     monkeypatch.setattr(MaskTokenDecoder, "__call__", lambda self, embedding, prompts: prompts)
