@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -109,10 +110,14 @@ class Clone:
         return Done(ended.returncode, ended.stdout)
 
     def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a command in a process group of its own."""
+        """Start a command in a process group of its own.
+
+        SIGINT ends it, though these tests may run in the background of a shell, where it is ignored and inherited so.
+        """
         return subprocess.Popen(
             command, cwd=self.root, env=self.environment(), text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     def dvc(self, *words: str, check: bool = True) -> Done:
