@@ -30,8 +30,10 @@ _LONG = {  # beside tests/studies
     ("tests", "test_benches.py"),
     ("pipeline", "test_studies.py"),
     ("pipeline", "test_experiments.py"),
+    ("pipeline", "test_dvc_commands.py"),
     ("training", "test_launch.py"),
     ("training", "test_processes.py"),
+    ("training", "test_ranks.py"),
 }
 
 
