@@ -91,9 +91,9 @@ def batches(
     tensors: EpisodeTensors, sampler: TrainingSampler, steps: int, workers: int, how: Execution
 ) -> Iterator[Batch]:
     """The tensors of each step, read when asked for, or by threads that are as many batches ahead as there are."""
-    from collections import deque
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
 
+    from prosam.embeddings.encoding import read_ahead
     from prosam.episode_tensors import AnnotatedReference
 
     def read(episodes: list[TrainingEpisode]) -> Batch:
@@ -107,14 +107,8 @@ def batches(
     if not workers:
         yield from map(read, drawn)
         return
-    ahead: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(workers) as readers:
-        for episodes in drawn:
-            ahead.append(readers.submit(read, episodes))
-            if len(ahead) > workers:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+        yield from read_ahead(drawn, read, workers, readers)
 
 
 def optimisation(

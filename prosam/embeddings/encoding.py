@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from itertools import chain, islice
 from threading import Event
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +22,9 @@ Shard = Sequence[str]
 """Image ids."""
 
 _READERS = 4
+
+_Wanted = TypeVar("_Wanted")
+_Read = TypeVar("_Read")
 
 
 def encode_shards(
@@ -70,7 +74,7 @@ def _encode(
     readers: ThreadPoolExecutor,
     stop: Event,
 ) -> None:
-    images = _read_ahead(chain.from_iterable(shards), read, 2 * batch_size, readers)
+    images = read_ahead(chain.from_iterable(shards), read, 2 * batch_size, readers)
     written: Future[None] | None = None
     with ThreadPoolExecutor(1) as writer:
         for shard in shards:
@@ -87,10 +91,13 @@ def _encode(
         written.result()
 
 
-def _read_ahead(ids: Iterable[str], read: Reader, ahead: int, readers: ThreadPoolExecutor) -> Iterator[Tensor]:
-    waiting: deque[Future[Tensor]] = deque()
-    for image in ids:
-        waiting.append(readers.submit(read, image))
+def read_ahead(
+    wanted: Iterable[_Wanted], read: Callable[[_Wanted], _Read], ahead: int, readers: ThreadPoolExecutor
+) -> Iterator[_Read]:
+    """Yield what is read, in order, while threads read up to `ahead` more."""
+    waiting: deque[Future[_Read]] = deque()
+    for one in wanted:
+        waiting.append(readers.submit(read, one))
         if len(waiting) > ahead:
             yield waiting.popleft().result()
     while waiting:

@@ -27,8 +27,7 @@ class Section:
     """All about one setting.
 
     Attributes:
-        shown: the setting with the runs that classes, curves and episodes show, and why not all; as a whole unless
-            there are many.
+        shown: the setting with the runs that classes, curves and episodes show: all, unless there are many.
         tables: mIoU, FB-IoU, differences (with two runs or more), classes.
         beside: the paper's tables, repeats over seeds, initialisation.
         curves: SVG by fold.
