@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from prosam.data.sampling import TrainingEpisode, TrainingSampler
-    from prosam.episode_tensors import EpisodeTensors, References, Targets
+    from prosam.episode_tensors import EpisodeTensors
+    from prosam.pairs import References, Targets
     from prosam.params import RunParams
     from prosam.training.execution import Execution
     from tasks.inputs import RunInputs
@@ -94,7 +95,7 @@ def batches(
     from concurrent.futures import ThreadPoolExecutor
 
     from prosam.embeddings.encoding import read_ahead
-    from prosam.episode_tensors import AnnotatedReference
+    from prosam.pairs import AnnotatedReference
 
     def read(episodes: list[TrainingEpisode]) -> Batch:
         with how.autocast(tensors.models.device):

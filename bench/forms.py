@@ -10,23 +10,24 @@ square image, px.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prosam.episode_tensors import References, Targets
 from prosam.methods.prompting import PromptMethod, build_prompt_method
-from prosam.models.backbones import BACKBONE_BUILDERS
+from prosam.models.backbones import BACKBONE_BUILDERS, for_inference
 from prosam.models.distributions import PromptDistribution
 from prosam.models.frozen import FrozenModels
 from prosam.models.frozen_sam import FrozenSam
 from prosam.models.mask_token import MaskTokenDecoder
-from prosam.models.pseudo_mask import annotated_features
+from prosam.models.pseudo_mask import annotated_features, annotation_grid
 from prosam.models.sam import build_tiny_sam, decode_masks
 from prosam.models.segment_anything import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+from prosam.pairs import References, Targets
 from prosam.params import RunParams
 from prosam.training.execution import Execution
 from prosam.training.samples import LossOf, SampleLoss
@@ -66,8 +67,8 @@ def build_sam(grid: int) -> Sam:
     ).eval()
 
 
-def build_method(grid: int, device: torch.device) -> PromptMethod:
-    """ProSAM on random frozen models.
+def build_methods(grid: int, device: torch.device) -> tuple[PromptMethod, PromptMethod]:
+    """ProSAM on random frozen models: with the backbone as published, and as we run it. They share what is trained.
 
     Args:
         grid: g. 16 for the embedded default; otherwise SAM's decoder and a ResNet-50 at 8 g px, so 64 for the paper's.
@@ -75,16 +76,19 @@ def build_method(grid: int, device: torch.device) -> PromptMethod:
     """
     architecture = "tiny-resnet" if grid == TINY_GRID else "resnet50"
     sam = build_sam(grid).requires_grad_(False).to(device)
+    backbone = BACKBONE_BUILDERS[architecture]().freeze()
     models = FrozenModels(
         sam=sam,
         decoder=MaskTokenDecoder(sam),
-        backbone=BACKBONE_BUILDERS[architecture]().freeze().to(device),
+        backbone=for_inference(copy.deepcopy(backbone)).to(device),
         image_size=_PIXELS_A_CELL * grid,
         align_corners=True,
         device=device,
     )
     run = RunParams.model_validate({"method": "prosam", "kind": "mask", "backbone": architecture})
-    return build_prompt_method(run, models, seed=0)
+    ours = build_prompt_method(run, models, seed=0)
+    as_published = replace(models, backbone=backbone.to(device))
+    return PromptMethod(ours.encoder, as_published, normalised_pseudo_mask=True), ours
 
 
 def random_pairs(models: FrozenModels, count: int) -> Pairs:
@@ -155,16 +159,13 @@ def our_features(models: FrozenModels, pairs: Pairs) -> tuple[References, Target
     """The backbone's part, as `EpisodeTensors` does it without a feature table."""
     backbone, drawn = models.backbone, list(pairs.annotation.cpu())
     with torch.no_grad():
-        reference2, reference3 = backbone.levels(pairs.references)
-        target2, target3 = backbone.levels(pairs.targets)
-        rows = [
-            annotated_features(backbone, level3, annotation, thin=False)
-            for level3, annotation in zip(reference3, drawn, strict=True)
-        ]
+        levels = backbone.levels(torch.cat([pairs.references, pairs.targets]))
+        (reference2, target2), (reference3, target3) = (level.chunk(2) for level in levels)
+        cells = torch.stack([annotation_grid(one, models.grid, thin=False) for one in drawn])
+        foreground = annotated_features(backbone, reference3, cells)
         level4 = backbone.level4(target3)
-    cells, foreground = zip(*rows, strict=True)
     return (
-        References(torch.cat([reference2, reference3], 1), torch.stack(cells), list(foreground), drawn),
+        References(torch.cat([reference2, reference3], 1), cells.to(models.device), foreground, drawn),
         Targets(torch.cat([target2, target3], 1), level4, pairs.embedding),
     )
 

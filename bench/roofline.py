@@ -77,11 +77,11 @@ def parts(grid: int, images: int, samples: int, device: torch.device) -> dict[st
     """The parts of a step, each of which can be run by itself."""
     import torch
 
-    from bench.forms import build_method, our_features, our_loss, random_pairs
+    from bench.forms import build_methods, our_features, our_loss, random_pairs
     from prosam.models.pseudo_mask import pseudo_masks
     from prosam.training.execution import Execution
 
-    method = build_method(grid, device)
+    _, method = build_methods(grid, device)
     models, encoder = method.models, method.encoder
     pairs = random_pairs(models, images)
     references, targets = our_features(models, pairs)

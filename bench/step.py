@@ -51,14 +51,14 @@ def bench(
 
     import torch
 
-    from bench.forms import build_method, our_loss, our_prompts, plain_loss, plain_prompts, random_pairs
+    from bench.forms import build_methods, our_loss, our_prompts, plain_loss, plain_prompts, random_pairs
     from prosam.training.execution import Execution
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    method = build_method(grid, device)
-    models, encoder = method.models, method.encoder
+    plain, ours = build_methods(grid, device)
+    models, encoder = ours.models, ours.encoder
     training_sam = replace(models, sam=copy.deepcopy(models.sam).requires_grad_(True))
     pairs = random_pairs(models, images)
     truth = pairs.embedding, pairs.truth
@@ -76,29 +76,35 @@ def bench(
         executions["ours, bf16"] = Execution(bf16=True)
     losses |= {name: our_loss(models, *truth, how) for name, how in executions.items()}
     prompts = torch.randn(images, samples, 50, models.sam.prompt_encoder.embed_dim, device=device, requires_grad=True)
-    frozen = [*models.sam.parameters(), *training_sam.sam.parameters(), *models.backbone.parameters()]
+    parts = (models.sam, training_sam.sam, models.backbone, plain.models.backbone)
+    frozen = [parameter for part in parts for parameter in part.parameters()]
 
     def decoding(loss: Callable[[Tensor], Tensor]) -> None:
         clear([prompts, *frozen])
         loss(prompts).backward()
 
     def gradients_of_step(
-        prompts_of: Callable[..., PromptDistribution], loss: Callable[[Tensor], Tensor]
+        prompts_of: Callable[[], PromptDistribution], loss: Callable[[Tensor], Tensor]
     ) -> Sequence[Tensor]:
         clear([*encoder.parameters(), *frozen])
-        distribution = prompts_of(method, pairs)
+        distribution = prompts_of()
         loss(distribution.sample(samples, torch.Generator(device).manual_seed(0))).backward()
         return [parameter.grad for parameter in encoder.parameters() if parameter.grad is not None]
 
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-7)
 
-    def step(prompts_of: Callable[..., PromptDistribution], loss: Callable[[Tensor], Tensor]) -> None:
+    def step(prompts_of: Callable[[], PromptDistribution], loss: Callable[[Tensor], Tensor]) -> None:
         gradients_of_step(prompts_of, loss)
         torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
         optimizer.step()
 
-    ways: dict[str, tuple[Callable[..., PromptDistribution], Callable[[Tensor], Tensor]]] = {
-        name: (partial(our_prompts, execution=executions[name]) if name in executions else plain_prompts, loss)
+    ways: dict[str, tuple[Callable[[], PromptDistribution], Callable[[Tensor], Tensor]]] = {
+        name: (
+            partial(our_prompts, ours, pairs, executions[name])
+            if name in executions
+            else partial(plain_prompts, plain, pairs),
+            loss,
+        )
         for name, loss in losses.items()
     }
     gradients = {name: gradients_of_step(*way) for name, way in ways.items()}

@@ -1,7 +1,6 @@
-"""From episodes to tensors: what a method sees of references and targets.
+"""From a data set's files to what a method sees of pairs of a reference and a target.
 
-Shape letters: B episodes, C channels of backbone levels 2 and 3, C4 of level 4, h side of their grid, d prompt
-dimension, g side of SAM's grid, S side of the square image, px.
+Shape letters as in `prosam.pairs`.
 """
 
 from __future__ import annotations
@@ -19,22 +18,25 @@ from torch import Tensor
 from prosam.data.annotations import THIN_KINDS, Annotations
 from prosam.data.dataset import Dataset
 from prosam.data.formats.masks import squash
+from prosam.data.images import ImageSource
 from prosam.embeddings.store import EmbeddingStore
-from prosam.feature_table import FeatureTable, ImageSource, Levels, compute_levels, compute_mid_levels, squashed_images
+from prosam.feature_table import FeatureTable
+from prosam.image_features import (
+    ComputedEmbeddings,
+    ComputedFeatures,
+    Embeddings,
+    ImageFeatures,
+    Read,
+    StoredEmbeddings,
+    TabledFeatures,
+    on_device,
+)
 from prosam.models.frozen import FrozenModels
-from prosam.models.pseudo_mask import annotated_features
+from prosam.models.pseudo_mask import annotated_features, annotation_grid
+from prosam.pairs import AnnotatedReference, Drawn, ReadPairs, References, Targets
 from prosam.params import AnnotationKind
 
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True)
-class AnnotatedReference:
-    """One reference: an image, the class annotated in it, and which drawing of the annotation."""
-
-    image: str
-    class_id: int
-    variant: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,38 +49,6 @@ class _Altered:
     def image(self, image_id: str) -> NDArray[np.uint8]:
         """(H, W, 3) RGB."""
         return self.change(image_id, self.source.image(image_id))
-
-
-@dataclass(frozen=True)
-class References:
-    """B annotated references.
-
-    Attributes:
-        features: (B, C, h, h).
-        annotation: (B, 1, h, h), 0 or 1.
-        foreground: B times (C4, M_b), level-4 features of the annotated cells.
-        drawn: B annotations (H, W) bool, at their images' own sizes.
-    """
-
-    features: Tensor
-    annotation: Tensor
-    foreground: list[Tensor]
-    drawn: list[Tensor]
-
-
-@dataclass(frozen=True)
-class Targets:
-    """B targets.
-
-    Attributes:
-        features: (B, C, h, h).
-        level4: (B, C4, h, h).
-        embedding: (B, d, g, g), SAM's.
-    """
-
-    features: Tensor
-    level4: Tensor
-    embedding: Tensor
 
 
 class EpisodeTensors:
@@ -111,10 +81,12 @@ class EpisodeTensors:
         self._models, self._dataset, self._annotations = models, dataset, annotations
         self._kind: AnnotationKind = kind
         self._images: ImageSource = dataset
-        self._embeddings: Callable[[Sequence[str]], Tensor] = embeddings.read
-        self._table = table
+        self._features: ImageFeatures = ComputedFeatures(models, dataset)
+        if table is not None:
+            self._features = TabledFeatures(table, models.device)
+        self._embeddings: Embeddings = StoredEmbeddings(embeddings, models.device)
         self._nearest_in = models.image_size if annotation_grid == "nearest" else None
-        self._memo: dict[Hashable, Any] = {}
+        self._memo: dict[Hashable, Any] | None = None if table is None else {}
 
     @property
     def models(self) -> FrozenModels:
@@ -138,41 +110,38 @@ class EpisodeTensors:
             change: from an image's id and its (H, W, 3) RGB to what the models shall see.
         """
         other = copy.copy(self)
-        other._table, other._memo, other._images = None, {}, _Altered(self._images, change)
-        other._embeddings = lambda images: self._models.embed(squashed_images(self._models, other._images, images))
+        other._memo, other._images = None, _Altered(self._images, change)
+        other._features = ComputedFeatures(self._models, other._images)
+        other._embeddings = ComputedEmbeddings(self._models, other._images)
         return other
 
-    def _remembered(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
-        if self._table is None:
-            return make()
-        if key not in self._memo:
-            self._memo[key] = make()
-        return self._memo[key]
+    def read(self, references: Sequence[AnnotatedReference], targets: Sequence[str]) -> ReadPairs:
+        """Read B pairs of a reference and a target that shows its class, in any thread; `pairs` does the rest."""
+        truth, valid = self._read_truth(targets, [reference.class_id for reference in references])
+        return ReadPairs(
+            references,
+            self._features.read([reference.image for reference in references], level4=False),
+            [self.drawn(reference) for reference in references],
+            self._features.read(targets, level4=True),
+            self._embeddings.read(targets),
+            truth,
+            valid,
+        )
 
-    def _levels(self, images: Sequence[str]) -> list[Levels]:
-        if self._table is None:
-            return list(zip(*compute_levels(self._models, self._images, images), strict=True))
-        return [self._table.levels(image) for image in images]
-
-    def _mid_levels(self, images: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
-        """Without level 4, which a reference has only under its annotation: a quarter of a ResNet-50's work."""
-        if self._table is None:
-            return list(zip(*compute_mid_levels(self._models, self._images, images), strict=True))
-        return [self._table.levels(image)[:2] for image in images]
+    def pairs(self, read: ReadPairs) -> tuple[References, Targets, Tensor, Tensor]:
+        """Tensors of B pairs: references, targets, and the targets' truth and valid pixels, see `truth`."""
+        of_references, of_targets = self._features.mid_levels(read.references, read.targets)
+        return (
+            self._references(of_references, read.drawn, read.wanted),
+            self._targets(of_targets, read.targets, read.embedding),
+            self._placed(read.truth),
+            self._placed(read.valid),
+        )
 
     def references(self, wanted: Sequence[AnnotatedReference]) -> References:
         """Tensors of some references."""
-        levels = self._mid_levels([r.image for r in wanted])
-
-        def annotated(reference: AnnotatedReference, level3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            drawn = self._annotations.get(reference.image, reference.class_id, reference.variant)
-            return self._annotated(drawn, level3)
-
-        rows = [
-            self._remembered(reference, lambda reference=reference, level3=level3: annotated(reference, level3))
-            for reference, (_, level3) in zip(wanted, levels, strict=True)
-        ]
-        return self._references(levels, rows)
+        (levels,) = self._features.mid_levels(self._features.read([r.image for r in wanted], level4=False))
+        return self._references(levels, [self.drawn(reference) for reference in wanted], wanted)
 
     def drawn_references(self, images: Sequence[str], drawn: Sequence[NDArray[np.bool_]]) -> References:
         """Tensors of references whose annotations are given.
@@ -181,34 +150,59 @@ class EpisodeTensors:
             images: B ids.
             drawn: B annotations (H, W), at their images' own sizes and of this object's kind; none empty.
         """
-        levels = self._mid_levels(images)
-        rows = [self._annotated(one, level3) for one, (_, level3) in zip(drawn, levels, strict=True)]
-        return self._references(levels, rows)
-
-    def _references(
-        self, levels: Sequence[tuple[Tensor, Tensor]], rows: Sequence[tuple[Tensor, Tensor, Tensor]]
-    ) -> References:
-        grids, foreground, drawn = zip(*rows, strict=True)
-        return References(self._joined(levels), torch.stack(grids), list(foreground), list(drawn))
-
-    @torch.no_grad()
-    def _annotated(self, annotation: NDArray[np.bool_], level3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        drawn, thin = torch.from_numpy(annotation), self._kind in THIN_KINDS
-        backbone = self._models.backbone
-        return *annotated_features(backbone, level3, drawn, thin=thin, nearest_in=self._nearest_in), drawn
+        (levels,) = self._features.mid_levels(self._features.read(images, level4=False))
+        return self._references(levels, [self._on_grid(mask) for mask in drawn])
 
     def targets(self, images: Sequence[str]) -> Targets:
         """Tensors of some targets."""
-        levels = self._levels(images)
-        embedding = self._embeddings(images).to(self._models.device)
-        return Targets(
-            self._joined([level[:2] for level in levels]),
-            torch.stack([level4 for *_, level4 in levels]).to(self._models.device),
-            embedding,
-        )
+        read = self._features.read(images, level4=True)
+        (levels,) = self._features.mid_levels(read)
+        return self._targets(levels, read, self._embeddings.read(images))
 
     def truth(self, images: Sequence[str], class_ids: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The targets' true masks and the pixels that are not void, (B, 1, S, S) float32 each."""
+        truth, valid = self._read_truth(images, class_ids)
+        return self._placed(truth), self._placed(valid)
+
+    def drawn(self, reference: AnnotatedReference) -> Drawn:
+        """A reference's annotation."""
+        return self._remembered(
+            ("drawn", reference),
+            lambda: self._on_grid(self._annotations.get(reference.image, reference.class_id, reference.variant)),
+        )
+
+    def _on_grid(self, annotation: NDArray[np.bool_]) -> Drawn:
+        mask, thin = torch.from_numpy(annotation), self._kind in THIN_KINDS
+        return Drawn(mask, annotation_grid(mask, self._models.grid, thin=thin, nearest_in=self._nearest_in))
+
+    @torch.no_grad()
+    def _references(
+        self,
+        levels: tuple[Tensor, Tensor],
+        drawn: Sequence[Drawn],
+        wanted: Sequence[AnnotatedReference] = (),
+    ) -> References:
+        """From levels 2 and 3 of B references; what is `wanted` and was computed before is remembered."""
+        level3, backbone = levels[1], self._models.backbone
+        cells = torch.stack([one.cells for one in drawn])
+        if self._memo is None or not wanted:
+            foreground = annotated_features(backbone, level3, cells)
+        else:
+            foreground = [
+                self._remembered(
+                    ("foreground", reference),
+                    lambda row=slice(i, i + 1): annotated_features(backbone, level3[row], cells[row])[0],
+                )
+                for i, reference in enumerate(wanted)
+            ]
+        annotation = on_device(cells, self._models.device)
+        return References(torch.cat(levels, 1), annotation, foreground, [one.mask for one in drawn])
+
+    def _targets(self, levels: tuple[Tensor, Tensor], read: Read, embedding: Tensor) -> Targets:
+        level4 = self._features.level4(read, levels[1])
+        return Targets(torch.cat(levels, 1), level4, self._embeddings.place(embedding))
+
+    def _read_truth(self, images: Sequence[str], class_ids: Sequence[int]) -> tuple[Tensor, Tensor]:
         size = self._models.image_size
 
         def squashed(image: str, class_id: int) -> tuple[Tensor, Tensor]:
@@ -221,8 +215,15 @@ class EpisodeTensors:
             )
             for image, class_id in zip(images, class_ids, strict=True)
         ]
-        masks, valid = (torch.stack(list(side))[:, None].float() for side in zip(*pairs, strict=True))
-        return masks.to(self._models.device), valid.to(self._models.device)
+        truth, valid = (torch.stack(list(side))[:, None] for side in zip(*pairs, strict=True))
+        return truth, valid
 
-    def _joined(self, levels: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        return torch.stack([torch.cat([level2, level3]) for level2, level3 in levels]).to(self._models.device)
+    def _placed(self, mask: Tensor) -> Tensor:
+        return on_device(mask, self._models.device).float()
+
+    def _remembered(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
+        if self._memo is None:
+            return make()
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]

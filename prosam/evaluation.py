@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from prosam.data.dataset import Dataset
 from prosam.data.episodes import Episode
-from prosam.episode_tensors import AnnotatedReference, EpisodeTensors
+from prosam.episode_tensors import EpisodeTensors
 from prosam.methods.method import Method
 from prosam.overlap import Overlap, overlap
+from prosam.pairs import AnnotatedReference
 
 
 @dataclass(frozen=True)

@@ -12,30 +12,20 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 from filelock import FileLock
-from numpy.typing import NDArray
 from torch import Tensor
 
 from prosam.data.dataset import Dataset
-from prosam.data.images import square_image
+from prosam.data.images import ImageSource, square_images
 from prosam.files import atomic_folder
 from prosam.models.frozen import FrozenModels
 from prosam.progress import Progress
 
 _AT_ONCE = 16  # images; fixed, so that the same data set gives the same bits
-Levels = tuple[Tensor, Tensor, Tensor]
-
-
-class ImageSource(Protocol):
-    """Gives images: a data set, or one whose images are altered."""
-
-    def image(self, image_id: str) -> NDArray[np.uint8]:
-        """(H, W, 3) RGB."""
-        ...
+LEVELS = (2, 3, 4)
 
 
 class FeatureTable:
@@ -44,30 +34,18 @@ class FeatureTable:
     def __init__(self, folder: Path, images: Sequence[str]):
         """Open a table that `open_feature_table` made."""
         self._rows = {image: row for row, image in enumerate(images)}
-        self._levels = [np.load(folder / f"level{level}.npy", mmap_mode="r") for level in (2, 3, 4)]
+        self._levels = {level: np.load(folder / f"level{level}.npy", mmap_mode="r") for level in LEVELS}
 
-    def levels(self, image: str) -> Levels:
-        """Levels 2, 3 and 4 of an image: (C2, h, h), (C3, h, h) and (C4, h, h) float32."""
-        row = self._rows[image]
-        level2, level3, level4 = (torch.from_numpy(np.array(level[row])) for level in self._levels)
-        return level2, level3, level4
-
-
-def squashed_images(models: FrozenModels, dataset: ImageSource, images: Sequence[str]) -> Tensor:
-    """Some images squashed to the models' size, (B, 3, S, S) uint8."""
-    return torch.from_numpy(np.stack([square_image(dataset.image(image), models.image_size) for image in images]))
-
-
-@torch.no_grad()
-def compute_mid_levels(models: FrozenModels, dataset: ImageSource, images: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Levels 2 and 3 of some images, batched: (B, C2, h, h) and (B, C3, h, h)."""
-    return models.backbone.levels(squashed_images(models, dataset, images).to(models.device))
+    def level(self, level: int, image: str) -> Tensor:
+        """Level 2, 3 or 4 of an image: (C, h, h) float32."""
+        return torch.from_numpy(np.array(self._levels[level][self._rows[image]]))
 
 
 @torch.no_grad()
 def compute_levels(models: FrozenModels, dataset: ImageSource, images: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
     """Levels 2, 3 and 4 of some images, batched: (B, C2, h, h), (B, C3, h, h) and (B, C4, h, h)."""
-    level2, level3 = compute_mid_levels(models, dataset, images)
+    squares = torch.from_numpy(square_images(dataset, images, models.image_size))
+    level2, level3 = models.backbone.levels(squares.to(models.device))
     return level2, level3, models.backbone.level4(level3)
 
 
@@ -117,5 +95,5 @@ def _compute_table(folder: Path, models: FrozenModels, dataset: Dataset, images:
             for table, level in zip(tables, compute_levels(models, dataset, part), strict=True):
                 table[start : start + len(part)] = level.cpu().numpy()
             progress.advance(len(part))
-        for number, table in zip((2, 3, 4), tables, strict=True):
+        for number, table in zip(LEVELS, tables, strict=True):
             np.save(new / f"level{number}.npy", table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from prosam.data.annotations import Annotations
 from prosam.data.dataset import Dataset
 from prosam.data.episodes import Episode, read_episodes
 from prosam.data.formats.voc import VocDataset
-from prosam.episode_tensors import AnnotatedReference, EpisodeTensors, References, Targets
+from prosam.episode_tensors import EpisodeTensors
 from prosam.evaluation import evaluate_episodes
 from prosam.methods.method import Method
 from prosam.methods.trivial import AllForeground, CopiedAnnotation, ThresholdedPseudoMask
+from prosam.pairs import AnnotatedReference, References, Targets
 from tasks.inputs import RunInputs
 from tests.conftest import DATASET
 
@@ -105,6 +107,25 @@ def test_the_feature_table_changes_nothing_but_the_time(
         for name, value in vars(one).items():
             pairs = zip(value, getattr(other, name), strict=True)
             assert all(torch.allclose(a.float(), b.float(), atol=1e-4) for a, b in pairs), name
+
+
+@pytest.mark.parametrize("tabled", [True, False])
+def test_what_another_thread_read_becomes_the_same_tensors(
+    inputs: RunInputs, tensors: EpisodeTensors, episodes: list[Episode], dataset: VocDataset, tabled: bool
+):
+    if not tabled:
+        tensors = EpisodeTensors(inputs.models, dataset, tensors.annotations, inputs.embeddings, None, kind="mask")
+    wanted, images = [AnnotatedReference(e.reference, e.class_id) for e in episodes], [e.target for e in episodes]
+    with ThreadPoolExecutor(1) as other:
+        read = other.submit(tensors.read, wanted, images).result()
+    references, targets, truth, valid = tensors.pairs(read)
+    for found, expected in ((references, tensors.references(wanted)), (targets, tensors.targets(images))):
+        for name, value in vars(expected).items():
+            of_pairs = zip(getattr(found, name), value, strict=True)
+            assert all(torch.allclose(a.float(), b.float(), atol=1e-5) for a, b in of_pairs), name
+    both = tensors.truth(images, [e.class_id for e in episodes])
+    assert torch.equal(truth, both[0])
+    assert torch.equal(valid, both[1])
 
 
 def test_a_pairs_truth_is_its_mask_and_what_is_not_void(

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from prosam.embedded import SAM_WEIGHTS
-from prosam.episode_tensors import AnnotatedReference, EpisodeTensors, References, Targets
+from prosam.episode_tensors import EpisodeTensors
 from prosam.errors import InputError
 from prosam.methods.prompting import PromptMethod
 from prosam.model_files import load_model, read_description
@@ -28,6 +28,7 @@ from prosam.models.frozen import FrozenModels
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.models.pseudo_mask import annotation_grid
 from prosam.models.sam import load_sam
+from prosam.pairs import AnnotatedReference, References, Targets
 from prosam.vrp_sam import convert_vrp_sam
 from tests.models.conftest import published_decoder_sam
 from tests.vrp_sam_checkpoints import Backbone, hollow_checkpoint, random_checkpoint, write_checkpoint
@@ -98,7 +99,7 @@ class Converted:
     ) -> tuple[References, Targets]:
         """The episode of `images` as the pipeline's tensors."""
         named = dict(zip(("reference", "target"), images(), strict=True))
-        store = SimpleNamespace(read=lambda wanted: torch.zeros(len(wanted), 256, 64, 64))
+        store = SimpleNamespace(read_stored=lambda wanted: torch.zeros(len(wanted), 256, 64, 64))
         tensors = EpisodeTensors(
             self.models,
             cast(Any, SimpleNamespace(image=named.get)),

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from torch import Tensor
 
-from prosam.episode_tensors import References, Targets
+from prosam.pairs import References, Targets
 
 Concept = TypeVar("Concept")
 

@@ -42,34 +42,51 @@ def foreground_features(level4: Tensor, annotation: Tensor) -> Tensor:
     """The reference's level-4 features inside its annotation.
 
     Args:
-        level4: (C4, h, h), computed from level 3 times the annotation.
-        annotation: (1, h, h) 0 or 1.
+        level4: (C4, h, w), computed from level 3 times the annotation.
+        annotation: (1, h, w) 0 or 1, in the host's memory: how many cells there are is needed at once, and a GPU
+            would have to be waited for.
 
     Returns:
         (C4, M) for the M annotated cells.
     """
-    return level4.flatten(1)[:, annotation.flatten() > 0]
+    cells = annotation.flatten().nonzero()[:, 0]
+    return level4.flatten(1)[:, cells.to(level4.device, non_blocking=True)]
 
 
-def annotated_features(
-    backbone: Backbone, level3: Tensor, annotation: Tensor, *, thin: bool, nearest_in: int | None = None
-) -> tuple[Tensor, Tensor]:
-    """What an annotation makes of a reference: its cells, and the level-4 features in them.
+def annotated_features(backbone: Backbone, level3: Tensor, annotation: Tensor) -> list[Tensor]:
+    """What annotations make of B references: the level-4 features in their cells.
+
+    Level 4 is computed in a window about each annotation, as far as its cells can see, which is exact. The windows are
+    of one size, for one batch.
 
     Args:
         backbone: frozen.
-        level3: (C3, h, h), the reference's.
-        annotation: (H, W) bool, at the image's own size.
-        thin: as for `annotation_grid`.
-        nearest_in: likewise.
+        level3: (B, C3, h, h), the references'.
+        annotation: (B, 1, h, h) 0 or 1, in the host's memory.
 
     Returns:
-        (1, h, h) float32, 0 or 1, and (C4, M) for the M annotated cells; on the backbone's device.
+        B times (C4, M_b) for the M_b annotated cells.
     """
-    device = backbone.mean.device
-    cells = annotation_grid(annotation, level3.shape[-1], thin=thin, nearest_in=nearest_in).to(device)
-    level4 = backbone.level4((level3.to(device) * cells)[None])[0]
-    return cells, foreground_features(level4, cells)
+    hidden = level3 * annotation.to(level3.device, non_blocking=True)
+    rows = _spans(annotation.amax((1, 3)), backbone.level4_reach)
+    columns = _spans(annotation.amax((1, 2)), backbone.level4_reach)
+    windows = [(..., row, column) for row, column in zip(rows, columns, strict=True)]
+    level4 = backbone.level4(torch.stack([one[window] for one, window in zip(hidden, windows, strict=True)]))
+    return [
+        foreground_features(one, cells[window]) for one, cells, window in zip(level4, annotation, windows, strict=True)
+    ]
+
+
+def _spans(occupied: Tensor, reach: int) -> list[slice]:
+    """For each row of (B, h) the span from the first to the last that is not 0, and `reach` beyond; all as long."""
+    side = occupied.shape[1]
+    ends = []
+    for row in occupied:
+        cells = row.nonzero()[:, 0].tolist() or [0]
+        ends.append((max(cells[0] - reach, 0), min(cells[-1] + reach + 1, side)))
+    length = max(stop - start for start, stop in ends)
+    starts = [min(start, side - length) for start, _ in ends]
+    return [slice(start, start + length) for start in starts]
 
 
 def pseudo_masks(foreground: Sequence[Tensor], target_level4: Tensor, *, normalised: bool) -> Tensor:

@@ -17,7 +17,6 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
-from prosam.episode_tensors import References, Targets
 from prosam.losses import segmentation_loss
 from prosam.methods.prompting import PromptMethod, build_prompt_encoder
 from prosam.models.backbones import BACKBONE_BUILDERS, Backbone
@@ -26,6 +25,7 @@ from prosam.models.frozen import FrozenModels
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.models.sam import SAM_BUILDERS, encode_images
 from prosam.models.segment_anything import Sam
+from prosam.pairs import References, Targets
 from prosam.params import ModelsParams, RunParams
 from prosam.plan.operations import Work, count_operations
 

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from prosam.data.images import square_image
-from prosam.episode_tensors import References, Targets
 from prosam.models.frozen import FrozenModels
-from prosam.models.pseudo_mask import annotated_features
+from prosam.models.pseudo_mask import annotated_features, annotation_grid
 from prosam.models.sam import encode_images
+from prosam.pairs import References, Targets
 from prosam.predictor.images import content_digest
 
 Image = NDArray[np.uint8]
@@ -46,10 +46,9 @@ class ImageEncoder:
         """
         level2, level3 = self._models.backbone.levels(self._squares([image]))
         annotation = torch.from_numpy(drawn)
-        cells, foreground = annotated_features(
-            self._models.backbone, level3[0], annotation, thin=thin, nearest_in=nearest_in
-        )
-        return References(torch.cat([level2, level3], 1), cells[None], [foreground], [annotation])
+        cells = annotation_grid(annotation, self._models.grid, thin=thin, nearest_in=nearest_in)[None]
+        foreground = annotated_features(self._models.backbone, level3, cells)
+        return References(torch.cat([level2, level3], 1), cells.to(self._models.device), foreground, [annotation])
 
     def targets(self, images: Sequence[Image]) -> Targets:
         """Tensors of some targets; those that are not kept are computed in one batch."""

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from prosam.data.annotations import THIN_KINDS
-from prosam.episode_tensors import References
 from prosam.errors import InputError
 from prosam.methods.prompting import PromptMethod
 from prosam.methods.several_references import Joining, joined_prompts
+from prosam.pairs import References
 from prosam.predictor.annotations import Annotation, AnnotationInput, as_annotation
 from prosam.predictor.concept import Concept
 from prosam.predictor.draft import Draft

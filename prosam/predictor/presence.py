@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from prosam.episode_tensors import Targets
+from prosam.pairs import Targets
 from prosam.presence import presence
 
 

@@ -21,12 +21,13 @@ from prosam.data.shapes_scenes import LabelledImage, shapes_classes, shapes_scen
 from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS
 from prosam.embeddings.build import Source, build_store
 from prosam.embeddings.store import EmbeddingStore
-from prosam.episode_tensors import AnnotatedReference, EpisodeTensors, References
+from prosam.episode_tensors import EpisodeTensors
 from prosam.feature_table import FeatureTable, open_feature_table
 from prosam.models.backbones import load_backbone
 from prosam.models.frozen import FrozenModels
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.models.sam import EMBEDDED_SAM, encode_images, load_sam
+from prosam.pairs import AnnotatedReference, Drawn
 from prosam.params import AnnotationKind, AnnotationsParams
 from prosam.params.models import EMBEDDED_SIZE
 
@@ -54,21 +55,12 @@ class EveryKind(EpisodeTensors):
         }
         self._variants = {kind: of_kind.variants for kind, of_kind in annotations.items()}
 
-    def references(self, wanted: Sequence[AnnotatedReference]) -> References:
-        """See `EpisodeTensors.references`; variant v is drawing v // 4 of kind v modulo 4."""
-        each = [self._reference(reference) for reference in wanted]
-        return References(
-            torch.cat([r.features for r in each]),
-            torch.cat([r.annotation for r in each]),
-            [features for r in each for features in r.foreground],
-            [drawn for r in each for drawn in r.drawn],
-        )
-
-    def _reference(self, wanted: AnnotatedReference) -> References:
-        drawing, number = divmod(wanted.variant, len(KINDS))
+    def drawn(self, reference: AnnotatedReference) -> Drawn:
+        """See `EpisodeTensors.drawn`; variant v is drawing v // 4 of kind v modulo 4."""
+        drawing, number = divmod(reference.variant, len(KINDS))
         kind = KINDS[number]
         variant = drawing % self._variants[kind]
-        return self.of_kind[kind].references([AnnotatedReference(wanted.image, wanted.class_id, variant)])
+        return self.of_kind[kind].drawn(AnnotatedReference(reference.image, reference.class_id, variant))
 
 
 def embedded_models() -> FrozenModels:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import torch
 
-from prosam.episode_tensors import AnnotatedReference
 from prosam.errors import InputError
+from prosam.pairs import AnnotatedReference
 from prosam.params.studies import AbsentParams
 from prosam.presence import presence
 from prosam.roc import roc

@@ -25,8 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prosam.episode_tensors import AnnotatedReference
 from prosam.models.distributions import PromptDistribution
+from prosam.pairs import AnnotatedReference
 from prosam.params.studies import StrategiesParams
 from prosam.studies.decoding import decode_many
 from prosam.studies.pixel_rows import full_masks, pixel_rows

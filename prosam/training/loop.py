@@ -11,12 +11,13 @@ import torch
 from prosam.data.dataset import Dataset
 from prosam.data.episodes import Episode
 from prosam.data.sampling import TrainingEpisode, TrainingSampler
-from prosam.episode_tensors import AnnotatedReference, EpisodeTensors
+from prosam.episode_tensors import EpisodeTensors
 from prosam.errors import InputError
 from prosam.evaluation import evaluate_episodes
 from prosam.methods.prompting import PromptMethod
 from prosam.models.distributions import Dirac, Gaussian, PromptDistribution
 from prosam.overlap import Overlap
+from prosam.pairs import AnnotatedReference
 from prosam.params import TrainParams
 from prosam.progress import Progress
 from prosam.ranks import ALONE, Ranks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,15 @@ from torch import nn
 
 from prosam.embedded import BACKBONE_WEIGHTS
 from prosam.errors import InputError
-from prosam.models.backbones import BACKBONE_BUILDERS, EMBEDDED_BACKBONES, Backbone, TinyVgg, load_backbone
+from prosam.models.backbones import (
+    BACKBONE_BUILDERS,
+    EMBEDDED_BACKBONES,
+    Backbone,
+    TinyVgg,
+    for_inference,
+    load_backbone,
+)
+from prosam.models.pseudo_mask import annotated_features
 from prosam.models.weights import write_weights
 from tests.models.random_weights import random_backbone, random_images, randomise, relative_difference
 
@@ -116,18 +125,43 @@ def test_level_4_sees_as_far_as_the_architecture_says(architecture: str, backbon
     changed[..., at, at] += torch.randn(channels, generator=torch.Generator().manual_seed(1))
     differs = (backbone.level4(level3) - backbone.level4(changed)).abs().amax((0, 1)) > 1e-6
     rows, columns = differs.nonzero(as_tuple=True)
-    assert (rows - at).abs().max() == REACH[architecture]
+    assert (rows - at).abs().max() == REACH[architecture] == backbone.level4_reach
     assert (columns - at).abs().max() == REACH[architecture]
+
+
+def test_ready_for_inference_it_computes_the_same_without_batch_norms(architecture: str):
+    trained = copy.deepcopy(random_backbone(architecture)).double()
+    folded = for_inference(copy.deepcopy(trained))
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert not any(parameter.requires_grad for parameter in folded.parameters())
+    assert not folded.train().training
+    before, after = trained.levels(random_images()), folded.levels(random_images())
+    pairs = [*zip(after, before, strict=True), (folded.level4(before[1]), trained.level4(before[1]))]
+    assert all(relative_difference(found, expected) < 1e-12 for found, expected in pairs)
+
+
+def test_windows_about_annotations_give_what_the_whole_of_level_4_gives(architecture: str, backbone: Backbone):
+    side, noise = 32, torch.Generator().manual_seed(0)
+    annotation = torch.zeros(4, 1, side, side)
+    annotation[0, 0, 0, 0] = 1  # a corner; then the middle, an edge in two pieces, and nothing
+    annotation[1, 0, 14:18, 13:16] = 1
+    annotation[2, 0, 31, (9, 12)] = 1
+    level3 = torch.rand(4, backbone.level_channels[1], side, side, generator=noise) + 1
+    seen = torch.rand(annotation.shape, generator=noise) < 0.9
+    annotation[1] *= seen[1]  # with holes
+    whole = backbone.level4(level3 * annotation)
+    found = annotated_features(backbone, level3, annotation)
+    assert [one.shape[1] for one in found] == annotation.sum((1, 2, 3)).tolist()
+    for row, features in enumerate(found[:3]):
+        rows, columns = annotation[row, 0].nonzero(as_tuple=True)
+        assert relative_difference(features, whole[row][:, rows, columns]) < 1e-5
 
 
 @pytest.mark.parametrize("architecture", ["resnet50-deep-stem", "dinov2-vitb14"])
 def test_own_weights_are_read_back(tmp_path: Path, architecture: str):
-    written, path = random_backbone(architecture), tmp_path / "backbone.safetensors"
-    write_weights(written, path)
-    read = load_backbone(architecture, path)
-    assert {name: value.dtype for name, value in read.state_dict().items()} == {
-        name: value.dtype for name, value in written.state_dict().items()
-    }
+    path = tmp_path / "backbone.safetensors"
+    write_weights(random_backbone(architecture), path)
+    read, written = load_backbone(architecture, path), for_inference(copy.deepcopy(random_backbone(architecture)))
     assert all(
         torch.equal(a, b) for a, b in zip(read.levels(random_images()), written.levels(random_images()), strict=True)
     )

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from prosam.episode_tensors import AnnotatedReference
 from prosam.errors import InputError
 from prosam.evaluation import evaluate_episodes
+from prosam.pairs import AnnotatedReference
 from prosam.params.studies import AbsentParams
 from prosam.presence import presence
 from prosam.studies import absent

@@ -134,7 +134,7 @@ def test_the_batch_does_not_matter(subject: Subject):
 
 
 def test_given_annotations_are_those_of_the_table_when_they_are_the_same(subject: Subject, prepared_workspace: Path):
-    from prosam.episode_tensors import AnnotatedReference
+    from prosam.pairs import AnnotatedReference
 
     tensors, episodes = subject.tensors, subject.episodes
     drawn = [tensors.annotations.get(e.reference, e.class_id) for e in episodes]

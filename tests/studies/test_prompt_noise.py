@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from prosam.episode_tensors import AnnotatedReference
 from prosam.models.mask_token import MaskTokenDecoder
+from prosam.pairs import AnnotatedReference
 from prosam.params.studies import PromptNoiseParams
 from prosam.statistics import miou
 from prosam.studies import prompt_noise

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from prosam.episode_tensors import AnnotatedReference
+from prosam.pairs import AnnotatedReference
 from prosam.params.studies import ReferencesParams
 from prosam.studies import references
 from prosam.studies.study import Row, Subject

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from prosam.episode_tensors import AnnotatedReference
+from prosam.pairs import AnnotatedReference
 from prosam.params.studies import StrategiesParams
 from prosam.studies import strategies
 from prosam.studies.study import Subject

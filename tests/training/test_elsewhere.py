@@ -12,10 +12,11 @@ import torch
 
 from prosam import layout
 from prosam.data.episodes import read_episodes
-from prosam.episode_tensors import AnnotatedReference, EpisodeTensors
+from prosam.episode_tensors import EpisodeTensors
 from prosam.errors import InputError
 from prosam.methods.prompting import PromptMethod
 from prosam.model_files import load_model, load_run
+from prosam.pairs import AnnotatedReference
 from tasks.inputs import RunInputs
 from tasks.train import train
 from tests.conftest import DATASET

@@ -12,6 +12,7 @@ import torch
 
 from prosam.models.backbones.backbone import Backbone
 from prosam.models.backbones.dinov2 import build_dinov2_vitb14
+from prosam.models.backbones.inference import for_inference
 from prosam.models.backbones.kind_classifier import KindClassifier
 from prosam.models.backbones.resnet50 import build_deep_stem_resnet50, build_resnet50
 from prosam.models.backbones.tiny_resnet import TinyResNet
@@ -26,6 +27,7 @@ __all__ = [
     "KindClassifier",
     "TinyResNet",
     "TinyVgg",
+    "for_inference",
     "load_backbone",
 ]
 
@@ -44,7 +46,7 @@ BACKBONE_BUILDERS: dict[str, Callable[[], Backbone]] = {  # by architecture; wit
 
 
 def load_backbone(architecture: str, checkpoint: Path) -> Backbone:
-    """Build a backbone, read its weights, and freeze it in eval mode.
+    """Build a backbone, read its weights, and make it ready for inference.
 
     Args:
         architecture: a key of BACKBONE_BUILDERS.
@@ -58,4 +60,4 @@ def load_backbone(architecture: str, checkpoint: Path) -> Backbone:
     state = load_state(checkpoint)
     check_state(backbone, state, checkpoint, what=f"backbone {architecture!r}")
     backbone.load_state_dict(state, assign=True)
-    return backbone.freeze()
+    return for_inference(backbone)

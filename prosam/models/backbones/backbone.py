@@ -22,10 +22,12 @@ class Backbone(nn.Module, ABC):
     Attributes:
         level_channels: C2, C3 and C4.
         stride: side of a cell of the feature grid, px; the same for all levels.
+        level4_reach: how many cells away, along an axis, level 3 still has a say in a cell of level 4.
     """
 
     level_channels: tuple[int, int, int]
     stride: int = 8
+    level4_reach: int
     mean: Tensor
     std: Tensor
 
@@ -52,8 +54,8 @@ class Backbone(nn.Module, ABC):
         """Level 4 from level 3: (B, C3, h, h) to (B, C4, h, h)."""
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Images with ImageNet's mean and deviation taken out: (B, 3, S, S) uint8 to float32."""
-        return (images.float() - self.mean) / self.std
+        """Images with ImageNet's mean and deviation taken out: (B, 3, S, S) uint8 to float32, in memory by pixels."""
+        return ((images.float() - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def freeze(self) -> Self:
         """Stay in eval mode from here on, and need no gradients."""

@@ -29,6 +29,8 @@ class DinoV2(Backbone):
     Tensors have the names of timm's and of DINOv2's own model.
     """
 
+    level4_reach = 0
+
     def __init__(self, vit: VisionTransformer):
         """Take over the layers of timm's model."""
         super().__init__()

@@ -17,6 +17,7 @@ class ResNet50(Backbone):
     """A ResNet-50 without its head; tensors have the names of the network it is made of."""
 
     level_channels = (512, 1024, 2048)
+    level4_reach = 10  # three convolutions, dilated by 2, 4 and 4
 
     def __init__(self, network: nn.Module):
         """Take over the layers.

@@ -34,6 +34,7 @@ class TinyResNet(KindClassifier):
 
     WIDTHS = (32, 48, 64, 128, 192)
     level_channels = (64, 128, 192)
+    level4_reach = 4
 
     def __init__(self, num_kinds: int = 64):
         super().__init__()

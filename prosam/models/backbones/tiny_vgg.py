@@ -28,6 +28,7 @@ class TinyVgg(KindClassifier):
 
     WIDTHS = (16, 32, 64, 96, 128)
     level_channels = (64, 96, 128)
+    level4_reach = 4
 
     def __init__(self, num_kinds: int = 64):
         super().__init__()

@@ -38,6 +38,8 @@ class DilatedVgg16(_Vgg16):
     at them is the cell itself, not the maximum over 2x2 cells.
     """
 
+    level4_reach = 6
+
     def __init__(self, features: nn.Sequential):
         """Take over torchvision's `features`."""
         super().__init__(features)
@@ -55,6 +57,7 @@ class VrpSamVgg16(_Vgg16):
     """As VRP-SAM's code has it: level 3 after the fourth pooling, level 2 resized to its grid. Stride 16."""
 
     stride = 16
+    level4_reach = 3
 
     def levels(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See `Backbone.levels`."""
