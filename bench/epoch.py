@@ -8,8 +8,7 @@ Run it in a clone where the data set's folds, annotations and embeddings are mad
 annotations backbone`); nothing is written but the table of backbone features, which trainings use as well. `waiting` is
 until the tensors of a batch are on the device: images or their backbone features, embeddings, annotations, truth.
 `computing` is prompt encoder, decoder, loss and optimiser. With a feature table what was read before is remembered, so
-the first steps wait longest: both halves of the steps are told apart. 0 workers is how a training reads; with more,
-threads read as many batches ahead.
+the first steps wait longest: both halves of the steps are told apart. `workers` is that of params.yaml.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from prosam.data.sampling import TrainingEpisode, TrainingSampler
+    from prosam.data.sampling import TrainingSampler
     from prosam.episode_tensors import EpisodeTensors
     from prosam.pairs import References, Targets
     from prosam.params import RunParams
@@ -91,25 +90,13 @@ def bench(
 def batches(
     tensors: EpisodeTensors, sampler: TrainingSampler, steps: int, workers: int, how: Execution
 ) -> Iterator[Batch]:
-    """The tensors of each step, read when asked for, or by threads that are as many batches ahead as there are."""
-    from concurrent.futures import ThreadPoolExecutor
+    """The tensors of each step, as a training gets them."""
+    from prosam.training.batches import read_batches
 
-    from prosam.embeddings.encoding import read_ahead
-    from prosam.pairs import AnnotatedReference
-
-    def read(episodes: list[TrainingEpisode]) -> Batch:
+    for read in read_batches(tensors, map(sampler.batch, range(steps)), workers=workers, valid=False):
         with how.autocast(tensors.models.device):
-            references = tensors.references([AnnotatedReference(e.reference, e.class_id, e.variant) for e in episodes])
-            targets = tensors.targets([e.target for e in episodes])
-        truth, _ = tensors.truth([e.target for e in episodes], [e.class_id for e in episodes])
-        return references, targets, truth
-
-    drawn = (sampler.batch(step) for step in range(steps))
-    if not workers:
-        yield from map(read, drawn)
-        return
-    with ThreadPoolExecutor(workers) as readers:
-        yield from read_ahead(drawn, read, workers, readers)
+            references, targets, truth, _ = tensors.pairs(read)
+        yield references, targets, truth
 
 
 def optimisation(

@@ -115,27 +115,33 @@ class EpisodeTensors:
         other._embeddings = ComputedEmbeddings(self._models, other._images)
         return other
 
-    def read(self, references: Sequence[AnnotatedReference], targets: Sequence[str]) -> ReadPairs:
-        """Read B pairs of a reference and a target that shows its class, in any thread; `pairs` does the rest."""
-        truth, valid = self._read_truth(targets, [reference.class_id for reference in references])
+    def read(self, references: Sequence[AnnotatedReference], targets: Sequence[str], *, valid: bool) -> ReadPairs:
+        """Read B pairs of a reference and a target that shows its class, in any thread; `pairs` does the rest.
+
+        Args:
+            references: B.
+            targets: B images.
+            valid: whether the targets' valid pixels are wanted.
+        """
+        class_ids = [reference.class_id for reference in references]
         return ReadPairs(
             references,
             self._features.read([reference.image for reference in references], level4=False),
             [self.drawn(reference) for reference in references],
             self._features.read(targets, level4=True),
             self._embeddings.read(targets),
-            truth,
-            valid,
+            self._read_truth(targets, class_ids),
+            self._read_valid(targets, class_ids) if valid else None,
         )
 
-    def pairs(self, read: ReadPairs) -> tuple[References, Targets, Tensor, Tensor]:
-        """Tensors of B pairs: references, targets, and the targets' truth and valid pixels, see `truth`."""
+    def pairs(self, read: ReadPairs) -> tuple[References, Targets, Tensor, Tensor | None]:
+        """Tensors of B pairs: references, targets, the targets' truth and, where read, their valid pixels."""
         of_references, of_targets = self._features.mid_levels(read.references, read.targets)
         return (
             self._references(of_references, read.drawn, read.wanted),
             self._targets(of_targets, read.targets, read.embedding),
             self._placed(read.truth),
-            self._placed(read.valid),
+            None if read.valid is None else self._placed(read.valid),
         )
 
     def references(self, wanted: Sequence[AnnotatedReference]) -> References:
@@ -161,8 +167,7 @@ class EpisodeTensors:
 
     def truth(self, images: Sequence[str], class_ids: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The targets' true masks and the pixels that are not void, (B, 1, S, S) float32 each."""
-        truth, valid = self._read_truth(images, class_ids)
-        return self._placed(truth), self._placed(valid)
+        return self._placed(self._read_truth(images, class_ids)), self._placed(self._read_valid(images, class_ids))
 
     def drawn(self, reference: AnnotatedReference) -> Drawn:
         """A reference's annotation."""
@@ -202,21 +207,30 @@ class EpisodeTensors:
         level4 = self._features.level4(read, levels[1])
         return Targets(torch.cat(levels, 1), level4, self._embeddings.place(embedding))
 
-    def _read_truth(self, images: Sequence[str], class_ids: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def _read_truth(self, images: Sequence[str], class_ids: Sequence[int]) -> Tensor:
+        return self._squares("truth", self._dataset.mask, images, class_ids)
+
+    def _read_valid(self, images: Sequence[str], class_ids: Sequence[int]) -> Tensor:
+        return ~self._squares("void", self._dataset.void, images, class_ids)
+
+    def _squares(
+        self,
+        what: str,
+        mask_of: Callable[[str, int], NDArray[np.bool_]],
+        images: Sequence[str],
+        class_ids: Sequence[int],
+    ) -> Tensor:
+        """Masks of some classes in some images, squashed to (B, 1, S, S) bool."""
         size = self._models.image_size
 
-        def squashed(image: str, class_id: int) -> tuple[Tensor, Tensor]:
-            mask, void = self._dataset.mask(image, class_id), self._dataset.void(image, class_id)
-            return torch.from_numpy(squash(mask, size)), torch.from_numpy(~squash(void, size))
+        def squashed(image: str, class_id: int) -> Tensor:
+            return torch.from_numpy(squash(mask_of(image, class_id), size))
 
-        pairs = [
-            self._remembered(
-                ("truth", image, class_id), lambda image=image, class_id=class_id: squashed(image, class_id)
-            )
+        masks = [
+            self._remembered((what, image, class_id), lambda image=image, class_id=class_id: squashed(image, class_id))
             for image, class_id in zip(images, class_ids, strict=True)
         ]
-        truth, valid = (torch.stack(list(side))[:, None] for side in zip(*pairs, strict=True))
-        return truth, valid
+        return torch.stack(masks)[:, None]
 
     def _placed(self, mask: Tensor) -> Tensor:
         return on_device(mask, self._models.device).float()

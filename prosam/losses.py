@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -12,7 +10,7 @@ def segmentation_loss(
     logits: Tensor,
     truth: Tensor,
     valid: Tensor | None = None,
-    mean_over_shares: Callable[[Tensor], Tensor] = lambda value: value,
+    counted: Tensor | None = None,
 ) -> Tensor:
     """BCE averaged over pixels plus Dice averaged over masks.
 
@@ -23,8 +21,8 @@ def segmentation_loss(
         logits: (B, K, S, S).
         truth: (B, 1, S, S) 0 or 1.
         valid: (B, 1, S, S) 0 where a pixel does not count; None where all do.
-        mean_over_shares: of a scalar, where these are one of several equal shares of a batch: the mean of the shares'
-            losses is then the loss of the batch, for each sum over counted pixels is divided by their mean number.
+        counted: how many pixels of `truth` count, a scalar; None for the sum of `valid`. Where these are one of several
+            equal shares of a batch, it is the mean over the shares: the mean of their losses is then the batch's.
 
     Returns:
         A scalar.
@@ -34,10 +32,11 @@ def segmentation_loss(
     if valid is None:
         bce = F.binary_cross_entropy_with_logits(logits, truth)
     else:
+        counted = valid.sum() if counted is None else counted
         valid = valid.expand_as(logits)
         each = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-        counted = mean_over_shares(valid.sum())
-        bce = (each * valid).sum() / counted.where(counted > 0, 1)
+        summed = logits.shape[1] * counted
+        bce = (each * valid).sum() / summed.where(summed > 0, 1)
         p, truth = p * valid, truth * valid
     overlap = (p * truth).sum((-2, -1))
     dice = 1 - (2 * overlap + 1) / (p.sum((-2, -1)) + truth.sum((-2, -1)) + 1)

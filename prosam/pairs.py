@@ -47,7 +47,7 @@ class ReadPairs:
         targets: what was read of the targets' images.
         embedding: what was read of SAM's embeddings of them.
         truth: (B, 1, S, S) bool, their true masks.
-        valid: (B, 1, S, S) bool, the pixels that are not void.
+        valid: (B, 1, S, S) bool, the pixels that are not void; None where not asked for.
     """
 
     wanted: Sequence[AnnotatedReference]
@@ -56,7 +56,7 @@ class ReadPairs:
     targets: Read
     embedding: Tensor
     truth: Tensor
-    valid: Tensor
+    valid: Tensor | None
 
     def pinned(self) -> ReadPairs:
         """The same in memory that a GPU can copy from by itself."""
@@ -66,7 +66,7 @@ class ReadPairs:
             targets=tuple(tensor.pin_memory() for tensor in self.targets),
             embedding=self.embedding.pin_memory(),
             truth=self.truth.pin_memory(),
-            valid=self.valid.pin_memory(),
+            valid=None if self.valid is None else self.valid.pin_memory(),
         )
 
 

@@ -117,7 +117,7 @@ def test_what_another_thread_read_becomes_the_same_tensors(
         tensors = EpisodeTensors(inputs.models, dataset, tensors.annotations, inputs.embeddings, None, kind="mask")
     wanted, images = [AnnotatedReference(e.reference, e.class_id) for e in episodes], [e.target for e in episodes]
     with ThreadPoolExecutor(1) as other:
-        read = other.submit(tensors.read, wanted, images).result()
+        read = other.submit(tensors.read, wanted, images, valid=True).result()
     references, targets, truth, valid = tensors.pairs(read)
     for found, expected in ((references, tensors.references(wanted)), (targets, tensors.targets(images))):
         for name, value in vars(expected).items():
@@ -125,7 +125,9 @@ def test_what_another_thread_read_becomes_the_same_tensors(
             assert all(torch.allclose(a.float(), b.float(), atol=1e-5) for a, b in of_pairs), name
     both = tensors.truth(images, [e.class_id for e in episodes])
     assert torch.equal(truth, both[0])
+    assert valid is not None
     assert torch.equal(valid, both[1])
+    assert tensors.pairs(tensors.read(wanted, images, valid=False))[3] is None
 
 
 def test_a_pairs_truth_is_its_mask_and_what_is_not_void(

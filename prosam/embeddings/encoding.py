@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from itertools import chain, islice
 from threading import Event
-from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from prosam.reading_ahead import read_ahead
 
 Reader = Callable[[str], Tensor]
 """Image id to what an encoder wants of it, (3, S, S) uint8."""
@@ -22,9 +22,6 @@ Shard = Sequence[str]
 """Image ids."""
 
 _READERS = 4
-
-_Wanted = TypeVar("_Wanted")
-_Read = TypeVar("_Read")
 
 
 def encode_shards(
@@ -89,16 +86,3 @@ def _encode(
             written = writer.submit(write, shard, embeddings)
     if written is not None:
         written.result()
-
-
-def read_ahead(
-    wanted: Iterable[_Wanted], read: Callable[[_Wanted], _Read], ahead: int, readers: ThreadPoolExecutor
-) -> Iterator[_Read]:
-    """Yield what is read, in order, while threads read up to `ahead` more."""
-    waiting: deque[Future[_Read]] = deque()
-    for one in wanted:
-        waiting.append(readers.submit(read, one))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

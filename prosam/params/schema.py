@@ -314,7 +314,9 @@ class Params(Section):
         samples_at_once: of the K samples of a target, those whose masks are in memory at once while training; `auto` is
             all on a GPU and 5 on a CPU. The same up to rounding.
         precision: of training: `float32`, or `bfloat16` for products, with sampling and loss in float32; `auto` is
-            bfloat16 on a GPU.
+            bfloat16 on a GPU that has units for it.
+        workers: threads that read a training's batches ahead, each thread one; `auto` is 0 on a CPU, which computes
+            meanwhile, and up to 8 for each process with a GPU. Changes no result.
         compile: decoder and loss by torch.compile, while training; needs a C++ compiler on a CPU.
     """
 
@@ -336,6 +338,7 @@ class Params(Section):
     processes: Literal["auto"] | Count = 1
     samples_at_once: Literal["auto"] | Count = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    workers: Literal["auto"] | NonNegative = "auto"
     compile: bool = False
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from prosam import layout
 from prosam.params import Params
 from prosam.report.inputs import Setting
 
-_EXECUTION = {"device", "threads", "processes", "samples_at_once", "precision", "compile"}  # re-run nothing
+_EXECUTION = {"device", "threads", "processes", "samples_at_once", "precision", "workers", "compile"}  # re-run nothing
 
 
 @dataclass(frozen=True)

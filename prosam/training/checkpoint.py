@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,8 +60,8 @@ def save_checkpoint(path: Path, progressed: Progressed, encoder: nn.Module, opti
     """Write everything that going on needs, all or nothing."""
     state = {
         "step": progressed.step,
-        "training": progressed.training,
-        "monitor": progressed.monitor,
+        "training": _columns(progressed.training),
+        "monitor": _columns(progressed.monitor),
         "best": None if progressed.best is None else vars(progressed.best),
         "encoder": encoder.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -81,8 +82,20 @@ def load_checkpoint(path: Path, encoder: nn.Module, optimizer: torch.optim.Optim
     if hashlib.sha256(content).digest() != digest:
         print(f"{path}: is damaged; training starts from the beginning")
         return Progressed()
-    state = torch.load(io.BytesIO(content), weights_only=True)
+    state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")  # of several GPUs each has its own
     encoder.load_state_dict(state["encoder"])
     optimizer.load_state_dict(state["optimizer"])
     best = None if state["best"] is None else Best(**state["best"])
-    return Progressed(state["step"], state["training"], state["monitor"], best)
+    return Progressed(state["step"], _rows(state["training"]), _rows(state["monitor"]), best)
+
+
+def _columns(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+    """Rows that have the same keys; as tensors they are written and read a thousand times as fast."""
+    return {key: torch.tensor([row[key] for row in rows], dtype=torch.float64) for key in (rows[0] if rows else ())}
+
+
+def _rows(columns: Mapping[str, torch.Tensor]) -> list[Row]:
+    values = {key: column.tolist() for key, column in columns.items()}
+    if "step" in values:
+        values["step"] = [round(step) for step in values["step"]]
+    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import torch
 
 from prosam.params import Params
 
+_MOST_WORKERS = 8
 _SAMPLES_ON_A_CPU = 5  # at once: as fast as all of them, or faster (bench/step.py)
 
 
@@ -20,11 +22,13 @@ class Execution:
         bf16: frozen models and prompt encoder multiply in bfloat16; prompts are sampled, and the loss is taken, in the
             weights' precision.
         compiled: decoder and loss by torch.compile.
+        workers: threads that read batches ahead; see `read_batches`.
     """
 
     samples_at_once: int | None = None
     bf16: bool = False
     compiled: bool = False
+    workers: int = 0
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context that models run in; changes nothing without `bf16`."""
@@ -38,10 +42,23 @@ PLAIN = Execution()
 def execution(params: Params, device: torch.device) -> Execution:
     """What params.yaml says, with what `auto` means on a device.
 
-    A GPU lives on large batches and has units for bfloat16; a CPU is as fast with few samples in memory.
+    A GPU lives on large batches, and since Ampere has units for bfloat16; a CPU is as fast with few samples in memory.
     """
     on_gpu, at_once = device.type == "cuda", params.samples_at_once
     if at_once == "auto":
         at_once = None if on_gpu else _SAMPLES_ON_A_CPU
-    bf16 = on_gpu if params.precision == "auto" else params.precision == "bfloat16"
-    return Execution(samples_at_once=at_once, bf16=bf16, compiled=params.compile)
+    bf16 = (
+        on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+        if params.precision == "auto"
+        else params.precision == "bfloat16"
+    )
+    workers = _workers(on_gpu) if params.workers == "auto" else params.workers
+    return Execution(samples_at_once=at_once, bf16=bf16, compiled=params.compile, workers=workers)
+
+
+def _workers(on_gpu: bool) -> int:
+    """A CPU has nothing to do meanwhile that another thread would not take from it."""
+    if not on_gpu:
+        return 0
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) // processes))

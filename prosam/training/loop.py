@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,21 +12,23 @@ import torch
 
 from prosam.data.dataset import Dataset
 from prosam.data.episodes import Episode
-from prosam.data.sampling import TrainingEpisode, TrainingSampler
+from prosam.data.sampling import TrainingSampler
 from prosam.episode_tensors import EpisodeTensors
 from prosam.errors import InputError
 from prosam.evaluation import evaluate_episodes
 from prosam.methods.prompting import PromptMethod
 from prosam.models.distributions import Dirac, Gaussian, PromptDistribution
 from prosam.overlap import Overlap
-from prosam.pairs import AnnotatedReference
+from prosam.pairs import ReadPairs
 from prosam.params import TrainParams
 from prosam.progress import Progress
 from prosam.ranks import ALONE, Ranks
 from prosam.schedule import cosine_warm_restarts, cosine_with_warmup
 from prosam.statistics import miou
+from prosam.training.batches import read_batches
 from prosam.training.checkpoint import Best, Progressed, Row, load_checkpoint, save_checkpoint
 from prosam.training.execution import PLAIN, Execution
+from prosam.training.measurements import Measurements
 from prosam.training.samples import SampleLoss
 from prosam.training.seeds import step_generator
 
@@ -97,46 +101,54 @@ def train(
         The log.
 
     Raises:
-        InputError: the loss is not finite, or a batch cannot be dealt evenly to the processes.
+        InputError: the loss or its gradient is not finite, or a batch cannot be dealt evenly to the processes.
     """
     encoder, device = method.encoder, method.models.device
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    sample_loss = SampleLoss(method.models, execution, ranks.mean)
+    sample_loss, measurements = SampleLoss(method.models, execution, ranks.mean), Measurements(device)
     progressed = load_checkpoint(checkpoint, encoder, optimizer)
     ranks.wait()  # for the first may be done at once, and the caller remove the file
     if progressed.step:
         print(f"{name}: goes on from step {progressed.step} of {settings.steps}")
-    with Progress(name, settings.steps, "step", done=progressed.step, shown=ranks.first) as progress:
-        for step in range(progressed.step, settings.steps):
+    steps = range(progressed.step, settings.steps)
+    drawn = (ranks.share(sampler.batch(step)) for step in steps)
+    batches = read_batches(tensors, drawn, workers=execution.workers, valid=settings.void == "ignore")
+    with (
+        Progress(name, settings.steps, "step", done=progressed.step, shown=ranks.first) as progress,
+        closing(batches),
+    ):
+        for step, batch in zip(steps, batches, strict=True):
+            lr = learning_rate(settings, step)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(settings, step)
+                group["lr"] = lr
             encoder.train()
-            episodes = ranks.share(sampler.batch(step))
             generator = ranks.generator(step_generator(settings.seed, step, device))
-            own_loss, prompts = _loss(method, tensors, episodes, settings, generator, execution, sample_loss)
-            loss = ranks.mean(own_loss)
-            if not torch.isfinite(loss):
-                raise InputError(f"{name}: the loss is {loss.item()} at step {step + 1}; lower train.lr or clip_norm")
+            loss, prompts = _loss(method, tensors, batch, settings.samples, generator, execution, sample_loss)
             optimizer.zero_grad()
-            own_loss.backward()
+            loss.backward()
             ranks.average_gradients(encoder)
             limit = settings.clip_norm or float("inf")
             norm = torch.nn.utils.clip_grad_norm_(encoder.parameters(), limit)
             optimizer.step()
             encoder.eval()
-            row = {"step": step + 1, "loss": loss.item(), "lr": learning_rate(settings, step), "grad_norm": norm.item()}
-            progressed.training.append(row | _sigma_quantiles(prompts, ranks))
+            measured = {"loss": ranks.mean(loss), "grad_norm": norm, **_sigma_quantiles(prompts, ranks)}
+            measurements.add({"step": step + 1, "lr": lr}, measured)
             last = step + 1 == settings.steps
-            if (step + 1) % settings.monitor_every == 0 or last:
+            looked = last or (step + 1) % settings.monitor_every == 0
+            saved = last or (step + 1) % settings.checkpoint_every == 0
+            for row in measurements.ready(all_of_them=looked or saved):
+                _check(row, name)
+                progressed.training.append(row)
+                progress.advance(loss=row["loss"])
+            if looked:
                 look: Row = {"step": step + 1, "base_miou": watch.miou(method)}
                 if test is not None:
                     look["test_miou"] = test.miou(method)
                     progressed.best = _better(progressed.best, look, encoder)
                 progressed.monitor.append(look)
             progressed.step = step + 1
-            if ranks.first and ((step + 1) % settings.checkpoint_every == 0 or last):
+            if ranks.first and saved:
                 save_checkpoint(checkpoint, progressed, encoder, optimizer)
-            progress.advance(loss=loss.item())
     if progressed.best is not None:
         encoder.load_state_dict(progressed.best.weights)
     encoder.eval()
@@ -154,22 +166,25 @@ def learning_rate(settings: TrainParams, step: int) -> float:
 def _loss(
     method: PromptMethod,
     tensors: EpisodeTensors,
-    episodes: Sequence[TrainingEpisode],
-    settings: TrainParams,
+    batch: ReadPairs,
+    samples: int,
     generator: torch.Generator,
     execution: Execution,
     sample_loss: SampleLoss,
 ) -> tuple[torch.Tensor, PromptDistribution]:
     """The Monte-Carlo estimate of the expected loss over prompts (eq. 10)."""
-    truth, valid = tensors.truth([e.target for e in episodes], [e.class_id for e in episodes])
     with execution.autocast(method.models.device):
-        references = tensors.references([AnnotatedReference(e.reference, e.class_id, e.variant) for e in episodes])
-        targets = tensors.targets([e.target for e in episodes])
+        references, targets, truth, valid = tensors.pairs(batch)
         prompts = method.prompts(method.learn(references, generator), targets, generator)
     # samples of a point mass are all alike: one is enough
-    count = 1 if isinstance(prompts, Dirac) else settings.samples
-    samples = prompts.sample(count, generator)
-    return sample_loss(samples, targets.embedding, truth, valid if settings.void == "ignore" else None), prompts
+    count = 1 if isinstance(prompts, Dirac) else samples
+    return sample_loss(prompts.sample(count, generator), targets.embedding, truth, valid), prompts
+
+
+def _check(row: Row, name: str) -> None:
+    for what, value in (("loss", row["loss"]), ("gradient's norm", row["grad_norm"])):
+        if not math.isfinite(value):
+            raise InputError(f"{name}: the {what} is {value} at step {row['step']}; lower train.lr or clip_norm")
 
 
 def _better(best: Best | None, look: Row, encoder: torch.nn.Module) -> Best:
@@ -180,9 +195,16 @@ def _better(best: Best | None, look: Row, encoder: torch.nn.Module) -> Best:
     return Best(int(look["step"]), look["test_miou"], weights)
 
 
-def _sigma_quantiles(prompts: PromptDistribution, ranks: Ranks) -> Row:
+def _sigma_quantiles(prompts: PromptDistribution, ranks: Ranks) -> dict[str, torch.Tensor]:
     if not isinstance(prompts, Gaussian):
         return {}
-    levels = torch.tensor(_QUANTILES, device=prompts.sigma.device)
-    values = ranks.rows(prompts.sigma.detach().float()).flatten().quantile(levels).tolist()
-    return {f"sigma_q{round(100 * q):02d}": value for q, value in zip(_QUANTILES, values, strict=True)}
+    sigma = ranks.rows(prompts.sigma.detach().float()).flatten().sort().values
+    return {f"sigma_q{round(100 * q):02d}": _quantile(sigma, q) for q in _QUANTILES}
+
+
+def _quantile(ascending: torch.Tensor, q: float) -> torch.Tensor:
+    """Between neighbours linearly, as torch.quantile has it, which would have a GPU waited for."""
+    place = q * (len(ascending) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ascending) - 1)
+    return ascending[low].lerp(ascending[high], place - low)

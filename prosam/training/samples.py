@@ -28,7 +28,7 @@ class SampleLoss:
         Args:
             models: whose decoder.
             execution: how.
-            mean_over_shares: see `segmentation_loss`.
+            mean_over_shares: of a scalar, over the processes that share a batch; see `segmentation_loss`.
         """
         self._models, self._execution, self._mean_over_shares = models, execution, mean_over_shares
         self._loss = torch.compile(self._decoded_loss, dynamic=False) if execution.compiled else self._decoded_loss
@@ -45,14 +45,18 @@ class SampleLoss:
         Returns:
             A scalar.
         """
-        loss_of = partial(self._loss, embedding, truth, valid)
+        # apart from what is compiled, for processes talk about it
+        counted = None if valid is None else self._mean_over_shares(valid.sum())
+        loss_of = partial(self._loss, embedding, truth, valid, counted)
         return expected_loss(loss_of, samples, at_once=self._execution.samples_at_once)
 
-    def _decoded_loss(self, embedding: Tensor, truth: Tensor, valid: Tensor | None, samples: Tensor) -> Tensor:
+    def _decoded_loss(
+        self, embedding: Tensor, truth: Tensor, valid: Tensor | None, counted: Tensor | None, samples: Tensor
+    ) -> Tensor:
         with self._execution.autocast(samples.device):
             logits = self._models.decoder(embedding, samples)
         full = self._models.full_size(logits.to(samples.dtype))
-        return segmentation_loss(full, truth, valid, self._mean_over_shares)
+        return segmentation_loss(full, truth, valid, counted)
 
 
 def expected_loss(loss_of: LossOf, samples: Tensor, *, at_once: int | None) -> Tensor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.forms import build_method, our_loss, our_prompts, plain_loss, plain_prompts, random_pairs
+from bench.forms import build_methods, our_loss, our_prompts, plain_loss, plain_prompts, random_pairs
 from bench.measuring import SavedBytes
 from prosam.methods.prompting import PromptMethod
 from prosam.models.distributions import PromptDistribution
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def method() -> PromptMethod:
     torch.manual_seed(0)
-    return build_method(16, CPU)
+    return build_methods(16, CPU)[1]
 
 
 @pytest.fixture
@@ -65,20 +65,23 @@ def test_in_double_precision_they_equal_them_to_rounding(in_double: PromptMethod
     assert_same(in_double, torch.float64, 1e-12)
 
 
-def test_gradients_of_a_whole_step_equal_the_plain_ones(method: PromptMethod):
+def test_gradients_of_a_whole_step_equal_the_plain_ones():
+    torch.manual_seed(0)
+    plainly, method = build_methods(16, CPU)
     pairs = random_pairs(method.models, B)
-
     how = Execution(samples_at_once=2)
 
     def gradients(prompts: PromptDistribution, loss: LossOf) -> list[Tensor]:
         samples = prompts.sample(K, torch.Generator().manual_seed(0))
         return list(torch.autograd.grad(loss(samples), list(method.encoder.parameters())))
 
-    expected = gradients(plain_prompts(method, pairs), partial(plain_loss, method.models, pairs.embedding, pairs.truth))
+    expected = gradients(
+        plain_prompts(plainly, pairs), partial(plain_loss, method.models, pairs.embedding, pairs.truth)
+    )
     found = gradients(our_prompts(method, pairs, how), our_loss(method.models, pairs.embedding, pairs.truth, how))
     scale = max(gradient.abs().max() for gradient in expected)
-    for ours, plain in zip(found, expected, strict=True):
-        assert (ours - plain).abs().max() <= 1e-4 * scale
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).abs().max() <= 1e-4 * scale
 
 
 def test_what_is_kept_for_the_backward_pass_grows_with_the_samples_at_once_and_not_with_all(method: PromptMethod):

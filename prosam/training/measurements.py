@@ -1,0 +1,48 @@
+"""What the steps of a training measure, as rows of its log."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from prosam.training.checkpoint import Row
+
+
+class Measurements:
+    """Rows whose numbers come from a device.
+
+    A GPU is given work ahead of what it is doing; looking at a number at once would drain it in every step. So numbers
+    are copied in the order of the work, and looked at a step later.
+    """
+
+    def __init__(self, device: torch.device):
+        self._gpu = device.type == "cuda"
+        self._pending: deque[tuple[Row, tuple[str, ...], Tensor, torch.cuda.Event | None]] = deque()
+
+    def add(self, known: Row, measured: Mapping[str, Tensor]) -> None:
+        """Add a step's row.
+
+        Args:
+            known: what needs no device.
+            measured: scalars.
+        """
+        values = torch.stack([value.detach().float() for value in measured.values()]).to("cpu", non_blocking=True)
+        copied = None
+        if self._gpu:
+            copied = torch.cuda.Event()
+            copied.record()
+        self._pending.append((known, tuple(measured), values, copied))
+
+    def ready(self, *, all_of_them: bool) -> list[Row]:
+        """Complete rows that were not handed out before, in order: on a GPU all but the newest, unless all are due."""
+        keep = 1 if self._gpu and not all_of_them else 0
+        rows = []
+        while len(self._pending) > keep:
+            known, names, values, copied = self._pending.popleft()
+            if copied is not None:
+                copied.synchronize()
+            rows.append(known | dict(zip(names, values.tolist(), strict=True)))
+        return rows
