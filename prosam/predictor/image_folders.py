@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from prosam.data.formats.image_files import NOT_ALWAYS_READ
 from prosam.data.sources.own_voc import SUFFIXES
 from prosam.errors import InputError
 from prosam.predictor.images import load_image
@@ -19,6 +20,8 @@ _READERS = 4
 
 def images_below(folder: Path, *, without: Path | None = None) -> list[Path]:
     """The image files of a folder and all below it, in order of their names; hidden ones are passed over.
+
+    Among them are those that turn out to be unreadable, such as broken links, and an iPhone's .heic.
 
     Args:
         folder: to look in.
@@ -35,10 +38,10 @@ def images_below(folder: Path, *, without: Path | None = None) -> list[Path]:
     found = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in (*SUFFIXES, *NOT_ALWAYS_READ)
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not (left_out is not None and path.resolve().is_relative_to(left_out))
-        and path.is_file()
+        and not (left_out is not None and path.parent.resolve().is_relative_to(left_out))
+        and (path.is_file() or (path.is_symlink() and not path.exists()))
     ]
     if not found:
         raise InputError(f"{folder}: has no images; those are {', '.join(SUFFIXES)}")
