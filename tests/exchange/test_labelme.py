@@ -201,6 +201,11 @@ def test_a_folder_of_files_is_read_with_all_labels(tmp_path: Path):
         ([shape("point", [["1", 1]])], {}, "which is no"),
         ([shape("mask", [[1, 1], [2, 2]])], {}, "shape 0, a mask, has no 'mask'"),
         ([shape("mask", [[1, 1], [2, 2]], mask="????")], {}, "a shape labelled 'cat' is damaged"),
+        (
+            [shape("mask", [[1, 1], [2, 2]], mask="aGVsbG8=")],
+            {},
+            "a shape labelled 'cat' is damaged: mask: is not an image",
+        ),
         ([{"label": "cat"}], {}, "shape 0 lacks a label, points or a shape_type"),
         ([], {}, "has no annotations"),
         ([], {"imagePath": "b.png"}, "b.png: not found"),
