@@ -59,7 +59,6 @@ def learn(
     """Learn concepts from annotated references and keep them as files, for one model; no image is kept."""
     from prosam.predictor.predictor import Predictor
 
-    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone)
     options = {
         "reference": reference,
         "mask": mask,
@@ -76,6 +75,7 @@ def learn(
         check_name(concept)
     if out.suffix == _SUFFIX and len(given) > 1:
         raise InputError(f"{out}: is one file, but there are {len(given)} concepts, {', '.join(given)}; name a folder")
+    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone)
     concepts = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     print(predictor.model)
     for concept in concepts:

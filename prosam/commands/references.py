@@ -141,6 +141,11 @@ def all_references(
     """
     from prosam.exchange.references import read_references
 
+    if not options.get("references"):
+        if labels:
+            raise InputError(f"--label {labels[0]}: is of --references, which is not given; --name names a concept")
+        if images is not None:
+            raise InputError(f"--images {images}: is of --references, which is not given")
     concepts: dict[str, References] = {**given_references(order, options)}
     for file in options.get("references") or ():
         for label, references in read_references(file, labels=labels, most=most, images=images).items():

@@ -33,7 +33,8 @@ from prosam.errors import InputError
 from prosam.names import unknown_name
 
 if TYPE_CHECKING:
-    from prosam.exchange.results_folder import Format, Job
+    from prosam.exchange.jobs import Job
+    from prosam.exchange.results_folder import Format
 
 EXAMPLES = """\b
 Examples:
@@ -114,8 +115,8 @@ def segment(
     from prosam.predictor.predictor import Predictor
     from prosam.progress import Progress
 
+    _check_forms(write or (), samples)
     saved = [Concept.load(path) for path in concept or []]
-    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, joining=joining)
     options = {
         "reference": reference,
         "mask": mask,
@@ -128,6 +129,7 @@ def segment(
     given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
     if not saved and not given:
         raise InputError("nothing to look for: give --reference with an annotation, --concept or --references")
+    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, joining=joining)
     asked = {
         "samples": samples,
         "seed": 0,
@@ -145,11 +147,12 @@ def segment(
         {"model": predictor.model.digest, "concepts": [one.digest for one in concepts], "joining": joining, **asked},
     )
     formats = _formats(write, several=len(concepts) > 1, samples=samples)
-    # now, for hours later the references may be gone
-    tiles = reference_tiles(maker.concepts, given) if "overlays" in formats else []
+    tiles = reference_tiles(maker.concepts, given)  # now, for hours later the references may be gone
     unreadable: list[tuple[Path, str]] = []
     out.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(out / ".lock", str(out)), ResultsFolder(out, maker, formats, again=again) as results:
+        if again:
+            results.forget(jobs)
         left = {job.path: job for job in jobs if not results.is_done(job)}
         if len(left) < len(jobs):
             print(f"{out}: {len(jobs) - len(left)} of {len(jobs)} images are there from an earlier start")
@@ -169,7 +172,7 @@ def segment(
 
 
 def _jobs(photos: Sequence[Path], out: Path) -> list[Job]:
-    from prosam.exchange.results_folder import jobs_of
+    from prosam.exchange.jobs import jobs_of
     from prosam.predictor.image_folders import images_below
 
     named: dict[Path, str] = {}  # an image that is given twice, as in `photos photos/1.jpg`, is looked at once
@@ -187,17 +190,22 @@ def _jobs(photos: Sequence[Path], out: Path) -> list[Job]:
     return jobs_of(named.items())
 
 
+def _check_forms(wanted: Sequence[str], samples: int) -> None:
+    from prosam.exchange.results_folder import FORMATS
+
+    for form in wanted:
+        if form not in FORMATS:
+            raise InputError(f"--write {form}: {unknown_name('form', form, FORMATS)}")
+    if "uncertainty" in wanted and not samples:
+        raise InputError("--write uncertainty: needs --samples, as in --samples 10")
+
+
 def _formats(wanted: Sequence[str] | None, *, several: bool, samples: int) -> list[Format]:
     from prosam.exchange.results_folder import FORMATS
 
     if not wanted:  # of one concept a label map says what the mask says
         unneeded = {*(() if several else ("labels",)), *(() if samples else ("uncertainty",))}
         return [form for form in FORMATS if form not in unneeded]
-    for form in wanted:
-        if form not in FORMATS:
-            raise InputError(f"--write {form}: {unknown_name('form', form, FORMATS)}")
-    if "uncertainty" in wanted and not samples:
-        raise InputError("--write uncertainty: needs --samples, as in --samples 10")
     return [form for form in FORMATS if form in wanted]
 
 

@@ -4,73 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from prosam.exchange.jobs import jobs_of
 from prosam.exchange.overview import Tile, reference_tiles, write_overview
-from prosam.exchange.results_folder import Format, Maker, ResultsFolder, jobs_of
+from prosam.exchange.results_folder import Maker, ResultsFolder
 from prosam.predictor.annotations import Box
 from prosam.predictor.result import Found, Result
-
-MAKER = Maker("a model", ("cat",), {"model": "0"})
-SHAPE = (8, 10)
-
-
-def photo(path: Path, time: int = 1) -> Path:
-    """An image file that was last changed at a time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.zeros((*SHAPE, 3), np.uint8)).save(path)
-    os.utime(path, ns=(time, time))
-    return path
-
-
-def result(path: Path, rows: int) -> Result:
-    """A cat in the upper rows."""
-    mask = np.zeros(SHAPE, bool)
-    mask[:rows] = True
-    found = Found("cat", mask, 1.0, True, 1.0)
-    return Result(path, np.zeros((*SHAPE, 3), np.uint8), (found,), mask.astype(np.uint8), MAKER.model)
-
-
-def run(
-    out: Path,
-    photos: dict[Path, int],
-    formats: Sequence[Format] = ("masks", "coco"),
-    *,
-    unreadable: Sequence[Path] = (),
-) -> set[str]:
-    """What one start of the command does with photos, each with a cat of so many rows; the images it looked at."""
-    jobs = jobs_of((path, path.name) for path in photos)
-    looked_at: set[str] = set()
-    with ResultsFolder(out, MAKER, formats) as results:
-        for job in jobs:
-            if job.path not in unreadable and not results.is_done(job):
-                looked_at.add(job.name)
-                results.add(job, result(job.path, photos[job.path]))
-        results.finish(jobs, [(path, f"{path}: is damaged") for path in unreadable])
-    return looked_at
-
-
-def rows(mask: Path) -> int:
-    """Of a cat in the upper rows."""
-    return int((np.asarray(Image.open(mask))[:, 0] == 255).sum())
-
-
-def journal(out: Path) -> dict[str, int]:
-    """How many lines each image has."""
-    names = [json.loads(line)["image"] for line in (out / "results.jsonl").read_text().splitlines()[1:]]
-    return {name: names.count(name) for name in names}
-
-
-def coco_areas(out: Path) -> dict[str, int]:
-    """Pixels of the cat in each image of coco.json."""
-    content = json.loads((out / "coco.json").read_text())
-    areas = {annotation["image_id"]: annotation["area"] for annotation in content["annotations"]}
-    return {image["file_name"]: areas[image["id"]] for image in content["images"]}
+from tests.exchange.results import MAKER, SHAPE, coco_areas, journal, photo, result, rows, run
 
 
 def test_every_image_has_files_of_its_own():
@@ -196,3 +141,31 @@ def test_an_image_that_shows_many_concepts_keeps_its_name_in_the_overview(tmp_pa
         results.finish([job], [])
     write_overview(tmp_path / "expected.jpg", [Tile("1.png: 3 of 4 concepts", out / "overlays/1.jpg")], "a model")
     assert (out / "overview.jpg").read_bytes() == (tmp_path / "expected.jpg").read_bytes()
+
+
+def test_an_image_that_is_filed_under_another_name_leaves_nothing_under_its_first(tmp_path: Path):
+    png, jpg = photo(tmp_path / "1.png"), photo(tmp_path / "1.jpg")
+    out = tmp_path / "out"
+    run(out, {png: 2}, ("masks", "labels"))
+    run(out, {png: 2, jpg: 3}, ("masks",))
+    assert {path.name for path in out.rglob("*.png")} == {"1.png.png", "1.jpg.png"}
+    assert rows(out / "masks/cat/1.png.png") == 2
+
+
+def test_half_written_files_of_others_stay(tmp_path: Path):
+    image, out = photo(tmp_path / "1.png"), tmp_path / "out"
+    run(out, {image: 2})
+    other = out / ".cat.safetensors.4711.partial"  # a process that learns a concept into the same folder
+    other.write_bytes(b"half")
+    run(out, {image: 2})
+    assert other.exists()
+
+
+def test_images_that_are_forgotten_are_looked_at_again_and_no_others(tmp_path: Path):
+    photos = {photo(tmp_path / "1.png"): 2, photo(tmp_path / "2.png"): 3}
+    out = tmp_path / "out"
+    run(out, photos)
+    with ResultsFolder(out, MAKER, ("masks",)) as results:
+        results.forget(jobs_of([(tmp_path / "1.png", "1.png")]))
+    assert not (out / "masks/cat/1.png").exists()
+    assert run(out, photos) == {"1.png"}

@@ -58,7 +58,7 @@ async function segment() {
     await target.take(answer);
     render();
   }
-  const there = targets.filter((target) => target.answer?.presence >= look().threshold).length;
+  const there = targets.filter((target) => target.isThere(look().threshold)).length;
   $("status").textContent = `The object is in ${there} of ${targets.length} targets.`;
 }
 

@@ -1,0 +1,84 @@
+"""`prosam segment` with photos that cannot be read, show nothing, or are looked at once more."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.commands.conftest import Prosam, files_below
+
+CAT = ("--reference", "cat.jpg", "--mask", "cat.png")
+
+
+def test_what_looks_like_an_image_and_cannot_be_read_is_reported(work: Path, prosam: Prosam):
+    (work / "photos/phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (work / "photos/moved.jpg").symlink_to(work / "elsewhere/moved.jpg")
+    (work / "photos/notes.txt").write_text("no image")
+    status, out, error = prosam("segment", "photos", *CAT, "--out", "found", "--write", "coco")
+    assert status == 1
+    assert "of 5 images" in out
+    told = [
+        "photos/moved.jpg: is a link to what is not there",
+        "photos/phone.HEIC: is not an image that can be read: .HEIC is not among the kinds that are; convert it to "
+        "JPEG or PNG",
+    ]
+    assert error.splitlines()[-3:] == ["error: 2 of 7 images could not be read:", *(f"  {line}" for line in told)]
+    assert (work / "found/unreadable.txt").read_text().splitlines() == told
+
+
+def test_all_outputs_agree_that_an_empty_mask_is_nothing(work: Path, prosam: Prosam):
+    (work / "dark").mkdir()
+    Image.new("RGB", (60, 40)).save(work / "dark/1.png")  # where the shipped model has no pixel to show
+    status, out, _ = prosam("segment", "dark", *CAT, "--out", "found", "--threshold", "0")
+    assert status == 0
+    assert not any(Image.open(work / "found/masks/cat/1.png").tobytes())
+    assert "cat in 0 of 1 images" in out
+    line = json.loads((work / "found/results.jsonl").read_text().splitlines()[1])
+    assert (line["found"][0]["present"], line["found"][0]["rle"]) == (False, None)
+    assert json.loads((work / "found/coco.json").read_text())["annotations"] == []
+    assert json.loads((work / "found/labelme/1.json").read_text())["shapes"] == []
+
+
+def test_an_image_that_is_looked_at_again_alone_takes_no_other_with_it(work: Path, prosam: Prosam):
+    command = [*CAT, "--out", "found", "--write", "masks", "--write", "coco"]
+    assert prosam("segment", "photos", *command)[0] == 0
+    before = files_below(work / "found")
+    (work / "found/masks/cat/1.png").write_bytes(b"damaged meanwhile")
+    status, out, _ = prosam("segment", "photos/1.png", *command, "--again")
+    assert (status, "of 1 images" in out) == (0, True)
+    after = files_below(work / "found")
+    assert {name for name in before if after.get(name) != before[name]} <= {"coco.json", "results.jsonl"}
+    images = json.loads(after["coco.json"])["images"]
+    assert [image["file_name"] for image in images] == ["1.png", "0.png", "2.png", "3.png", "deep/4.png"]
+    status, out, _ = prosam("segment", "photos", *command)
+    assert (status, "5 of 5 images are there" in out) == (0, True)
+    assert files_below(work / "found") == before
+
+
+@pytest.mark.parametrize(("option", "value"), [("--label", "dog"), ("--images", "photos")])
+def test_options_of_references_do_nothing_in_silence(work: Path, prosam: Prosam, option: str, value: str):
+    status, _, error = prosam("segment", "photos", *CAT, option, value, "--out", "found")
+    assert (status, error.count("\n")) == (2, 1)
+    assert f"{option} {value}: is of --references, which is not given" in error
+
+
+def test_the_own_annotations_beside_the_photos_stay(work: Path, prosam: Prosam):
+    (work / "coco.json").write_text("mine")
+    status, _, error = prosam("segment", "photos", *CAT, "--out", ".", "--write", "masks")
+    assert (status, "coco.json: is there, but not from an earlier start" in error) == (2, True)
+    assert (work / "coco.json").read_text() == "mine"
+    assert not (work / "masks").exists()
+
+
+def test_names_that_are_no_utf8_are_names(work: Path, prosam: Prosam):
+    name = os.fsdecode(b"caf\xe9.png")
+    (work / "photos/0.png").rename(work / "photos" / name)
+    command = ("segment", "photos", *CAT, "--out", "found")
+    assert prosam(*command)[0] == 0
+    assert (work / "found/masks/cat" / name).exists()
+    status, out, _ = prosam(*command)
+    assert (status, "5 of 5 images are there" in out) == (0, True)
