@@ -106,6 +106,8 @@ def segment(
 
     Killed and started again, it goes on. Images that cannot be read are reported at the end; the exit status is 1 then.
     """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: is a file; name a folder")
     jobs = _jobs(photos, out)
 
     from prosam.exchange.overview import reference_tiles
@@ -117,6 +119,8 @@ def segment(
 
     _check_forms(write or (), samples)
     saved = [Concept.load(path) for path in concept or []]
+    for one in saved:
+        check_name(one.name)
     options = {
         "reference": reference,
         "mask": mask,
@@ -137,8 +141,6 @@ def segment(
     }
     learned = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     concepts = predictor.checked([*saved, *learned], samples=samples)
-    for one in concepts:
-        check_name(one.name)
     print(predictor.model)
 
     maker = Maker(

@@ -32,6 +32,7 @@ _XY = tuple[float, float]
 
 _AREAS = ("polygon", "circle", "mask", "oriented_rectangle")
 _LINES = ("line", "linestrip")
+_FARTHEST = 1e6  # px from the image; beyond it Pillow draws nonsense
 _TYPES = (*_AREAS, "rectangle", "point", *_LINES)
 
 
@@ -126,7 +127,7 @@ def _check(path: Path, number: int, shape: Any) -> None:
         raise InputError(f"{path}: shape {number} is of type {kind!r}; read are {', '.join(_TYPES)}")
     for point in points:
         match point:
-            case [int() | float() as x, int() | float() as y] if math.isfinite(x) and math.isfinite(y):
+            case [int() | float() as x, int() | float() as y] if abs(x) <= _FARTHEST and abs(y) <= _FARTHEST:
                 pass
             case _:
                 raise InputError(f"{path}: shape {number} has a point {point!r}, which is no [x, y]")

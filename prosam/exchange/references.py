@@ -44,7 +44,7 @@ def read_references(
     for label, image, annotation in _each(path, None if images is None else Path(images), is_wanted):
         if is_wanted(label):
             found[label].append((image, annotation))
-    if not met:
+    if not met or not (labels or found):
         raise InputError(f"{path}: has no annotations")
     for label in labels:
         if label not in found:

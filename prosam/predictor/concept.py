@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -17,6 +19,7 @@ from prosam.errors import InputError
 from prosam.files import atomic_path
 from prosam.methods.prompting import PromptConcept
 from prosam.models.prompt_encoder import ReferenceCode
+from prosam.predictor.images import content_digest
 
 FORMAT = 1
 _METADATA = "prosam_concept"  # one entry: safetensors keeps several in no fixed order
@@ -33,6 +36,7 @@ class Concept:
         made_by: the same in words.
         kinds: of each reference's annotation: point, scribble, box or mask.
         state: of k references.
+        learned_from: of each reference, see `reference_digest`; () for files of older versions.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Concept:
     made_by: str
     kinds: tuple[str, ...]
     state: PromptConcept
+    learned_from: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """k, the number of references."""
@@ -47,8 +52,13 @@ class Concept:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that it is; hexadecimal."""
+        """SHA-256 of what it was learned from, and by what; hexadecimal.
+
+        The numbers of the state do not count where that is known: sums depend on threads, devices and libraries.
+        """
         digest = hashlib.sha256(json.dumps(self._described()).encode())
+        if self.learned_from:
+            return digest.hexdigest()
         for name, tensor in sorted(self._tensors().items()):
             digest.update(f"{name}{list(tensor.shape)}".encode())
             digest.update(tensor.numpy().tobytes())
@@ -88,11 +98,12 @@ class Concept:
             code = ReferenceCode(tensors["prototype"], tensors["queries"])
             whole = len(kinds) == code.prototype.shape[0] == code.queries.shape[0] > 0
             name, model, made_by = (str(described[key]) for key in ("name", "model", "made_by"))
+            learned_from = tuple(described.get("learned_from", ()))
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: is damaged: it lacks {error}; make it again with `prosam learn`") from error
         if not whole:
             raise InputError(f"{path}: is damaged: its references do not match; make it again with `prosam learn`")
-        return cls(name, model, made_by, kinds, PromptConcept(code, foreground))
+        return cls(name, model, made_by, kinds, PromptConcept(code, foreground), learned_from)
 
     def on(self, device: torch.device) -> PromptConcept:
         """The state on a device."""
@@ -109,9 +120,15 @@ class Concept:
             "model": self.model,
             "made_by": self.made_by,
             "kinds": list(self.kinds),
+            "learned_from": list(self.learned_from),
         }
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {"prototype": self.state.code.prototype, "queries": self.state.code.queries}
         tensors |= {f"{_FOREGROUND}{i}": features for i, features in enumerate(self.state.foreground)}
         return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def reference_digest(image: NDArray[np.uint8], drawn: NDArray[np.bool_], kind: str) -> str:
+    """SHA-256 of a reference: its pixels (H, W, 3), what is drawn on it (H, W), and the kind of that; hexadecimal."""
+    return hashlib.sha256(f"{content_digest(image)}{content_digest(drawn)}{kind}".encode()).hexdigest()

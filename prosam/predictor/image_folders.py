@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -48,7 +48,38 @@ def images_below(folder: Path, *, without: Path | None = None) -> list[Path]:
     return found
 
 
-def read_ahead(paths: Iterable[Path], ahead: int) -> Iterator[tuple[Path, NDArray[np.uint8] | InputError]]:
+def read_groups(
+    paths: Sequence[Path], size: int, on_unreadable: Callable[[Path, InputError], None] | None
+) -> Iterator[list[tuple[Path, NDArray[np.uint8]]]]:
+    """Yield images in order, some at once, read ahead.
+
+    Args:
+        paths: of the images.
+        size: how many at once.
+        on_unreadable: is told of each image that cannot be read.
+
+    Raises:
+        InputError: behind the last image, when some could not be read and there is no `on_unreadable`.
+    """
+    unreadable: list[InputError] = []
+    group: list[tuple[Path, NDArray[np.uint8]]] = []
+    for path, image in _read_ahead(paths, 2 * size):
+        if not isinstance(image, InputError):
+            group.append((path, image))
+        elif on_unreadable is not None:
+            on_unreadable(path, image)
+        else:
+            unreadable.append(image)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+    if unreadable:
+        raise InputError(f"{len(unreadable)} of {len(paths)} images could not be read, first {unreadable[0]}")
+
+
+def _read_ahead(paths: Iterable[Path], ahead: int) -> Iterator[tuple[Path, NDArray[np.uint8] | InputError]]:
     """Yield each image in order, or why it cannot be read; up to `ahead` of them are read beforehand."""
     waiting: deque[tuple[Path, Future[NDArray[np.uint8]]]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:

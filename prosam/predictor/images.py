@@ -42,8 +42,8 @@ def image_name(image: ImageInput) -> str:
     return str(image) if isinstance(image, str | Path) else "the image"
 
 
-def content_digest(image: NDArray[np.uint8]) -> str:
-    """SHA-256 of an image's pixels and shape; hexadecimal."""
+def content_digest(image: NDArray[np.uint8] | NDArray[np.bool_]) -> str:
+    """SHA-256 of the pixels and the shape of an image, or of what is drawn on one; hexadecimal."""
     digest = hashlib.sha256(repr(image.shape).encode())
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()

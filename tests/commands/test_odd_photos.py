@@ -59,11 +59,11 @@ def test_an_image_that_is_looked_at_again_alone_takes_no_other_with_it(work: Pat
     assert files_below(work / "found") == before
 
 
-@pytest.mark.parametrize(("option", "value"), [("--label", "dog"), ("--images", "photos")])
+@pytest.mark.parametrize(("option", "value"), [("--label", "dog"), ("--most", "3"), ("--images", "photos")])
 def test_options_of_references_do_nothing_in_silence(work: Path, prosam: Prosam, option: str, value: str):
     status, _, error = prosam("segment", "photos", *CAT, option, value, "--out", "found")
     assert (status, error.count("\n")) == (2, 1)
-    assert f"{option} {value}: is of --references, which is not given" in error
+    assert f"{option}: is about --references, which is not given" in error
 
 
 def test_the_own_annotations_beside_the_photos_stay(work: Path, prosam: Prosam):
@@ -82,3 +82,18 @@ def test_names_that_are_no_utf8_are_names(work: Path, prosam: Prosam):
     assert (work / "found/masks/cat" / name).exists()
     status, out, _ = prosam(*command)
     assert (status, "5 of 5 images are there" in out) == (0, True)
+
+
+@pytest.mark.parametrize("command", [("segment", "photos", *CAT, "--out"), ("learn", *CAT)])
+def test_results_do_not_go_into_a_file_of_something_else(work: Path, prosam: Prosam, command: tuple[str, ...]):
+    before = (work / "dog.png").read_bytes()
+    status, _, error = prosam(*command, "dog.png")
+    assert (status, error.count("\n"), "dog.png: is a file" in error) == (2, 1, True)
+    assert (work / "dog.png").read_bytes() == before
+
+
+def test_a_concept_named_for_no_folder_is_refused_before_the_model_is_loaded(work: Path, prosam: Prosam):
+    shapes = [{"label": "a/b", "shape_type": "point", "points": [[9, 9]]}]
+    (work / "labels.json").write_text(json.dumps({"imagePath": "cat.jpg", "shapes": shapes}))
+    words = ("segment", "photos", "--references", "labels.json", "--model", "nowhere", "--out", "found")
+    assert "'a/b' cannot be a concept's name" in prosam(*words)[2]

@@ -210,6 +210,7 @@ CAT = ("--reference", "cat.jpg")
         (("segment", "photos", "--name", "a/b", *CAT, "--point", "1,1"), "cannot be a concept's name"),
         (("segment", "photos", "--name", "a\nb", *CAT, "--point", "1,1"), "cannot be a concept's name"),
         (("segment", "photos"), "nothing to look for"),
+        (("segment", "photos", *CAT, "--mask", ""), "--mask: is empty"),
         (("segment", "empty", *CAT, "--point", "1,1"), "empty: has no images"),
         (("segment", "nowhere", *CAT, "--point", "1,1"), "nowhere: no such file or folder"),
         (

@@ -199,6 +199,7 @@ def test_a_folder_of_files_is_read_with_all_labels(tmp_path: Path):
         ([shape("polygon", [[1, 1], [2, 2]])], {}, "shape 0, a polygon, has 2 points; it needs 3"),
         ([shape("rectangle", [[1, 1]])], {}, "shape 0, a rectangle, has 1 points; it needs 2"),
         ([shape("point", [["1", 1]])], {}, "which is no"),
+        ([shape("point", [[10**400, 1]])], {}, "which is no"),
         ([shape("mask", [[1, 1], [2, 2]])], {}, "shape 0, a mask, has no 'mask'"),
         ([shape("mask", [[1, 1], [2, 2]], mask="????")], {}, "a shape labelled 'cat' is damaged"),
         (
