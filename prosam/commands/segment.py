@@ -165,10 +165,14 @@ def segment(
                 progress.advance()
 
             found = predictor.segment_files(list(left), concepts, batch=batch, on_unreadable=note, **asked)
-            for result in found:
-                if result.image is not None:
-                    results.add(left[result.image], result)
-                progress.advance()
+            try:
+                for result in found:
+                    if result.image is not None:
+                        results.add(left[result.image], result)
+                    progress.advance()
+            except KeyboardInterrupt:
+                print(f"stopped; the same command{' without --again' if again else ''} goes on from here")
+                raise typer.Exit(130) from None
         counts = results.finish(jobs, unreadable, tiles)
     _report(jobs, counts, out, unreadable)
 

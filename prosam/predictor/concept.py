@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from prosam.files import atomic_path
 from prosam.methods.prompting import PromptConcept
 from prosam.models.prompt_encoder import ReferenceCode
 from prosam.predictor.images import content_digest
+from prosam.predictor.model_card import ModelCard
 
 FORMAT = 1
+MOST_CONCEPTS = 254  # a label map has room for as many
 _METADATA = "prosam_concept"  # one entry: safetensors keeps several in no fixed order
 _FOREGROUND = "foreground."
 
@@ -132,3 +135,25 @@ class Concept:
 def reference_digest(image: NDArray[np.uint8], drawn: NDArray[np.bool_], kind: str) -> str:
     """SHA-256 of a reference: its pixels (H, W, 3), what is drawn on it (H, W), and the kind of that; hexadecimal."""
     return hashlib.sha256(f"{content_digest(image)}{content_digest(drawn)}{kind}".encode()).hexdigest()
+
+
+def concepts_for(model: ModelCard, given: Concept | Sequence[Concept]) -> tuple[Concept, ...]:
+    """One concept, or several, as a tuple.
+
+    Raises:
+        InputError: there are none or too many, one is none or another model's, or two have one name.
+    """
+    several = (given,) if isinstance(given, Concept | str | Path) else tuple(given)
+    if not 1 <= len(several) <= MOST_CONCEPTS:
+        raise InputError(f"{len(several)} concepts are given; give 1 to {MOST_CONCEPTS}")
+    for number, concept in enumerate(several):
+        if not isinstance(concept, Concept):
+            raise InputError(f"{concept!r} is no concept; make one with Predictor.learn, or read it with Concept.load")
+        if concept.name in [earlier.name for earlier in several[:number]]:
+            raise InputError(f"two concepts are called {concept.name!r}; give them different names")
+        if concept.model != model.digest:
+            raise InputError(
+                f"the concept {concept.name!r} was learned by another model, {concept.made_by}, and this is "
+                f"{model.name}; learn it again with this one, or load that one"
+            )
+    return several

@@ -16,7 +16,7 @@ from prosam.errors import InputError
 from prosam.methods.prompting import PromptMethod
 from prosam.methods.several_references import Joining, joined_prompts
 from prosam.predictor.annotations import Annotation, AnnotationInput, as_annotation
-from prosam.predictor.concept import Concept, reference_digest
+from prosam.predictor.concept import Concept, concepts_for, reference_digest
 from prosam.predictor.draft import Draft
 from prosam.predictor.encoding import ImageEncoder
 from prosam.predictor.image_folders import images_below, read_groups
@@ -25,8 +25,6 @@ from prosam.predictor.loading import load_method
 from prosam.predictor.model_card import ModelCard
 from prosam.predictor.presence import best_presence
 from prosam.predictor.result import Result
-
-MOST_CONCEPTS = 254  # a label map has room for as many
 
 _GPU_BATCH = 8
 
@@ -132,7 +130,10 @@ class Predictor:
         learned: list[References] = []
         kinds: list[str] = []
         digests: list[str] = []
-        for image, given in references:
+        for pair in references:
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise InputError("references are pairs of an image and its annotation, as in [('cat.jpg', 'cat.png')]")
+            image, given = pair
             pixels, annotation = load_image(image), as_annotation(given)
             learned.append(self._reference(pixels, annotation, image_name(image)))
             kinds.append(annotation.kind)
@@ -227,18 +228,7 @@ class Predictor:
         Raises:
             InputError: as `segment`.
         """
-        several = (concepts,) if isinstance(concepts, Concept) else tuple(concepts)
-        if not 1 <= len(several) <= MOST_CONCEPTS:
-            raise InputError(f"{len(several)} concepts are given; give 1 to {MOST_CONCEPTS}")
-        names = [concept.name for concept in several]
-        if repeated := next((name for i, name in enumerate(names) if name in names[:i]), None):
-            raise InputError(f"two concepts are called {repeated!r}; give them different names")
-        for concept in several:
-            if concept.model != self.model.digest:
-                raise InputError(
-                    f"the concept {concept.name!r} was learned by another model, {concept.made_by}, and this is "
-                    f"{self.model.name}; learn it again with this one, or load that one"
-                )
+        several = concepts_for(self.model, concepts)
         if asked.get("samples") and self.method.encoder.distribution == "dirac":
             raise InputError(f"{self.model.name} has no distribution of prompts, so no uncertainty; take samples=0")
         return several

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from prosam.exchange.jobs import Job
+from prosam.predictor.result import Result
 from tests.commands.conftest import Prosam, files_below
 
 CAT = ("--reference", "cat.jpg", "--mask", "cat.png")
@@ -64,6 +66,25 @@ def test_options_of_references_do_nothing_in_silence(work: Path, prosam: Prosam,
     status, _, error = prosam("segment", "photos", *CAT, option, value, "--out", "found")
     assert (status, error.count("\n")) == (2, 1)
     assert f"{option}: is about --references, which is not given" in error
+
+
+def test_a_run_that_is_stopped_says_how_it_goes_on(work: Path, prosam: Prosam, monkeypatch: pytest.MonkeyPatch):
+    from prosam.exchange.results_folder import ResultsFolder
+
+    add, command = ResultsFolder.add, ("segment", "photos", *CAT, "--out", "found")
+
+    def stopped_at_2(folder: ResultsFolder, job: Job, result: Result) -> None:
+        if job.stem == "2":
+            raise KeyboardInterrupt
+        add(folder, job, result)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ResultsFolder, "add", stopped_at_2)
+        status, out, _ = prosam(*command)
+    assert (status, out.splitlines()[-1]) == (130, "stopped; the same command goes on from here")
+    assert not (work / "found/coco.json").exists()
+    status, out, _ = prosam(*command)
+    assert (status, "2 of 5 images are there from an earlier start" in out) == (0, True)
 
 
 def test_the_own_annotations_beside_the_photos_stay(work: Path, prosam: Prosam):

@@ -291,9 +291,14 @@ def test_bad_input_is_one_line(predictor: Predictor, tmp_path: Path):
     (tmp_path / "cat.jpg").write_text("no image")
     Image.fromarray(image).save(tmp_path / "dog.png")
     floats: Any = image.astype(np.float32)
+    flat: Any = ("cat.jpg", "cat.png")
+    path: Any = "cat.safetensors"
     concept = learned(predictor)
     wrong = [
         (lambda: predictor.learn([]), "has no references"),
+        (lambda: predictor.learn(flat), "references are pairs of an image and its annotation"),
+        (lambda: predictor.segment(image, path), "'cat.safetensors' is no concept; make one with Predictor.learn"),
+        (lambda: predictor.segment(image, [path]), "'cat.safetensors' is no concept"),
         (lambda: predictor.learn([(tmp_path / "cat.jpg", mask)]), "cat.jpg: is not an image"),
         (
             lambda: predictor.learn([(tmp_path / "dog.png", Box(0, 0, 200, 9))]),
