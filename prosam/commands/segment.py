@@ -152,9 +152,7 @@ def segment(
     tiles = reference_tiles(maker.concepts, given)  # now, for hours later the references may be gone
     unreadable: list[tuple[Path, str]] = []
     out.mkdir(parents=True, exist_ok=True)
-    with one_at_a_time(out / ".lock", str(out)), ResultsFolder(out, maker, formats, again=again) as results:
-        if again:
-            results.forget(jobs)
+    with one_at_a_time(out / ".lock", str(out)), ResultsFolder(out, jobs, maker, formats, again=again) as results:
         left = {job.path: job for job in jobs if not results.is_done(job)}
         if len(left) < len(jobs):
             print(f"{out}: {len(jobs) - len(left)} of {len(jobs)} images are there from an earlier start")
@@ -173,7 +171,7 @@ def segment(
             except KeyboardInterrupt:
                 print(f"stopped; the same command{' without --again' if again else ''} goes on from here")
                 raise typer.Exit(130) from None
-        counts = results.finish(jobs, unreadable, tiles)
+        counts = results.finish(unreadable, tiles)
     _report(jobs, counts, out, unreadable)
 
 

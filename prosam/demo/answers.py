@@ -134,11 +134,11 @@ class Answers:
         if self._samples:
             formats.append("uncertainty")
         identity = {"model": predictor.model.digest, "concepts": [concept.digest], "threshold": threshold}
-        with ResultsFolder(folder, Maker(str(predictor.model), (CONCEPT,), identity), formats) as results:
+        with ResultsFolder(folder, jobs, Maker(str(predictor.model), (CONCEPT,), identity), formats) as results:
             for job in jobs:
                 result = predictor.segment(job.path, concept, threshold=threshold, samples=self._samples, seed=_SEED)
                 results.add(job, result)
-            results.finish(jobs, [])
+            results.finish([])
 
     def _learned(self, reference: str, drawing: str) -> Concept:
         image = self.images[reference]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +24,19 @@ class Job:
     path: Path
     name: str
     stem: str
+
+    def path_from(self, folder: Path) -> str:
+        """The path from a folder to the image, with forward slashes."""
+        # folders without links, for '..' leads out of where a link points to
+        place = self.path.parent.resolve() / self.path.name
+        return Path(os.path.relpath(place, folder.resolve())).as_posix()
+
+    def other_file(self, path: str, folder: Path) -> Path | None:
+        """The file at a path from a folder, if it is there and not this image."""
+        there = folder / path
+        if path == self.path_from(folder) or not there.exists():
+            return None
+        return None if self.path.exists() and there.samefile(self.path) else there
 
 
 def jobs_of(images: Iterable[tuple[Path, str]]) -> list[Job]:

@@ -17,8 +17,9 @@ from prosam.files import atomic_path
 Line = dict[str, Any]
 """Of an image, with its name `image`, and `stem`, which its files are called."""
 
-_VERSION = 2
+_VERSION = 3
 _OWED = "owed"
+_KEYS = {"image", "stem", "from", "file", "height", "width", "found"}
 
 
 class Journal:
@@ -123,6 +124,7 @@ class Journal:
                 raise InputError(
                     f"{self.path}, line {len(lines) + 1}: is damaged; remove it, or name another folder"
                 ) from error
-        if lines and not (lines[0].get("prosam") == _VERSION and all("image" in line for line in lines[1:])):
+        whole = all(line.keys() >= _KEYS for line in lines[1:])
+        if lines and not (lines[0].get("prosam") == _VERSION and whole):
             raise InputError(f"{self.path}: is no journal of this version's `prosam segment`; name another folder")
         return (lines[0], lines[1:]) if lines else (None, [])

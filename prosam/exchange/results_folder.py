@@ -13,7 +13,6 @@ for they would lack what is added; once asked for they come back at the end of e
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -56,19 +55,23 @@ class Maker:
 class ResultsFolder:
     """The folder of one run of `prosam segment`, as a context manager. One process at a time."""
 
-    def __init__(self, folder: Path, maker: Maker, formats: Sequence[Format], *, again: bool = False):
+    def __init__(
+        self, folder: Path, jobs: Sequence[Job], maker: Maker, formats: Sequence[Format], *, again: bool = False
+    ):
         """Take up what is there.
 
         Args:
             folder: made if need be.
+            jobs: the images of this run; those of others that lie here stay.
             maker: of the results.
             formats: to write; `results.jsonl` is always written.
-            again: replace what another maker has made, and what is there of nobody knows whom.
+            again: forget what is there of these images, and replace what is not of this maker.
 
         Raises:
-            InputError: the folder holds such things, and `again` is not given.
+            InputError: the folder holds results of another maker, or of other images of the same names, or files that
+                nobody knows the maker of, and `again` is not given.
         """
-        self._folder, self._maker, self._formats = folder, maker, formats
+        self._folder, self._jobs, self._maker, self._formats = folder, jobs, maker, formats
         header = {"model": maker.model, "concepts": list(maker.concepts), "identity": dict(maker.identity)}
         self._journal = Journal(folder / JOURNAL, header)
         earlier = self._journal.earlier_header
@@ -83,6 +86,14 @@ class ResultsFolder:
             for line in self._journal.clear():
                 self._remove(line, earlier["concepts"])
             self._remove_summaries()
+        for job in jobs:
+            if again:
+                self._forget(job)
+            elif (line := self._journal.get(job.name)) is not None and (other := job.other_file(line["from"], folder)):
+                raise InputError(
+                    f"{job.path}: {folder} holds results of {other} under the same name, {job.name}; name another "
+                    "folder, or replace them with --again"
+                )
         self._states: dict[str, list[int]] = {}  # of images before they are read, for they may change meanwhile
 
     def __enter__(self) -> ResultsFolder:
@@ -111,13 +122,6 @@ class ResultsFolder:
         same = line is not None and line["stem"] == job.stem and line["file"] == state
         return same and all(path.is_file() for path in self._files(job.stem, self._maker.concepts, self._formats))
 
-    def forget(self, jobs: Iterable[Job]) -> None:
-        """Have images looked at again, whatever is there of them; it is removed."""
-        for job in jobs:
-            if (line := self._journal.pop(job.name)) is not None:
-                self._remove(line, self._maker.concepts)
-        self._journal.write()
-
     def add(self, job: Job, result: Result) -> None:
         """Write what was found in an image."""
         state = self._states.get(job.name) or _state(job.path)
@@ -141,6 +145,7 @@ class ResultsFolder:
         line = {
             "image": job.name,
             "stem": job.stem,
+            "from": job.path_from(self._folder),
             "file": state,
             "height": height,
             "width": width,
@@ -148,13 +153,10 @@ class ResultsFolder:
         }
         self._journal.append(line)
 
-    def finish(
-        self, jobs: Sequence[Job], unreadable: Sequence[tuple[Path, str]], references: Sequence[Tile] = ()
-    ) -> dict[str, int]:
+    def finish(self, unreadable: Sequence[tuple[Path, str]], references: Sequence[Tile] = ()) -> dict[str, int]:
         """Write what is about all images: coco.json, overview.jpg, and the list of those that could not be read.
 
         Args:
-            jobs: all of this run. Lines of other images stay, behind theirs.
             unreadable: images, and why. What is there of them, from when they could be read, is removed.
             references: to show in the overview.
 
@@ -162,10 +164,10 @@ class ResultsFolder:
             In how many images of this run each concept is.
         """
         failed = {path for path, _ in unreadable}
-        for job in jobs:
-            if job.path in failed and (line := self._journal.pop(job.name)) is not None:
-                self._remove(line, self._maker.concepts)
-        now = self._journal.move_to_front([job.name for job in jobs])
+        for job in self._jobs:
+            if job.path in failed:
+                self._forget(job)
+        now = self._journal.move_to_front([job.name for job in self._jobs])
         lines, model = self._journal.lines, self._maker.model
         if COCO in self._journal.owed:
             write_coco(self._folder / COCO, lines, self._maker.concepts, model)
@@ -197,12 +199,9 @@ class ResultsFolder:
 
     def _write_labelme(self, job: Job, result: Result) -> None:
         path = self._path("labelme", job.stem)
-        # folders without links, for '..' leads out of where a link points to
-        place = job.path.parent.resolve() / job.path.name
-        image = Path(os.path.relpath(place, path.parent.resolve())).as_posix()
         masks = [(found.concept, found.mask) for found in result]
         height, width = result.labels.shape
-        content = labelme_file(image, masks, (height, width), extra={"prosam": result.model})
+        content = labelme_file(job.path_from(path.parent), masks, (height, width), extra={"prosam": result.model})
         write_text(path, json.dumps(content, indent=2))
 
     def _path(self, form: str, stem: str, concept: str = "") -> Path:
@@ -215,6 +214,10 @@ class ResultsFolder:
                 yield from (self._path(form, stem, concept) for concept in concepts)
             elif form != "coco":
                 yield self._path(form, stem)
+
+    def _forget(self, job: Job) -> None:
+        if (line := self._journal.pop(job.name)) is not None:
+            self._remove(line, self._maker.concepts)
 
     def _remove(self, line: Line, concepts: Iterable[str]) -> None:
         """Remove the files of an earlier result, and nothing else that may lie there."""

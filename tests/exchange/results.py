@@ -44,12 +44,12 @@ def run(
     """What one start of the command does with photos, each with a cat of so many rows; the images it looked at."""
     jobs = jobs_of((path, path.name) for path in photos)
     looked_at: set[str] = set()
-    with ResultsFolder(out, MAKER, formats) as results:
+    with ResultsFolder(out, jobs, MAKER, formats) as results:
         for job in jobs:
             if job.path not in unreadable and not results.is_done(job):
                 looked_at.add(job.name)
                 results.add(job, result(job.path, photos[job.path]))
-        results.finish(jobs, [(path, f"{path}: is damaged") for path in unreadable])
+        results.finish([(path, f"{path}: is damaged") for path in unreadable])
     return looked_at
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from prosam.errors import InputError
 from prosam.exchange.jobs import jobs_of
 from prosam.exchange.overview import Tile, reference_tiles, write_overview
 from prosam.exchange.results_folder import Maker, ResultsFolder
@@ -48,11 +49,11 @@ def test_of_an_image_that_has_changed_no_earlier_results_are_left(tmp_path: Path
 def test_an_image_that_changes_while_it_is_looked_at_is_looked_at_again(tmp_path: Path):
     image, out = photo(tmp_path / "1.png"), tmp_path / "out"
     [job] = jobs_of([(image, "1.png")])
-    with ResultsFolder(out, MAKER, ("masks",)) as results:
+    with ResultsFolder(out, [job], MAKER, ("masks",)) as results:
         assert not results.is_done(job)
         photo(image, time=2)
         results.add(job, result(image, 2))
-        results.finish([job], [])
+        results.finish([])
     assert run(out, {image: 4}) == {"1.png"}
     assert rows(out / "masks/cat/1.png") == 4
 
@@ -113,9 +114,9 @@ def test_an_image_too_long_for_a_jpeg_has_an_overlay(tmp_path: Path, size: tuple
     mask = np.ones(size[::-1], bool)
     pixels = np.zeros((*mask.shape, 3), np.uint8)
     [job] = jobs_of([(path, "1.png")])
-    with ResultsFolder(out, MAKER, ("overlays",)) as results:
+    with ResultsFolder(out, [job], MAKER, ("overlays",)) as results:
         results.add(job, Result(path, pixels, (Found("cat", mask, 1.0, True, 1.0),), mask.astype(np.uint8), "a model"))
-        results.finish([job], [])
+        results.finish([])
     assert max(Image.open(out / "overlays/1.jpg").size) == 65_500
     assert Image.open(out / "overview.jpg").size == (264, 288)
 
@@ -136,9 +137,9 @@ def test_an_image_that_shows_many_concepts_keeps_its_name_in_the_overview(tmp_pa
     [job] = jobs_of([(image, "1.png")])
     mask = np.ones(SHAPE, bool)
     found = tuple(Found(concept, mask, 1.0, concept != "a bird", 1.0) for concept in concepts)
-    with ResultsFolder(out, Maker("a model", concepts, {}), ("overlays",)) as results:
+    with ResultsFolder(out, [job], Maker("a model", concepts, {}), ("overlays",)) as results:
         results.add(job, Result(image, np.zeros((*SHAPE, 3), np.uint8), found, mask.astype(np.uint8), "a model"))
-        results.finish([job], [])
+        results.finish([])
     write_overview(tmp_path / "expected.jpg", [Tile("1.png: 3 of 4 concepts", out / "overlays/1.jpg")], "a model")
     assert (out / "overview.jpg").read_bytes() == (tmp_path / "expected.jpg").read_bytes()
 
@@ -161,11 +162,23 @@ def test_half_written_files_of_others_stay(tmp_path: Path):
     assert other.exists()
 
 
-def test_images_that_are_forgotten_are_looked_at_again_and_no_others(tmp_path: Path):
+def test_images_that_are_looked_at_again_take_no_others_with_them(tmp_path: Path):
     photos = {photo(tmp_path / "1.png"): 2, photo(tmp_path / "2.png"): 3}
     out = tmp_path / "out"
     run(out, photos)
-    with ResultsFolder(out, MAKER, ("masks",)) as results:
-        results.forget(jobs_of([(tmp_path / "1.png", "1.png")]))
-    assert not (out / "masks/cat/1.png").exists()
+    with ResultsFolder(out, jobs_of([(tmp_path / "1.png", "1.png")]), MAKER, ("masks",), again=True):
+        assert not (out / "masks/cat/1.png").exists()
     assert run(out, photos) == {"1.png"}
+
+
+def test_another_image_of_the_same_name_takes_no_place_unasked(tmp_path: Path):
+    mine, other = photo(tmp_path / "mine/1.png"), photo(tmp_path / "other/1.png")  # as many bytes, at the same time
+    out = tmp_path / "out"
+    run(out, {mine: 2})
+    with pytest.raises(InputError, match=r"holds results of .*mine/1\.png under the same name, 1\.png; name"):
+        run(out, {other: 3})
+    assert coco_areas(out) == {"1.png": 2 * SHAPE[1]}
+    (tmp_path / "link").symlink_to("mine")
+    assert run(out, {tmp_path / "link/1.png": 2}) == set()
+    mine.parent.rename(tmp_path / "moved")
+    assert run(out, {tmp_path / "moved/1.png": 2}) == set()

@@ -61,7 +61,7 @@ def test_a_start_that_ends_early_leaves_no_coco_json_and_the_next_one_makes_it_a
     added, gone = jobs_of([(second, "2.png"), (tmp_path / "gone.png", "gone.png")])
 
     def ends_early() -> None:
-        with ResultsFolder(out, MAKER, ("masks",)) as results:
+        with ResultsFolder(out, [added, gone], MAKER, ("masks",)) as results:
             results.add(added, result(second, 3))
             results.add(gone, result(gone.path, 3))
 
@@ -86,6 +86,6 @@ def test_files_of_others_are_not_replaced_unasked(tmp_path: Path, name: str):
     assert "--again" in str(caught.value)
     assert (out / name).read_text() == "mine"
     assert [path for path in out.rglob("*") if path.is_file()] == [out / name]
-    with ResultsFolder(out, MAKER, ALL, again=True) as results:
-        results.finish([], [])
+    with ResultsFolder(out, [], MAKER, ALL, again=True) as results:
+        results.finish([])
     assert coco_areas(out) == {}
