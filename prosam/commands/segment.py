@@ -142,6 +142,8 @@ def segment(
     learned = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     concepts = predictor.checked([*saved, *learned], samples=samples)
     print(predictor.model)
+    if threshold is None and not asked["threshold"]:
+        print("note: it is not known below which presence a kind is absent for this backbone; --threshold says it")
 
     maker = Maker(
         str(predictor.model),
@@ -177,6 +179,7 @@ def segment(
 
 def _jobs(photos: Sequence[Path], out: Path) -> list[Job]:
     from prosam.exchange.jobs import jobs_of
+    from prosam.exchange.results_folder import results_below
     from prosam.predictor.image_folders import images_below
 
     named: dict[Path, str] = {}  # an image that is given twice, as in `photos photos/1.jpg`, is looked at once
@@ -185,7 +188,7 @@ def _jobs(photos: Sequence[Path], out: Path) -> list[Job]:
             prefix = f"{given.resolve().name}/" if len(photos) > 1 else ""
             if given.resolve() == out.resolve():
                 raise InputError(f"--out {out}: is the folder of the images; name another one, which may lie in it")
-            for path in images_below(given, without=out):
+            for path in images_below(given, without=[out, *results_below(given)]):
                 named.setdefault(path, prefix + path.relative_to(given).as_posix())
         elif given.is_file():
             named.setdefault(given, given.name)

@@ -18,6 +18,7 @@ Line = dict[str, Any]
 """Of an image, with its name `image`, and `stem`, which its files are called."""
 
 _VERSION = 3
+_BEGINNING = b'{"prosam":'
 _OWED = "owed"
 _KEYS = {"image", "stem", "from", "file", "height", "width", "found"}
 
@@ -128,3 +129,9 @@ class Journal:
         if lines and not (lines[0].get("prosam") == _VERSION and whole):
             raise InputError(f"{self.path}: is no journal of this version's `prosam segment`; name another folder")
         return (lines[0], lines[1:]) if lines else (None, [])
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file begins as journals do, of whatever version."""
+    with path.open("rb") as file:
+        return file.read(len(_BEGINNING)) == _BEGINNING

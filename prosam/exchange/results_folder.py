@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args
 from prosam.data.formats.masks import encode
 from prosam.errors import InputError
 from prosam.exchange.jobs import Job
-from prosam.exchange.journal import Journal, Line
+from prosam.exchange.journal import Journal, Line, is_journal
 from prosam.exchange.labelme import labelme_file
 from prosam.exchange.overview import Tile
 from prosam.exchange.pictures import write_labels, write_mask, write_overlay, write_spread
@@ -50,6 +50,12 @@ class Maker:
     model: str
     concepts: tuple[str, ...]
     identity: Mapping[str, Any]
+
+
+def results_below(folder: Path) -> list[Path]:
+    """The pictures that runs have written into a folder, or into folders below it: they are no photographs."""
+    places = [path.parent for path in folder.rglob(JOURNAL) if path.is_file() and is_journal(path)]
+    return [place / name for place in places for name in (*FORMATS, OVERVIEW)]
 
 
 class ResultsFolder:

@@ -18,34 +18,37 @@ from prosam.predictor.images import load_image
 _READERS = 4
 
 
-def images_below(folder: Path, *, without: Path | None = None) -> list[Path]:
+def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
     """The image files of a folder and all below it, in order of their names; hidden ones are passed over.
 
     Among them are those that turn out to be unreadable, such as broken links, and an iPhone's .heic.
 
     Args:
         folder: to look in.
-        without: a folder that is left out if it lies in the other.
+        without: folders, or files, that are left out if they lie in the folder.
 
     Raises:
         InputError: it is no folder, or has no image.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    left_out = without.resolve() if without is not None else None
-    if left_out is not None and folder.resolve().is_relative_to(left_out):
-        left_out = None
+    left_out = [path.resolve() for path in without if not folder.resolve().is_relative_to(path.resolve())]
     found = [
         path
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in (*SUFFIXES, *NOT_ALWAYS_READ)
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not (left_out is not None and path.parent.resolve().is_relative_to(left_out))
+        and not _is_in(path, left_out)
         and (path.is_file() or (path.is_symlink() and not path.exists()))
     ]
     if not found:
         raise InputError(f"{folder}: has no images; those are {', '.join(SUFFIXES)}")
     return found
+
+
+def _is_in(path: Path, places: Sequence[Path]) -> bool:
+    place = path.parent.resolve() / path.name if places else path
+    return any(place.is_relative_to(other) for other in places)
 
 
 def read_groups(

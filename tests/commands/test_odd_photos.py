@@ -87,6 +87,30 @@ def test_a_run_that_is_stopped_says_how_it_goes_on(work: Path, prosam: Prosam, m
     assert (status, "2 of 5 images are there from an earlier start" in out) == (0, True)
 
 
+def test_pictures_of_earlier_runs_are_no_photos(work: Path, prosam: Prosam):
+    for folder in ("photos/one", "photos/deep/two", "photos/three", "elsewhere"):
+        status, out, _ = prosam("segment", "photos", *CAT, "--out", folder)
+        assert (status, "of 5 images" in out) == (0, True)
+    assert "of 5 images" in prosam("segment", "photos/one/overlays", *CAT, "--out", "named")[1]  # asked for
+
+
+@pytest.mark.parametrize(("options", "told"), [((), True), (("--threshold", "0"), False)])
+def test_that_no_threshold_is_known_is_said(
+    work: Path, prosam: Prosam, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], told: bool
+):
+    monkeypatch.setattr("prosam.predictor.model_card.usual_threshold", lambda architecture: 0.0)  # as of others
+    status, out, _ = prosam("segment", "photos/0.png", *CAT, "--out", "found", *options)
+    assert (status, "it is not known below which presence a kind is absent" in out) == (0, told)
+
+
+def test_an_overlay_that_was_damaged_is_named(work: Path, prosam: Prosam):
+    command = ("segment", "photos/0.png", *CAT, "--out", "found")
+    assert prosam(*command)[0] == 0
+    (work / "found/overlays/0.jpg").write_bytes(b"")
+    status, _, error = prosam(*command)
+    assert (status, "found/overlays/0.jpg: is not an image that can be read" in error) == (2, True)
+
+
 def test_the_own_annotations_beside_the_photos_stay(work: Path, prosam: Prosam):
     (work / "coco.json").write_text("mine")
     status, _, error = prosam("segment", "photos", *CAT, "--out", ".", "--write", "masks")
@@ -95,8 +119,8 @@ def test_the_own_annotations_beside_the_photos_stay(work: Path, prosam: Prosam):
     assert not (work / "masks").exists()
 
 
-def test_names_that_are_no_utf8_are_names(work: Path, prosam: Prosam):
-    name = os.fsdecode(b"caf\xe9.png")
+def test_names_that_are_no_utf8_and_no_line_are_names(work: Path, prosam: Prosam):
+    name = os.fsdecode(b"caf\xe9\n.png")
     (work / "photos/0.png").rename(work / "photos" / name)
     command = ("segment", "photos", *CAT, "--out", "found")
     assert prosam(*command)[0] == 0

@@ -206,6 +206,11 @@ def test_a_box_by_keyboard_alone(tab: Tab, url: str):
     tab.click("#segment")
     tab.wait_for(ALL_ANSWERED)
     assert sum(address.endswith("api/segment") for address in tab.requested[asked_before:]) == 4
+    tab.evaluate("document.getElementById('canvas').focus()")
+    tab.press(" ")  # another box, which is never ended; the first is gone, and so are the answers to it
+    tab.evaluate("document.getElementById('canvas').blur()")
+    assert tab.evaluate(VERDICTS) == [""] * 4
+    assert tab.evaluate("document.getElementById('status').textContent") == "Changed; press Segment."
 
 
 def test_a_bad_image_is_told_and_the_good_ones_are_taken(tab: Tab, url: str, tmp_path: Path):
