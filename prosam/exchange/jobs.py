@@ -25,6 +25,14 @@ class Job:
     name: str
     stem: str
 
+    def state(self) -> list[int] | None:
+        """Size and time of the last change of the file, which tell whether it is as it was; None when it is gone."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return [status.st_size, status.st_mtime_ns]
+
     def path_from(self, folder: Path) -> str:
         """The path from a folder to the image, with forward slashes."""
         # folders without links, for '..' leads out of where a link points to

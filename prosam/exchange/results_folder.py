@@ -71,7 +71,7 @@ class ResultsFolder:
             jobs: the images of this run; those of others that lie here stay.
             maker: of the results.
             formats: to write; `results.jsonl` is always written.
-            again: forget what is there of these images, and replace what is not of this maker.
+            again: forget these images, and what is there of them in these formats; replace what is not of this maker.
 
         Raises:
             InputError: the folder holds results of another maker, or of other images of the same names, or files that
@@ -93,9 +93,12 @@ class ResultsFolder:
                 self._remove(line, earlier["concepts"])
             self._remove_summaries()
         for job in jobs:
+            if (line := self._journal.get(job.name)) is None:
+                continue
             if again:
-                self._forget(job)
-            elif (line := self._journal.get(job.name)) is not None and (other := job.other_file(line["from"], folder)):
+                same = line["from"] == job.path_from(folder) and line["file"] == job.state()
+                self._forget(job, formats if same else FORMATS)
+            elif other := job.other_file(line["from"], folder):
                 raise InputError(
                     f"{job.path}: {folder} holds results of {other} under the same name, {job.name}; name another "
                     "folder, or replace them with --again"
@@ -121,16 +124,16 @@ class ResultsFolder:
     def is_done(self, job: Job) -> bool:
         """Whether the results of an image are there, and the image is as it was."""
         line = self._journal.get(job.name)
-        try:
-            state = self._states[job.name] = _state(job.path)
-        except OSError:
+        state = job.state()
+        if state is None:
             return False
+        self._states[job.name] = state
         same = line is not None and line["stem"] == job.stem and line["file"] == state
         return same and all(path.is_file() for path in self._files(job.stem, self._maker.concepts, self._formats))
 
     def add(self, job: Job, result: Result) -> None:
         """Write what was found in an image."""
-        state = self._states.get(job.name) or _state(job.path)
+        state = self._states.get(job.name) or job.state()
         before = self._journal.get(job.name)
         if before is not None and (before["file"] != state or before["stem"] != job.stem):
             # also what is not written this time
@@ -221,13 +224,13 @@ class ResultsFolder:
             elif form != "coco":
                 yield self._path(form, stem)
 
-    def _forget(self, job: Job) -> None:
+    def _forget(self, job: Job, formats: Iterable[Format] = FORMATS) -> None:
         if (line := self._journal.pop(job.name)) is not None:
-            self._remove(line, self._maker.concepts)
+            self._remove(line, self._maker.concepts, formats)
 
-    def _remove(self, line: Line, concepts: Iterable[str]) -> None:
+    def _remove(self, line: Line, concepts: Iterable[str], formats: Iterable[Format] = FORMATS) -> None:
         """Remove the files of an earlier result, and nothing else that may lie there."""
-        for path in self._files(line["stem"], concepts, FORMATS):
+        for path in self._files(line["stem"], concepts, formats):
             path.unlink(missing_ok=True)
 
 
@@ -240,8 +243,3 @@ def _entry(found: Found) -> Line:
         "disagreement": round(found.uncertainty.disagreement, 6) if found.uncertainty else None,
         "rle": encode(found.mask) if found.mask.any() else None,
     }
-
-
-def _state(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]

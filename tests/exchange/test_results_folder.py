@@ -58,6 +58,17 @@ def test_an_image_that_changes_while_it_is_looked_at_is_looked_at_again(tmp_path
     assert rows(out / "masks/cat/1.png") == 4
 
 
+def test_an_image_that_goes_while_it_is_looked_at_is_looked_at_when_it_is_back(tmp_path: Path):
+    image, out = tmp_path / "1.png", tmp_path / "out"
+    [job] = jobs_of([(image, "1.png")])
+    with ResultsFolder(out, [job], MAKER, ("masks",)) as results:
+        results.add(job, result(image, 2))
+        results.finish([])
+    photo(image)
+    assert run(out, {image: 4}) == {"1.png"}
+    assert rows(out / "masks/cat/1.png") == 4
+
+
 def test_the_journal_ends_with_one_line_an_image_in_the_order_of_the_images(tmp_path: Path):
     photos = {photo(tmp_path / f"{number}.png"): number for number in (1, 2, 3)}
     out, whole = tmp_path / "out", tmp_path / "whole"
@@ -162,12 +173,16 @@ def test_half_written_files_of_others_stay(tmp_path: Path):
     assert other.exists()
 
 
-def test_images_that_are_looked_at_again_take_no_others_with_them(tmp_path: Path):
+@pytest.mark.parametrize("changed", [False, True])
+def test_images_that_are_looked_at_again_take_no_others_with_them_and_no_other_forms(tmp_path: Path, changed: bool):
     photos = {photo(tmp_path / "1.png"): 2, photo(tmp_path / "2.png"): 3}
     out = tmp_path / "out"
-    run(out, photos)
+    run(out, photos, ("masks", "labels"))
+    if changed:
+        photo(tmp_path / "1.png", time=2)
     with ResultsFolder(out, jobs_of([(tmp_path / "1.png", "1.png")]), MAKER, ("masks",), again=True):
         assert not (out / "masks/cat/1.png").exists()
+        assert (out / "labels/1.png").exists() == (not changed)
     assert run(out, photos) == {"1.png"}
 
 
