@@ -24,7 +24,6 @@ from prosam.commands.references import (
     SamOption,
     ScribbleOption,
     all_references,
-    check_name,
 )
 from prosam.errors import InputError
 
@@ -59,7 +58,8 @@ def learn(
     """Learn concepts from annotated references and keep them as files, for one model; no image is kept."""
     from prosam.predictor.predictor import Predictor
 
-    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone)
+    if out.suffix != _SUFFIX and out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file, but none of a concept; name a folder, or a {_SUFFIX} file")
     options = {
         "reference": reference,
         "mask": mask,
@@ -72,10 +72,9 @@ def learn(
     given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
     if not given:
         raise InputError("nothing to learn: give --reference with an annotation, or --references")
-    for concept in given:
-        check_name(concept)
     if out.suffix == _SUFFIX and len(given) > 1:
         raise InputError(f"{out}: is one file, but there are {len(given)} concepts, {', '.join(given)}; name a folder")
+    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone)
     concepts = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     print(predictor.model)
     for concept in concepts:

@@ -103,6 +103,8 @@ def given_references(order: Sequence[str], options: Mapping[str, Sequence[str] |
         if option not in values:
             continue
         text = values[option].popleft()
+        if not text.strip():  # such as a shell's variable that is not set
+            raise InputError(f"--{option}: is empty; give a value, or leave it away")
         if option == "name":
             current = _begin(concepts, text)
         elif option == "reference":
@@ -137,15 +139,19 @@ def all_references(
         images: of a COCO file.
 
     Raises:
-        InputError: something of it is wrong, or a concept is given twice.
+        InputError: something of it is wrong, or a concept is given twice, or has a name that cannot be a folder's.
     """
     from prosam.exchange.references import read_references
 
+    for option in ("label", "most", "images"):
+        if option in order and not options.get("references"):
+            raise InputError(f"--{option}: is about --references, which is not given; --name names a concept")
     concepts: dict[str, References] = {**given_references(order, options)}
     for file in options.get("references") or ():
         for label, references in read_references(file, labels=labels, most=most, images=images).items():
             if label in concepts:
                 raise InputError(f"{file}: has the label {label!r}, which is given already; name it differently")
+            check_name(label)
             concepts[label] = references
     return concepts
 

@@ -33,7 +33,8 @@ from prosam.errors import InputError
 from prosam.names import unknown_name
 
 if TYPE_CHECKING:
-    from prosam.exchange.results_folder import Format, Job
+    from prosam.exchange.jobs import Job
+    from prosam.exchange.results_folder import Format
 
 EXAMPLES = """\b
 Examples:
@@ -105,6 +106,8 @@ def segment(
 
     Killed and started again, it goes on. Images that cannot be read are reported at the end; the exit status is 1 then.
     """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: is a file; name a folder")
     jobs = _jobs(photos, out)
 
     from prosam.exchange.overview import reference_tiles
@@ -114,8 +117,10 @@ def segment(
     from prosam.predictor.predictor import Predictor
     from prosam.progress import Progress
 
+    _check_forms(write or (), samples)
     saved = [Concept.load(path) for path in concept or []]
-    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, joining=joining)
+    for one in saved:
+        check_name(one.name)
     options = {
         "reference": reference,
         "mask": mask,
@@ -128,6 +133,7 @@ def segment(
     given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
     if not saved and not given:
         raise InputError("nothing to look for: give --reference with an annotation, --concept or --references")
+    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, joining=joining)
     asked = {
         "samples": samples,
         "seed": 0,
@@ -135,9 +141,9 @@ def segment(
     }
     learned = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     concepts = predictor.checked([*saved, *learned], samples=samples)
-    for one in concepts:
-        check_name(one.name)
     print(predictor.model)
+    if threshold is None and not asked["threshold"]:
+        print("note: it is not known below which presence a kind is absent for this backbone; --threshold says it")
 
     maker = Maker(
         str(predictor.model),
@@ -145,11 +151,10 @@ def segment(
         {"model": predictor.model.digest, "concepts": [one.digest for one in concepts], "joining": joining, **asked},
     )
     formats = _formats(write, several=len(concepts) > 1, samples=samples)
-    # now, for hours later the references may be gone
-    tiles = reference_tiles(maker.concepts, given) if "overlays" in formats else []
+    tiles = reference_tiles(maker.concepts, given)  # now, for hours later the references may be gone
     unreadable: list[tuple[Path, str]] = []
     out.mkdir(parents=True, exist_ok=True)
-    with one_at_a_time(out / ".lock", str(out)), ResultsFolder(out, maker, formats, again=again) as results:
+    with one_at_a_time(out / ".lock", str(out)), ResultsFolder(out, jobs, maker, formats, again=again) as results:
         left = {job.path: job for job in jobs if not results.is_done(job)}
         if len(left) < len(jobs):
             print(f"{out}: {len(jobs) - len(left)} of {len(jobs)} images are there from an earlier start")
@@ -160,16 +165,21 @@ def segment(
                 progress.advance()
 
             found = predictor.segment_files(list(left), concepts, batch=batch, on_unreadable=note, **asked)
-            for result in found:
-                if result.image is not None:
-                    results.add(left[result.image], result)
-                progress.advance()
-        counts = results.finish(jobs, unreadable, tiles)
+            try:
+                for result in found:
+                    if result.image is not None:
+                        results.add(left[result.image], result)
+                    progress.advance()
+            except KeyboardInterrupt:
+                print(f"stopped; the same command{' without --again' if again else ''} goes on from here")
+                raise typer.Exit(130) from None
+        counts = results.finish(unreadable, tiles)
     _report(jobs, counts, out, unreadable)
 
 
 def _jobs(photos: Sequence[Path], out: Path) -> list[Job]:
-    from prosam.exchange.results_folder import jobs_of
+    from prosam.exchange.jobs import jobs_of
+    from prosam.exchange.results_folder import results_below
     from prosam.predictor.image_folders import images_below
 
     named: dict[Path, str] = {}  # an image that is given twice, as in `photos photos/1.jpg`, is looked at once
@@ -178,7 +188,7 @@ def _jobs(photos: Sequence[Path], out: Path) -> list[Job]:
             prefix = f"{given.resolve().name}/" if len(photos) > 1 else ""
             if given.resolve() == out.resolve():
                 raise InputError(f"--out {out}: is the folder of the images; name another one, which may lie in it")
-            for path in images_below(given, without=out):
+            for path in images_below(given, without=[out, *results_below(given)]):
                 named.setdefault(path, prefix + path.relative_to(given).as_posix())
         elif given.is_file():
             named.setdefault(given, given.name)
@@ -187,17 +197,22 @@ def _jobs(photos: Sequence[Path], out: Path) -> list[Job]:
     return jobs_of(named.items())
 
 
+def _check_forms(wanted: Sequence[str], samples: int) -> None:
+    from prosam.exchange.results_folder import FORMATS
+
+    for form in wanted:
+        if form not in FORMATS:
+            raise InputError(f"--write {form}: {unknown_name('form', form, FORMATS)}")
+    if "uncertainty" in wanted and not samples:
+        raise InputError("--write uncertainty: needs --samples, as in --samples 10")
+
+
 def _formats(wanted: Sequence[str] | None, *, several: bool, samples: int) -> list[Format]:
     from prosam.exchange.results_folder import FORMATS
 
     if not wanted:  # of one concept a label map says what the mask says
         unneeded = {*(() if several else ("labels",)), *(() if samples else ("uncertainty",))}
         return [form for form in FORMATS if form not in unneeded]
-    for form in wanted:
-        if form not in FORMATS:
-            raise InputError(f"--write {form}: {unknown_name('form', form, FORMATS)}")
-    if "uncertainty" in wanted and not samples:
-        raise InputError("--write uncertainty: needs --samples, as in --samples 10")
     return [form for form in FORMATS if form in wanted]
 
 

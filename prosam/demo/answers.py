@@ -19,7 +19,8 @@ from prosam.demo.images import MOST_BYTES, ImageStore, KeptImage, view
 from prosam.demo.questions import Order, Question, annotation_of
 from prosam.demo.samples import sample_images
 from prosam.errors import InputError
-from prosam.exchange.results_folder import Format, Job, Maker, ResultsFolder, jobs_of
+from prosam.exchange.jobs import Job, jobs_of
+from prosam.exchange.results_folder import Format, Maker, ResultsFolder
 from prosam.predictor.concept import Concept
 from prosam.predictor.predictor import Predictor
 
@@ -80,8 +81,9 @@ class Answers:
         """The object in a target, were it there: whether it is, the page decides from presence and its threshold.
 
         Returns:
-            presence, score, disagreement (None without uncertainty), and data URLs of PNGs: `mask` at the image's own
-            size, `view` of it and `spread` (255 for a standard deviation of 0.5) at the page's.
+            presence, score, disagreement (None without uncertainty), `empty` (whether the mask is), and data URLs of
+            PNGs: `mask` at the image's own size, `view` of it and `spread` (255 for a standard deviation of 0.5) at
+            the page's.
 
         Raises:
             InputError: an image is not there, or the drawing does not fit the reference.
@@ -92,6 +94,7 @@ class Answers:
         uncertain = result.uncertainty
         return {
             "presence": result.presence,
+            "empty": not result.mask.any(),
             "score": result.score,
             "disagreement": uncertain.disagreement if uncertain else None,
             "mask": _data_url(result.mask),
@@ -131,11 +134,11 @@ class Answers:
         if self._samples:
             formats.append("uncertainty")
         identity = {"model": predictor.model.digest, "concepts": [concept.digest], "threshold": threshold}
-        with ResultsFolder(folder, Maker(str(predictor.model), (CONCEPT,), identity), formats) as results:
+        with ResultsFolder(folder, jobs, Maker(str(predictor.model), (CONCEPT,), identity), formats) as results:
             for job in jobs:
                 result = predictor.segment(job.path, concept, threshold=threshold, samples=self._samples, seed=_SEED)
                 results.add(job, result)
-            results.finish(jobs, [])
+            results.finish([])
 
     def _learned(self, reference: str, drawing: str) -> Concept:
         image = self.images[reference]

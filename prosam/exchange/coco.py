@@ -10,28 +10,30 @@ from typing import Any, cast
 from pycocotools import mask as coco
 
 from prosam.data.formats.masks import decode
-from prosam.data.sources.coco_json import read_instances
+from prosam.data.sources.coco_json import Instances
 from prosam.data.sources.coco_masks import class_masks
 from prosam.data.sources.own_coco import locate_images
 from prosam.errors import InputError
 from prosam.predictor.annotations import Mask
 
 
-def read_coco(path: Path, images: Path | None, is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, Path, Mask]]:
+def read_coco(
+    instances: Instances, images: Path | None, is_wanted: Callable[[str], bool]
+) -> Iterator[tuple[str, Path, Mask]]:
     """Yield a label, an image and the mask of all objects of that label in it, in the file's order.
 
     Crowd regions are left out.
 
     Args:
-        path: of an instances file.
+        instances: what the file holds.
         images: folder that `file_name` is relative to; by default that of the file, its `images` and the like.
         is_wanted: is asked about the label of each object. Outlines and images of others are not looked at: of a
             hundred thousand, a few are asked for, and the others need not be there.
 
     Raises:
-        InputError: the file is damaged, an image is not there, or an outline is no mask.
+        InputError: an image is not there, or an outline is no mask.
     """
-    instances = read_instances(path)
+    path = instances.path
     for image in instances.images:
         wanted = [one for one in image.annotations if is_wanted(instances.classes[one.class_id - 1])]
         try:

@@ -17,11 +17,18 @@ from prosam.files import atomic_path
 Line = dict[str, Any]
 """Of an image, with its name `image`, and `stem`, which its files are called."""
 
-_VERSION = 2
+_VERSION = 3
+_BEGINNING = b'{"prosam":'
+_OWED = "owed"
+_KEYS = {"image", "stem", "from", "file", "height", "width", "found"}
 
 
 class Journal:
-    """A journal in memory, and on disk line by line."""
+    """A journal in memory, and on disk line by line.
+
+    Attributes:
+        owed: names of files that are to be made of the lines, once these are complete; a kill does not forget them.
+    """
 
     def __init__(self, path: Path, header: Mapping[str, Any]):
         """Read what is there; nothing is written yet.
@@ -36,6 +43,7 @@ class Journal:
         self.path = path
         self.header: Line = {"prosam": _VERSION, **header}
         self.earlier_header, lines = self._read()
+        self.owed: set[str] = set(self.earlier_header.pop(_OWED, ())) if self.earlier_header else set()
         self._lines: dict[str, Line] = {}
         self._filed: dict[str, str] = {}  # stem -> name of the image whose files bear it
         self._file: IO[str] | None = None
@@ -51,22 +59,28 @@ class Journal:
         return self._lines.pop(image, None)
 
     def clear(self) -> list[Line]:
-        """Forget all images; their lines."""
-        lines = list(self._lines.values())
-        self._lines, self._filed = {}, {}
+        """Forget all images, and what is owed; their lines."""
+        lines = self.lines
+        self._lines, self._filed, self.owed = {}, {}, set()
         return lines
 
-    def move_to_end(self, images: Sequence[str]) -> list[Line]:
-        """Put the lines of images last, in this order; those of them that there are."""
+    @property
+    def lines(self) -> list[Line]:
+        """Of all images."""
+        return list(self._lines.values())
+
+    def move_to_front(self, images: Sequence[str]) -> list[Line]:
+        """Put the lines of images first, in this order; those of them that there are."""
         lines = [self._lines.pop(image) for image in images if image in self._lines]
-        self._lines |= {line["image"]: line for line in lines}
+        self._lines = {line["image"]: line for line in lines} | self._lines
         return lines
 
     def write(self) -> None:
         """Write the lines that hold, all or nothing, and open the file for more."""
         self.close()
+        header = self.header | ({_OWED: sorted(self.owed)} if self.owed else {})
         with atomic_path(self.path) as temporary, temporary.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in [self.header, *self._lines.values()])
+            file.writelines(json.dumps(line) + "\n" for line in [header, *self._lines.values()])
         self._file = self.path.open("a", encoding="utf-8")
 
     def append(self, line: Line) -> None:
@@ -111,6 +125,13 @@ class Journal:
                 raise InputError(
                     f"{self.path}, line {len(lines) + 1}: is damaged; remove it, or name another folder"
                 ) from error
-        if lines and not (lines[0].get("prosam") == _VERSION and all("image" in line for line in lines[1:])):
+        whole = all(line.keys() >= _KEYS for line in lines[1:])
+        if lines and not (lines[0].get("prosam") == _VERSION and whole):
             raise InputError(f"{self.path}: is no journal of this version's `prosam segment`; name another folder")
         return (lines[0], lines[1:]) if lines else (None, [])
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file begins as journals do, of whatever version."""
+    with path.open("rb") as file:
+        return file.read(len(_BEGINNING)) == _BEGINNING

@@ -9,13 +9,12 @@ holds its pixels.
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path, PureWindowsPath
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +32,7 @@ _XY = tuple[float, float]
 
 _AREAS = ("polygon", "circle", "mask", "oriented_rectangle")
 _LINES = ("line", "linestrip")
+_FARTHEST = 1e6  # px from the image; beyond it Pillow draws nonsense
 _TYPES = (*_AREAS, "rectangle", "point", *_LINES)
 
 
@@ -72,7 +72,12 @@ def read_labelme(path: Path, content: Mapping[str, Any]) -> dict[str, tuple[Path
     for label, shapes in by_label.items():
         try:
             annotations[label] = image, _annotation(shapes, height, width)
-        except (ValueError, TypeError, OSError) as error:  # what Pillow raises for points that are none
+        except (
+            ValueError,
+            TypeError,
+            OSError,
+            InputError,
+        ) as error:  # also what Pillow raises for points that are none
             raise InputError(f"{path}: a shape labelled {label!r} is damaged: {error}") from error
     return annotations
 
@@ -122,7 +127,7 @@ def _check(path: Path, number: int, shape: Any) -> None:
         raise InputError(f"{path}: shape {number} is of type {kind!r}; read are {', '.join(_TYPES)}")
     for point in points:
         match point:
-            case [int() | float() as x, int() | float() as y] if math.isfinite(x) and math.isfinite(y):
+            case [int() | float() as x, int() | float() as y] if abs(x) <= _FARTHEST and abs(y) <= _FARTHEST:
                 pass
             case _:
                 raise InputError(f"{path}: shape {number} has a point {point!r}, which is no [x, y]")
@@ -188,13 +193,3 @@ def _as_base64(pixels: Drawn) -> str:
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file; InputError when there is none or it is damaged."""
-    try:
-        return cast(Any, json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: not found") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not JSON, or is damaged: {' '.join(str(error).split())}") from error

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from prosam.data.formats.image_files import opened_image
 from prosam.exchange.pictures import tinted
 from prosam.exchange.references import References
 from prosam.files import atomic_path
@@ -67,13 +68,14 @@ def write_overview(path: Path, tiles: Sequence[Tile], model: str) -> None:
 
 def _image(picture: Image.Image | Path) -> Image.Image:
     if isinstance(picture, Path):
-        with Image.open(picture) as opened:
+        with opened_image(picture) as opened:
             return opened.convert("RGB")
     return picture
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """The text, its beginning left out where it is too long: the end of a path tells more."""
+    """The text on one line, its beginning left out where it is too long: the end of a path tells more."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
     if font.getlength(text) <= _SIDE:
         return text
     while font.getlength(f"\N{HORIZONTAL ELLIPSIS}{text}") > _SIDE:

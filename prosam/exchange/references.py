@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from prosam.data.sources.coco_json import instances_of, read_json
 from prosam.data.sources.own_voc import is_voc_layout
 from prosam.errors import InputError
 from prosam.exchange.coco import read_coco
-from prosam.exchange.labelme import is_labelme, read_json, read_labelme
+from prosam.exchange.labelme import is_labelme, read_labelme
 from prosam.exchange.voc import read_voc
 from prosam.names import unknown_name
 from prosam.predictor.annotations import Annotation
@@ -43,7 +44,7 @@ def read_references(
     for label, image, annotation in _each(path, None if images is None else Path(images), is_wanted):
         if is_wanted(label):
             found[label].append((image, annotation))
-    if not met:
+    if not met or not (labels or found):
         raise InputError(f"{path}: has no annotations")
     for label in labels:
         if label not in found:
@@ -66,6 +67,6 @@ def _each(path: Path, images: Path | None, is_wanted: Callable[[str], bool]) -> 
             for label, (image, annotation) in read_labelme(file, content).items():
                 yield label, image, annotation
         elif len(files) == 1:
-            yield from read_coco(file, images, is_wanted)
+            yield from read_coco(instances_of(file, content), images, is_wanted)
         else:
             raise InputError(f"{file}: is no file of labelme, as a folder of several JSON files needs; name one file")

@@ -1,55 +1,40 @@
 """A folder of results that a kill does not harm: what is there is kept, and only the rest is computed.
 
     results.jsonl                 a line about the model, then one an image: presence, score, and the mask's RLE
-    coco.json                     written at the end from those lines
+    coco.json                     written at the end from those lines, also those of earlier starts
     masks/<concept>/<image>.png   and, if asked for, labels/, overlays/, labelme/ and uncertainty/
     overview.jpg                  with overlays: the references and the first results, written at the end
     unreadable.txt                images that could not be read, and why
 
-An image's files are written first, each all or nothing, then its line.
+An image's files are written first, each all or nothing, then its line. coco.json and overview.jpg are away meanwhile,
+for they would lack what is added; once asked for they come back at the end of every start, whatever that one writes.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import chain
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from prosam.data.formats.masks import encode
 from prosam.errors import InputError
-from prosam.exchange.coco import coco_file
-from prosam.exchange.journal import Journal, Line
+from prosam.exchange.jobs import Job
+from prosam.exchange.journal import Journal, Line, is_journal
 from prosam.exchange.labelme import labelme_file
-from prosam.exchange.overview import MOST_RESULTS, Tile, write_overview
+from prosam.exchange.overview import Tile
 from prosam.exchange.pictures import write_labels, write_mask, write_overlay, write_spread
+from prosam.exchange.summaries import COCO, OVERVIEW, UNREADABLE, write_coco, write_first_overlays, write_unreadable
 from prosam.files import write_text
 from prosam.predictor.result import Found, Result
 
 Format = Literal["masks", "labels", "overlays", "labelme", "coco", "uncertainty"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-JOURNAL, COCO, UNREADABLE, OVERVIEW = "results.jsonl", "coco.json", "unreadable.txt", "overview.jpg"
-
-_CAPTIONED = 2  # concepts in the caption of an overlay
-
-
-@dataclass(frozen=True)
-class Job:
-    """An image to segment.
-
-    Attributes:
-        path: of its file.
-        name: the path under which it is filed, with forward slashes; unique in the folder.
-        stem: the same for what is made of it, without a suffix.
-    """
-
-    path: Path
-    name: str
-    stem: str
+JOURNAL = "results.jsonl"
+_SUMMARIES: dict[str, Format] = {COCO: "coco", OVERVIEW: "overlays"}
 
 
 @dataclass(frozen=True)
@@ -67,49 +52,38 @@ class Maker:
     identity: Mapping[str, Any]
 
 
-def jobs_of(images: Iterable[tuple[Path, str]]) -> list[Job]:
-    """The jobs of images with the names to file them under.
-
-    Raises:
-        InputError: two have the same name.
-    """
-    named = list(images)
-    names: dict[str, Path] = {}
-    for path, name in named:
-        if name in names:
-            raise InputError(f"{path}: {names[name]} would be filed under the same name, {name}; segment them apart")
-        names[name] = path
-    stems = Counter(_stem(name) for name in names)
-    # beside a.jpg and a.png, a.jpg.png is filed under its whole name, too
-    return [
-        Job(path, name, stem if stems[stem := _stem(name)] == 1 and stem not in names else name) for path, name in named
-    ]
-
-
-def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
+def results_below(folder: Path) -> list[Path]:
+    """The pictures that runs have written into a folder, or into folders below it: they are no photographs."""
+    places = [path.parent for path in folder.rglob(JOURNAL) if path.is_file() and is_journal(path)]
+    return [place / name for place in places for name in (*FORMATS, OVERVIEW)]
 
 
 class ResultsFolder:
     """The folder of one run of `prosam segment`, as a context manager. One process at a time."""
 
-    def __init__(self, folder: Path, maker: Maker, formats: Sequence[Format], *, again: bool = False):
+    def __init__(
+        self, folder: Path, jobs: Sequence[Job], maker: Maker, formats: Sequence[Format], *, again: bool = False
+    ):
         """Take up what is there.
 
         Args:
             folder: made if need be.
+            jobs: the images of this run; those of others that lie here stay.
             maker: of the results.
             formats: to write; `results.jsonl` is always written.
-            again: forget what is there.
+            again: forget these images, and what is there of them in these formats; replace what is not of this maker.
 
         Raises:
-            InputError: the folder holds results of another maker, and `again` is not given.
+            InputError: the folder holds results of another maker, or of other images of the same names, or files that
+                nobody knows the maker of, and `again` is not given.
         """
-        self._folder, self._maker, self._formats = folder, maker, formats
+        self._folder, self._jobs, self._maker, self._formats = folder, jobs, maker, formats
         header = {"model": maker.model, "concepts": list(maker.concepts), "identity": dict(maker.identity)}
         self._journal = Journal(folder / JOURNAL, header)
         earlier = self._journal.earlier_header
-        if earlier is not None and (again or earlier != self._journal.header):
+        if earlier is None and not again:
+            self._check_foreign()
+        if earlier is not None and earlier != self._journal.header:
             if not again:
                 raise InputError(
                     f"{folder}: holds results of other concepts or settings, or of another model; name another folder, "
@@ -117,16 +91,31 @@ class ResultsFolder:
                 )
             for line in self._journal.clear():
                 self._remove(line, earlier["concepts"])
+            self._remove_summaries()
+        for job in jobs:
+            if (line := self._journal.get(job.name)) is None:
+                continue
+            if again:
+                same = line["from"] == job.path_from(folder) and line["file"] == job.state()
+                self._forget(job, formats if same else FORMATS)
+            elif other := job.other_file(line["from"], folder):
+                raise InputError(
+                    f"{job.path}: {folder} holds results of {other} under the same name, {job.name}; name another "
+                    "folder, or replace them with --again"
+                )
         self._states: dict[str, list[int]] = {}  # of images before they are read, for they may change meanwhile
 
     def __enter__(self) -> ResultsFolder:
         self._folder.mkdir(parents=True, exist_ok=True)
-        for name in (COCO, OVERVIEW):  # they would lack what is added now
-            (self._folder / name).unlink(missing_ok=True)
-        for place in (self._folder.glob, *((self._folder / form).rglob for form in FORMATS)):
-            for leftover in place(".*.partial"):  # of a process that was killed
-                leftover.unlink(missing_ok=True)
+        leftovers = [self._folder.glob(f".{name}.*.partial") for name in (JOURNAL, UNREADABLE, *_SUMMARIES)]
+        leftovers += [(self._folder / form).rglob(".*.partial") for form in FORMATS]
+        for leftover in chain.from_iterable(leftovers):  # of a process that was killed
+            leftover.unlink(missing_ok=True)
+        self._journal.owed |= {
+            name for name, form in _SUMMARIES.items() if form in self._formats or (self._folder / name).is_file()
+        }
         self._journal.write()
+        self._remove_summaries()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -135,18 +124,19 @@ class ResultsFolder:
     def is_done(self, job: Job) -> bool:
         """Whether the results of an image are there, and the image is as it was."""
         line = self._journal.get(job.name)
-        try:
-            state = self._states[job.name] = _state(job.path)
-        except OSError:
+        state = job.state()
+        if state is None:
             return False
+        self._states[job.name] = state
         same = line is not None and line["stem"] == job.stem and line["file"] == state
         return same and all(path.is_file() for path in self._files(job.stem, self._maker.concepts, self._formats))
 
     def add(self, job: Job, result: Result) -> None:
         """Write what was found in an image."""
-        state = self._states.get(job.name) or _state(job.path)
+        state = self._states.get(job.name) or job.state()
         before = self._journal.get(job.name)
-        if before is not None and before["file"] != state:  # also what is not written this time
+        if before is not None and (before["file"] != state or before["stem"] != job.stem):
+            # also what is not written this time
             self._remove(before, self._maker.concepts)
         for found in result:
             if "masks" in self._formats:
@@ -164,6 +154,7 @@ class ResultsFolder:
         line = {
             "image": job.name,
             "stem": job.stem,
+            "from": job.path_from(self._folder),
             "file": state,
             "height": height,
             "width": width,
@@ -171,60 +162,55 @@ class ResultsFolder:
         }
         self._journal.append(line)
 
-    def finish(
-        self, jobs: Sequence[Job], unreadable: Sequence[tuple[Path, str]], references: Sequence[Tile] = ()
-    ) -> dict[str, int]:
+    def finish(self, unreadable: Sequence[tuple[Path, str]], references: Sequence[Tile] = ()) -> dict[str, int]:
         """Write what is about all images: coco.json, overview.jpg, and the list of those that could not be read.
 
         Args:
-            jobs: all of this run; lines of other images stay, but are not in coco.json.
             unreadable: images, and why. What is there of them, from when they could be read, is removed.
             references: to show in the overview.
 
         Returns:
-            In how many images each concept is.
+            In how many images of this run each concept is.
         """
         failed = {path for path, _ in unreadable}
-        for job in jobs:
-            if job.path in failed and (line := self._journal.pop(job.name)) is not None:
-                self._remove(line, self._maker.concepts)
-        lines = self._journal.move_to_end([job.name for job in jobs])
+        for job in self._jobs:
+            if job.path in failed:
+                self._forget(job)
+        now = self._journal.move_to_front([job.name for job in self._jobs])
+        lines, model = self._journal.lines, self._maker.model
+        if COCO in self._journal.owed:
+            write_coco(self._folder / COCO, lines, self._maker.concepts, model)
+        if OVERVIEW in self._journal.owed:
+            write_first_overlays(self._folder / OVERVIEW, lines, self._overlay, references, model)
+        write_unreadable(self._folder / UNREADABLE, [why for _, why in unreadable])
+        self._journal.owed = set()
         self._journal.write()
-        if "coco" in self._formats:
-            images = [
-                {
-                    "file": line["image"],
-                    "height": line["height"],
-                    "width": line["width"],
-                    "found": [found for found in line["found"] if found["rle"] is not None],
-                }
-                for line in lines
-            ]
-            content = coco_file(images, self._maker.concepts, {"description": f"ProSAM, {self._maker.model}"})
-            write_text(self._folder / COCO, json.dumps(content))
-        if "overlays" in self._formats and lines:
-            first = lines[:MOST_RESULTS]
-            tiles = [Tile(_caption(line), self._path("overlays", line["stem"])) for line in first]
-            write_overview(self._folder / OVERVIEW, [*references, *tiles], self._maker.model)
-        path = self._folder / UNREADABLE
-        if unreadable:
-            told = "".join(f"{why}\n" for _, why in unreadable)
-            write_text(path, told.encode("utf-8", "backslashreplace").decode())  # a name need not be UTF-8
-        else:
-            path.unlink(missing_ok=True)
         return {
-            concept: sum(found["present"] for line in lines for found in line["found"] if found["concept"] == concept)
+            concept: sum(found["present"] for line in now for found in line["found"] if found["concept"] == concept)
             for concept in self._maker.concepts
         }
 
+    def _check_foreign(self) -> None:
+        """Refuse a folder that has files of our names, but no journal."""
+        for name in (*_SUMMARIES, UNREADABLE, *(form for form in self._formats if form != "coco")):
+            if (self._folder / name).exists():
+                raise InputError(
+                    f"{self._folder / name}: is there, but not from an earlier start, as {JOURNAL} would tell; name "
+                    "another folder, or replace it with --again"
+                )
+
+    def _remove_summaries(self) -> None:
+        for name in _SUMMARIES:
+            (self._folder / name).unlink(missing_ok=True)
+
+    def _overlay(self, line: Line) -> Path:
+        return self._path("overlays", line["stem"])
+
     def _write_labelme(self, job: Job, result: Result) -> None:
         path = self._path("labelme", job.stem)
-        # folders without links, for '..' leads out of where a link points to
-        place = job.path.parent.resolve() / job.path.name
-        image = Path(os.path.relpath(place, path.parent.resolve())).as_posix()
         masks = [(found.concept, found.mask) for found in result]
         height, width = result.labels.shape
-        content = labelme_file(image, masks, (height, width), extra={"prosam": result.model})
+        content = labelme_file(job.path_from(path.parent), masks, (height, width), extra={"prosam": result.model})
         write_text(path, json.dumps(content, indent=2))
 
     def _path(self, form: str, stem: str, concept: str = "") -> Path:
@@ -238,18 +224,14 @@ class ResultsFolder:
             elif form != "coco":
                 yield self._path(form, stem)
 
-    def _remove(self, line: Line, concepts: Iterable[str]) -> None:
+    def _forget(self, job: Job, formats: Iterable[Format] = FORMATS) -> None:
+        if (line := self._journal.pop(job.name)) is not None:
+            self._remove(line, self._maker.concepts, formats)
+
+    def _remove(self, line: Line, concepts: Iterable[str], formats: Iterable[Format] = FORMATS) -> None:
         """Remove the files of an earlier result, and nothing else that may lie there."""
-        for path in self._files(line["stem"], concepts, FORMATS):
+        for path in self._files(line["stem"], concepts, formats):
             path.unlink(missing_ok=True)
-
-
-def _caption(line: Line) -> str:
-    """Such as `photo1.jpg: cat 0.93`; of more than fits beside the name, how many."""
-    there = [f"{found['concept']} {found['presence']:.2f}" for found in line["found"] if found["present"]]
-    if len(there) > _CAPTIONED:
-        return f"{line['image']}: {len(there)} of {len(line['found'])} concepts"
-    return f"{line['image']}: {', '.join(there) or 'not there'}"
 
 
 def _entry(found: Found) -> Line:
@@ -261,8 +243,3 @@ def _entry(found: Found) -> Line:
         "disagreement": round(found.uncertainty.disagreement, 6) if found.uncertainty else None,
         "rle": encode(found.mask) if found.mask.any() else None,
     }
-
-
-def _state(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
 from prosam.data.drawing import draw_line
-from prosam.data.formats.image_files import opened_image
+from prosam.data.formats.image_files import image_errors, opened_image
 from prosam.errors import InputError
 from prosam.params import AnnotationKind
 
@@ -157,7 +157,8 @@ def as_annotation(given: AnnotationInput) -> Annotation:
     if isinstance(given, Annotation):
         return given
     if isinstance(given, Image.Image):
-        return Mask(_flat(ImageOps.exif_transpose(given)))
+        with image_errors("the mask"):  # Pillow decodes late
+            return Mask(_flat(ImageOps.exif_transpose(given)))
     if isinstance(given, np.ndarray | Path | str):
         return Mask(given)
     raise InputError(f"{type(given).__name__} is no annotation; give Points, Scribble, Box or Mask")

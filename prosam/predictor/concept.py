@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -17,8 +20,11 @@ from prosam.errors import InputError
 from prosam.files import atomic_path
 from prosam.methods.prompting import PromptConcept
 from prosam.models.prompt_encoder import ReferenceCode
+from prosam.predictor.images import content_digest
+from prosam.predictor.model_card import ModelCard
 
 FORMAT = 1
+MOST_CONCEPTS = 254  # a label map has room for as many
 _METADATA = "prosam_concept"  # one entry: safetensors keeps several in no fixed order
 _FOREGROUND = "foreground."
 
@@ -33,6 +39,7 @@ class Concept:
         made_by: the same in words.
         kinds: of each reference's annotation: point, scribble, box or mask.
         state: of k references.
+        learned_from: of each reference, see `reference_digest`; () for files of older versions.
     """
 
     name: str
@@ -40,6 +47,7 @@ class Concept:
     made_by: str
     kinds: tuple[str, ...]
     state: PromptConcept
+    learned_from: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """k, the number of references."""
@@ -47,8 +55,13 @@ class Concept:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that it is; hexadecimal."""
+        """SHA-256 of what it was learned from, and by what; hexadecimal.
+
+        The numbers of the state do not count where that is known: sums depend on threads, devices and libraries.
+        """
         digest = hashlib.sha256(json.dumps(self._described()).encode())
+        if self.learned_from:
+            return digest.hexdigest()
         for name, tensor in sorted(self._tensors().items()):
             digest.update(f"{name}{list(tensor.shape)}".encode())
             digest.update(tensor.numpy().tobytes())
@@ -88,11 +101,12 @@ class Concept:
             code = ReferenceCode(tensors["prototype"], tensors["queries"])
             whole = len(kinds) == code.prototype.shape[0] == code.queries.shape[0] > 0
             name, model, made_by = (str(described[key]) for key in ("name", "model", "made_by"))
+            learned_from = tuple(described.get("learned_from", ()))
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: is damaged: it lacks {error}; make it again with `prosam learn`") from error
         if not whole:
             raise InputError(f"{path}: is damaged: its references do not match; make it again with `prosam learn`")
-        return cls(name, model, made_by, kinds, PromptConcept(code, foreground))
+        return cls(name, model, made_by, kinds, PromptConcept(code, foreground), learned_from)
 
     def on(self, device: torch.device) -> PromptConcept:
         """The state on a device."""
@@ -109,9 +123,37 @@ class Concept:
             "model": self.model,
             "made_by": self.made_by,
             "kinds": list(self.kinds),
+            "learned_from": list(self.learned_from),
         }
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {"prototype": self.state.code.prototype, "queries": self.state.code.queries}
         tensors |= {f"{_FOREGROUND}{i}": features for i, features in enumerate(self.state.foreground)}
         return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def reference_digest(image: NDArray[np.uint8], drawn: NDArray[np.bool_], kind: str) -> str:
+    """SHA-256 of a reference: its pixels (H, W, 3), what is drawn on it (H, W), and the kind of that; hexadecimal."""
+    return hashlib.sha256(f"{content_digest(image)}{content_digest(drawn)}{kind}".encode()).hexdigest()
+
+
+def concepts_for(model: ModelCard, given: Concept | Sequence[Concept]) -> tuple[Concept, ...]:
+    """One concept, or several, as a tuple.
+
+    Raises:
+        InputError: there are none or too many, one is none or another model's, or two have one name.
+    """
+    several = (given,) if isinstance(given, Concept | str | Path) else tuple(given)
+    if not 1 <= len(several) <= MOST_CONCEPTS:
+        raise InputError(f"{len(several)} concepts are given; give 1 to {MOST_CONCEPTS}")
+    for number, concept in enumerate(several):
+        if not isinstance(concept, Concept):
+            raise InputError(f"{concept!r} is no concept; make one with Predictor.learn, or read it with Concept.load")
+        if concept.name in [earlier.name for earlier in several[:number]]:
+            raise InputError(f"two concepts are called {concept.name!r}; give them different names")
+        if concept.model != model.digest:
+            raise InputError(
+                f"the concept {concept.name!r} was learned by another model, {concept.made_by}, and this is "
+                f"{model.name}; learn it again with this one, or load that one"
+            )
+    return several

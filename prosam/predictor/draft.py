@@ -41,9 +41,9 @@ class Draft:
             logits: (r, r), of the mask of the mean prompt.
             sampled: (K, r, r), of the masks of sampled prompts; None without.
         """
-        present = sure >= self._threshold
         full = self._at_full_size(logits)
-        mask = (full > 0) & present
+        mask = (full > 0) & (sure >= self._threshold)
+        present = bool(mask.any())
         wins = mask & (full > self._highest)
         self._found.append(
             Found(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from prosam.data.formats.image_files import NOT_ALWAYS_READ
 from prosam.data.sources.own_voc import SUFFIXES
 from prosam.errors import InputError
 from prosam.predictor.images import load_image
@@ -17,35 +18,71 @@ from prosam.predictor.images import load_image
 _READERS = 4
 
 
-def images_below(folder: Path, *, without: Path | None = None) -> list[Path]:
+def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
     """The image files of a folder and all below it, in order of their names; hidden ones are passed over.
+
+    Among them are those that turn out to be unreadable, such as broken links, and an iPhone's .heic.
 
     Args:
         folder: to look in.
-        without: a folder that is left out if it lies in the other.
+        without: folders, or files, that are left out if they lie in the folder.
 
     Raises:
         InputError: it is no folder, or has no image.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    left_out = without.resolve() if without is not None else None
-    if left_out is not None and folder.resolve().is_relative_to(left_out):
-        left_out = None
+    left_out = [path.resolve() for path in without if not folder.resolve().is_relative_to(path.resolve())]
     found = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in (*SUFFIXES, *NOT_ALWAYS_READ)
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not (left_out is not None and path.resolve().is_relative_to(left_out))
-        and path.is_file()
+        and not _is_in(path, left_out)
+        and (path.is_file() or (path.is_symlink() and not path.exists()))
     ]
     if not found:
         raise InputError(f"{folder}: has no images; those are {', '.join(SUFFIXES)}")
     return found
 
 
-def read_ahead(paths: Iterable[Path], ahead: int) -> Iterator[tuple[Path, NDArray[np.uint8] | InputError]]:
+def _is_in(path: Path, places: Sequence[Path]) -> bool:
+    place = path.parent.resolve() / path.name if places else path
+    return any(place.is_relative_to(other) for other in places)
+
+
+def read_groups(
+    paths: Sequence[Path], size: int, on_unreadable: Callable[[Path, InputError], None] | None
+) -> Iterator[list[tuple[Path, NDArray[np.uint8]]]]:
+    """Yield images in order, some at once, read ahead.
+
+    Args:
+        paths: of the images.
+        size: how many at once.
+        on_unreadable: is told of each image that cannot be read.
+
+    Raises:
+        InputError: behind the last image, when some could not be read and there is no `on_unreadable`.
+    """
+    unreadable: list[InputError] = []
+    group: list[tuple[Path, NDArray[np.uint8]]] = []
+    for path, image in _read_ahead(paths, 2 * size):
+        if not isinstance(image, InputError):
+            group.append((path, image))
+        elif on_unreadable is not None:
+            on_unreadable(path, image)
+        else:
+            unreadable.append(image)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+    if unreadable:
+        raise InputError(f"{len(unreadable)} of {len(paths)} images could not be read, first {unreadable[0]}")
+
+
+def _read_ahead(paths: Iterable[Path], ahead: int) -> Iterator[tuple[Path, NDArray[np.uint8] | InputError]]:
     """Yield each image in order, or why it cannot be read; up to `ahead` of them are read beforehand."""
     waiting: deque[tuple[Path, Future[NDArray[np.uint8]]]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prosam.data.formats.image_files import as_shown, read_image
+from prosam.data.formats.image_files import as_shown, image_errors, read_image
 from prosam.errors import InputError
 
 ImageInput = str | Path | Image.Image | NDArray[np.uint8]
@@ -27,7 +27,8 @@ def load_image(image: ImageInput) -> NDArray[np.uint8]:
     if isinstance(image, str | Path):
         return read_image(Path(image))
     if isinstance(image, Image.Image):
-        return as_shown(image, "the image")
+        with image_errors("the image"):  # Pillow decodes late
+            image = as_shown(image, "the image")
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
         if not image.size:
             raise InputError(f"the image has no pixels: its shape is {image.shape}")
@@ -41,8 +42,8 @@ def image_name(image: ImageInput) -> str:
     return str(image) if isinstance(image, str | Path) else "the image"
 
 
-def content_digest(image: NDArray[np.uint8]) -> str:
-    """SHA-256 of an image's pixels and shape; hexadecimal."""
+def content_digest(image: NDArray[np.uint8] | NDArray[np.bool_]) -> str:
+    """SHA-256 of the pixels and the shape of an image, or of what is drawn on one; hexadecimal."""
     digest = hashlib.sha256(repr(image.shape).encode())
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import Self, TypedDict, TypeVar, Unpack
+from typing import Self, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -17,20 +16,17 @@ from prosam.methods.prompting import PromptMethod
 from prosam.methods.several_references import Joining, joined_prompts
 from prosam.pairs import References
 from prosam.predictor.annotations import Annotation, AnnotationInput, as_annotation
-from prosam.predictor.concept import Concept
+from prosam.predictor.concept import Concept, concepts_for, reference_digest
 from prosam.predictor.draft import Draft
 from prosam.predictor.encoding import ImageEncoder
-from prosam.predictor.image_folders import images_below, read_ahead
+from prosam.predictor.image_folders import images_below, read_groups
 from prosam.predictor.images import ImageInput, image_name, load_image
 from prosam.predictor.loading import load_method
 from prosam.predictor.model_card import ModelCard
 from prosam.predictor.presence import best_presence
 from prosam.predictor.result import Result
 
-MOST_CONCEPTS = 254  # a label map has room for as many
-
 _GPU_BATCH = 8
-_Item = TypeVar("_Item")
 
 
 class Asked(TypedDict, total=False):
@@ -133,10 +129,15 @@ class Predictor:
         """
         learned: list[References] = []
         kinds: list[str] = []
-        for image, given in references:
+        digests: list[str] = []
+        for pair in references:
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise InputError("references are pairs of an image and its annotation, as in [('cat.jpg', 'cat.png')]")
+            image, given = pair
             pixels, annotation = load_image(image), as_annotation(given)
             learned.append(self._reference(pixels, annotation, image_name(image)))
             kinds.append(annotation.kind)
+            digests.append(reference_digest(pixels, learned[-1].drawn[0].numpy(), annotation.kind))
         if not learned:
             raise InputError(f"the concept {name!r} has no references; give one image with an annotation at least")
         joined = References(
@@ -145,7 +146,8 @@ class Predictor:
             [features for r in learned for features in r.foreground],
             [drawn for r in learned for drawn in r.drawn],
         )
-        return Concept(name, self.model.digest, self.model.name, tuple(kinds), self.method.learn(joined))
+        model = self.model
+        return Concept(name, model.digest, model.name, tuple(kinds), self.method.learn(joined), tuple(digests))
 
     def _reference(self, image: NDArray[np.uint8], annotation: Annotation, name: str) -> References:
         height, width = image.shape[:2]
@@ -217,21 +219,8 @@ class Predictor:
         on_unreadable: Callable[[Path, InputError], None] | None,
         asked: Asked,
     ) -> Iterator[Result]:
-        unreadable: list[InputError] = []
-
-        def readable() -> Iterator[tuple[Path, NDArray[np.uint8]]]:
-            for path, image in read_ahead(paths, 2 * at_once):
-                if not isinstance(image, InputError):
-                    yield path, image
-                elif on_unreadable is not None:
-                    on_unreadable(path, image)
-                else:
-                    unreadable.append(image)
-
-        for group in _groups(readable(), at_once):
-            yield from self._segment([path for path, _ in group], [image for _, image in group], concepts, **asked)
-        if unreadable:
-            raise InputError(f"{len(unreadable)} of {len(paths)} images could not be read, first {unreadable[0]}")
+        for read in read_groups(paths, at_once, on_unreadable):
+            yield from self._segment([path for path, _ in read], [image for _, image in read], concepts, **asked)
 
     def checked(self, concepts: Concept | Sequence[Concept], **asked: Unpack[Asked]) -> tuple[Concept, ...]:
         """Concepts that this model can look for, as a tuple.
@@ -239,18 +228,7 @@ class Predictor:
         Raises:
             InputError: as `segment`.
         """
-        several = (concepts,) if isinstance(concepts, Concept) else tuple(concepts)
-        if not 1 <= len(several) <= MOST_CONCEPTS:
-            raise InputError(f"{len(several)} concepts are given; give 1 to {MOST_CONCEPTS}")
-        names = [concept.name for concept in several]
-        if repeated := next((name for i, name in enumerate(names) if name in names[:i]), None):
-            raise InputError(f"two concepts are called {repeated!r}; give them different names")
-        for concept in several:
-            if concept.model != self.model.digest:
-                raise InputError(
-                    f"the concept {concept.name!r} was learned by another model, {concept.made_by}, and this is "
-                    f"{self.model.name}; learn it again with this one, or load that one"
-                )
+        several = concepts_for(self.model, concepts)
         if asked.get("samples") and self.method.encoder.distribution == "dirac":
             raise InputError(f"{self.model.name} has no distribution of prompts, so no uncertainty; take samples=0")
         return several
@@ -279,12 +257,6 @@ class Predictor:
                     sampled = models.decoder(targets.embedding[row : row + 1], noisy)[0]
                 draft.add(concept.name, sure[row], logits[row], sampled)
         return [draft.result(str(self.model)) for draft in drafts]
-
-
-def _groups(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    iterator = iter(items)
-    while group := list(islice(iterator, size)):
-        yield group
 
 
 def _path(given: str | Path | None) -> Path | None:

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,57 +19,12 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from prosam.cli import main
 from prosam.embedded import PROMPT_ENCODER
-from tests.scenes import pair, scenes
+from tests.commands.conftest import Prosam, files_below
+from tests.scenes import scenes
 
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from prosam.cli import main; main()"]
-
-Prosam = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def prosam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Prosam:
-    """Runs the command: exit status, standard output and error."""
-
-    def run(*words: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["prosam", *map(str, words)])
-        status = 0
-        try:
-            main()
-        except SystemExit as ended:
-            status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return run
-
-
-@pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: five photos, a reference with its mask, and a second one of another kind."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PROSAM_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "photos" / "deep").mkdir(parents=True)
-    reference, target, class_id = pair()
-    photos = [target, *scenes()[:4]]
-    for number, scene in enumerate(photos):
-        folder = "photos/deep" if number == 4 else "photos"
-        Image.fromarray(scene.image).resize((128, 96)).save(tmp_path / folder / f"{number}.png")
-    other, _, other_class = pair(2)
-    for name, scene, shown in (("cat", reference, class_id), ("dog", other, other_class)):
-        Image.fromarray(scene.image).save(tmp_path / f"{name}.jpg", quality=95)
-        Image.fromarray(scene.mask(shown)).save(tmp_path / f"{name}.png")
-    return tmp_path
-
-
-def files_below(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".lock"
-    }
 
 
 def sheet_size(tiles: int) -> tuple[int, int]:
@@ -256,6 +210,7 @@ CAT = ("--reference", "cat.jpg")
         (("segment", "photos", "--name", "a/b", *CAT, "--point", "1,1"), "cannot be a concept's name"),
         (("segment", "photos", "--name", "a\nb", *CAT, "--point", "1,1"), "cannot be a concept's name"),
         (("segment", "photos"), "nothing to look for"),
+        (("segment", "photos", *CAT, "--mask", ""), "--mask: is empty"),
         (("segment", "empty", *CAT, "--point", "1,1"), "empty: has no images"),
         (("segment", "nowhere", *CAT, "--point", "1,1"), "nowhere: no such file or folder"),
         (

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from prosam.data.formats import image_files
-from prosam.data.formats.image_files import ImageFile, inspect_images, read_image, shown_size
+from prosam.data.formats.image_files import ImageFile, inspect_images, opened_image, read_image, shown_size
 from prosam.errors import InputError
 
 RGB = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)  # 4 px high and 6 px wide
@@ -183,6 +183,7 @@ def save(values: np.ndarray) -> Callable[[Path], object]:
 
 WRONG: dict[str, tuple[Callable[[Path], object], str, bool]] = {  # and whether the header tells
     "missing": (lambda path: None, "not found", True),
+    "a broken link": (lambda path: path.symlink_to("nowhere"), "is a link to what is not there", True),
     "a folder": (Path.mkdir, "directory", True),
     "empty": (Path.touch, "damaged or empty", True),
     "text": (lambda path: path.write_text("<html>404</html>"), "not an image", True),
@@ -207,3 +208,24 @@ def test_what_cannot_be_read_is_one_line_that_names_the_file(case: str, tmp_path
             read(path)
         assert str(caught.value).startswith(f"{path}: ")
         assert "\n" not in str(caught.value)
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"  # how an iPhone's files begin
+
+
+def test_a_kind_that_pillow_does_not_read_is_named(tmp_path: Path):
+    path = tmp_path / "image.heic"
+    path.write_bytes(HEIC)
+    with pytest.raises(InputError, match=r"image\.heic: .* \.heic is not among the kinds that are; convert it to JPEG"):
+        read_image(path)
+    (tmp_path / "image.jpg").write_bytes(HEIC)
+    with pytest.raises(InputError, match="is damaged or empty"):
+        read_image(tmp_path / "image.jpg")
+    Image.fromarray(RGB).save(tmp_path / "image.tif")
+    with pytest.raises(InputError, match=r"\.tif is not among the kinds that are"):
+        opened_only(tmp_path / "image.tif", "PNG")
+
+
+def opened_only(path: Path, form: str) -> None:
+    with opened_image(path, formats=(form,)):
+        pass

@@ -51,9 +51,22 @@ def test_answers_are_those_of_the_predictor(page: TestClient, predictor: Predict
     answer = page.post("/api/segment", json=ids | {"drawing": drawing}).json()
     np.testing.assert_array_equal(pixels_of(answer["mask"]), np.where(expected.mask, 255, 0))
     assert answer["presence"] == pytest.approx(expected.presence)
+    assert answer["empty"] is False
     assert expected.uncertainty is not None
     assert answer["disagreement"] == pytest.approx(expected.uncertainty.disagreement)
     np.testing.assert_allclose(pixels_of(answer["spread"]) / 510, expected.uncertainty.spread, atol=0.5 / 510 + 1e-6)
+
+
+def test_an_empty_mask_is_called_so(page: TestClient):
+    reference, _, class_id = pair()
+    question = {
+        "reference": send(page, file_of(reference.image)),
+        "target": send(page, file_of(np.zeros((40, 60, 3), np.uint8))),
+        "drawing": painting(reference.mask(class_id)),
+    }
+    answer = page.post("/api/segment", json=question).json()
+    assert not pixels_of(answer["mask"]).any()
+    assert answer["empty"] is True
 
 
 def test_a_thin_scribble_on_a_large_canvas_is_not_lost_on_a_small_image(page: TestClient):

@@ -141,6 +141,28 @@ def test_opacity_threshold_and_uncertainty_change_what_is_shown(tab: Tab, url: s
     assert tab.evaluate("[...document.querySelectorAll('figure a')].every(link => link.hidden)")
 
 
+def test_the_count_is_of_what_is_shown_and_an_empty_mask_is_never_there(tab: Tab, url: str, tmp_path: Path):
+    status = "document.getElementById('status').textContent"
+
+    def threshold(value: int) -> None:
+        tab.evaluate(f"document.getElementById('threshold').value = {value}")
+        tab.evaluate("document.getElementById('threshold').dispatchEvent(new Event('input'))")
+
+    opened(tab, url)
+    tab.wait_for(f"{status} === 'The object is in 3 of 4 targets.'")
+    threshold(1)
+    assert tab.evaluate(status) == "The object is in 0 of 4 targets."
+    threshold(0)
+    tab.click("figure .remove")
+    assert tab.evaluate(status) == f"The object is in {tab.evaluate(VERDICTS).count('there')} of 3 targets."
+    tab.click("#remove-all")
+    assert tab.evaluate(status) == ""
+    Image.new("RGB", (60, 40)).save(tmp_path / "dark.png")  # where the shipped model has no pixel to show
+    tab.drop([tmp_path / "dark.png"], "#targets-drop")
+    tab.wait_for(f"{status} === 'The object is in 0 of 1 targets.'")
+    assert tab.evaluate(VERDICTS) == ["not there"]
+
+
 def test_an_answer_whose_pictures_are_not_there_yet_is_none(tab: Tab, url: str):
     opened(tab, url)
     complaints = len(tab.complaints)
@@ -184,6 +206,11 @@ def test_a_box_by_keyboard_alone(tab: Tab, url: str):
     tab.click("#segment")
     tab.wait_for(ALL_ANSWERED)
     assert sum(address.endswith("api/segment") for address in tab.requested[asked_before:]) == 4
+    tab.evaluate("document.getElementById('canvas').focus()")
+    tab.press(" ")  # another box, which is never ended; the first is gone, and so are the answers to it
+    tab.evaluate("document.getElementById('canvas').blur()")
+    assert tab.evaluate(VERDICTS) == [""] * 4
+    assert tab.evaluate("document.getElementById('status').textContent") == "Changed; press Segment."
 
 
 def test_a_bad_image_is_told_and_the_good_ones_are_taken(tab: Tab, url: str, tmp_path: Path):

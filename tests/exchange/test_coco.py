@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,3 +111,16 @@ def test_what_is_no_labels_file_is_one_line(tmp_path: Path, text: str | None, me
         (tmp_path / "labels.json").write_text(text)
     with pytest.raises(InputError, match=message):
         read_references(tmp_path / "labels.json")
+
+
+def test_a_file_of_references_is_parsed_once(written: Path, monkeypatch: pytest.MonkeyPatch):
+    parsed: list[str] = []
+    parse = json.loads
+
+    def counting(text: str, **how: Any) -> Any:
+        parsed.append(text)
+        return parse(text, **how)
+
+    monkeypatch.setattr(json, "loads", counting)
+    assert list(read_references(written, images=written.parent / "photos")) == ["cat", "dog"]
+    assert len(parsed) == 1

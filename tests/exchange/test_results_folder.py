@@ -4,73 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from prosam.errors import InputError
+from prosam.exchange.jobs import jobs_of
 from prosam.exchange.overview import Tile, reference_tiles, write_overview
-from prosam.exchange.results_folder import Format, Maker, ResultsFolder, jobs_of
+from prosam.exchange.results_folder import Maker, ResultsFolder
 from prosam.predictor.annotations import Box
 from prosam.predictor.result import Found, Result
-
-MAKER = Maker("a model", ("cat",), {"model": "0"})
-SHAPE = (8, 10)
-
-
-def photo(path: Path, time: int = 1) -> Path:
-    """An image file that was last changed at a time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.zeros((*SHAPE, 3), np.uint8)).save(path)
-    os.utime(path, ns=(time, time))
-    return path
-
-
-def result(path: Path, rows: int) -> Result:
-    """A cat in the upper rows."""
-    mask = np.zeros(SHAPE, bool)
-    mask[:rows] = True
-    found = Found("cat", mask, 1.0, True, 1.0)
-    return Result(path, np.zeros((*SHAPE, 3), np.uint8), (found,), mask.astype(np.uint8), MAKER.model)
-
-
-def run(
-    out: Path,
-    photos: dict[Path, int],
-    formats: Sequence[Format] = ("masks", "coco"),
-    *,
-    unreadable: Sequence[Path] = (),
-) -> set[str]:
-    """What one start of the command does with photos, each with a cat of so many rows; the images it looked at."""
-    jobs = jobs_of((path, path.name) for path in photos)
-    looked_at: set[str] = set()
-    with ResultsFolder(out, MAKER, formats) as results:
-        for job in jobs:
-            if job.path not in unreadable and not results.is_done(job):
-                looked_at.add(job.name)
-                results.add(job, result(job.path, photos[job.path]))
-        results.finish(jobs, [(path, f"{path}: is damaged") for path in unreadable])
-    return looked_at
-
-
-def rows(mask: Path) -> int:
-    """Of a cat in the upper rows."""
-    return int((np.asarray(Image.open(mask))[:, 0] == 255).sum())
-
-
-def journal(out: Path) -> dict[str, int]:
-    """How many lines each image has."""
-    names = [json.loads(line)["image"] for line in (out / "results.jsonl").read_text().splitlines()[1:]]
-    return {name: names.count(name) for name in names}
-
-
-def coco_areas(out: Path) -> dict[str, int]:
-    """Pixels of the cat in each image of coco.json."""
-    content = json.loads((out / "coco.json").read_text())
-    areas = {annotation["image_id"]: annotation["area"] for annotation in content["annotations"]}
-    return {image["file_name"]: areas[image["id"]] for image in content["images"]}
+from tests.exchange.results import MAKER, SHAPE, coco_areas, journal, photo, result, rows, run
 
 
 def test_every_image_has_files_of_its_own():
@@ -103,11 +49,22 @@ def test_of_an_image_that_has_changed_no_earlier_results_are_left(tmp_path: Path
 def test_an_image_that_changes_while_it_is_looked_at_is_looked_at_again(tmp_path: Path):
     image, out = photo(tmp_path / "1.png"), tmp_path / "out"
     [job] = jobs_of([(image, "1.png")])
-    with ResultsFolder(out, MAKER, ("masks",)) as results:
+    with ResultsFolder(out, [job], MAKER, ("masks",)) as results:
         assert not results.is_done(job)
         photo(image, time=2)
         results.add(job, result(image, 2))
-        results.finish([job], [])
+        results.finish([])
+    assert run(out, {image: 4}) == {"1.png"}
+    assert rows(out / "masks/cat/1.png") == 4
+
+
+def test_an_image_that_goes_while_it_is_looked_at_is_looked_at_when_it_is_back(tmp_path: Path):
+    image, out = tmp_path / "1.png", tmp_path / "out"
+    [job] = jobs_of([(image, "1.png")])
+    with ResultsFolder(out, [job], MAKER, ("masks",)) as results:
+        results.add(job, result(image, 2))
+        results.finish([])
+    photo(image)
     assert run(out, {image: 4}) == {"1.png"}
     assert rows(out / "masks/cat/1.png") == 4
 
@@ -168,9 +125,9 @@ def test_an_image_too_long_for_a_jpeg_has_an_overlay(tmp_path: Path, size: tuple
     mask = np.ones(size[::-1], bool)
     pixels = np.zeros((*mask.shape, 3), np.uint8)
     [job] = jobs_of([(path, "1.png")])
-    with ResultsFolder(out, MAKER, ("overlays",)) as results:
+    with ResultsFolder(out, [job], MAKER, ("overlays",)) as results:
         results.add(job, Result(path, pixels, (Found("cat", mask, 1.0, True, 1.0),), mask.astype(np.uint8), "a model"))
-        results.finish([job], [])
+        results.finish([])
     assert max(Image.open(out / "overlays/1.jpg").size) == 65_500
     assert Image.open(out / "overview.jpg").size == (264, 288)
 
@@ -191,8 +148,52 @@ def test_an_image_that_shows_many_concepts_keeps_its_name_in_the_overview(tmp_pa
     [job] = jobs_of([(image, "1.png")])
     mask = np.ones(SHAPE, bool)
     found = tuple(Found(concept, mask, 1.0, concept != "a bird", 1.0) for concept in concepts)
-    with ResultsFolder(out, Maker("a model", concepts, {}), ("overlays",)) as results:
+    with ResultsFolder(out, [job], Maker("a model", concepts, {}), ("overlays",)) as results:
         results.add(job, Result(image, np.zeros((*SHAPE, 3), np.uint8), found, mask.astype(np.uint8), "a model"))
-        results.finish([job], [])
+        results.finish([])
     write_overview(tmp_path / "expected.jpg", [Tile("1.png: 3 of 4 concepts", out / "overlays/1.jpg")], "a model")
     assert (out / "overview.jpg").read_bytes() == (tmp_path / "expected.jpg").read_bytes()
+
+
+def test_an_image_that_is_filed_under_another_name_leaves_nothing_under_its_first(tmp_path: Path):
+    png, jpg = photo(tmp_path / "1.png"), photo(tmp_path / "1.jpg")
+    out = tmp_path / "out"
+    run(out, {png: 2}, ("masks", "labels"))
+    run(out, {png: 2, jpg: 3}, ("masks",))
+    assert {path.name for path in out.rglob("*.png")} == {"1.png.png", "1.jpg.png"}
+    assert rows(out / "masks/cat/1.png.png") == 2
+
+
+def test_half_written_files_of_others_stay(tmp_path: Path):
+    image, out = photo(tmp_path / "1.png"), tmp_path / "out"
+    run(out, {image: 2})
+    other = out / ".cat.safetensors.4711.partial"  # a process that learns a concept into the same folder
+    other.write_bytes(b"half")
+    run(out, {image: 2})
+    assert other.exists()
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_images_that_are_looked_at_again_take_no_others_with_them_and_no_other_forms(tmp_path: Path, changed: bool):
+    photos = {photo(tmp_path / "1.png"): 2, photo(tmp_path / "2.png"): 3}
+    out = tmp_path / "out"
+    run(out, photos, ("masks", "labels"))
+    if changed:
+        photo(tmp_path / "1.png", time=2)
+    with ResultsFolder(out, jobs_of([(tmp_path / "1.png", "1.png")]), MAKER, ("masks",), again=True):
+        assert not (out / "masks/cat/1.png").exists()
+        assert (out / "labels/1.png").exists() == (not changed)
+    assert run(out, photos) == {"1.png"}
+
+
+def test_another_image_of_the_same_name_takes_no_place_unasked(tmp_path: Path):
+    mine, other = photo(tmp_path / "mine/1.png"), photo(tmp_path / "other/1.png")  # as many bytes, at the same time
+    out = tmp_path / "out"
+    run(out, {mine: 2})
+    with pytest.raises(InputError, match=r"holds results of .*mine/1\.png under the same name, 1\.png; name"):
+        run(out, {other: 3})
+    assert coco_areas(out) == {"1.png": 2 * SHAPE[1]}
+    (tmp_path / "link").symlink_to("mine")
+    assert run(out, {tmp_path / "link/1.png": 2}) == set()
+    mine.parent.rename(tmp_path / "moved")
+    assert run(out, {tmp_path / "moved/1.png": 2}) == set()

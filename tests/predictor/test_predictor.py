@@ -234,8 +234,29 @@ def test_a_concept_is_the_same_after_it_was_saved(predictor: Predictor, tmp_path
 
 
 def test_digests_tell_concepts_apart(predictor: Predictor):
+    reference, _, class_id = pair()
+    thinner = Scribble(pixels=reference.mask(class_id))
     concepts = [learned(predictor, 0), learned(predictor, 0, "else"), learned(predictor, 1)]
-    assert len({concept.digest for concept in concepts}) == 3
+    concepts += [predictor.learn([(reference.image, drawn)], "it") for drawn in (thinner, Box(0, 0, 9, 9))]
+    assert len({concept.digest for concept in concepts}) == len(concepts)
+
+
+def test_a_digest_does_not_depend_on_the_number_of_threads(predictor: Predictor):
+    threads = torch.get_num_threads()
+    digests: set[str] = set()
+    try:
+        for number in (1, 3):
+            torch.set_num_threads(number)
+            digests.add(learned(predictor).digest)
+    finally:
+        torch.set_num_threads(threads)
+    assert len(digests) == 1
+
+
+def test_concepts_of_older_versions_are_told_apart_by_what_they_hold(predictor: Predictor):
+    concepts = [learned(predictor, 0), learned(predictor, 1)]
+    older = [Concept(c.name, c.model, c.made_by, c.kinds, c.state) for c in concepts]
+    assert len({concept.digest for concept in older}) == 2
 
 
 @pytest.mark.parametrize(
@@ -270,9 +291,14 @@ def test_bad_input_is_one_line(predictor: Predictor, tmp_path: Path):
     (tmp_path / "cat.jpg").write_text("no image")
     Image.fromarray(image).save(tmp_path / "dog.png")
     floats: Any = image.astype(np.float32)
+    flat: Any = ("cat.jpg", "cat.png")
+    path: Any = "cat.safetensors"
     concept = learned(predictor)
     wrong = [
         (lambda: predictor.learn([]), "has no references"),
+        (lambda: predictor.learn(flat), "references are pairs of an image and its annotation"),
+        (lambda: predictor.segment(image, path), "'cat.safetensors' is no concept; make one with Predictor.learn"),
+        (lambda: predictor.segment(image, [path]), "'cat.safetensors' is no concept"),
         (lambda: predictor.learn([(tmp_path / "cat.jpg", mask)]), "cat.jpg: is not an image"),
         (
             lambda: predictor.learn([(tmp_path / "dog.png", Box(0, 0, 200, 9))]),

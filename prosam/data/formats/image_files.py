@@ -27,6 +27,7 @@ _CHUNK = 500
 _DECODED_CHUNK = 50
 _DIGEST_LENGTH = 32
 _MAX_UINT16 = 2**16 - 1
+NOT_ALWAYS_READ = (".avif", ".heic", ".heif", ".hif", ".jp2", ".jxl")  # for want of a codec in Pillow
 _WHAT_PILLOW_RAISES = (  # for damaged files
     OSError,
     SyntaxError,
@@ -110,7 +111,7 @@ def inspect_image(path: Path) -> ImageFile:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(str(path), error) from error
     with opened_image(path, BytesIO(content)) as image:
         return ImageFile(*_shown_size(image), hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH])
 
@@ -143,23 +144,45 @@ def opened_image(
     Raises:
         InputError: the file is missing, damaged or no image.
     """
-    try:
-        with Image.open(path if content is None else content, formats=formats) as image:
+    with image_errors(str(path)):
+        try:
+            image = Image.open(path if content is None else content, formats=formats)
+        except UnidentifiedImageError as error:
+            why = "it is damaged or empty"
+            if _is_of_another_kind(path.suffix.lower(), formats):
+                why = f"{path.suffix} is not among the kinds that are; convert it to JPEG or PNG"
+            raise InputError(f"{path}: is not an image that can be read: {why}") from error
+        with image:
             yield image
-    except UnidentifiedImageError as error:
-        raise InputError(f"{path}: is not an image that can be read: it is damaged or empty") from error
+
+
+@contextmanager
+def image_errors(name: str) -> Iterator[None]:
+    """What Pillow raises for a damaged image, also when it decodes one that is open already, becomes an InputError.
+
+    Args:
+        name: of the image; its path if it has one.
+    """
+    try:
+        yield
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: has more pixels than can be read; scale it down") from error
+        raise InputError(f"{name}: has more pixels than can be read; scale it down") from error
     except _WHAT_PILLOW_RAISES as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(name, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
+def _is_of_another_kind(suffix: str, formats: tuple[str, ...] | None) -> bool:
+    """Whether files with a suffix are images, but of no kind that this Pillow reads, or that is asked for."""
+    form = Image.registered_extensions().get(suffix)
+    return suffix in NOT_ALWAYS_READ if form is None else formats is not None and form not in formats
+
+
+def _unreadable(name: str, error: Exception) -> InputError:
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{path}: not found")
+        return InputError(f"{name}: {'is a link to what is not there' if Path(name).is_symlink() else 'not found'}")
     if isinstance(error, OSError) and error.strerror:
-        return InputError(f"{path}: cannot be read ({error.strerror})")
-    return InputError(f"{path}: is damaged: {' '.join(str(error).split())}; replace it with a whole copy")
+        return InputError(f"{name}: cannot be read ({error.strerror})")
+    return InputError(f"{name}: is damaged: {' '.join(str(error).split())}; replace it with a whole copy")
 
 
 def _shown_size(image: Image.Image) -> tuple[int, int]:

@@ -84,10 +84,23 @@ def read_instances(path: Path) -> Instances:
     """Read an instances file.
 
     Raises:
-        InputError: it is missing, damaged or not of this kind; images or categories are listed twice; or an annotation
-            refers to one that is not listed. Outlines are not looked at.
+        InputError: it is missing or damaged; else see `instances_of`.
     """
-    images, annotations, categories = _sections(path)
+    return instances_of(path, read_json(path))
+
+
+def instances_of(path: Path, content: Any) -> Instances:
+    """What an instances file holds.
+
+    Args:
+        path: of the file.
+        content: of it, as `read_json` gives it.
+
+    Raises:
+        InputError: it is not of this kind; images or categories are listed twice; or an annotation refers to one that
+            is not listed. Outlines are not looked at.
+    """
+    images, annotations, categories = _sections(path, content)
     class_ids, classes = _classes(path, categories)
     by_id = _images(path, images)
     for parsed in annotations:
@@ -105,11 +118,16 @@ def read_instances(path: Path) -> Instances:
     return Instances(path, classes, list(by_id.values()))
 
 
-def _sections(path: Path) -> list[list[Any]]:
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; if it is an instances file, with what is needed of it alone.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
     collecting = gc.isenabled()
     gc.disable()  # millions of new objects, none of them garbage: the collector would double the time
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_hook=_shrunk)
+        return json.loads(path.read_text(encoding="utf-8"), object_hook=_shrunk)
     except FileNotFoundError as error:
         raise InputError(f"{path}: not found") from error
     except (OSError, ValueError, RecursionError) as error:  # ValueError: JSON's and UTF-8's errors
@@ -117,6 +135,9 @@ def _sections(path: Path) -> list[list[Any]]:
     finally:
         if collecting:
             gc.enable()
+
+
+def _sections(path: Path, content: Any) -> list[list[Any]]:
     sections = [content.get(name) if isinstance(content, dict) else None for name in SECTIONS]
     for name, section in zip(SECTIONS, sections, strict=True):
         if not isinstance(section, list):
@@ -126,6 +147,8 @@ def _sections(path: Path) -> list[list[Any]]:
 
 def _shrunk(item: dict[str, Any]) -> Any:
     """An object of the file with what is needed of it, as small as it can be."""
+    if "shapes" in item:  # labelme's, whatever else it has
+        return item
     if "segmentation" in item:
         outline = item["segmentation"]
         if isinstance(outline, list):

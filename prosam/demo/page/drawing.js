@@ -198,10 +198,12 @@ export class Drawing {
   }
 
   #boxTo([x, y]) {
-    const [across, down] = [this.info.width / this.canvas.width, this.info.height / this.canvas.height];
+    const { width, height } = this.info;
+    const [across, down] = [width / this.canvas.width, height / this.canvas.height];
     const [x0, x1] = [this.corner[0], x].sort((a, b) => a - b);
     const [y0, y1] = [this.corner[1], y].sort((a, b) => a - b);
-    this.box = x0 < x1 && y0 < y1 ? [x0 * across, y0 * down, x1 * across, y1 * down] : null;
+    const corner = [Math.min(x1 * across, width), Math.min(y1 * down, height)]; // rounding may lead out of the image
+    this.box = x0 < x1 && y0 < y1 ? [x0 * across, y0 * down, ...corner] : null;
   }
 
   #key(event) {
@@ -225,11 +227,14 @@ export class Drawing {
     this.render();
   }
 
+  /** What was begun when the canvas loses the focus ends there. */
   #hideCross() {
+    const begun = this.pressed;
     this.cross = null;
     this.pressed = false;
     this.corner = null;
     this.render();
+    if (begun) this.changed();
   }
 
   #drawCross(context) {

@@ -58,8 +58,15 @@ async function segment() {
     await target.take(answer);
     render();
   }
-  const there = targets.filter((target) => target.answer?.presence >= look().threshold).length;
-  $("status").textContent = `The object is in ${there} of ${targets.length} targets.`;
+  $("status").textContent = "";
+  count();
+}
+
+/** Say in how many targets the object is, once all are answered. */
+function count() {
+  if (!targets.every((target) => target.answer)) return;
+  const there = targets.filter((target) => target.isThere(look().threshold)).length;
+  $("status").textContent = targets.length ? `The object is in ${there} of ${targets.length} targets.` : "";
 }
 
 async function setReference(info) {
@@ -81,6 +88,7 @@ function remove(gone) {
   targets = targets.filter((target) => target !== gone);
   gone.figure.remove();
   render();
+  count();
 }
 
 async function sendReference([file]) {
@@ -152,6 +160,7 @@ async function begin() {
 takesFiles($("reference-drop"), $("reference-file"), sendReference);
 takesFiles($("targets-drop"), $("targets-file"), sendTargets);
 for (const id of ["opacity", "threshold", "uncertainty"]) $(id).addEventListener("input", render);
+$("threshold").addEventListener("input", count);
 $("kinds").addEventListener("change", (event) => {
   drawing.kind = event.target.value;
   drawing.render();

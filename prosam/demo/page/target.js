@@ -37,13 +37,18 @@ export class Target {
     link.download = `${this.info.name.replace(/\.[^.]*$/, "")} mask.png`;
   }
 
+  /** Whether the object is there: `presence` reaches the threshold, and the mask has a pixel. */
+  isThere(threshold) {
+    return this.answer !== null && !this.answer.empty && this.answer.presence >= threshold;
+  }
+
   /** Draw it: `opacity` and `threshold` in [0, 1]. */
   render({ opacity, threshold, uncertainty }) {
     const { width, height } = this.canvas;
     const context = this.canvas.getContext("2d");
     context.globalAlpha = 1;
     context.drawImage(this.picture, 0, 0, width, height);
-    const there = this.answer !== null && this.answer.presence >= threshold;
+    const there = this.isThere(threshold);
     if (this.answer && uncertainty && this.spread) {
       context.fillStyle = `rgb(0 0 0 / ${0.85 * opacity})`;
       context.fillRect(0, 0, width, height);

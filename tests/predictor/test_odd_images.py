@@ -1,0 +1,90 @@
+"""Images that end early, hold nothing, or are of a kind that Pillow does not read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from prosam import Box, InputError, Predictor
+from prosam.predictor.draft import Draft
+from prosam.predictor.image_folders import images_below
+from tests.scenes import pair
+
+REFERENCE, TARGET, CLASS = pair()
+
+
+def cut(form: str) -> Image.Image:
+    """An image whose file ends early, which shows when it is decoded."""
+    buffer = BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (128, 128), np.uint8)).save(buffer, form)
+    image = Image.open(BytesIO(buffer.getvalue()[: buffer.tell() // 2]))
+    assert image.size == (128, 128)
+    return image
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda predictor, image, _: predictor.learn([(image, Box(1, 1, 9, 9))]), "the image"),
+        (lambda predictor, image, _: predictor.learn([(REFERENCE.image, image)]), "the mask"),
+        (lambda predictor, image, concept: predictor.segment(image, concept), "the image"),
+    ],
+    ids=["reference", "mask", "target"],
+)
+def test_a_pillow_image_that_ends_early_is_one_line(
+    predictor: Predictor, call: Callable[..., Any], name: str, form: str
+):
+    concept = predictor.learn([(REFERENCE.image, REFERENCE.mask(CLASS))])
+    with pytest.raises(InputError, match=f"^{name}: is damaged: .*replace it with a whole copy$") as caught:
+        call(predictor, cut(form), concept)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pillow_image_without_pixels_is_refused(predictor: Predictor):
+    with pytest.raises(InputError, match="has no pixels"):
+        predictor.learn([(Image.new("RGB", (0, 5)), Box(0, 0, 1, 1))])
+
+
+def test_what_has_no_pixel_is_not_there_however_sure_its_presence(predictor: Predictor):
+    concept = predictor.learn([(REFERENCE.image, REFERENCE.mask(CLASS))])
+    result = predictor.segment(np.zeros((40, 60, 3), np.uint8), concept, threshold=0)
+    assert not result.mask.any()
+    assert (result.present, result.score) == (False, 0)
+    assert result.presence > 0.3
+
+
+def test_a_mask_that_is_lost_in_a_small_image_is_not_there(predictor: Predictor):
+    logits = torch.full((32, 32), -1.0)
+    logits[3, 3] = 1.0  # less than a pixel of an image of 2 x 2
+    draft = Draft(predictor.method.models, None, np.zeros((2, 2, 3), np.uint8), threshold=0)
+    draft.add("it", 0.9, logits, None)
+    result = draft.result("a model")
+    assert not result.mask.any()
+    assert (result.present, result.score, result.presence) == (False, 0, 0.9)
+
+
+def test_in_a_folder_what_looks_like_an_image_is_one(tmp_path: Path):
+    wanted = ("a.heic", "b.HEIF", "c.avif", "link.jpg", "loop.png", "z.jpg")
+    for name in ("a.heic", "b.HEIF", "c.avif", "notes.txt", "labels.json", "z.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "link.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "album.png").mkdir()
+    (tmp_path / "to-album.png").symlink_to("album.png")
+    assert images_below(tmp_path) == [tmp_path / name for name in wanted]
+    assert images_below(tmp_path, without=[tmp_path / "album.png"]) == [tmp_path / name for name in wanted]
+
+
+def test_a_kind_that_pillow_reads_after_all_is_read(predictor: Predictor, tmp_path: Path):
+    Image.fromarray(TARGET.image).save(tmp_path / "a.avif", "PNG")  # by its content, as with a plugin
+    concept = predictor.learn([(REFERENCE.image, REFERENCE.mask(CLASS))])
+    [found] = predictor.segment_folder(tmp_path, concept)
+    assert np.array_equal(found.mask, predictor.segment(TARGET.image, concept).mask)
