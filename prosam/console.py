@@ -28,9 +28,28 @@ def run(command: Callable[..., Any]) -> None:
         app()
     except InputError as error:
         _end(str(error))
+    except MemoryError as error:
+        _end(str(error) or "there is not enough memory")
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+        _end(
+            f"the GPU has not enough memory ({_first_sentence(error)}); lower samples_at_once or train.batch_size in "
+            f"params.yaml for a training, evaluate.batch_size for anything that predicts, embeddings.batch_size for "
+            f"embeddings"
+        )
     except OSError as error:  # a full disk, a folder without permission
         place = f"{error.filename}: " if error.filename else ""
         _end(f"{place}{error.strerror or error}")
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether it is torch's OutOfMemoryError; torch need not be imported to tell."""
+    return any(cls.__name__ == "OutOfMemoryError" for cls in type(error).__mro__)
+
+
+def _first_sentence(error: RuntimeError) -> str:
+    return ". ".join(str(error).split(". ")[:2]).strip().rstrip(".")
 
 
 def _end(message: str) -> NoReturn:

@@ -35,6 +35,7 @@ from prosam.models.frozen import FrozenModels
 from prosam.models.pseudo_mask import annotated_features, annotation_grid
 from prosam.pairs import AnnotatedReference, Drawn, ReadPairs, References, Targets
 from prosam.params import AnnotationKind
+from prosam.square_images import DecodedSquares, SquareImages
 
 _Value = TypeVar("_Value")
 
@@ -64,6 +65,7 @@ class EpisodeTensors:
         *,
         kind: AnnotationKind,
         annotation_grid: Literal["covered", "nearest"] = "covered",
+        squares: SquareImages | None = None,
     ):
         """Open.
 
@@ -77,11 +79,13 @@ class EpisodeTensors:
                 computed as asked for.
             kind: of the annotations.
             annotation_grid: how they get to the grid of the features, see `RunParams`.
+            squares: of the data set's images; None to decode one whenever it is asked for.
         """
         self._models, self._dataset, self._annotations = models, dataset, annotations
         self._kind: AnnotationKind = kind
         self._images: ImageSource = dataset
-        self._features: ImageFeatures = ComputedFeatures(models, dataset)
+        squares = squares or DecodedSquares(dataset, models.image_size)
+        self._features: ImageFeatures = ComputedFeatures(models, squares)
         if table is not None:
             self._features = TabledFeatures(table, models.device)
         self._embeddings: Embeddings = StoredEmbeddings(embeddings, models.device)
@@ -111,8 +115,9 @@ class EpisodeTensors:
         """
         other = copy.copy(self)
         other._memo, other._images = None, _Altered(self._images, change)
-        other._features = ComputedFeatures(self._models, other._images)
-        other._embeddings = ComputedEmbeddings(self._models, other._images)
+        squares = DecodedSquares(other._images, self._models.image_size)
+        other._features = ComputedFeatures(self._models, squares)
+        other._embeddings = ComputedEmbeddings(self._models, squares)
         return other
 
     def read(self, references: Sequence[AnnotatedReference], targets: Sequence[str], *, valid: bool) -> ReadPairs:

@@ -19,10 +19,11 @@ from filelock import FileLock
 from torch import Tensor
 
 from prosam.data.dataset import Dataset
-from prosam.data.images import ImageSource, square_images
+from prosam.data.images import ImageSource
 from prosam.files import atomic_folder
 from prosam.models.frozen import FrozenModels
 from prosam.progress import Progress
+from prosam.square_images import DecodedSquares
 
 _AT_ONCE = 16  # images; fixed, so that the same data set gives the same bits
 LEVELS = (2, 3, 4)
@@ -44,7 +45,7 @@ class FeatureTable:
 @torch.no_grad()
 def compute_levels(models: FrozenModels, dataset: ImageSource, images: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
     """Levels 2, 3 and 4 of some images, batched: (B, C2, h, h), (B, C3, h, h) and (B, C4, h, h)."""
-    squares = torch.from_numpy(square_images(dataset, images, models.image_size))
+    squares = torch.from_numpy(DecodedSquares(dataset, models.image_size).read(images))
     level2, level3 = models.backbone.levels(squares.to(models.device))
     return level2, level3, models.backbone.level4(level3)
 

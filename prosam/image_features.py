@@ -12,10 +12,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from prosam.data.images import ImageSource, square_images
 from prosam.embeddings.store import EmbeddingStore
 from prosam.feature_table import FeatureTable
 from prosam.models.frozen import FrozenModels
+from prosam.square_images import SquareImages
 
 Read = tuple[Tensor, ...]
 """What was read of B images, in the host's memory; what it is only its reader knows."""
@@ -66,12 +66,12 @@ class TabledFeatures:
 class ComputedFeatures:
     """By the backbone, all groups in one batch."""
 
-    def __init__(self, models: FrozenModels, images: ImageSource):
-        self._models, self._images = models, images
+    def __init__(self, models: FrozenModels, squares: SquareImages):
+        self._models, self._squares = models, squares
 
     def read(self, images: Sequence[str], *, level4: bool) -> Read:
         """See `ImageFeatures.read`."""
-        return (torch.from_numpy(square_images(self._images, images, self._models.image_size)),)
+        return (torch.from_numpy(self._squares.read(images)),)
 
     @torch.no_grad()
     def mid_levels(self, *read: Read) -> list[tuple[Tensor, Tensor]]:
@@ -117,12 +117,12 @@ class StoredEmbeddings:
 class ComputedEmbeddings:
     """By SAM's image encoder."""
 
-    def __init__(self, models: FrozenModels, images: ImageSource):
-        self._models, self._images = models, images
+    def __init__(self, models: FrozenModels, squares: SquareImages):
+        self._models, self._squares = models, squares
 
     def read(self, images: Sequence[str]) -> Tensor:
         """See `Embeddings.read`."""
-        return torch.from_numpy(square_images(self._images, images, self._models.image_size))
+        return torch.from_numpy(self._squares.read(images))
 
     def place(self, read: Tensor) -> Tensor:
         """See `Embeddings.place`."""

@@ -14,13 +14,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from prosam.errors import InputError
+
 if TYPE_CHECKING:
     from prosam.params import Params
 
 _GRACE_S = 10  # from SIGTERM to SIGKILL
 
 
-def in_processes(params: Params, module: str, *arguments: object) -> bool:
+def in_processes(params: Params, module: str, *arguments: object, batch: int | None = None) -> bool:
     """Run a module as often at once as params.yaml says, unless it is one process or this is one of those.
 
     All end when one fails or this process is told to end.
@@ -29,21 +31,28 @@ def in_processes(params: Params, module: str, *arguments: object) -> bool:
         params: all of them.
         module: is run as `python -m`.
         arguments: of the command.
+        batch: what the processes must share evenly; None where nothing is.
 
     Returns:
         Whether the work has been done so.
 
     Raises:
+        InputError: so many processes cannot share the batch evenly.
         SystemExit: a process failed, and has said why. The status is the process's own, or 128 and the signal.
     """
-    if "WORLD_SIZE" in os.environ:
+    if started_with_others():
         if "TORCHELASTIC_RUN_ID" in os.environ:
             threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         return False
-    count = _processes(params)
+    count = _processes(params, batch)
     if count > 1:
         _launch(["-m", module, *map(str, arguments)], count)
     return count > 1
+
+
+def started_with_others() -> bool:
+    """Whether torchrun, or what sets the same variables, has started this process; some clusters set a few of them."""
+    return all(name in os.environ for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
 
 
 def says_it() -> bool:
@@ -65,12 +74,29 @@ def _end_with(launcher: int) -> None:
     os._exit(1)
 
 
-def _processes(params: Params) -> int:
+def _processes(params: Params, batch: int | None) -> int:
+    """As many as params.yaml says; `auto`: as many of the GPUs as can share the batch."""
     if params.processes != "auto":
+        if batch is not None:
+            refuse_uneven(batch, params.processes)
         return params.processes
     import torch
 
-    return max(1, torch.cuda.device_count()) if params.device != "cpu" else 1
+    gpus = max(1, torch.cuda.device_count()) if params.device != "cpu" else 1
+    return gpus if batch is None else max(count for count in range(1, gpus + 1) if batch % count == 0)
+
+
+def refuse_uneven(batch: int, processes: int) -> None:
+    """Refuse what cannot be dealt evenly.
+
+    Raises:
+        InputError: with the keys to change.
+    """
+    if batch % processes:
+        raise InputError(
+            f"train.batch_size: {batch} episodes cannot be dealt evenly to {processes} processes; change it, or "
+            f"`processes` in params.yaml"
+        )
 
 
 def _launch(command: Sequence[str], count: int) -> None:

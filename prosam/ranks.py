@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from prosam.errors import InputError
+from prosam.launch import refuse_uneven, started_with_others
 from prosam.models.noise import ShareGenerator
 
 _Item = TypeVar("_Item")
@@ -50,11 +51,7 @@ class Ranks:
         Raises:
             InputError: the batch cannot be dealt evenly.
         """
-        if len(batch) % self.size:
-            raise InputError(
-                f"train.batch_size: {len(batch)} episodes cannot be dealt evenly to {self.size} processes; change it, "
-                f"or `processes` in params.yaml"
-            )
+        refuse_uneven(len(batch), self.size)
         rows = len(batch) // self.size
         return batch[self.rank * rows : (self.rank + 1) * rows]
 
@@ -133,8 +130,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     Raises:
         InputError: another process has ended, or does not answer.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    if not started_with_others() or (size := int(os.environ["WORLD_SIZE"])) == 1:
         yield ALONE
         return
     with _together():
@@ -158,7 +154,7 @@ def _together() -> Iterator[None]:
     except RuntimeError as error:
         raise InputError(
             f"another process of this command has ended, or has not answered for {_MINUTES} min; run it again "
-            f"({str(error).partition(chr(10))[0]})"
+            f"({' '.join(str(error).split())})"
         ) from error
 
 

@@ -27,11 +27,11 @@ BACKBONE_FEATURES = (*READING_IMAGES, "models/backbones", "feature_table.py")
 
 
 def machine(params: Params, device: torch.device) -> dict[str, str | int]:
-    """Kind of device and threads: sums of floating-point numbers depend on them.
+    """Kind of device and, on a CPU, threads: sums of floating-point numbers depend on them.
 
     Which GPU it is, and how many processes there are, is left out: they share what lies there, and others may go on.
     """
-    return {"device": device.type, "threads": params.threads}
+    return {"device": device.type} | ({"threads": params.threads} if device.type == "cpu" else {})
 
 
 def code(modules: tuple[str, ...]) -> str:

@@ -39,7 +39,8 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
     devices = all_alike(prepare_device(params))
     models = [load_sam(origin.model, weights_file(weights)).to(device) for device in devices]
     size, grid = params.models.size, models[0].prompt_encoder.image_embedding_size
-    precision = params.embeddings.precision_on(devices[0].type)
+    kind, settings = devices[0].type, params.embeddings
+    precision, batch_size = settings.precision_on(kind), settings.batch_on(kind)
     encoders = [partial(encode_images, sam, precision=getattr(torch, precision)) for sam in models]
 
     def read(image: str) -> torch.Tensor:
@@ -56,12 +57,12 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
             "checkpoint": origin.checkpoint,
             "sha256": origin.sha256,
             "image_size": size,
-            "batch_size": params.embeddings.batch_size,
+            "batch_size": batch_size,
             "precision": precision,
         },
         computed_by={"code": code(ENCODING_IMAGES), **machine(params, models[0].device)},
         shard_size=params.embeddings.shard_size,
-        batch_size=params.embeddings.batch_size,
+        batch_size=batch_size,
         scratch=layout.scratch() / "embeddings" / dataset,
     )
 

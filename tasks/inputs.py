@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from prosam import layout
 from prosam.errors import InputError
 from prosam.params import Params
-from tasks.determinants import BACKBONE_FEATURES, code, machine
+from tasks.determinants import BACKBONE_FEATURES, READING_IMAGES, code, machine
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong params.yaml need none of it
     from prosam.data.annotations import Annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong param
     from prosam.feature_table import FeatureTable
     from prosam.models.frozen import FrozenModels
     from prosam.models.frozen_weights import Origin
+    from prosam.square_images import SquareImages
 
 
 class RunInputs:
@@ -86,17 +87,33 @@ class RunInputs:
             self._features,
             kind=self._run.kind,
             annotation_grid=self._run.annotation_grid,
+            squares=self._squares,
         )
 
     @cached_property
-    def _features(self) -> FeatureTable | None:
+    def _images(self) -> list[str]:
         from prosam.data.dataset import SPLITS
+
+        return [image for split in SPLITS for image in self.dataset.image_ids(split)]
+
+    @cached_property
+    def _squares(self) -> SquareImages | None:
+        from prosam.square_images import KeptSquares
+
+        size = self.models.image_size
+        if self._features is not None or 3 * size**2 * len(self._images) > self._params.models.decoded_gb * 1e9:
+            return None
+        key = f"{self.embeddings.content[:16]}-{size}-{code((*READING_IMAGES, 'square_images.py'))[:16]}"
+        return KeptSquares(self.dataset, size, layout.scratch() / "decoded" / key)
+
+    @cached_property
+    def _features(self) -> FeatureTable | None:
         from prosam.feature_table import open_feature_table
 
         return open_feature_table(
             self.models,
             self.dataset,
-            [image for split in SPLITS for image in self.dataset.image_ids(split)],
+            self._images,
             made_by={
                 "backbone": self.backbone.sha256,
                 "content": self.embeddings.content,

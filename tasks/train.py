@@ -28,7 +28,7 @@ def train(
     params = load_params()
     known_fold(dataset_params(params, dataset), fold)
     known("run", run, params.runs)
-    if in_processes(params, "tasks.train", dataset, run, fold):
+    if in_processes(params, "tasks.train", dataset, run, fold, batch=params.training(dataset, run).batch_size):
         return
 
     from prosam.data.episodes import classes_of_images, read_episodes
@@ -77,8 +77,8 @@ def train(
             inputs.tensors(annotations),
             sampler,
             settings,
-            watch=Watch(val, inputs.dataset, monitor, settings.batch_size, ranks),
-            test=Watch(val, inputs.dataset, tested, settings.batch_size, ranks) if tested else None,
+            watch=Watch(val, inputs.dataset, monitor, params.evaluate.batch_size, ranks),
+            test=Watch(val, inputs.dataset, tested, params.evaluate.batch_size, ranks) if tested else None,
             checkpoint=work / "checkpoint.pt",
             name=f"train {dataset} {run} fold {fold}",
             execution=execution(params, inputs.models.device),

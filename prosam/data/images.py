@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,11 +15,6 @@ class ImageSource(Protocol):
     def image(self, image_id: str) -> NDArray[np.uint8]:
         """(H, W, 3) RGB."""
         ...
-
-
-def square_images(source: ImageSource, images: Sequence[str], size: int) -> NDArray[np.uint8]:
-    """Some images squashed to (B, 3, S, S); see `square_image`."""
-    return np.stack([square_image(source.image(image), size) for image in images])
 
 
 def square_image(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

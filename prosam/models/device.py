@@ -24,6 +24,7 @@ def prepare_device(params: Params) -> torch.device:
         raise InputError("params.yaml: device: cuda, but torch finds no GPU here; use auto or cpu")
     if params.device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
+    torch.backends.cudnn.allow_tf32 = False  # as it is for matrix products: float32 means float32
     if processes == 1:
         return torch.device("cuda")
     if processes > (count := torch.cuda.device_count()):

@@ -15,6 +15,8 @@ from prosam.models.mask_token import MaskTokenDecoder
 from prosam.models.sam import encode_images, load_sam
 from prosam.models.segment_anything import Sam
 
+EMBEDDED_AT_ONCE = {"cpu": 1, "cuda": 8}  # images: one alone has the same bits whatever its neighbours are
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenSam:
@@ -37,12 +39,15 @@ class FrozenSam:
     def embed(self, images: Tensor) -> Tensor:
         """SAM's embeddings of new images, (B, 3, S, S) uint8 to (B, d, g, g), rounded as those of a store are.
 
+        A few at a time: the attention of ViT-H to a whole image takes gigabytes for each.
+
         Raises:
             ValueError: the models were loaded without SAM's image encoder.
         """
         if isinstance(self.sam.image_encoder, nn.Identity):
             raise ValueError("these models were loaded without SAM's image encoder")
-        return encode_images(self.sam, images).half().float()
+        at_once = EMBEDDED_AT_ONCE[self.device.type]
+        return torch.cat([encode_images(self.sam, part).half() for part in images.split(at_once)]).float()
 
     def full_size(self, logits: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Mask logits (B, K, r, r) at the image size, or another: (B, K, H, W)."""

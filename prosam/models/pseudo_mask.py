@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from prosam.models.backbones import Backbone
 
 _EPSILON = 1e-7
+_WINDOW_STEP = 16  # cells
 
 
 def annotation_grid(annotation: Tensor, grid: int, *, thin: bool, nearest_in: int | None = None) -> Tensor:
@@ -57,7 +58,7 @@ def annotated_features(backbone: Backbone, level3: Tensor, annotation: Tensor) -
     """What annotations make of B references: the level-4 features in their cells.
 
     Level 4 is computed in a window about each annotation, as far as its cells can see, which is exact. The windows are
-    of one size, for one batch.
+    of one size, for one batch; on a GPU in steps of some cells, since cuDNN plans anew for each new size.
 
     Args:
         backbone: frozen.
@@ -68,8 +69,8 @@ def annotated_features(backbone: Backbone, level3: Tensor, annotation: Tensor) -
         B times (C4, M_b) for the M_b annotated cells.
     """
     hidden = level3 * annotation.to(level3.device, non_blocking=True)
-    rows = _spans(annotation.amax((1, 3)), backbone.level4_reach)
-    columns = _spans(annotation.amax((1, 2)), backbone.level4_reach)
+    reach, step = backbone.level4_reach, _WINDOW_STEP if level3.device.type == "cuda" else 1
+    rows, columns = (_spans(annotation.amax(axes), reach, step) for axes in ((1, 3), (1, 2)))
     windows = [(..., row, column) for row, column in zip(rows, columns, strict=True)]
     level4 = backbone.level4(torch.stack([one[window] for one, window in zip(hidden, windows, strict=True)]))
     return [
@@ -77,14 +78,17 @@ def annotated_features(backbone: Backbone, level3: Tensor, annotation: Tensor) -
     ]
 
 
-def _spans(occupied: Tensor, reach: int) -> list[slice]:
-    """For each row of (B, h) the span from the first to the last that is not 0, and `reach` beyond; all as long."""
+def _spans(occupied: Tensor, reach: int, step: int) -> list[slice]:
+    """For each row of (B, h) a span from the first to the last that is not 0, and `reach` beyond.
+
+    All are of one length, a multiple of `step` or the whole row.
+    """
     side = occupied.shape[1]
     ends = []
     for row in occupied:
         cells = row.nonzero()[:, 0].tolist() or [0]
         ends.append((max(cells[0] - reach, 0), min(cells[-1] + reach + 1, side)))
-    length = max(stop - start for start, stop in ends)
+    length = min(side, -(-max(stop - start for start, stop in ends) // step) * step)
     starts = [min(start, side - length) for start, _ in ends]
     return [slice(start, start + length) for start in starts]
 

@@ -75,11 +75,13 @@ class ModelsParams(Section):
             `corners` maps corner to corner (align_corners=True) as VRP-SAM's code does.
         feature_table_gb: keep the backbone's features of a whole data set when they fit into this; worth it for small
             images on a CPU.
+        decoded_gb: otherwise keep its squashed images decoded, in .scratch on disk, when they fit into this.
     """
 
     image_size: Annotated[int, Field(ge=32, multiple_of=16, strict=True)] | Literal["auto"] = "auto"
     upsampling: Literal["centres", "corners"] = "centres"
     feature_table_gb: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 2.0
+    decoded_gb: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 10.0
     sam: SamParams
     backbones: Annotated[dict[Name, BackboneParams], Field(min_length=1)]
 

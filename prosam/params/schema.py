@@ -147,15 +147,21 @@ class EmbeddingsParams(Section):
 
     Attributes:
         shard_size: images in a shard.
-        batch_size: images encoded at once. 1 makes an embedding independent of its neighbours, to the last bit;
-            a GPU wants more.
+        batch_size: images encoded at once. 1 makes an embedding independent of its neighbours, to the last bit; `auto`
+            is that on a CPU, and 8 on a GPU.
         precision: of the encoder's matrix products. `auto` is float16 on a GPU, which the store has anyway, and float32
             on a CPU.
     """
 
     shard_size: Count = 64
-    batch_size: Count = 1
+    batch_size: Literal["auto"] | Count = "auto"
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+
+    def batch_on(self, device: str) -> int:
+        """The images encoded at once on a type of device."""
+        if self.batch_size != "auto":
+            return self.batch_size
+        return 8 if device == "cuda" else 1
 
     def precision_on(self, device: str) -> Literal["float32", "float16", "bfloat16"]:
         """The precision on a type of device."""

@@ -57,7 +57,7 @@ class Costs:
         """
         if not images:
             return Computed(name, "embeddings", "there", 0, 0)
-        batch = self._params.embeddings.batch_size
+        batch = self._params.embeddings.batch_on("cuda" if self._rates.overlap else "cpu")
         work = add((self._models.encoding(batch), images / batch), (self._reading(name), images))
         return self._computed(name, "embeddings", f"{images:,} images", work)
 
