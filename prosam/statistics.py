@@ -26,16 +26,34 @@ _COUNTS_AT_ONCE = 2_000_000  # 16 MB of int64; bounds the memory whatever R and 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with the bounds of its percentile interval, in the estimate's unit."""
+    """An estimate with the bounds of its interval, in the estimate's unit.
+
+    Attributes:
+        estimate: a score, or a difference of scores.
+        low: lower bound.
+        high: upper bound.
+        enough: whether it rests on enough for a difference to be called one.
+    """
 
     estimate: float
     low: float
     high: float
+    enough: bool = True
+
+    @property
+    def above_zero(self) -> bool:
+        """Whether a difference is shown to be positive."""
+        return self.enough and self.low > 0
+
+    @property
+    def below_zero(self) -> bool:
+        """Whether a difference is shown to be negative."""
+        return self.enough and self.high < 0
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether zero lies strictly outside: for a difference, the condition for calling it one."""
-        return self.low > 0 or self.high < 0
+        """Whether zero lies strictly outside, and there is enough: the condition for calling a difference one."""
+        return self.above_zero or self.below_zero
 
 
 @dataclass(frozen=True)

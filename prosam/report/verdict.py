@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from prosam.params import AnnotationKind, Params
 from prosam.report.inputs import Setting, in_words
 from prosam.report.matched import Match, matches
 from prosam.report.scores import Scores
+from prosam.report.seeds import MIN_SEEDS
 from prosam.report.trainings import trainings
 from prosam.statistics import Interval
 
@@ -36,6 +37,8 @@ class Verdict:
 def judge(setting: Setting, scores: Scores, params: Params) -> Verdict:
     """Word the result of one setting; a difference is called one only when its interval excludes zero.
 
+    That a method beats the other takes `MIN_SEEDS` seeds besides.
+
     The methods are compared by runs that differ in nothing else, and runs with those of their kind of annotation only.
     """
     warnings = (*_selected_on_test(setting), *_warnings(setting, scores))
@@ -47,7 +50,7 @@ def judge(setting: Setting, scores: Scores, params: Params) -> Verdict:
         matched.setdefault(match.kind, match)
     gains: dict[AnnotationKind, Interval] = {}
     for kind, match in matched.items():
-        gains[kind] = match.gain(params, setting, scores)
+        gains[kind] = match.gain(setting, scores)
     said: dict[AnnotationKind, list[str]] = {
         kind: [_methods(setting, scores, matched[kind], gains[kind]), _highest(setting, scores, order)]
         if kind in matched
@@ -79,11 +82,12 @@ def _methods(setting: Setting, scores: Scores, match: Match, gain: Interval) -> 
         f"{ours} has {means[0]:.1f} mIoU {_where(setting)}, {theirs} {means[1]:.1f}{over}: "
         f"{_signed(gain.estimate)} points (95% interval {_signed(gain.low)} to {_signed(gain.high)})."
     )
-    if gain.low > 0:
-        return f"ProSAM beats VRP-SAM: {numbers}"
-    if gain.high < 0:
-        return f"ProSAM does not beat VRP-SAM; VRP-SAM is ahead: {numbers}"
-    return f"ProSAM does not beat VRP-SAM, the two cannot be told apart: {numbers}"
+    if gain.low <= 0 <= gain.high:
+        return f"ProSAM does not beat VRP-SAM, the two cannot be told apart: {numbers}"
+    if not match.repeated:
+        first, second = ("ProSAM", "VRP-SAM") if gain.low > 0 else ("VRP-SAM", "ProSAM")
+        return f"{first} is ahead of {second}, but fewer than {MIN_SEEDS} seeds cannot tell that from luck: {numbers}"
+    return f"{'ProSAM beats VRP-SAM' if gain.low > 0 else 'VRP-SAM beats ProSAM'}: {numbers}"
 
 
 def _highest(setting: Setting, scores: Scores, order: list[int]) -> str:
@@ -98,23 +102,21 @@ def _highest(setting: Setting, scores: Scores, order: list[int]) -> str:
 
 
 def _methods_over_kinds(matched: Mapping[AnnotationKind, Match], gains: Mapping[AnnotationKind, Interval]) -> str:
-    """The answer for each kind that both methods were run with, in one sentence; it tells a win by single trainings."""
-    ahead: list[AnnotationKind] = [kind for kind, gain in gains.items() if gain.low > 0]
-    behind: list[AnnotationKind] = [kind for kind, gain in gains.items() if gain.high < 0]
-    open_kinds = [kind for kind in gains if kind not in (*ahead, *behind)]
-
-    def told(kinds: Sequence[AnnotationKind]) -> str:
-        once = [kind for kind in kinds if len(matched[kind].pairs) == 1]
-        which = "" if len(once) == len(kinds) else f" with {in_words(once)}"
-        return f"{in_words(kinds)} annotations" + (f" (one training each{which})" if once else "")
-
-    parts = [
-        *([f"ProSAM beats VRP-SAM with {told(ahead)}"] if ahead else []),
-        *([f"VRP-SAM is ahead of ProSAM with {told(behind)}"] if behind else []),
-        *([f"with {in_words(open_kinds)} annotations ProSAM and VRP-SAM cannot be told apart"] if open_kinds else []),
-    ]
-    sentence = f"{'; '.join(parts)}."
-    return sentence[0].upper() + sentence[1:]
+    """The answer for each kind that both methods were run with, in one sentence."""
+    luck = f", of fewer than {MIN_SEEDS} seeds, which cannot tell that from luck"
+    told: dict[str, list[AnnotationKind]] = {
+        "ProSAM beats VRP-SAM with {} annotations": [],
+        "VRP-SAM beats ProSAM with {} annotations": [],
+        f"ProSAM is ahead of VRP-SAM with {{}} annotations{luck}": [],
+        f"VRP-SAM is ahead of ProSAM with {{}} annotations{luck}": [],
+        "with {} annotations ProSAM and VRP-SAM cannot be told apart": [],
+    }
+    places = list(told.values())
+    for kind, gain in gains.items():
+        shown = gain.low > 0 or gain.high < 0
+        places[2 * (not matched[kind].repeated) + (gain.high < 0) if shown else -1].append(kind)
+    sentence = "; ".join(words.format(in_words(kinds)) for words, kinds in told.items() if kinds)
+    return f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def _over_kinds(setting: Setting, scores: Scores, orders: Mapping[AnnotationKind, list[int]]) -> str:

@@ -36,6 +36,8 @@ RUNS = {
     "theirs-2linear": run("vrp-sam", appended_linear=2),
     "theirs-point": run("vrp-sam", kind="point"),
     "ours-point": run("prosam", kind="point"),
+    "ours-5": run("prosam", train={"seed": 5}),
+    "theirs-5": run("vrp-sam", train={"seed": 5}),
     "theirs-other-seed": run("vrp-sam", init="paper", train={"seed": 1}),
 }
 
@@ -43,7 +45,7 @@ RUNS = {
 def test_runs_match_that_differ_in_the_method_alone():
     found = matches(params_of(RUNS), DATASET, list(RUNS))
     assert [(match.kind, match.pairs) for match in found] == [
-        ("mask", {3: ("ours-3", "theirs-3"), 0: ("ours", "theirs")}),
+        ("mask", {3: ("ours-3", "theirs-3"), 0: ("ours", "theirs"), 5: ("ours-5", "theirs-5")}),
         ("mask", {0: ("ours-gaussian", "theirs")}),
         ("point", {0: ("ours-point", "theirs-point")}),
     ]
@@ -85,6 +87,24 @@ def test_methods_are_compared_over_seeds_and_not_by_the_best_run(tmp_path: Path,
     assert shown == tuple(gains)  # there is room for as few
 
 
+@pytest.mark.parametrize(
+    ("gain", "seeds", "says"),
+    [
+        (0.4, 3, "ProSAM beats VRP-SAM: ours has "),
+        (-0.4, 3, "VRP-SAM beats ProSAM: ours has "),
+        (0.4, 2, "ProSAM is ahead of VRP-SAM, but fewer than 3 seeds cannot tell that from luck: ours has "),
+        (0.4, 1, "ProSAM is ahead of VRP-SAM, but fewer than 3 seeds cannot tell that from luck: ours has "),
+    ],
+)
+def test_a_method_beats_the_other_by_three_seeds_and_not_by_fewer(
+    gain: float, seeds: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    pairs = [("ours", "theirs"), ("ours-3", "theirs-3"), ("ours-5", "theirs-5")][:seeds]
+    verdict, _ = many(tmp_path, {name: 0.2 + gain * (name[0] == "o") for pair in pairs for name in pair})
+    assert verdict.headline.startswith(says)
+
+
 def test_of_many_runs_those_are_shown_that_differ_in_the_method_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     _, shown = many(tmp_path, dict.fromkeys(RUNS, 0.1))
@@ -92,7 +112,7 @@ def test_of_many_runs_those_are_shown_that_differ_in_the_method_alone(tmp_path: 
     params = load_params()
     report = compose(params, read_settings(params))
     (section,) = report.sections
-    assert section.on_shown == "Of the 10 runs 4 are shown: ours-3, theirs-3, theirs-point and ours-point."
+    assert section.on_shown == "Of the 12 runs 4 are shown: ours-3, theirs-3, theirs-point and ours-point."
     # those of the mask runs are shown by the first of them with each other, which are many rows; mIoU is never hidden
     long = next(table for table in section.tables if table.key == "fb-iou")
     assert len(long.rows) > 20
