@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -126,14 +126,16 @@ def _interval(seeds: Bootstrap, lowest: float) -> Interval:
     of_seeds = float(np.var(seeds.estimates, ddof=1)) / count
     freedom = (count - 1) * ((of_targets + of_seeds) / of_seeds) ** 2 if of_seeds > 0 else np.inf
     reach = float(t.ppf((1 + _LEVEL) / 2, freedom)) * (of_targets + of_seeds) ** 0.5
-    return Interval(mean, max(lowest, mean - reach), min(1.0, mean + reach), enough=count >= MIN_SEEDS)
+    return Interval(mean, max(lowest, mean - reach), min(1.0, mean + reach), seeds.enough and count >= MIN_SEEDS)
 
 
 def _of_systems(bootstrap: Bootstrap, places: Sequence[int]) -> Bootstrap:
-    return Bootstrap(bootstrap.estimates[list(places)], bootstrap.replicates[:, list(places)])
+    return replace(
+        bootstrap, estimates=bootstrap.estimates[list(places)], replicates=bootstrap.replicates[:, list(places)]
+    )
 
 
 def _gain(bootstrap: Bootstrap, pairs: Sequence[tuple[int, int]]) -> Bootstrap:
     """First minus second of each pair, which share a seed."""
     first, second = (_of_systems(bootstrap, places) for places in zip(*pairs, strict=True))
-    return Bootstrap(first.estimates - second.estimates, first.replicates - second.replicates)
+    return replace(first, estimates=first.estimates - second.estimates, replicates=first.replicates - second.replicates)

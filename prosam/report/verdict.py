@@ -37,8 +37,7 @@ class Verdict:
 def judge(setting: Setting, scores: Scores, params: Params) -> Verdict:
     """Word the result of one setting; a difference is called one only when its interval excludes zero.
 
-    That a method beats the other takes `MIN_SEEDS` seeds besides.
-
+    Of fewer than `statistics.MIN_TARGETS` targets none is, and that a method beats the other takes `MIN_SEEDS` seeds.
     The methods are compared by runs that differ in nothing else, and runs with those of their kind of annotation only.
     """
     warnings = (*_selected_on_test(setting), *_warnings(setting, scores))
@@ -64,7 +63,7 @@ def judge(setting: Setting, scores: Scores, params: Params) -> Verdict:
         ((headline, *details),) = said.values()
         return Verdict(headline, tuple(details), warnings)
     details = [f"{kind.capitalize()} annotations: {' '.join(sentences)}" for kind, sentences in said.items()]
-    headline = _methods_over_kinds(matched, gains) if gains else _over_kinds(setting, scores, orders)
+    headline = _methods_over_kinds(scores, matched, gains) if gains else _over_kinds(setting, scores, orders)
     return Verdict(headline, tuple(details), warnings)
 
 
@@ -82,6 +81,8 @@ def _methods(setting: Setting, scores: Scores, match: Match, gain: Interval) -> 
         f"{ours} has {means[0]:.1f} mIoU {_where(setting)}, {theirs} {means[1]:.1f}{over}: "
         f"{_signed(gain.estimate)} points (95% interval {_signed(gain.low)} to {_signed(gain.high)})."
     )
+    if scores.too_few:
+        return f"{scores.too_few} whether ProSAM beats VRP-SAM: {numbers}"
     if gain.low <= 0 <= gain.high:
         return f"ProSAM does not beat VRP-SAM, the two cannot be told apart: {numbers}"
     if not match.repeated:
@@ -101,8 +102,12 @@ def _highest(setting: Setting, scores: Scores, order: list[int]) -> str:
     )
 
 
-def _methods_over_kinds(matched: Mapping[AnnotationKind, Match], gains: Mapping[AnnotationKind, Interval]) -> str:
+def _methods_over_kinds(
+    scores: Scores, matched: Mapping[AnnotationKind, Match], gains: Mapping[AnnotationKind, Interval]
+) -> str:
     """The answer for each kind that both methods were run with, in one sentence."""
+    if scores.too_few:
+        return f"{scores.too_few} whether ProSAM beats VRP-SAM."
     luck = f", of fewer than {MIN_SEEDS} seeds, which cannot tell that from luck"
     told: dict[str, list[AnnotationKind]] = {
         "ProSAM beats VRP-SAM with {} annotations": [],
@@ -124,6 +129,8 @@ def _over_kinds(setting: Setting, scores: Scores, orders: Mapping[AnnotationKind
     compared = {kind: order for kind, order in orders.items() if len(order) > 1}
     if not compared:
         return "No two runs have annotations of the same kind, so none are compared."
+    if scores.too_few:
+        return f"{scores.too_few} which run is best."
     best: list[str] = []
     open_kinds: list[str] = []
     for kind, (first, second, *_) in compared.items():
@@ -140,7 +147,10 @@ def _headline(setting: Setting, scores: Scores, order: list[int]) -> str:
     best, top = setting.runs[order[0]], scores.miou_mean.interval(order[0])
     where = f"{_percent(top)} mIoU {_where(setting)}"
     if len(order) == 1:
-        return f"{best} reaches {where} (95% interval {_percent_range(top)})."
+        few = f"; {scores.too_few} more" if scores.too_few else ""
+        return f"{best} reaches {where} (95% interval {_percent_range(top)}{few})."
+    if scores.too_few:
+        return f"{scores.too_few} which run is best: {best} has the highest mean, {where}."
     second = setting.runs[order[1]]
     lead = statistics.paired_difference(scores.miou_mean, order[0], order[1])
     if lead.excludes_zero:
@@ -162,7 +172,7 @@ def _against_baselines(setting: Setting, scores: Scores, order: list[int]) -> st
     behind = [
         setting.runs[index]
         for index in sorted(order)
-        if statistics.paired_difference(scores.miou_mean, index, strongest).low <= 0
+        if not statistics.paired_difference(scores.miou_mean, index, strongest).above_zero
     ]
     reference = f"the best baseline ({label}, {100 * means[strongest]:.1f})"
     if not behind:

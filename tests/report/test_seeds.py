@@ -14,12 +14,12 @@ T_2, T_1 = 4.303, 12.706  # 97.5 % quantiles with 2 degrees of freedom and with 
 
 def folds(noise: float = 0.0) -> list[Bootstrap]:
     rng = np.random.default_rng(0)
-    return [Bootstrap(row, row + noise * rng.normal(size=(4000, 3))) for row in SCORES]
+    return [Bootstrap(row, row + noise * rng.normal(size=(4000, 3)), 40) for row in SCORES]
 
 
 def without_targets(*by_seed: float) -> Bootstrap:
     """Scores that no target moves."""
-    return Bootstrap(np.array(by_seed), np.tile(by_seed, (50, 1)))
+    return Bootstrap(np.array(by_seed), np.tile(by_seed, (50, 1)), 40)
 
 
 def test_the_mean_and_the_spread_are_those_of_the_seeds():
@@ -73,7 +73,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(shared: bool):
     for _ in range(trials):
         luck = rng.normal(0, 2 / targets**0.5, size=(1 if shared else 4, 3))
         scores = [rng.normal(size=(targets, 1)) + luck[fold if not shared else 0] for fold in range(4)]
-        by_fold = [Bootstrap(0.5 + 0.01 * s.mean(0), 0.5 + 0.01 * rng.permutation(counts) @ s) for s in scores]
+        by_fold = [Bootstrap(0.5 + 0.01 * s.mean(0), 0.5 + 0.01 * rng.permutation(counts) @ s, targets) for s in scores]
         mean = over_seeds(by_fold)[-1]
         covered += mean.low <= 0.5 <= mean.high
     assert 0.88 <= covered / trials <= 0.98

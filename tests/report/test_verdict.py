@@ -77,6 +77,39 @@ def test_prosam_behind_vrp_sam_is_said_plainly(tree: Path):
     assert said.headline.startswith("VRP-SAM is ahead of ProSAM, but fewer than 3 seeds cannot ")
 
 
+def only_fold_0(tree: Path) -> int:
+    """Leave the first fold; how many target images it has."""
+    path = tree / "params.yaml"
+    path.write_text(path.read_text().replace("folds: [0, 1]", "folds: [0]"))
+    return pd.read_parquet("results/toy/prosam/0/episodes.parquet")["target"].nunique()
+
+
+def test_few_targets_are_not_enough_for_an_answer_whatever_the_interval(tree: Path):
+    answer_as("vrp-sam", "prosam", lost=0.5)
+    count = only_fold_0(tree)
+    assert count < 20
+    said = verdict(tree)
+    assert said.headline.startswith(
+        f"{count} target images are too few to tell whether ProSAM beats VRP-SAM: prosam has "
+    )
+    (against,) = said.details
+    assert against.startswith("Not shown to be above the best baseline (")
+    assert against.endswith(": prosam, vrp-sam.")
+
+
+def test_few_targets_do_not_make_a_run_the_best(tree: Path):
+    answer_as("vrp-sam", "prosam", lost=0.5)
+    path = tree / "params.yaml"
+    path.write_text(
+        path.read_text().replace("vrp-sam: {method: vrp-sam,", "vrp-sam: {method: vrp-sam, num_prompts: 9,")
+    )
+    assert verdict(tree).headline.startswith("prosam is best: ")
+    count = only_fold_0(tree)
+    assert verdict(tree).headline.startswith(
+        f"{count} target images are too few to tell which run is best: prosam has "
+    )
+
+
 def test_runs_at_the_level_of_a_baseline_are_named(tree: Path):
     answer_as("vrp-sam", "prosam", lost=0.9)
     said = verdict(tree)
