@@ -60,7 +60,7 @@ def repeats_table(params: Params, setting: Setting, scores: Scores) -> Table | N
     rows: list[Row] = []
     for group in groups:
         places = [setting.runs.index(run) for run in group.runs.values()]
-        folds = [_of_systems(fold, places) for fold in scores.miou]
+        folds = [of_systems(fold, places) for fold in scores.miou]
         rows.append(Row("mean over seeds", group.label, tuple(map(score_cell, over_seeds(folds)))))
         rows.append(Row("standard deviation over seeds", group.label, tuple(map(Cell, spread(folds)))))
     for first, second in combinations(groups, 2):
@@ -129,7 +129,8 @@ def _interval(seeds: Bootstrap, lowest: float) -> Interval:
     return Interval(mean, max(lowest, mean - reach), min(1.0, mean + reach), seeds.enough and count >= MIN_SEEDS)
 
 
-def _of_systems(bootstrap: Bootstrap, places: Sequence[int]) -> Bootstrap:
+def of_systems(bootstrap: Bootstrap, places: Sequence[int]) -> Bootstrap:
+    """Some systems of a bootstrap, in this order."""
     return replace(
         bootstrap, estimates=bootstrap.estimates[list(places)], replicates=bootstrap.replicates[:, list(places)]
     )
@@ -137,5 +138,5 @@ def _of_systems(bootstrap: Bootstrap, places: Sequence[int]) -> Bootstrap:
 
 def _gain(bootstrap: Bootstrap, pairs: Sequence[tuple[int, int]]) -> Bootstrap:
     """First minus second of each pair, which share a seed."""
-    first, second = (_of_systems(bootstrap, places) for places in zip(*pairs, strict=True))
+    first, second = (of_systems(bootstrap, places) for places in zip(*pairs, strict=True))
     return replace(first, estimates=first.estimates - second.estimates, replicates=first.replicates - second.replicates)

@@ -43,12 +43,13 @@ def verdict(tree: Path) -> Verdict:
     return judge(setting, score_setting(setting, params.report), params)
 
 
-def answer_as(run: str, other: str, lost: float) -> None:
-    """Give a run the episodes of another, less a share of each intersection; metrics.json with it."""
+def answer_as(run: str, other: str, lost: float, target: str | None = None) -> None:
+    """Give a run the episodes of another, less a share of each intersection (of one target's); metrics.json with it."""
     for fold in (0, 1):
         folder = Path(f"results/toy/{run}/{fold}")
         table = pd.read_parquet(f"results/toy/{other}/{fold}/episodes.parquet")
-        table["intersection"] -= (table["intersection"] * lost).astype(int)
+        where = table["target"] == (target or table["target"])
+        table["intersection"] -= (table["intersection"] * lost * where).astype(int)
         table.to_parquet(folder / "episodes.parquet")
         classes = [rows for _, rows in table.groupby("class_id")]
         ious = [rows["intersection"].sum() / rows["union"].sum() for rows in classes]
