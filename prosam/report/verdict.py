@@ -203,6 +203,8 @@ def _warnings(setting: Setting, scores: Scores) -> list[str]:
                 sentences.append(f"{where} never left the plateau: {scores_are}.")
             case "little gained":
                 sentences.append(f"{where} gained little although its loss fell: {scores_are}.")
+            case "transfers little":
+                sentences.append(f"{where} transfers little from {setting.trained_on}: {scores_are}.")
     return sentences
 
 
