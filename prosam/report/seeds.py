@@ -44,16 +44,14 @@ class Repeats:
 def repeated_trainings(params: Params, setting: Setting) -> list[Repeats]:
     """The groups of runs of a setting that have the same parameters but for the training's seed."""
     found = []
-    for group in repeats(params, setting.trained_on):
-        if not set(group) <= set(setting.runs):
-            continue
-        by_seed = {params.training(setting.trained_on, run).seed: run for run in group}
-        found.append(Repeats(group[0], setting.kinds[group[0]], dict(sorted(by_seed.items()))))
+    for group in repeats(params, setting.trained_on, setting.runs):
+        first = next(iter(group.by_seed.values()))
+        found.append(Repeats(first, setting.kinds[first], dict(sorted(group.by_seed.items()))))
     return found
 
 
 def repeats_table(params: Params, setting: Setting, scores: Scores) -> Table | None:
-    """Mean and spread over seeds, and differences of the means of groups with the same seeds; None without repeats."""
+    """Mean and spread over seeds, and differences over the seeds that two groups share; None without repeats."""
     groups = repeated_trainings(params, setting)
     if not groups:
         return None
@@ -64,17 +62,20 @@ def repeats_table(params: Params, setting: Setting, scores: Scores) -> Table | N
         rows.append(Row("mean over seeds", group.label, tuple(map(score_cell, over_seeds(folds)))))
         rows.append(Row("standard deviation over seeds", group.label, tuple(map(Cell, spread(folds)))))
     for first, second in combinations(groups, 2):
-        if first.kind == second.kind and list(first.runs) == list(second.runs):
-            pairs = [(setting.runs.index(first.runs[s]), setting.runs.index(second.runs[s])) for s in first.runs]
+        common = [seed for seed in first.runs if seed in second.runs]
+        if first.kind == second.kind and len(common) > 1:
+            pairs = [(setting.runs.index(first.runs[s]), setting.runs.index(second.runs[s])) for s in common]
             gains = difference_over_seeds(scores.miou, pairs)
-            label = f"{first.name} \N{MINUS SIGN} {second.name}"
+            of_all = list(first.runs) == list(second.runs) == common
+            seeds = "" if of_all else f", seeds {in_words([str(seed) for seed in common])}"
+            label = f"{first.name} \N{MINUS SIGN} {second.name}{seeds}"
             rows.append(Row(label, "differences of the means", tuple(map(difference_cell, gains))))
     caption = (
         "mIoU in percent of trainings that differ in their seed alone. 95% intervals over seeds and targets: the "
         "variance between seeds is added to that of the bootstrap over targets, and few seeds widen them (t, with "
         "Satterthwaite's degrees of freedom). A seed is one draw for all folds, for its initial weights and noise are "
-        "the same on each. A difference pairs the runs of a seed, on the same targets, and is bold when its interval "
-        f"excludes zero and there are {MIN_SEEDS} seeds or more: with two it is too often too short."
+        "the same on each. A difference pairs the runs of a seed that both have, on the same targets, and is bold when "
+        f"its interval excludes zero and there are {MIN_SEEDS} seeds or more: with two it is too often too short."
     )
     return Table(REPEATS, "Repeats over seeds", caption, "", fold_headings(setting), tuple(rows), headings=True)
 
