@@ -8,7 +8,8 @@ then divided; mIoU is the mean over classes. FB-IoU pools all classes into one f
 with the background's IoU.
 
 Episodes of one target are not independent: the same object is found or missed in all of them. So the bootstrap draws
-target images, each with all its episodes (a cluster bootstrap; Davison and Hinkley 1997, section 3.8).
+target images, each with all its episodes (a cluster bootstrap; Davison and Hinkley 1997, section 3.8). References and
+classes are held fixed: nothing here says how far the scores would move with others.
 """
 
 from __future__ import annotations

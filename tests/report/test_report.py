@@ -138,6 +138,12 @@ def test_the_number_of_targets_stands_beside_each_fold_and_few_call_nothing_a_di
     assert not any(cell.best for row in by_key["differences"].rows for cell in row.cells[:2])
 
 
+def test_what_the_intervals_do_not_hold_is_said_in_page_and_markdown(report: Report):
+    for text in (html(report), markdown(report)):
+        assert "neither the luck of the classes and references, which are held fixed, nor that of training: " in text
+        assert "each run was trained once on each fold" in text
+
+
 def test_names_are_escaped(report: Report):
     assert "<b>" not in html(report)
     assert "&lt;b&gt;bar&lt;/b&gt; &amp; a|b" in html(report)
