@@ -97,10 +97,33 @@ def test_runs_that_answer_alike_are_not_told_apart(studied_tree: Path, tmp_path:
     params = load_params()
     part, _ = study_parts(params, read_settings(params)[0])
     assert part.sentences == (
-        "prosam against vrp-sam: a difference of mIoU is shown under none of 4 conditions; "
-        "a difference in what is lost, under none of 3 conditions.",
+        "prosam against vrp-sam: a difference of mIoU is shown under none of 3 conditions; "
+        "a difference in what is lost, under none of 3 conditions. "
+        "Where nothing differs, chance alone shows one under 0.15.",
     )
     assert all(row.cells[2].value == 0 and not row.cells[2].best for row in part.tables[0].rows)
+
+
+def test_undisturbed_images_are_no_look(parts: dict[str, Part]):
+    """They stand in the table once for each side; four corruptions of each of two sides are looked at."""
+    found = table_of(parts["corruption"], "corruption")
+    assert {label for label, _ in found if "undisturbed" in label} == {"target: undisturbed", "reference: undisturbed"}
+    (sentence,) = parts["corruption"].sentences
+    assert sentence.count("of 8 conditions") == 2
+    assert sentence.endswith("chance alone shows one under 0.4.")
+
+
+def test_of_few_targets_no_looks_are_counted(studied_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copytree(studied_tree, tmp_path / "tree")
+    monkeypatch.chdir(tmp_path / "tree")
+    add_studies(Path("params.yaml"), ["prompt_noise"], [])
+    content = YAML(typ="safe").load(Path("params.yaml"))
+    content["pipeline"]["folds"] = [0]
+    YAML(typ="safe").dump(content, Path("params.yaml"))
+    count = pd.read_parquet(layout.results("toy", "prosam", 0) / "episodes.parquet")["target"].nunique()
+    params = load_params()
+    part, _ = study_parts(params, read_settings(params)[0])
+    assert part.sentences == (f"prosam against vrp-sam: {count} target images are too few to tell.",)
 
 
 def test_curves_have_a_panel_for_each_kind_of_condition(parts: dict[str, Part]):
