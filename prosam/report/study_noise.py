@@ -220,7 +220,8 @@ def _wrong_table(studied: Studied) -> Table | None:
         return None
     caption = (
         f"mIoU in percent when an object of another class is annotated in the reference, and of the same episodes "
-        f"undisturbed: only those whose reference shows another class ({in_words([str(n) for n in episodes])})."
+        f"undisturbed: only those whose reference shows another class ({in_words([str(n) for n in episodes])}); with "
+        "95% bootstrap intervals over targets."
     )
     columns = ("wrong object", "undisturbed", f"wrong {MINUS} undisturbed")
     return Table("wrong-object", "The wrong object annotated", caption, "run", columns, tuple(rows))
