@@ -8,7 +8,8 @@ then divided; mIoU is the mean over classes. FB-IoU pools all classes into one f
 with the background's IoU.
 
 Episodes of one target are not independent: the same object is found or missed in all of them. So the bootstrap draws
-target images, each with all its episodes (a cluster bootstrap; Davison and Hinkley 1997, section 3.8).
+target images, each with all its episodes (a cluster bootstrap; Davison and Hinkley 1997, section 3.8). References and
+classes are held fixed: nothing here says how far the scores would move with others.
 """
 
 from __future__ import annotations
@@ -21,21 +22,43 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
+# For calling a difference one. Of IoUs as uneven as masks have them, simulated 95% intervals of mIoU hold the truth
+# for 71% of the samples of 5 targets, for 83% of 10, 88% to 90% of 20, 91% to 92% of 100.
+MIN_TARGETS = 20
+
 _COUNTS_AT_ONCE = 2_000_000  # 16 MB of int64; bounds the memory whatever R and E are
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with the bounds of its percentile interval, in the estimate's unit."""
+    """An estimate with the bounds of its interval, in the estimate's unit.
+
+    Attributes:
+        estimate: a score, or a difference of scores.
+        low: lower bound.
+        high: upper bound.
+        enough: whether it rests on enough for a difference to be called one.
+    """
 
     estimate: float
     low: float
     high: float
+    enough: bool = True
+
+    @property
+    def above_zero(self) -> bool:
+        """Whether a difference is shown to be positive."""
+        return self.enough and self.low > 0
+
+    @property
+    def below_zero(self) -> bool:
+        """Whether a difference is shown to be negative."""
+        return self.enough and self.high < 0
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether zero lies strictly outside: for a difference, the condition for calling it one."""
-        return self.low > 0 or self.high < 0
+        """Whether zero lies strictly outside, and there is enough: the condition for calling a difference one."""
+        return self.above_zero or self.below_zero
 
 
 @dataclass(frozen=True)
@@ -45,14 +68,33 @@ class Bootstrap:
     Attributes:
         estimates: (S,), on the episodes as they are.
         replicates: (R, S); a row is one resample, the same for every system.
+        targets: how many there are; an image that is one on several folds counts on each, for these are drawn apart.
     """
 
     estimates: Floats
     replicates: Floats
+    targets: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are targets enough to call a difference one."""
+        return self.targets >= MIN_TARGETS
 
     def interval(self, system: int, level: float = 0.95) -> Interval:
         """The score of one system with its percentile interval."""
-        return _percentile_interval(self.estimates[system], self.replicates[:, system], level)
+        low, high = np.quantile(self.replicates[:, system], [(1 - level) / 2, (1 + level) / 2])
+        return Interval(float(self.estimates[system]), float(low), float(high), self.enough)
+
+    def contrast(self, weights: ArrayLike) -> Bootstrap:
+        """A weighted sum of the scores, as one system.
+
+        Args:
+            weights: (S,); what has none does not count, even where it is NaN.
+        """
+        weight = np.asarray(weights, np.float64)
+        used = np.flatnonzero(weight)
+        estimate, drawn = self.estimates[used] @ weight[used], self.replicates[:, used] @ weight[used]
+        return Bootstrap(np.array([estimate]), drawn[:, None], self.targets)
 
 
 def per_class_iou(intersections: ArrayLike, unions: ArrayLike, classes: ArrayLike) -> dict[int, float]:
@@ -166,6 +208,7 @@ def mean_over_folds(folds: Sequence[Bootstrap]) -> Bootstrap:
     return Bootstrap(
         np.mean([fold.estimates for fold in folds], axis=0),
         np.mean([fold.replicates for fold in folds], axis=0),
+        sum(fold.targets for fold in folds),
     )
 
 
@@ -174,8 +217,10 @@ def paired_difference(bootstrap: Bootstrap, first: int, second: int, level: floa
 
     What makes an episode hard is common to both and cancels, so this is sharper than comparing two intervals.
     """
-    estimate = bootstrap.estimates[first] - bootstrap.estimates[second]
-    return _percentile_interval(estimate, bootstrap.replicates[:, first] - bootstrap.replicates[:, second], level)
+    weights = np.zeros(len(bootstrap.estimates))
+    weights[first] += 1
+    weights[second] -= 1
+    return bootstrap.contrast(weights).interval(0, level)
 
 
 def _bootstrap(
@@ -190,7 +235,8 @@ def _bootstrap(
     target = np.arange(episodes) if targets is None else _numbered(targets)
     if len(target) != episodes:
         raise ValueError(f"{len(target)} targets of {episodes} episodes")
-    return Bootstrap(estimates, np.concatenate([score(c) for c in _resamples(rng, target, replicates)]))
+    drawn = np.concatenate([score(c) for c in _resamples(rng, target, replicates)])
+    return Bootstrap(estimates, drawn, int(target.max()) + 1)
 
 
 def _resamples(rng: np.random.Generator, target: NDArray[np.int64], replicates: int) -> Iterator[Floats]:
@@ -236,8 +282,3 @@ def _mean_of_present(values: Floats) -> Floats:
     """Mean over the last axis of what is not NaN; NaN where nothing is."""
     present = ~np.isnan(values)
     return _ratio(np.where(present, values, 0).sum(axis=-1), present.sum(axis=-1))
-
-
-def _percentile_interval(estimate: float, replicates: Floats, level: float) -> Interval:
-    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(estimate), float(low), float(high))

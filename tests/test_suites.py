@@ -88,6 +88,15 @@ def test_every_run_of_the_papers_tables_is_in_the_suite_of_its_table():
             assert params.runs[row.run].kind == row.kind
 
 
+def test_initialisations_are_compared_over_the_same_three_seeds():
+    params = load_params(REPOSITORY / "params.yaml")
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for run in params.suites["initialisation"].runs:
+        key = params.runs[run].method, params.runs[run].init
+        seeds.setdefault(key, []).append(params.training("shapes-5i", run).seed)
+    assert seeds == {(method, init): [0, 1, 2] for method in ("prosam", "vrp-sam") for init in ("anchored", "paper")}
+
+
 def test_a_suite_whose_run_was_deleted_says_so_and_the_others_go_on(path: Path):
     text = path.read_text()
     line = next(line for line in text.splitlines() if line.startswith("  prosam-gaussian:"))

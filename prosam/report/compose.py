@@ -66,8 +66,8 @@ class Report:
     def on_luck(self) -> str:
         """What the intervals do not hold."""
         start = (
-            "The intervals say how far the scores depend on which target images were drawn. They do not hold the luck "
-            "of training"
+            "The intervals say how far the scores depend on which target images were drawn. They hold neither the luck "
+            "of the classes and references, which are held fixed, nor that of training"
         )
         if any(table.key == REPEATS for section in self.sections for table in section.beside.luck):
             return f"{start}, but for those of means over seeds: how far another seed moves the scores, these say."

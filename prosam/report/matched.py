@@ -14,7 +14,7 @@ from prosam.params import AnnotationKind, Params
 from prosam.report.inputs import Setting
 from prosam.report.repeats import Group, groups
 from prosam.report.scores import Scores
-from prosam.report.seeds import difference_over_seeds
+from prosam.report.seeds import MIN_SEEDS, difference_over_seeds
 from prosam.statistics import Interval
 
 _FEW = 8
@@ -37,12 +37,17 @@ class Match:
         """The two runs that give it its name."""
         return next(iter(self.pairs.values()))
 
-    def gain(self, params: Params, setting: Setting, scores: Scores) -> Interval:
+    def gain(self, setting: Setting, scores: Scores) -> Interval:
         """ProSAM minus VRP-SAM in mIoU, mean over folds: over targets, and over seeds where there are several."""
         places = [(setting.runs.index(ours), setting.runs.index(theirs)) for ours, theirs in self.pairs.values()]
         if len(places) == 1:
             return statistics.paired_difference(scores.miou_mean, *places[0])
-        return difference_over_seeds(scores.miou, places, params.report)[-1]
+        return difference_over_seeds(scores.miou, places)[-1]
+
+    @property
+    def repeated(self) -> bool:
+        """Whether there are seeds enough to tell the methods from the luck of training."""
+        return len(self.pairs) >= MIN_SEEDS
 
     def mean(self, setting: Setting, scores: Scores, method: int) -> float:
         """mIoU of one of the two, 0 for ProSAM, mean over folds and seeds; a fraction."""

@@ -19,7 +19,9 @@ GAIN = 10.0  # points of novel mIoU above the untrained encoder that count as ha
 RULE = (
     f"A run is flagged when its novel mIoU is at most {GAIN:.0f} points above its untrained encoder's: as "
     "stuck on the plateau when, besides, its mean loss over the last 10% of the steps is above "
-    f"{FALL} of that over steps 10% to 20%; as having gained little otherwise."
+    f"{FALL} of that over steps 10% to 20%; as having gained little otherwise. Under a domain shift the loss is of "
+    "other data than the score, so such a run is said to transfer little; that it is stuck is said of the data it was "
+    "trained on."
 )
 
 

@@ -25,8 +25,8 @@ class Group(NamedTuple):
         return len(self.by_seed) > 1
 
 
-def repeats(params: Params, dataset: str) -> list[tuple[str, ...]]:
-    """The runs of the pipeline that differ in nothing but `train.seed`, with defaults and overrides resolved.
+def repeats(params: Params, dataset: str, runs: Iterable[str]) -> list[Group]:
+    """The runs that differ in nothing but `train.seed`, with defaults and overrides resolved.
 
     Of runs that have the seed in common as well only the first counts: they are one training, and would make the
     spread too small.
@@ -34,11 +34,12 @@ def repeats(params: Params, dataset: str) -> list[tuple[str, ...]]:
     Args:
         params: of params.yaml.
         dataset: trained on; it may override what runs have in common.
+        runs: to group.
 
     Returns:
-        Groups of two runs or more, in the pipeline's order.
+        Groups of two runs or more, in the order of the runs.
     """
-    return [tuple(group.by_seed.values()) for group in groups(params, dataset, params.pipeline.runs) if group.repeated]
+    return [group for group in groups(params, dataset, runs) if group.repeated]
 
 
 def groups(params: Params, dataset: str, runs: Iterable[str]) -> list[Group]:

@@ -59,6 +59,13 @@ class Scores:
     miou_mean: Bootstrap
     fb_iou_mean: Bootstrap
 
+    @property
+    def too_few(self) -> str:
+        """Such as `12 target images are too few to tell`, over all folds; empty when there are enough."""
+        count = self.miou_mean.targets
+        few = f"{count} target image{'s are' if count > 1 else ' is'} too few to tell"
+        return "" if self.miou_mean.enough else few
+
     def baseline_of(self, run: str, baseline: str) -> int | None:
         """Index of a baseline of a run; None where there is none."""
         found = (i for i, s in enumerate(self.systems) if s.baseline == baseline and run in s.runs)

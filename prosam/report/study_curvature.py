@@ -8,7 +8,7 @@ from prosam.report.study_inputs import Studied
 from prosam.report.study_part import Part
 from prosam.report.tables import Cell, Row, Table
 
-_SURE = 1.96  # standard errors: 95% of a normal distribution
+_LEVEL = 0.95
 _DECIMALS = 4
 
 
@@ -21,7 +21,7 @@ def curvature_part(studied: Studied) -> Part:
         for (noise, size), group in table.groupby(["noise", "size"], sort=False):
             name = "its own" if noise == "own" else f"{noise} {float(str(size)):g}"
             gap, predicted, excess = (_mean(group, column) for column in ("gap", "predicted", "excess"))
-            sure = excess.error is not None and abs(excess.value) > _SURE * excess.error
+            sure = excess.error is not None and abs(excess.value) > _quantile(group) * excess.error
             figures = (Cell(group["eta"].mean(), decimals=3), Cell(group["loss"].mean(), decimals=3))
             marked = Cell(excess.value, best=sure, signed=True, decimals=_DECIMALS, error=excess.error)
             rows.append(Row(f"{studied.label(run)}, {name}", "condition", (*figures, gap, predicted, marked)))
@@ -30,9 +30,9 @@ def curvature_part(studied: Studied) -> Part:
     caption = (
         f"Means over {episodes} episodes, with standard errors over their targets. Gap: loss with noise less that "
         "without. Predicted: half the curvature times the noise's variance. Excess: gap less prediction on the same "
-        f"draws; bold: more than {_SURE} standard errors from zero."
+        "draws; bold: its 95% interval excludes zero (t, with one degree of freedom less than there are targets)."
     )
-    columns = ("noise", "loss", "gap", "predicted", "excess")
+    columns = ("noise (std, prompt unit)", "loss", "gap", "predicted", "excess")
     return Part(
         studied.study,
         "Noise against curvature",
@@ -51,3 +51,10 @@ def _mean(group: pd.DataFrame, column: str) -> Cell:
     count = len(by_target)
     error = (count / (count - 1) * float((by_target**2).sum())) ** 0.5 / len(group) if count > 1 else None
     return Cell(mean, signed=True, decimals=_DECIMALS, error=error)
+
+
+def _quantile(group: pd.DataFrame) -> float:
+    """How many standard errors are half of a 95% interval; the error is over targets, so these are what counts."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + _LEVEL) / 2, group["target"].nunique() - 1))

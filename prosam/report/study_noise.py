@@ -13,6 +13,7 @@ from prosam.report.study_scores import Condition, ConditionScores, conditions, s
 from prosam.report.tables import MINUS, Cell, Row, Table, difference_cell, score_cell
 from prosam.statistics import Interval
 
+_CHANCE = 0.05  # of a 95% interval to exclude zero where nothing differs
 _WRONG, _UNDISTURBED = ("wrong", 0.0), ("none", 0.0)
 
 
@@ -171,15 +172,20 @@ def _sentence(
     pair: tuple[str, str],
     found: Sequence[Condition],
 ) -> str:
-    """Whether two runs differ, in their scores and in what the disturbance costs them."""
+    """In how many looks two runs differ, in their scores and in what the disturbance costs them.
+
+    The undisturbed images are no look: their difference is told above, and stands here once for each side.
+    """
     first, second = studied.labels(pair)
-    levels = [scores.difference((pair[0], c), (pair[1], c)) for c in found]
-    told = f"{first} against {second}: a difference of mIoU is shown under {_counted(levels, f'{first} higher')}"
+    if not scores.bootstrap.enough:
+        return f"{first} against {second}: {scores.bootstrap.targets} target images are too few to tell."
     disturbed = [c for c in found if c != shown.clean(c)]
+    levels = [scores.difference((pair[0], c), (pair[1], c)) for c in disturbed]
+    told = f"{first} against {second}: a difference of mIoU is shown under {_counted(levels, f'{first} higher')}"
     if all(shown.clean(c) in found for c in disturbed):
         changes = [scores.change(*pair, c, shown.clean(c)) for c in disturbed]
         told += f"; a difference in what is lost, under {_counted(changes, f'{first} loses less')}"
-    return f"{told}."
+    return f"{told}. Where nothing differs, chance alone shows one under {_CHANCE * len(disturbed):.2g}."
 
 
 def _counted(intervals: Sequence[Interval], above: str) -> str:
@@ -192,7 +198,7 @@ def _counted(intervals: Sequence[Interval], above: str) -> str:
     there = sum(i.excludes_zero for i in intervals)
     if not there:
         return f"none of {len(intervals)} conditions"
-    return f"{there} of {len(intervals)} conditions ({above} in {sum(i.low > 0 for i in intervals)})"
+    return f"{there} of {len(intervals)} conditions ({above} in {sum(i.above_zero for i in intervals)})"
 
 
 def _wrong_table(studied: Studied) -> Table | None:
@@ -214,7 +220,8 @@ def _wrong_table(studied: Studied) -> Table | None:
         return None
     caption = (
         f"mIoU in percent when an object of another class is annotated in the reference, and of the same episodes "
-        f"undisturbed: only those whose reference shows another class ({in_words([str(n) for n in episodes])})."
+        f"undisturbed: only those whose reference shows another class ({in_words([str(n) for n in episodes])}); with "
+        "95% bootstrap intervals over targets."
     )
     columns = ("wrong object", "undisturbed", f"wrong {MINUS} undisturbed")
     return Table("wrong-object", "The wrong object annotated", caption, "run", columns, tuple(rows))

@@ -50,9 +50,7 @@ class ConditionScores:
         sums = np.zeros(len(self.systems))
         for system, weight in weights.items():
             sums[self.systems.index(system)] += weight
-        used = np.flatnonzero(sums)  # a score that is not there must not spoil the others
-        scores, replicates = self.bootstrap.estimates[used], self.bootstrap.replicates[:, used]
-        return Bootstrap(np.array([scores @ sums[used]]), (replicates @ sums[used])[:, None]).interval(0)
+        return self.bootstrap.contrast(sums).interval(0)
 
 
 def conditions(studied: Studied, run: str, by: Sequence[str]) -> list[Condition]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from prosam import statistics
-from prosam.report.inputs import Setting
+from prosam.report.inputs import Setting, in_words
 from prosam.report.scores import Scores
 from prosam.statistics import Bootstrap, Interval
 
@@ -133,7 +133,10 @@ class Table:
 
 def score_tables(setting: Setting, scores: Scores) -> list[Table]:
     """The mIoU and the FB-IoU of every system by fold, with the mean over folds."""
-    how = f"bold: {_best(setting)}. 95% intervals: percentile bootstrap over target images, folds independently."
+    how = (
+        f"bold: {_best(setting)}. 95% intervals: percentile bootstrap over target images, folds independently. "
+        f"{_tested_on(setting, scores)}"
+    )
     return [
         _score_table(
             "miou",
@@ -182,12 +185,22 @@ def difference_table(setting: Setting, scores: Scores) -> Table | None:
     caption = (
         "First run minus second, in points of mIoU, on the same resampled targets. It is called a "
         "difference, and set in bold, only when its 95% interval excludes zero; the intervals are not "
-        "widened for several looks."
+        f"widened for several looks. {_tested_on(setting, scores)}"
     )
     if not rows:
         return None
     headings = fold_headings(setting)
     return Table("differences", "Differences between runs", caption, "runs", headings, rows, "difference")
+
+
+def _tested_on(setting: Setting, scores: Scores) -> str:
+    """How many episodes and target images each fold has, and which have too few."""
+    folds = list(zip(setting.folds, scores.miou, strict=True))
+    episodes = {fold: len(setting.results[setting.runs[0], fold].episodes) for fold in setting.folds}
+    counts = [f"fold {fold}, {episodes[fold]} episodes of {found.targets} target images" for fold, found in folds]
+    few = [f"fold {fold}" for fold, found in folds if not found.enough]
+    told = f" Fewer than {statistics.MIN_TARGETS} are too few to tell: {in_words(few)}." if few else ""
+    return f"Tested on: {'; '.join(counts)}.{told}"
 
 
 def _compared(alike: Sequence[int]) -> list[tuple[int, int]]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from prosam.params import Params
 from prosam.report.inputs import Setting
 from prosam.report.plateau import Plateau, plateau
 from prosam.report.scores import Scores
 from prosam.report.tables import Cell, Row, Table
+
+Finding = Plateau | Literal["transfers little"]
 
 INITS = ("anchored", "paper")
 
@@ -23,14 +26,14 @@ class Training:
         fold: its number.
         miou: novel mIoU in percent.
         untrained: that of the same encoder before training.
-        finding: what is wrong; None when nothing is.
+        finding: what is wrong; None when nothing is. Under a domain shift no run is stuck: its loss is of other data.
     """
 
     run: str
     fold: int
     miou: float
     untrained: float
-    finding: Plateau | None
+    finding: Finding | None
 
 
 def trainings(setting: Setting, scores: Scores) -> Iterator[Training]:
@@ -42,7 +45,10 @@ def trainings(setting: Setting, scores: Scores) -> Iterator[Training]:
                 continue
             before, after = (100 * float(scores.miou[f].estimates[index]) for index in (untrained, r))
             loss = setting.results[run, fold].training["loss"]
-            yield Training(run, fold, after, before, plateau(loss, after, before))
+            finding: Finding | None = plateau(loss, after, before)
+            if finding and setting.shifted:
+                finding = "transfers little"
+            yield Training(run, fold, after, before, finding)
 
 
 def initialisation_table(params: Params, setting: Setting, scores: Scores) -> Table | None:
@@ -63,8 +69,9 @@ def initialisation_table(params: Params, setting: Setting, scores: Scores) -> Ta
     if not rows:
         return None
     caption = (
-        "Each run was trained on each fold. Shares in percent, with 95% intervals (Wilson) over trainings; the rule is "
-        "below, where the numbers come from."
+        "Each run was trained on each fold. Shares in percent, with 95% intervals (Wilson) that take trainings for "
+        "independent: those of one run share their initial weights on all folds, so the intervals may be too short. "
+        "The rule is below, where the numbers come from."
     )
     columns = ("trainings", "stuck on the plateau", "gained little", "mean mIoU")
     return Table("initialisation", "Initialisation", caption, "init", columns, tuple(rows), headings=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from prosam import statistics
 from prosam.params import AnnotationKind, Params
 from prosam.report.inputs import Setting, in_words
 from prosam.report.matched import Match, matches
+from prosam.report.ranking import Ranked, leads, ranking
 from prosam.report.scores import Scores
+from prosam.report.seeds import MIN_SEEDS
 from prosam.report.trainings import trainings
 from prosam.statistics import Interval
 
@@ -36,97 +36,106 @@ class Verdict:
 def judge(setting: Setting, scores: Scores, params: Params) -> Verdict:
     """Word the result of one setting; a difference is called one only when its interval excludes zero.
 
+    Of fewer than `statistics.MIN_TARGETS` targets none is, and that a method beats the other takes `MIN_SEEDS` seeds.
     The methods are compared by runs that differ in nothing else, and runs with those of their kind of annotation only.
     """
     warnings = (*_selected_on_test(setting), *_warnings(setting, scores))
-    orders: dict[AnnotationKind, list[int]] = {}
-    for kind, alike in setting.by_kind.items():
-        orders[kind] = _best_first(alike, scores)
-    matched: dict[AnnotationKind, Match] = {}
+    matched: dict[AnnotationKind, list[Match]] = {}
     for match in matches(params, setting.trained_on, setting.runs):
-        matched.setdefault(match.kind, match)
-    gains: dict[AnnotationKind, Interval] = {}
-    for kind, match in matched.items():
-        gains[kind] = match.gain(params, setting, scores)
-    said: dict[AnnotationKind, list[str]] = {
-        kind: [_methods(setting, scores, matched[kind], gains[kind]), _highest(setting, scores, order)]
-        if kind in matched
-        else [_headline(setting, scores, order)]
-        for kind, order in orders.items()
-    }
-    for kind, sentences in said.items():
-        sentences.append(_against_baselines(setting, scores, orders[kind]))
-        said[kind] = [sentence for sentence in sentences if sentence]
+        matched.setdefault(match.kind, []).append(match)
+    orders: dict[AnnotationKind, list[Ranked]] = {}
+    said: dict[AnnotationKind, list[str]] = {}
+    for kind, alike in setting.by_kind.items():
+        orders[kind] = order = ranking(params, setting, scores, [setting.runs[place] for place in alike])
+        if kind in matched:
+            first, *others = matched[kind]
+            told = [_methods(setting, scores, first), _other_matches(setting, scores, others), _highest(order)]
+        else:
+            told = [_headline(setting, scores, order)]
+        said[kind] = [sentence for sentence in (*told, _against_baselines(setting, scores, alike)) if sentence]
     if len(said) == 1:
         ((headline, *details),) = said.values()
         return Verdict(headline, tuple(details), warnings)
     details = [f"{kind.capitalize()} annotations: {' '.join(sentences)}" for kind, sentences in said.items()]
-    headline = _methods_over_kinds(matched, gains) if gains else _over_kinds(setting, scores, orders)
+    firsts: dict[AnnotationKind, Match] = {kind: of_kind[0] for kind, of_kind in matched.items()}
+    headline = _methods_over_kinds(setting, scores, firsts) if firsts else _over_kinds(scores, orders)
     return Verdict(headline, tuple(details), warnings)
 
 
-def _best_first(runs: list[int], scores: Scores) -> list[int]:
-    order = np.argsort(-scores.miou_mean.estimates[runs], kind="stable")
-    return [runs[place] for place in order.tolist()]
-
-
-def _methods(setting: Setting, scores: Scores, match: Match, gain: Interval) -> str:
+def _methods(setting: Setting, scores: Scores, match: Match) -> str:
     """Whether ProSAM beats VRP-SAM, with the numbers."""
-    (ours, theirs), seeds = match.first, len(match.pairs)
+    gain, (ours, theirs), seeds = match.gain(setting, scores), match.first, len(match.pairs)
     means = [100 * match.mean(setting, scores, method) for method in (0, 1)]
     over = f", means of {seeds} seeds" if seeds > 1 else ", one training each"
     numbers = (
         f"{ours} has {means[0]:.1f} mIoU {_where(setting)}, {theirs} {means[1]:.1f}{over}: "
         f"{_signed(gain.estimate)} points (95% interval {_signed(gain.low)} to {_signed(gain.high)})."
     )
-    if gain.low > 0:
-        return f"ProSAM beats VRP-SAM: {numbers}"
-    if gain.high < 0:
-        return f"ProSAM does not beat VRP-SAM; VRP-SAM is ahead: {numbers}"
-    return f"ProSAM does not beat VRP-SAM, the two cannot be told apart: {numbers}"
+    if scores.too_few:
+        return f"{scores.too_few} whether ProSAM beats VRP-SAM: {numbers}"
+    if gain.low <= 0 <= gain.high:
+        return f"ProSAM does not beat VRP-SAM, the two cannot be told apart: {numbers}"
+    if not match.repeated:
+        first, second = ("ProSAM", "VRP-SAM") if gain.low > 0 else ("VRP-SAM", "ProSAM")
+        return f"{first} is ahead of {second}, but fewer than {MIN_SEEDS} seeds cannot tell that from luck: {numbers}"
+    return f"{'ProSAM beats VRP-SAM' if gain.low > 0 else 'VRP-SAM beats ProSAM'}: {numbers}"
 
 
-def _highest(setting: Setting, scores: Scores, order: list[int]) -> str:
+def _other_matches(setting: Setting, scores: Scores, others: Sequence[Match]) -> str:
+    """What other runs of the two methods say that differ in nothing else."""
+    told = []
+    for match in others:
+        gain, seeds = match.gain(setting, scores), len(match.pairs)
+        over = f", {seeds} seeds" if seeds > 1 else ""
+        range_ = f"{_signed(gain.low)} to {_signed(gain.high)}"
+        told.append(f"{' against '.join(match.first)}{over}: {_signed(gain.estimate)} points ({range_})")
+    return f"Other runs that differ in the method alone: {'; '.join(told)}." if told else ""
+
+
+def _highest(order: Sequence[Ranked]) -> str:
     """The run with the highest mean, where there are more than two."""
     if len(order) <= _METHODS:
         return ""
-    top = scores.miou_mean.interval(order[0])
+    top, seeds = order[0], ", seeds taken together," if any(len(one.places) > 1 for one in order) else ""
     return (
-        f"Of these {len(order)} runs {setting.runs[order[0]]} has the highest mean, {_percent(top)} "
-        f"({_percent_range(top)}); the highest of many is so by luck as well."
+        f"Of these {len(order)} runs{seeds} {top.label} has the highest mean, {_percent(top.mean)} "
+        f"({_percent_range(top.mean)}); the highest of many is so by luck as well."
     )
 
 
-def _methods_over_kinds(matched: Mapping[AnnotationKind, Match], gains: Mapping[AnnotationKind, Interval]) -> str:
-    """The answer for each kind that both methods were run with, in one sentence; it tells a win by single trainings."""
-    ahead: list[AnnotationKind] = [kind for kind, gain in gains.items() if gain.low > 0]
-    behind: list[AnnotationKind] = [kind for kind, gain in gains.items() if gain.high < 0]
-    open_kinds = [kind for kind in gains if kind not in (*ahead, *behind)]
+def _methods_over_kinds(setting: Setting, scores: Scores, matched: Mapping[AnnotationKind, Match]) -> str:
+    """The answer for each kind that both methods were run with, in one sentence."""
+    if scores.too_few:
+        return f"{scores.too_few} whether ProSAM beats VRP-SAM."
+    luck = f", of fewer than {MIN_SEEDS} seeds, which cannot tell that from luck"
+    told: dict[str, list[AnnotationKind]] = {
+        "ProSAM beats VRP-SAM with {} annotations": [],
+        "VRP-SAM beats ProSAM with {} annotations": [],
+        f"ProSAM is ahead of VRP-SAM with {{}} annotations{luck}": [],
+        f"VRP-SAM is ahead of ProSAM with {{}} annotations{luck}": [],
+        "with {} annotations ProSAM and VRP-SAM cannot be told apart": [],
+    }
+    places = list(told.values())
+    for kind, match in matched.items():
+        gain = match.gain(setting, scores)
+        shown = gain.low > 0 or gain.high < 0
+        places[2 * (not match.repeated) + (gain.high < 0) if shown else -1].append(kind)
+    sentence = "; ".join(words.format(in_words(kinds)) for words, kinds in told.items() if kinds)
+    return f"{sentence[0].upper()}{sentence[1:]}."
 
-    def told(kinds: Sequence[AnnotationKind]) -> str:
-        once = [kind for kind in kinds if len(matched[kind].pairs) == 1]
-        which = "" if len(once) == len(kinds) else f" with {in_words(once)}"
-        return f"{in_words(kinds)} annotations" + (f" (one training each{which})" if once else "")
 
-    parts = [
-        *([f"ProSAM beats VRP-SAM with {told(ahead)}"] if ahead else []),
-        *([f"VRP-SAM is ahead of ProSAM with {told(behind)}"] if behind else []),
-        *([f"with {in_words(open_kinds)} annotations ProSAM and VRP-SAM cannot be told apart"] if open_kinds else []),
-    ]
-    sentence = f"{'; '.join(parts)}."
-    return sentence[0].upper() + sentence[1:]
-
-
-def _over_kinds(setting: Setting, scores: Scores, orders: Mapping[AnnotationKind, list[int]]) -> str:
+def _over_kinds(scores: Scores, orders: Mapping[AnnotationKind, Sequence[Ranked]]) -> str:
     """The answer for each kind with two runs or more, in one sentence."""
     compared = {kind: order for kind, order in orders.items() if len(order) > 1}
     if not compared:
         return "No two runs have annotations of the same kind, so none are compared."
+    if scores.too_few:
+        return f"{scores.too_few} which run is best."
     best: list[str] = []
     open_kinds: list[str] = []
-    for kind, (first, second, *_) in compared.items():
-        if statistics.paired_difference(scores.miou_mean, first, second).excludes_zero:
-            best.append(f"{setting.runs[first]} is best with {kind} annotations")
+    for kind, order in compared.items():
+        if all(lead.above_zero for lead in leads(scores, order)):
+            best.append(f"{order[0].label} is best with {kind} annotations")
         else:
             open_kinds.append(kind)
     parts = [*best, f"with {in_words(open_kinds)} annotations no run is shown to be best"] if open_kinds else best
@@ -134,24 +143,33 @@ def _over_kinds(setting: Setting, scores: Scores, orders: Mapping[AnnotationKind
     return sentence if best else sentence[0].upper() + sentence[1:]
 
 
-def _headline(setting: Setting, scores: Scores, order: list[int]) -> str:
-    best, top = setting.runs[order[0]], scores.miou_mean.interval(order[0])
-    where = f"{_percent(top)} mIoU {_where(setting)}"
-    if len(order) == 1:
-        return f"{best} reaches {where} (95% interval {_percent_range(top)})."
-    second = setting.runs[order[1]]
-    lead = statistics.paired_difference(scores.miou_mean, order[0], order[1])
-    if lead.excludes_zero:
-        return f"{best} is best: {where}, {_points(lead)} above {second} (95% interval {_percent_range(lead)})."
+def _headline(setting: Setting, scores: Scores, order: Sequence[Ranked]) -> str:
+    """Which run is best; it must be shown to be above every other, not the next alone."""
+    best, *others = order
+    where = f"{_percent(best.mean)} mIoU {_where(setting)}"
+    if not others:
+        few = f"; {scores.too_few} more" if scores.too_few else ""
+        return f"{best.label} reaches {where} (95% interval {_percent_range(best.mean)}{few})."
+    if scores.too_few:
+        return f"{scores.too_few} which run is best: {best.label} has the highest mean, {where}."
+    found = leads(scores, order)
+    open_leads = [(other, lead) for other, lead in zip(others, found, strict=True) if not lead.above_zero]
+    if not open_leads:
+        every = "" if len(others) == 1 else ", and is above every other"
+        above = f"{_points(found[0])} above {others[0].label} (95% interval {_percent_range(found[0])})"
+        return f"{best.label} is best: {where}, {above}{every}."
+    other, lead = open_leads[0]
+    luck = f"of fewer than {MIN_SEEDS} seeds, which cannot tell that from luck"
+    why = "which includes zero" if lead.low <= 0 else luck
     return (
-        f"No run is shown to be best: {best} has the highest mean, {where}, but it is {_points(lead)} above "
-        f"{second} with a 95% interval of {_percent_range(lead)}, which includes zero."
+        f"No run is shown to be best: {best.label} has the highest mean, {where}, but it is {_points(lead)} above "
+        f"{other.label} with a 95% interval of {_percent_range(lead)}, {why}."
     )
 
 
-def _against_baselines(setting: Setting, scores: Scores, order: list[int]) -> str:
+def _against_baselines(setting: Setting, scores: Scores, alike: Sequence[int]) -> str:
     """Whether these runs are above the best of their baselines."""
-    runs, means = [setting.runs[index] for index in sorted(order)], scores.miou_mean.estimates
+    runs, means = [setting.runs[index] for index in alike], scores.miou_mean.estimates
     baselines = [i for i, s in enumerate(scores.systems) if s.baseline and not set(runs).isdisjoint(s.runs)]
     if not baselines:
         return ""
@@ -159,8 +177,8 @@ def _against_baselines(setting: Setting, scores: Scores, order: list[int]) -> st
     label = scores.systems[strongest].label
     behind = [
         setting.runs[index]
-        for index in sorted(order)
-        if statistics.paired_difference(scores.miou_mean, index, strongest).low <= 0
+        for index in alike
+        if not statistics.paired_difference(scores.miou_mean, index, strongest).above_zero
     ]
     reference = f"the best baseline ({label}, {100 * means[strongest]:.1f})"
     if not behind:
@@ -185,6 +203,8 @@ def _warnings(setting: Setting, scores: Scores) -> list[str]:
                 sentences.append(f"{where} never left the plateau: {scores_are}.")
             case "little gained":
                 sentences.append(f"{where} gained little although its loss fell: {scores_are}.")
+            case "transfers little":
+                sentences.append(f"{where} transfers little from {setting.trained_on}: {scores_are}.")
     return sentences
 
 

@@ -77,7 +77,7 @@ def _annotation_noise(episode: int, run: str, rng: np.random.Generator) -> list[
 
 
 def _corruption(episode: int, run: str, rng: np.random.Generator) -> list[dict[str, Any]]:
-    keys = [("none", 0), ("blur", 1), ("blur", 5), ("noise", 1), ("noise", 5)] if episode < 10 else []
+    keys = [("none", 0), ("blur", 1), ("blur", 5), ("noise", 1), ("noise", 5)] if episode < 20 else []
     return [
         {"corruption": name, "severity": size, "side": side, **_pixels(0.7 - 0.05 * size, rng)}
         for side in ("target", "reference")

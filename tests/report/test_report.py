@@ -124,6 +124,26 @@ def test_the_tables_hold_what_metrics_json_says(report: Report, whole_tree: Path
     assert ious == pytest.approx({**stated["prosam"][0]["iou"], **stated["prosam"][1]["iou"]})
 
 
+def test_the_number_of_targets_stands_beside_each_fold_and_few_call_nothing_a_difference(
+    report: Report, whole_tree: Path
+):
+    by_key = {table.key: table for table in report.sections[0].tables}
+    episodes = [pd.read_parquet(whole_tree / f"results/toy/prosam/{fold}/episodes.parquet") for fold in (0, 1)]
+    counts = [f"fold {n}, {len(e)} episodes of {e['target'].nunique()} target images" for n, e in enumerate(episodes)]
+    assert max(e["target"].nunique() for e in episodes) < 20
+    for key in ("miou", "fb-iou", "differences"):
+        caption = by_key[key].caption
+        assert f"Tested on: {counts[0]}; {counts[1]}." in caption
+        assert "Fewer than 20 are too few to tell: fold 0 and fold 1." in caption
+    assert not any(cell.best for row in by_key["differences"].rows for cell in row.cells[:2])
+
+
+def test_what_the_intervals_do_not_hold_is_said_in_page_and_markdown(report: Report):
+    for text in (html(report), markdown(report)):
+        assert "neither the luck of the classes and references, which are held fixed, nor that of training: " in text
+        assert "each run was trained once on each fold" in text
+
+
 def test_names_are_escaped(report: Report):
     assert "<b>" not in html(report)
     assert "&lt;b&gt;bar&lt;/b&gt; &amp; a|b" in html(report)

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
@@ -15,10 +16,12 @@ from prosam.params import load_params
 from prosam.report.compose import Report, compose, record
 from prosam.report.inputs import read_settings
 from prosam.report.render import html, markdown
+from prosam.report.scores import score_setting
+from prosam.report.verdict import judge
 
 
 @pytest.fixture
-def shifted(tree: Path) -> Report:
+def shifted_tree(tree: Path) -> Path:
     """Two runs on `toy`, of which prosam is tested on `other` as well: the same images under another name."""
     content = YAML(typ="safe").load(Path("params.yaml"))
     content["datasets"]["other"] = content["datasets"]["toy"]
@@ -30,8 +33,54 @@ def shifted(tree: Path) -> Report:
     for fold in (0, 1):
         source = layout.results("toy", "prosam", fold)
         shutil.copytree(source, layout.results(layout.shift(**shift), "prosam", fold))
+    return tree
+
+
+@pytest.fixture
+def shifted(shifted_tree: Path) -> Report:
     params = load_params()
     return compose(params, read_settings(params))
+
+
+def warnings() -> list[tuple[str, ...]]:
+    """At home, then away."""
+    params = load_params()
+    return [judge(s, score_setting(s, params.report), params).warnings for s in read_settings(params)]
+
+
+def answer_as_untrained(folder: Path) -> None:
+    """Let a run's answers be those of its encoder before training."""
+    table = pd.read_parquet(folder / "episodes.parquet")
+    for column in ("intersection", "union", "background_intersection", "background_union"):
+        table[column] = table[f"untrained.{column}"]
+    table.to_parquet(folder / "episodes.parquet")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(metrics | metrics["baselines"]["untrained"]))
+
+
+def flat_loss(run: str, fold: int) -> None:
+    path = layout.model("toy", run, fold) / "training.csv"
+    pd.read_csv(path).assign(loss=0.8).to_csv(path, index=False)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_run_that_is_good_at_home_and_bad_away_transfers_little_whatever_its_loss(shifted_tree: Path, flat: bool):
+    answer_as_untrained(layout.results(layout.shift("toy", "other"), "prosam", 0))
+    if flat:
+        flat_loss("prosam", 0)
+    home, away = warnings()
+    assert home == ()
+    (warning,) = away
+    assert warning.startswith("prosam on fold 0 transfers little from toy: mIoU ")
+
+
+def test_a_run_that_never_left_the_plateau_is_named_with_the_data_it_was_trained_on(shifted_tree: Path):
+    flat_loss("prosam", 0)
+    for data in ("toy", layout.shift("toy", "other")):
+        answer_as_untrained(layout.results(data, "prosam", 0))
+    home, away = warnings()
+    assert home[0].startswith("prosam on fold 0 never left the plateau: ")
+    assert away[0].startswith("prosam on fold 0 transfers little from toy: ")
 
 
 def test_the_summary_has_a_cell_for_each_run_and_none_where_it_was_not_tested(shifted: Report):

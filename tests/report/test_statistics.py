@@ -74,6 +74,23 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.90 <= covered / 300 <= 0.985  # three standard errors about 0.95
 
 
+@pytest.mark.parametrize(("targets", "shown"), [(19, False), (20, True)])
+def test_a_difference_is_called_one_by_twenty_targets_and_not_by_fewer(targets: int, shown: bool):
+    """However many episodes these have: two of each here, and the first system is far ahead on all."""
+    boot = statistics.bootstrap_miou(
+        [[80] * 2 * targets, [20] * 2 * targets],
+        np.full((2, 2 * targets), 100),
+        np.zeros(2 * targets),
+        targets=[number // 2 for number in range(2 * targets)],
+        replicates=50,
+        rng=np.random.default_rng(0),
+    )
+    difference = statistics.paired_difference(boot, 0, 1)
+    assert (difference.low, difference.high) == pytest.approx((0.6, 0.6))
+    assert difference.excludes_zero == shown
+    assert statistics.mean_over_folds([boot, boot]).targets == 2 * targets
+
+
 def test_bootstrap_equals_resampling_episodes_by_index():
     """The vectorised replicates spread as those of a plain loop that draws episodes with replacement."""
     intersection, union, classes = random_counts(np.random.default_rng(4), episodes=40)

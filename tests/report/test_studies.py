@@ -97,10 +97,33 @@ def test_runs_that_answer_alike_are_not_told_apart(studied_tree: Path, tmp_path:
     params = load_params()
     part, _ = study_parts(params, read_settings(params)[0])
     assert part.sentences == (
-        "prosam against vrp-sam: a difference of mIoU is shown under none of 4 conditions; "
-        "a difference in what is lost, under none of 3 conditions.",
+        "prosam against vrp-sam: a difference of mIoU is shown under none of 3 conditions; "
+        "a difference in what is lost, under none of 3 conditions. "
+        "Where nothing differs, chance alone shows one under 0.15.",
     )
     assert all(row.cells[2].value == 0 and not row.cells[2].best for row in part.tables[0].rows)
+
+
+def test_undisturbed_images_are_no_look(parts: dict[str, Part]):
+    """They stand in the table once for each side; four corruptions of each of two sides are looked at."""
+    found = table_of(parts["corruption"], "corruption")
+    assert {label for label, _ in found if "undisturbed" in label} == {"target: undisturbed", "reference: undisturbed"}
+    (sentence,) = parts["corruption"].sentences
+    assert sentence.count("of 8 conditions") == 2
+    assert sentence.endswith("chance alone shows one under 0.4.")
+
+
+def test_of_few_targets_no_looks_are_counted(studied_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copytree(studied_tree, tmp_path / "tree")
+    monkeypatch.chdir(tmp_path / "tree")
+    add_studies(Path("params.yaml"), ["prompt_noise"], [])
+    content = YAML(typ="safe").load(Path("params.yaml"))
+    content["pipeline"]["folds"] = [0]
+    YAML(typ="safe").dump(content, Path("params.yaml"))
+    count = pd.read_parquet(layout.results("toy", "prosam", 0) / "episodes.parquet")["target"].nunique()
+    params = load_params()
+    part, _ = study_parts(params, read_settings(params)[0])
+    assert part.sentences == (f"prosam against vrp-sam: {count} target images are too few to tell.",)
 
 
 def test_curves_have_a_panel_for_each_kind_of_condition(parts: dict[str, Part]):
@@ -192,6 +215,7 @@ def test_curvature_has_means_with_standard_errors(studied_tree: Path, parts: dic
     squares = sum(sum(gap - mean for gap in gaps) ** 2 for gaps in by_target.values())
     error = (count / (count - 1) * squares) ** 0.5 / 16
     cell = found["prosam, absolute 0.5", "gap"]
+    assert found["prosam, absolute 0.5", "noise (std, prompt unit)"].value == 0.5
     assert (cell.value, cell.error) == pytest.approx((mean, error))
     assert cell.interval == f"± {error:.4f}"
     assert found["prosam, absolute 0.5", "excess"].best  # 0.3, thirty standard errors from zero
@@ -205,6 +229,31 @@ def test_curvature_has_means_with_standard_errors(studied_tree: Path, parts: dic
         "Noises whose cost is shown to differ from what the curvature predicts: "
         f"prosam: {shown[0]} of 3; vrp-sam: {shown[1]} of 2.",
     )
+
+
+@pytest.mark.parametrize(("errors", "shown"), [(11.9, False), (13.5, True)])
+def test_an_excess_over_two_targets_needs_the_quantile_of_one_degree_of_freedom(
+    studied_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: float, shown: bool
+):
+    """That is 12.7. Two targets at the mean plus and minus one have a standard error of one."""
+    shutil.copytree(studied_tree, tmp_path / "tree")
+    monkeypatch.chdir(tmp_path / "tree")
+    add_studies(Path("params.yaml"), ["curvature"], [])
+    content = YAML(typ="safe").load(Path("params.yaml"))
+    content["pipeline"]["folds"] = [0]
+    YAML(typ="safe").dump(content, Path("params.yaml"))
+    targets = pd.read_parquet(layout.results("toy", "prosam", 0) / "episodes.parquet")["target"]
+    other = next(episode for episode in range(1, 8) if targets[episode] != targets[0])
+    for run in RUNS:
+        path = layout.study("toy", run, 0, "curvature") / "rows.parquet"
+        rows = pd.read_parquet(path)
+        rows = rows[rows["episode"].isin([0, other])]
+        rows.assign(excess=errors + np.where(rows["episode"] == 0, 1.0, -1.0)).to_parquet(path)
+    params = load_params()
+    part, _ = study_parts(params, read_settings(params)[0])
+    cell = table_of(part, "curvature")["prosam, absolute 0.5", "excess"]
+    assert (cell.value, cell.error) == pytest.approx((errors, 1.0))
+    assert cell.best == shown
 
 
 def test_disagreement_is_ranked_against_iou(studied_tree: Path, parts: dict[str, Part]):

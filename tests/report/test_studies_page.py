@@ -47,6 +47,20 @@ def test_page_markdown_and_json_hold_the_same_studies(studied: Report, tmp_path:
                     assert value is None if np.isnan(cell.value) else value == pytest.approx(cell.value, abs=1e-4)
 
 
+def test_what_an_interval_is_is_left_to_the_caption_of_its_table(studied: Report):
+    """For not all are of the bootstrap: some are of seeds, shares or ranges over starts."""
+    for text in (html(studied), markdown(studied)):
+        assert "What an interval is, the caption of its table says." in text
+        assert "2.5% to 97.5%" not in text
+    assert "Everything here is computed from" not in html(studied)
+    (section,) = studied.sections
+    tables = [*section.tables, *(table for part in section.studies for table in part.tables)]
+    having = [t for t in tables if any(cell.interval for row in t.rows for cell in row.cells)]
+    assert {"miou", "curvature", "beaten"} <= {table.key for table in having}
+    for table in having:
+        assert any(word in table.caption for word in ("interval", "standard error", "lowest")), table.key
+
+
 def test_without_studies_the_page_has_none(report: Report):
     assert report.sections[0].studies == ()
     assert "-study-" not in html(report)

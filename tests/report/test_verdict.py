@@ -43,12 +43,13 @@ def verdict(tree: Path) -> Verdict:
     return judge(setting, score_setting(setting, params.report), params)
 
 
-def answer_as(run: str, other: str, lost: float) -> None:
-    """Give a run the episodes of another, less a share of each intersection; metrics.json with it."""
+def answer_as(run: str, other: str, lost: float, target: str | None = None) -> None:
+    """Give a run the episodes of another, less a share of each intersection (of one target's); metrics.json with it."""
     for fold in (0, 1):
         folder = Path(f"results/toy/{run}/{fold}")
         table = pd.read_parquet(f"results/toy/{other}/{fold}/episodes.parquet")
-        table["intersection"] -= (table["intersection"] * lost).astype(int)
+        where = table["target"] == (target or table["target"])
+        table["intersection"] -= (table["intersection"] * lost * where).astype(int)
         table.to_parquet(folder / "episodes.parquet")
         classes = [rows for _, rows in table.groupby("class_id")]
         ious = [rows["intersection"].sum() / rows["union"].sum() for rows in classes]
@@ -67,13 +68,47 @@ def test_identical_runs_are_not_told_apart(tree: Path):
 def test_a_run_that_loses_a_tenth_of_every_intersection_is_behind(tree: Path):
     answer_as("vrp-sam", "prosam", lost=0.1)
     said = verdict(tree)
-    assert said.headline.startswith("ProSAM beats VRP-SAM: ")
+    luck = "fewer than 3 seeds cannot tell that from luck: "
+    assert said.headline.startswith(f"ProSAM is ahead of VRP-SAM, but {luck}prosam has ")
 
 
 def test_prosam_behind_vrp_sam_is_said_plainly(tree: Path):
     answer_as("prosam", "vrp-sam", lost=0.1)
     said = verdict(tree)
-    assert said.headline.startswith("ProSAM does not beat VRP-SAM; VRP-SAM is ahead: ")
+    assert said.headline.startswith("VRP-SAM is ahead of ProSAM, but fewer than 3 seeds cannot ")
+
+
+def only_fold_0(tree: Path) -> int:
+    """Leave the first fold; how many target images it has."""
+    path = tree / "params.yaml"
+    path.write_text(path.read_text().replace("folds: [0, 1]", "folds: [0]"))
+    return pd.read_parquet("results/toy/prosam/0/episodes.parquet")["target"].nunique()
+
+
+def test_few_targets_are_not_enough_for_an_answer_whatever_the_interval(tree: Path):
+    answer_as("vrp-sam", "prosam", lost=0.5)
+    count = only_fold_0(tree)
+    assert count < 20
+    said = verdict(tree)
+    assert said.headline.startswith(
+        f"{count} target images are too few to tell whether ProSAM beats VRP-SAM: prosam has "
+    )
+    (against,) = said.details
+    assert against.startswith("Not shown to be above the best baseline (")
+    assert against.endswith(": prosam, vrp-sam.")
+
+
+def test_few_targets_do_not_make_a_run_the_best(tree: Path):
+    answer_as("vrp-sam", "prosam", lost=0.5)
+    path = tree / "params.yaml"
+    path.write_text(
+        path.read_text().replace("vrp-sam: {method: vrp-sam,", "vrp-sam: {method: vrp-sam, num_prompts: 9,")
+    )
+    assert verdict(tree).headline.startswith("prosam is best: ")
+    count = only_fold_0(tree)
+    assert verdict(tree).headline.startswith(
+        f"{count} target images are too few to tell which run is best: prosam has "
+    )
 
 
 def test_runs_at_the_level_of_a_baseline_are_named(tree: Path):
