@@ -31,6 +31,11 @@ class Beside:
     luck: tuple[Table, ...]
     note: str
 
+    @property
+    def compared(self) -> bool:
+        """Whether there is anything to say of the paper."""
+        return bool(self.claims or self.paper or self.note)
+
     def record(self) -> dict[str, Any]:
         """For JSON."""
         return {

@@ -1,11 +1,11 @@
 """The confusion of pixels (the paper's table 6): true rates, and the shares of all pixels that the paper prints.
 
 The foreground is the positive class here. The rates are TPR = TP / (TP + FN), TNR = TN / (TN + FP), FPR = 1 - TNR and
-FNR = 1 - TPR. What the paper calls TPR, TNR, FPR and FNR adds up to 100 over the four: shares of all pixels. Both methods
-answer the same episodes, so the true foreground must be the same share for both: its TNR + FNR is, to 0.01 in every
-fold (12.33 and 12.32, 21.53 twice, 20.28 and 20.27, 19.49 twice), and its TNR + FPR is not (20.76 and 21.07, ...). The
-background is the larger. So its TPR is our TN and its TNR our TP, while its FPR is our FP and its FNR our FN, each over
-all pixels: the names of the two correct ones are swapped, those of the two wrong ones are not.
+FNR = 1 - TPR. What the paper calls TPR, TNR, FPR and FNR adds up to 100 over the four: shares of all pixels. Both
+methods answer the same episodes, so the true foreground must be the same share for both: its TNR + FNR is, to 0.01 in
+every fold (12.33 and 12.32, 21.53 twice, 20.28 and 20.27, 19.49 twice), and its TNR + FPR is not (20.76 and 21.07,
+...). The background is the larger. So its TPR is our TN and its TNR our TP, while its FPR is our FP and its FNR our
+FN, each over all pixels: the names of the two correct ones are swapped, those of the two wrong ones are not.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def confusion_tables(setting: Setting, report: ReportParams, rows: Sequence[Publ
         "paper-6-shares",
         "Table 6: shares of all pixels",
         "In percent of all pixels, as the paper prints them; we read its TPR as background found, its TNR as "
-        "foreground found, its FPR as background taken for foreground, its FNR as foreground missed: only so is the true "
-        "foreground the same share for both of its methods.",
+        "foreground found, its FPR as background taken for foreground, its FNR as foreground missed: only so is the "
+        "true foreground the same share for both of its methods.",
         "",
         headings,
         tuple(_compare(setting, measured, list(PRINTED), rows, _printed_share)),

@@ -285,6 +285,29 @@ def test_what_the_paper_lacks_is_measured_beside_its_claims(tmp_path: Path, monk
     assert [cell.text for cell in row.cells[1:]] == ["n/a", "n/a"]
 
 
+def test_claims_are_shown_where_none_of_the_papers_tables_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """On PASCAL-5i the paper has no DINOv2."""
+    monkeypatch.chdir(tmp_path)
+    backbones = "tiny-resnet: {architecture: tiny-resnet, checkpoint: backbone.safetensors}"
+    text = PARAMS.replace("runs: [prosam, vrp-sam]", "runs: [prosam-dinov2, vrp-sam-dinov2]")
+    text = text.replace(backbones, f"{backbones}, dinov2: {{architecture: dinov2-vitb14}}")
+    text = text.replace("\n  prosam: {", "\n  prosam-dinov2: {").replace("\n  vrp-sam: {", "\n  vrp-sam-dinov2: {")
+    text = text.replace("mask, backbone: tiny-resnet", "mask, backbone: dinov2")
+    text = text.replace("{source: shapes, train_images: 1, val_images: 12, size: 64}", "{source: pascal}")
+    Path("params.yaml").write_text(text)
+    write_tree(toy_scenes(12), CLASSES, {"prosam-dinov2": 0.75, "vrp-sam-dinov2": 0.7})
+    params = load_params()
+    report = compose(params, read_settings(params))
+    found = report.sections[0].beside
+    assert found.paper == ()
+    assert found.claims is not None
+    page = Page(html(report))
+    assert "on-toy-paper" in page.ids
+    assert "#on-toy-paper" in page.links
+    assert any(row[:1] == [found.claims.rows[0].label] for row in page.rows)
+    assert any(line.startswith(f"| {found.claims.rows[0].label} |") for line in markdown(report).splitlines())
+
+
 def test_a_published_mean_is_the_printed_one_else_that_of_the_folds():
     assert published_mean("pascal-5i", "prosam") == 72.04  # not of table 7, whose fold 2 is a slip
     assert published_mean("pascal-5i", "vrp-sam-2linear") == pytest.approx((74.04 + 76.55 + 69.71 + 63.98) / 4)
