@@ -18,6 +18,7 @@ from prosam.report.beside import beside
 from prosam.report.claims import published_mean
 from prosam.report.compose import Report, compose, record
 from prosam.report.inputs import Setting, read_settings
+from prosam.report.matched import matches
 from prosam.report.paper import PaperTable, paper_tables
 from prosam.report.render import html, markdown
 from prosam.report.scores import score_setting
@@ -285,6 +286,46 @@ def test_what_the_paper_lacks_is_measured_beside_its_claims(tmp_path: Path, monk
     assert [cell.text for cell in row.cells[1:]] == ["n/a", "n/a"]
 
 
+def claims_of(root: Path, text: str, quality: dict[str, float]) -> tuple[Table, Params, Setting]:
+    """The claims on a small tree with these parameters."""
+    (root / "params.yaml").write_text(text)
+    write_tree(toy_scenes(12), CLASSES, quality)
+    params = load_params()
+    (setting,) = read_settings(params)
+    claims = beside(params, setting, score_setting(setting, params.report)).claims
+    assert claims is not None
+    return claims, params, setting
+
+
+def test_a_claim_is_of_the_same_trainings_as_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    entry = "mask, backbone: tiny-resnet, train: {lr: 0.001, seed: 1}}"
+    more = f"  prosam-1: {{method: prosam, kind: {entry}\n  vrp-sam-1: {{method: vrp-sam, kind: {entry}"
+    text = PARAMS.replace("runs: [prosam, vrp-sam]", "runs: [prosam, vrp-sam, prosam-1, vrp-sam-1]")
+    quality = {"prosam": 0.75, "vrp-sam": 0.7, "prosam-1": 0.6, "vrp-sam-1": 0.8}
+    claims, params, setting = claims_of(tmp_path, text.replace("\ntrain:", f"\n{more}\ntrain:"), quality)
+    (row,) = claims.rows
+    means = {
+        run: np.mean([json.loads(Path(f"results/toy/{run}/{f}/metrics.json").read_text())["miou"] for f in (0, 1)])
+        for run in setting.runs
+    }
+    gain = (means["prosam"] + means["prosam-1"] - means["vrp-sam"] - means["vrp-sam-1"]) / 2
+    assert row.cells[0].value == pytest.approx(gain)
+    assert row.label.endswith("(table 1; means of 2 seeds)")
+    (match,) = matches(params, "toy", setting.runs)
+    answered = match.gain(params, setting, score_setting(setting, params.report))
+    assert (row.cells[0].low, row.cells[0].high) == (100 * answered.low, 100 * answered.high)
+
+
+def test_a_claim_is_of_our_folds_in_the_paper_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    text = PARAMS.replace("folds: [0, 1]", "folds: [1]")
+    claims, _, _ = claims_of(tmp_path, text, {"prosam": 0.75, "vrp-sam": 0.7})
+    _, pascal, coco = (cell.value for cell in claims.rows[0].cells)
+    assert (pascal, coco) == pytest.approx((77.57 - 76.77, 55.55 - 54.24))
+    assert "mean over fold 1, the paper's of the same" in claims.caption
+
+
 def test_claims_are_shown_where_none_of_the_papers_tables_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """On PASCAL-5i the paper has no DINOv2."""
     monkeypatch.chdir(tmp_path)
@@ -312,6 +353,11 @@ def test_a_published_mean_is_the_printed_one_else_that_of_the_folds():
     assert published_mean("pascal-5i", "prosam") == 72.04  # not of table 7, whose fold 2 is a slip
     assert published_mean("pascal-5i", "vrp-sam-2linear") == pytest.approx((74.04 + 76.55 + 69.71 + 63.98) / 4)
     assert np.isnan(published_mean("pascal-5i", "prosam-dinov2"))
+
+
+def test_a_published_mean_of_some_folds_is_theirs_and_there_is_none_of_folds_that_the_paper_lacks():
+    assert published_mean("pascal-5i", "prosam", [0, 2]) == pytest.approx((75.26 + 70.09) / 2)
+    assert np.isnan(published_mean("pascal-5i", "prosam", [0, 4]))
 
 
 def test_page_markdown_and_json_hold_the_papers_tables(root: Path):
