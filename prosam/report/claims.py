@@ -10,6 +10,7 @@ from prosam.params import Params
 from prosam.report.comparison import DATA_NAMES, papers_data
 from prosam.report.inputs import Setting, in_words
 from prosam.report.matched import Match
+from prosam.report.paper_runs import departures
 from prosam.report.published import FOLDS, published_rows
 from prosam.report.repeats import groups
 from prosam.report.scores import Scores
@@ -30,11 +31,15 @@ CLAIMS = (  # table, or None for what the paper lacks; what is compared, the run
 
 
 def claims_table(params: Params, setting: Setting, scores: Scores) -> Table | None:
-    """The claims of which both runs are there; None when there are none, and under a domain shift."""
+    """The claims of which both runs are there; None when there are none, and under a domain shift.
+
+    A run that departs from what its name stands for has none.
+    """
     data = papers_data(params, setting)
+    there = {run for run in setting.runs if not departures(params, run)}
     rows = []
     for number, label, first, second in CLAIMS:
-        if setting.shifted or not {first, second} <= set(setting.runs):
+        if setting.shifted or not {first, second} <= there:
             continue
         match = _match(params, setting, first, second)
         ours = difference_cell(match.gain(params, setting, scores))

@@ -37,7 +37,7 @@ def is_papers_data(params: Params, setting: Setting) -> bool:
 
 def published_cells(row: PublishedRow, setting: Setting) -> tuple[Cell, ...]:
     """The numbers of a row for the folds of a setting, then the printed mean, with as many digits as printed."""
-    digits = 2 if row.run else 1  # of the paper's own runs; those of other papers have one
+    digits = 2 if row.by_the_authors else 1  # those of other papers have one
     by_fold = [row.folds[fold] if fold < FOLDS else None for fold in setting.folds]
     return tuple(Cell(np.nan if value is None else value, decimals=digits) for value in (*by_fold, row.mean))
 

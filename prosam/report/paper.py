@@ -11,8 +11,9 @@ from prosam.report.comparison import DATA_NAMES, Published, compared, papers_dat
 from prosam.report.confusion import confusion_tables
 from prosam.report.inference import inference_table
 from prosam.report.inputs import Setting, in_words
+from prosam.report.paper_runs import comparable_rows
 from prosam.report.paper_setup import setup
-from prosam.report.published import PublishedRow, published_rows
+from prosam.report.published import PublishedRow
 from prosam.report.scores import Scores
 from prosam.report.tables import Cell, Row, Table, fold_headings, score_cell
 
@@ -76,7 +77,7 @@ def paper_tables(params: Params, setting: Setting, scores: Scores) -> tuple[Pape
 
 def _paper_table(params: Params, setting: Setting, scores: Scores, number: int) -> PaperTable | None:
     data = papers_data(params, setting)
-    rows = [row for row in published_rows() if row.table == number and row.data in data]
+    rows = [row for row in comparable_rows(params, setting) if row.table == number and row.data in data]
     there = [row for row in rows if row.run in setting.runs]
     if not there:
         return None

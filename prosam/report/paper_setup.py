@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from prosam.params import Params
 from prosam.report.comparison import DATA_NAMES, is_papers_data
 from prosam.report.inputs import Setting, in_words
+from prosam.report.paper_runs import PRINTED_BACKBONES
 from prosam.report.published import PublishedRow
 
 EPISODES = "1000"
@@ -21,14 +22,6 @@ RECIPE = {
     "dropout": "0.5",
 }
 BATCH = {"pascal-5i": "2", "coco-20i": "8"}  # on 4 GPUs, 2 on each
-
-_BACKBONES = {
-    "resnet50": "ResNet-50",
-    "resnet50-deep-stem": "ResNet-50",
-    "vgg16-bn": "VGG-16",
-    "vgg16-bn-vrp-sam": "VGG-16",
-    "dinov2-vitb14": "DINOv2 ViT-B/14",
-}
 
 
 def setup(params: Params, setting: Setting, rows: Sequence[PublishedRow]) -> str:
@@ -59,7 +52,11 @@ def _facets(
     return [
         ("data", theirs if is_papers_data(params, setting) else setting.tested_on, theirs),
         ("images of", f"{params.models.size} px", IMAGE_SIZE),
-        ("backbone", _listed(_BACKBONES.get(a, a) for a in architectures), _listed(row.backbone for row in rows)),
+        (
+            "backbone",
+            _listed(PRINTED_BACKBONES.get(a, a) for a in architectures),
+            _listed(row.backbone for row in rows),
+        ),
         ("episodes a fold", episodes, EPISODES),
         ("batch", _recorded(setting, runs, "batch_size"), " or ".join(BATCH[name] for name in data)),
         *((name, ours, RECIPE[name]) for name, ours in _recipe(params, setting, runs).items()),
