@@ -56,13 +56,16 @@ def confusion(setting: Setting, run: str, fold: int) -> dict[str, Counts]:
     return {name: column.to_numpy(np.float64) for name, column in counts.items()}
 
 
-def confusion_tables(setting: Setting, report: ReportParams, rows: Sequence[PublishedRow]) -> tuple[Table, Table]:
+def confusion_tables(
+    setting: Setting, report: ReportParams, rows: Sequence[PublishedRow], other: str
+) -> tuple[Table, Table]:
     """True rates and shares of all pixels of the runs that repeat some of table 6.
 
     Args:
         setting: has these runs.
         report: bootstrap and seed.
         rows: the published ones of these runs.
+        other: what makes our numbers no measure against those, if anything.
     """
     runs = list(dict.fromkeys(row.run for row in rows))
     measured = {run: _measured(setting, run, report) for run in runs}
@@ -74,7 +77,7 @@ def confusion_tables(setting: Setting, report: ReportParams, rows: Sequence[Publ
         "rates: its rows are computed from the shares that it prints, as we read these.",
         "",
         headings,
-        tuple(_compare(setting, measured, list(RATES), rows, _printed_rate)),
+        tuple(_compare(setting, measured, list(RATES), rows, other, _printed_rate)),
         headings=True,
     )
     shares = Table(
@@ -85,7 +88,7 @@ def confusion_tables(setting: Setting, report: ReportParams, rows: Sequence[Publ
         "true foreground the same share for both of its methods.",
         "",
         headings,
-        tuple(_compare(setting, measured, list(PRINTED), rows, _printed_share)),
+        tuple(_compare(setting, measured, list(PRINTED), rows, other, _printed_share)),
         headings=True,
     )
     return rates, shares
@@ -114,6 +117,7 @@ def _compare(
     measured: Mapping[str, Mapping[str, list[Cell]]],
     names: Sequence[str],
     rows: Sequence[PublishedRow],
+    other: str,
     printed: Callable[[str, Mapping[str, Counts]], Counts],
 ) -> list[Row]:
     compared_rows: list[Row] = []
@@ -129,7 +133,7 @@ def _compare(
                 for data, shares in by_data.items()
             ]
             title = f"{_SHARES.get(name, name)}: {method} ({run})"
-            compared_rows += compared(title, "ours", cells[name], theirs, setting)
+            compared_rows += compared(title, "ours", cells[name], theirs, setting, other)
     return compared_rows
 
 

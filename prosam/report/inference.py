@@ -18,13 +18,14 @@ MEAN_PROMPT = "mean-prompt"
 STUDY = "strategies"
 
 
-def inference_table(setting: Setting, report: ReportParams, rows: Sequence[PublishedRow]) -> Table:
+def inference_table(setting: Setting, report: ReportParams, rows: Sequence[PublishedRow], other: str) -> Table:
     """The mIoU of each strategy by fold, and each strategy minus the mean prompt on the same resampled targets.
 
     Args:
         setting: has the run that table 8 is about.
         report: bootstrap and seed.
         rows: of table 8, one for each strategy.
+        other: what makes our numbers no measure against those, if anything.
 
     Raises:
         InputError: the study's rows are missing or damaged.
@@ -37,7 +38,7 @@ def inference_table(setting: Setting, report: ReportParams, rows: Sequence[Publi
     for i, row in enumerate(rows):
         ours, theirs = [score_cell(b.interval(i)) for b in columns], published_cells(row, setting)
         published = [Published(f"paper, {DATA_NAMES[row.data]}", theirs)]
-        compared_rows += compared(row.strategy, "ours", ours, published, setting)
+        compared_rows += compared(row.strategy, "ours", ours, published, setting, other)
         if i != usual:
             gains = tuple(difference_cell(statistics.paired_difference(b, i, usual)) for b in columns)
             gaps = [a.value - b.value for a, b in zip(theirs, printed, strict=True)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prosam.params import Params
-from prosam.report.comparison import DATA_NAMES, Published, compared, papers_data, published_cells
+from prosam.report.comparison import DATA_NAMES, Published, compared, otherness, papers_data, published_cells
 from prosam.report.confusion import confusion_tables
 from prosam.report.inference import inference_table
 from prosam.report.inputs import Setting, in_words
@@ -29,7 +29,10 @@ TITLES = {
 }
 NO_TABLE_3 = "The paper's table 3, its domain shift, is not here: the numbers are not in the text that we have."
 
-_CAPTION = "mIoU in percent by fold. Ours with 95% intervals, the paper's as printed, and ours minus the paper's."
+_CAPTION = (
+    "mIoU in percent by fold. Ours with 95% intervals, the paper's as printed, and ours minus the paper's, which "
+    "measures nothing between different data."
+)
 
 
 @dataclass(frozen=True)
@@ -81,27 +84,28 @@ def _paper_table(params: Params, setting: Setting, scores: Scores, number: int) 
     there = [row for row in rows if row.run in setting.runs]
     if not there:
         return None
+    other = otherness(params, setting)
     match number:
         case 6:
-            tables = confusion_tables(setting, params.report, there)
+            tables = confusion_tables(setting, params.report, there, other)
         case 8 if {"strategies"} <= set(params.pipeline.studies) and there[0].run in params.pipeline.studied:
-            tables = (inference_table(setting, params.report, there),)
+            tables = (inference_table(setting, params.report, there, other),)
         case 8:
             return None
         case _:
-            tables = (_miou_table(setting, scores, number, rows),)
+            tables = (_miou_table(setting, scores, number, rows, other),)
     missing = dict.fromkeys(row.run for row in rows if row.run and row.run not in setting.runs)
     return PaperTable(number, TITLES[number], tuple(missing), setup(params, setting, there), _notes(rows), tables)
 
 
-def _miou_table(setting: Setting, scores: Scores, number: int, rows: Sequence[PublishedRow]) -> Table:
+def _miou_table(setting: Setting, scores: Scores, number: int, rows: Sequence[PublishedRow], other: str) -> Table:
     compared_rows: list[Row] = []
     for run in dict.fromkeys(row.run for row in rows if row.run in setting.runs):
         published = [row for row in rows if row.run == run]
         label = f"{_named(published[0], rows)} ({run})"
         theirs = [Published(f"paper, {_measured(row)}", published_cells(row, setting)) for row in published]
         ours = f"ours, {_size(setting, run)} parameters" if number == 2 else "ours"
-        compared_rows += compared(label, ours, _our_cells(setting, scores, run), theirs, setting)
+        compared_rows += compared(label, ours, _our_cells(setting, scores, run), theirs, setting, other)
     for data in dict.fromkeys(row.data for row in rows):
         others = [row for row in rows if row.data == data and row.run not in setting.runs]
         group = f"published only, {DATA_NAMES[data]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from prosam.params import Params
-from prosam.report.comparison import DATA_NAMES, is_papers_data
+from prosam.report.comparison import DATA_NAMES, otherness
 from prosam.report.inputs import Setting, in_words
 from prosam.report.paper_runs import PRINTED_BACKBONES
 from prosam.report.published import PublishedRow
@@ -36,9 +36,8 @@ def setup(params: Params, setting: Setting, rows: Sequence[PublishedRow]) -> str
     parts = [f"{ours} for the paper's {theirs}" for ours, theirs in facts]
     parts.append(f"SAM {params.models.sam.name}, where the paper does not say which")
     line = f"What differs: {'; '.join(parts)}."
-    if is_papers_data(params, setting):
-        return line
-    return f"These are different data, so a difference is no measure of either method. {line}"
+    other = otherness(params, setting)
+    return f"These are {other}, so a difference is no measure of either method. {line}" if other else line
 
 
 def _facets(
@@ -50,7 +49,7 @@ def _facets(
     architectures = [params.models.backbones[params.backbone(row.run)].architecture for row in rows]
     episodes = _listed(len(setting.results[run, fold].episodes) for run in runs for fold in setting.folds)
     return [
-        ("data", theirs if is_papers_data(params, setting) else setting.tested_on, theirs),
+        ("data", setting.tested_on if otherness(params, setting) == "other data" else theirs, theirs),
         ("images of", f"{params.models.size} px", IMAGE_SIZE),
         (
             "backbone",
