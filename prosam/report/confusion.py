@@ -1,4 +1,4 @@
-"""The confusion of pixels (the paper's table 6): true rates, and the shares of all pixels that the paper prints.
+"""The confusion of pixels: true rates of all runs; and the paper's table 6, in shares of all pixels, beside ours.
 
 The foreground is the positive class here. The rates are TPR = TP / (TP + FN), TNR = TN / (TN + FP), FPR = 1 - TNR and
 FNR = 1 - TPR. What the paper calls TPR, TNR, FPR and FNR adds up to 100 over the four: shares of all pixels. Both
@@ -20,7 +20,7 @@ from prosam.params import ReportParams
 from prosam.report.comparison import DATA_NAMES, Published, compared, published_cells
 from prosam.report.inputs import Setting
 from prosam.report.published import PublishedRow
-from prosam.report.tables import Cell, Row, Table, fold_headings, score_cell
+from prosam.report.tables import MINUS, Cell, Row, Table, fold_headings, score_cell
 from prosam.statistics import Bootstrap
 
 Counts = NDArray[np.float64]
@@ -35,6 +35,7 @@ RATES = {  # part and whole
 }
 PRINTED = {TRUE_NEGATIVE: "tpr", TRUE: "tnr", FALSE_POSITIVE: "fpr", FALSE_NEGATIVE: "fnr"}
 
+_RATES_SHOWN = {"TPR": "TPR: foreground found, of all foreground", "TNR": "TNR: background found, of all background"}
 _SHARES = {
     TRUE_NEGATIVE: "background found",
     TRUE: "foreground found",
@@ -54,6 +55,25 @@ def confusion(setting: Setting, run: str, fold: int) -> dict[str, Counts]:
         TRUE_NEGATIVE: episodes["background_intersection"],
     }
     return {name: column.to_numpy(np.float64) for name, column in counts.items()}
+
+
+def rate_table(setting: Setting, report: ReportParams) -> Table:
+    """TPR and TNR of every run by fold; ours alone, on any data.
+
+    Args:
+        setting: with its runs.
+        report: bootstrap and seed.
+    """
+    measured = {label: _measured(setting, run, report) for run, label in zip(setting.runs, setting.labels, strict=True)}
+    rows = tuple(
+        Row(label, _RATES_SHOWN[name], tuple(cells[name])) for name in _RATES_SHOWN for label, cells in measured.items()
+    )
+    caption = (
+        "In percent, pixels summed over the episodes of a fold. Of the foreground "
+        f"100 {MINUS} TPR is missed, the FNR; of the background 100 {MINUS} TNR is taken for foreground, the FPR. "
+        "95% intervals over target images."
+    )
+    return Table("rates", "Confusion of pixels", caption, "run", fold_headings(setting), rows, headings=True)
 
 
 def confusion_tables(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prosam.params import Params
+from prosam.params import Params, StudyName
 from prosam.report.comparison import DATA_NAMES, Published, compared, otherness, papers_data, published_cells
 from prosam.report.confusion import confusion_tables
 from prosam.report.inference import inference_table
@@ -15,6 +15,7 @@ from prosam.report.paper_runs import comparable_rows
 from prosam.report.paper_setup import setup
 from prosam.report.published import PublishedRow
 from prosam.report.scores import Scores
+from prosam.report.study_inputs import read_study
 from prosam.report.tables import Cell, Row, Table, fold_headings, score_cell
 
 TITLES = {
@@ -28,6 +29,7 @@ TITLES = {
     9: "a VGG as backbone",
 }
 NO_TABLE_3 = "The paper's table 3, its domain shift, is not here: the numbers are not in the text that we have."
+STRATEGIES: StudyName = "strategies"
 
 _CAPTION = (
     "mIoU in percent by fold. Ours with 95% intervals, the paper's as printed, and ours minus the paper's, which "
@@ -88,8 +90,8 @@ def _paper_table(params: Params, setting: Setting, scores: Scores, number: int) 
     match number:
         case 6:
             tables = confusion_tables(setting, params.report, there, other)
-        case 8 if {"strategies"} <= set(params.pipeline.studies) and there[0].run in params.pipeline.studied:
-            tables = (inference_table(setting, params.report, there, other),)
+        case 8 if STRATEGIES in params.pipeline.studies and there[0].run in params.pipeline.studied:
+            tables = (inference_table(read_study(params, setting, STRATEGIES), there, other),)
         case 8:
             return None
         case _:

@@ -16,6 +16,7 @@ from prosam.errors import InputError
 from prosam.params import Params, ReportParams
 from prosam.report.inputs import Setting, read_file
 from prosam.report.matched import matches
+from prosam.report.published import published_rows
 
 _PIXELS = ("intersection", "union", "iou")
 _CURVATURE = tuple(f"{name}{suffix}" for name in ("gap", "predicted", "excess") for suffix in ("", "_se"))
@@ -27,6 +28,10 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "references": ("merge", "k", "choice", *_PIXELS),
     "absent": ("present", "presence", "area", "false_area"),
     "curvature": ("noise", "size", "eta", "loss", *_CURVATURE),
+}
+MEAN_PROMPT = "mean-prompt"
+_CONDITIONS = {  # that each episode has once, of the studies that are made on every episode under each
+    "strategies": ("strategy", tuple(row.strategy for row in published_rows() if row.strategy)),
 }
 _PROMPTS = ("origin", "iou", "bce", "rms", "steps", "x", "y")
 
@@ -97,7 +102,8 @@ def read_study(params: Params, setting: Setting, study: str) -> Studied:
     """Read the rows of a study of all the runs that it was made on.
 
     Raises:
-        InputError: a file is missing, damaged, lacks a column or is about other episodes than the evaluation.
+        InputError: a file is missing, damaged, lacks a column, is about other episodes than the evaluation, or has not
+            all of them.
     """
     runs = tuple(run for run in setting.runs if run in params.pipeline.studied)
     rows = {(run, fold): _read_rows(setting, study, run, fold) for run in runs for fold in setting.folds}
@@ -131,6 +137,14 @@ def _read_rows(setting: Setting, study: str, run: str, fold: int) -> pd.DataFram
     frozen = setting.results[run, fold].episodes.set_index("episode")["class_id"]
     if not np.array_equal(frozen.reindex(rows["episode"]).to_numpy(), rows["class_id"].to_numpy()):
         raise InputError(f"{path}: is about other episodes than episodes.parquet; run `dvc repro --force {stage}`")
+    if study in _CONDITIONS:
+        column, values = _CONDITIONS[study]
+        for value in values:
+            if not np.array_equal(rows.loc[rows[column] == value, "episode"].to_numpy(), frozen.index.to_numpy()):
+                raise InputError(
+                    f"{path}: has not each of the fold's episodes once for {column} {value}; "
+                    f"run `dvc repro --force {stage}`"
+                )
     return rows
 
 

@@ -280,6 +280,27 @@ def test_strategies_of_other_episodes_are_refused(found, root: Path, tmp_path: P
         paper_tables(params, setting, scores)
 
 
+def test_without_published_numbers_ours_are_there(found, root: Path):
+    """On COCO-20i the paper has neither rates nor strategies."""
+    params, setting, _ = found
+    content = params.model_dump(mode="json")
+    content["datasets"]["toy"] |= {"download": {"source": "coco"}, "protocol": {"folds": 4, "order": "interleaved"}}
+    params = Params.model_validate(content)
+    with contextlib.chdir(root):
+        (section,) = compose(params, [setting]).sections
+    assert {6, 8}.isdisjoint(paper.number for paper in section.beside.paper)
+    rates = rows_of(next(t for t in section.tables if t.key == "rates"), "TPR: foreground found, of all foreground")
+    c = brute_force_confusion(root, "vrp-sam", 2)
+    assert rates["vrp-sam"][2] == pytest.approx(100 * c["tp"] / (c["tp"] + c["fn"]))
+    (table,) = [t for part in section.studies for t in part.tables if t.key == "strategies"]
+    shown = rows_of(table, "prosam")
+    rows = pd.read_parquet(root / "results/toy/prosam/3/strategies/rows.parquet")
+    part = rows[rows["strategy"] == "max-binary"].groupby("class_id")[["intersection", "union"]].sum()
+    assert shown["max-binary"][3] == pytest.approx(100 * (part["intersection"] / part["union"]).mean())
+    gap = shown["max-binary"][3] - shown["mean-prompt"][3]
+    assert shown["max-binary \N{MINUS SIGN} mean-prompt"][3] == pytest.approx(gap)
+
+
 # ------------------------------------------------------------------------------------------- claims and renderings
 
 

@@ -37,13 +37,14 @@ def test_page_markdown_and_json_hold_the_same_studies(studied: Report, tmp_path:
         assert recorded[part.key]["answer"] == list(part.sentences)
         assert f"### {part.title}" in lines
         for table in part.tables:
-            of_table = {row["label"]: row["cells"] for row in recorded[part.key]["tables"][table.key]["rows"]}
+            held = recorded[part.key]["tables"][table.key]["rows"]
+            of_table = {(row["group"], row["label"]): row["cells"] for row in held}
             for row in table.rows:
                 texts = [f"{c.text} ({c.interval})" if c.interval else c.text for c in row.cells]
                 assert f"| {row.label} | {' | '.join(texts)} |" in lines
                 assert [row.label, *texts] in [found[: len(texts) + 1] for found in page_rows]
                 for column, cell in zip(table.columns, row.cells, strict=True):
-                    value = of_table[row.label][column]["value"]
+                    value = of_table[row.group, row.label][column]["value"]
                     assert value is None if np.isnan(cell.value) else value == pytest.approx(cell.value, abs=1e-4)
 
 
