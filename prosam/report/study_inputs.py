@@ -33,6 +33,7 @@ MEAN_PROMPT = "mean-prompt"
 _CONDITIONS = {  # that each episode has once, of the studies that are made on every episode under each
     "strategies": ("strategy", tuple(row.strategy for row in published_rows() if row.strategy)),
 }
+_FIGURES = {"distribution": ("steps",), "from_centre": ("mean", "direct")}  # of each start, in summary.json
 _PROMPTS = ("origin", "iou", "bce", "rms", "steps", "x", "y")
 
 
@@ -112,22 +113,41 @@ def read_study(params: Params, setting: Setting, study: str) -> Studied:
     return Studied(setting, study, runs, rows, pairs, params.report)
 
 
-def read_verification(dataset: str, start: int) -> VerificationStart:
-    """Read one start.
+def read_verification(dataset: str, numbers: Sequence[int]) -> list[VerificationStart]:
+    """Read the starts, which must have been made by the same code and sizes of noise.
 
     Raises:
-        InputError: a file is missing, damaged or lacks a column.
+        InputError: a file is missing, damaged, lacks a column or a figure, or has other columns than the first start's.
     """
-    folder, stage = layout.verification(dataset, start), f"verification@{dataset}-{start}"
+    starts = [_read_start(dataset, number) for number in numbers]
+    for start in starts[1:]:
+        if list(start.prompts.columns) != list(starts[0].prompts.columns):
+            differ = sorted(set(start.prompts.columns) ^ set(starts[0].prompts.columns)) or ["their order"]
+            stages = " ".join(f"verification@{dataset}-{one.number}" for one in (starts[0], start))
+            raise InputError(
+                f"{layout.verification(dataset, start.number) / 'prompts.parquet'}: has other columns than start "
+                f"{starts[0].number} ({', '.join(differ)}); run `dvc repro --force {stages}`"
+            )
+    return starts
+
+
+def _read_start(dataset: str, number: int) -> VerificationStart:
+    folder, stage = layout.verification(dataset, number), f"verification@{dataset}-{number}"
     path = folder / "summary.json"
     summary = read_file(path, lambda: json.loads(path.read_text(encoding="utf-8")), stage)
     if not isinstance(summary, dict) or "target" not in summary or not summary.get("starts"):
         raise InputError(f"{path}: lacks target or starts; run `dvc repro --force {stage}`")
+    for key, figures in _FIGURES.items():
+        for one in summary["starts"]:
+            held = one.get(key) if isinstance(one, dict) else None
+            for name in figures:
+                if not isinstance(held, dict) or not isinstance(held.get(name), int | float):
+                    raise InputError(f"{path}: lacks {key}.{name}; run `dvc repro --force {stage}`")
     prompts = _read_parquet(folder / "prompts.parquet", _PROMPTS, stage)
     for origin in ("direct", "sample", "mean"):
         if origin not in set(prompts["origin"]):
             raise InputError(f"{folder / 'prompts.parquet'}: has no {origin} prompts; run `dvc repro --force {stage}`")
-    return VerificationStart(start, prompts, summary)
+    return VerificationStart(number, prompts, summary)
 
 
 def _read_rows(setting: Setting, study: str, run: str, fold: int) -> pd.DataFrame:

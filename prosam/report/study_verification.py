@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,9 @@ def verification_part(params: Params, dataset: str) -> Part:
     """Box plots over all starts, a t-SNE of the first, and the paper's statement against the shares found.
 
     Raises:
-        InputError: a file of a start is missing, damaged or lacks a column.
+        InputError: a file of a start is missing, damaged, lacks a column or has others than the first start's.
     """
-    starts = [read_verification(dataset, number) for number in params.pipeline.starts]
+    starts = read_verification(dataset, params.pipeline.starts)
     prompts = [start.prompts for start in starts]
     shares = [_beaten(start, "iou") for start in starts]
     mean, claimed = np.mean([s.mean() for s in shares]), np.mean([(s >= _CLAIM).mean() for s in shares])
@@ -35,12 +36,12 @@ def verification_part(params: Params, dataset: str) -> Part:
     return Part(
         "verification",
         "Prompts learnt for one object",
-        (told, *_caveats(params, starts)),
+        (told, _nearness(starts), *_caveats(params, starts)),
         "Direct: prompts learnt by gradient descent, each for itself. Samples: of a distribution learnt through its "
         "samples. Mean: of that distribution. No prompt encoder is in between. A start has an object of its own. "
         "Boxes: quartiles over all starts; whiskers: 5% to 95%.",
         (*box_plots(prompts, f"{dataset}-verification"), scatter(prompts[0], f"{dataset}-verification-plane")),
-        tables=tuple(t for t in (_beaten_table(starts), _noise_table(starts)) if t.rows),
+        tables=tuple(t for t in (_beaten_table(starts), _centre_table(starts), _noise_table(starts)) if t.rows),
     )
 
 
@@ -92,25 +93,62 @@ def _figures(shares: Sequence[NDArray[np.float64]]) -> tuple[list[float], list[f
     )
 
 
+def _from_centre(starts: Sequence[VerificationStart]) -> tuple[list[float], list[float]]:
+    """Distances from the middle of the direct prompts: of the distribution's mean, and the median direct prompt's."""
+    found = [one["from_centre"] for start in starts for one in start.summary["starts"]]
+    return [one["mean"] for one in found], [one["direct"] for one in found]
+
+
+def _nearness(starts: Sequence[VerificationStart]) -> str:
+    """The paper's word that the mean prompt is closer to the centre, against the distances found."""
+    means, directs = _from_centre(starts)
+    nearer = sum(mean < direct for mean, direct in zip(means, directs, strict=True))
+    return (
+        "The distribution's mean is closer to the middle of the direct prompts than the median direct prompt in "
+        f"{nearer} of {len(means)} start{'s' if len(means) > 1 else ''}; the paper has it closer to the centre."
+    )
+
+
+def _centre_table(starts: Sequence[VerificationStart]) -> Table:
+    means, directs = _from_centre(starts)
+    ratios = [mean / direct if direct else float("nan") for mean, direct in zip(means, directs, strict=True)]
+    cells = tuple(replace(_over_starts(values), decimals=2) for values in (means, directs, ratios))
+    caption = (
+        "Euclidean distances from the mean of the direct prompts, over all tokens and in the prompts' unit, and the "
+        "first by the second (below 1: closer): mean over starts, and the lowest to the highest start. The middle of "
+        "prompts that were learnt apart need not be the middle of the region that SAM answers well."
+    )
+    columns = ("mean of the distribution", "median direct prompt", "ratio")
+    rows = (Row("distance from the middle", "condition", cells),)
+    return Table("from-centre", "Closeness to the centre", caption, "", columns, rows)
+
+
 def _noise_table(starts: Sequence[VerificationStart]) -> Table:
-    """Mean IoU under noise of one size in the prompts' unit: the same for small prompts and large ones."""
-    names = [c for c in starts[0].prompts.columns if c.startswith("iou.absolute_")]
-    names.sort(key=lambda name: float(name.removeprefix("iou.absolute_")))
+    """Mean IoU under noise: absolute, of one size in the prompts' unit, and relative to the size of each prompt."""
+    names = [c for c in starts[0].prompts.columns if c.startswith("iou.")]
+    names.sort(key=lambda name: (_kind_and_size(name)[0], float(_kind_and_size(name)[1])))
     rows = []
     for name in ["iou", *names]:
         cells = []
         for origin in ORIGINS:
             means = [float(s.prompts.loc[s.prompts["origin"] == origin, name].mean()) for s in starts]
             cells.append(_over_starts([100 * value for value in means]))
-        rows.append(Row("no noise" if name == "iou" else name.removeprefix("iou.absolute_"), "condition", tuple(cells)))
+        rows.append(Row("no noise" if name == "iou" else " ".join(_kind_and_size(name)), "condition", tuple(cells)))
     pooled = pd.concat([start.prompts for start in starts])
     sizes = ", ".join(f"{name} {pooled.loc[pooled['origin'] == o, 'rms'].median():.2g}" for o, name in ORIGINS.items())
     caption = (
-        "Mean IoU in percent with Gaussian noise of equal absolute size on the prompts: mean over starts, and the "
-        f"lowest to the highest start. Median root mean square of the prompts: {sizes}; large ones endure more of it."
+        "Mean IoU in percent with Gaussian noise on the prompts, absolute in their unit or relative to each one's root "
+        "mean square: mean over starts, and the lowest to the highest start. Median root mean square of the prompts: "
+        f"{sizes}; large ones endure more of the absolute noise."
     )
     table_rows = tuple(rows) if names else ()
     return Table("verification-noise", "Under equal noise", caption, "noise", tuple(ORIGINS.values()), table_rows)
+
+
+def _kind_and_size(column: str) -> tuple[str, str]:
+    """Of a column such as `iou.absolute_0.25`."""
+    kind, _, size = column.removeprefix("iou.").partition("_")
+    return kind, size
 
 
 def _over_starts(values: Sequence[float]) -> Cell:

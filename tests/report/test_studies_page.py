@@ -78,6 +78,22 @@ def test_without_studies_the_page_has_none(report: Report):
             "not found; run `dvc repro verification@toy-1`",
         ),
         ("results/_verification/toy/1/summary.json", lambda path: path.write_text("{}"), "lacks target or starts"),
+        (
+            "results/_verification/toy/1/summary.json",
+            lambda path: path.write_text(path.read_text().replace("from_centre", "of_an_older_commit")),
+            "lacks from_centre.mean; run `dvc repro --force verification@toy-1`",
+        ),
+        (
+            "results/_verification/toy/1/summary.json",
+            lambda path: path.write_text(path.read_text().replace('{"steps": 20}', "{}")),
+            "lacks distribution.steps; run `dvc repro --force verification@toy-1`",
+        ),
+        (
+            "results/_verification/toy/1/prompts.parquet",
+            lambda path: pd.read_parquet(path).rename(columns={"iou.absolute_1": "iou.absolute_2"}).to_parquet(path),
+            "has other columns than start 0 (iou.absolute_1, iou.absolute_2); "
+            "run `dvc repro --force verification@toy-0 verification@toy-1`",
+        ),
     ],
 )
 def test_a_damaged_study_is_one_line_that_names_the_stage(
