@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,6 @@ from prosam.errors import InputError
 from prosam.pairs import AnnotatedReference
 from prosam.params.studies import AbsentParams
 from prosam.presence import presence
-from prosam.roc import roc
 from prosam.studies.study import Row, Subject, batches
 
 
@@ -67,28 +66,3 @@ def _without(subject: Subject, number: int, images: Sequence[str], count: int) -
         name = subject.dataset.classes[class_id - 1]
         raise InputError(f"every image of the split val shows {name!r}: leave the study `absent` out, or add images")
     return [found[i % len(found)] for i in range(count)]
-
-
-def summarise(rows: Iterable[Row]) -> list[Row]:
-    """One entry: the score's AUC and best threshold (the largest sum of the rates that are right), and mean shares.
-
-    `empty_absent` tells in what share of the targets without the kind nothing was predicted, `empty_present` likewise.
-    """
-    rows = list(rows)
-    present = np.array([row["present"] for row in rows], bool)
-    scores, area, false_area = (np.array([row[c] for row in rows]) for c in ("presence", "area", "false_area"))
-    curve = roc(scores, present)
-    best = curve.best
-    figures = {
-        "auc": curve.auc,
-        "threshold": curve.thresholds[best],
-        "true_positive_rate": curve.true_positive_rate[best],
-        "false_positive_rate": curve.false_positive_rate[best],
-        "area_present": area[present].mean(),
-        "area_absent": area[~present].mean(),
-        "false_area_present": false_area[present].mean(),
-        "empty_present": (area[present] == 0).mean(),
-        "empty_absent": (area[~present] == 0).mean(),
-    }
-    episodes: Row = {"episodes": len({row["episode"] for row in rows})}
-    return [episodes | {name: round(float(value), 6) for name, value in figures.items()}]

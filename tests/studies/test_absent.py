@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -91,26 +90,3 @@ def test_a_class_that_every_image_shows_is_an_error(subject: Subject, monkeypatc
     monkeypatch.setattr(type(subject.dataset), "class_areas", lambda self, image: every)
     with pytest.raises(InputError, match=r"every image of the split val shows '[abcd]'"):
         list(absent.rows(subject, TWO))
-
-
-def test_the_summary_has_the_area_under_the_curve_and_the_best_threshold(rows: list[Row]):
-    (entry,) = absent.summarise(rows)
-    yes = [float(row["presence"]) for row in rows if row["present"]]
-    no = [float(row["presence"]) for row in rows if not row["present"]]
-    pairs = [(y > n) + 0.5 * (y == n) for y in yes for n in no]
-    assert entry["auc"] == pytest.approx(np.mean(pairs), abs=1e-6)
-    best = max(np.mean(np.array(yes) >= t) - np.mean(np.array(no) >= t) for t in yes + no)
-    assert float(entry["true_positive_rate"]) - float(entry["false_positive_rate"]) == pytest.approx(best, abs=1e-5)
-    assert np.mean(np.array(yes) >= float(entry["threshold"]) - 1e-6) == pytest.approx(
-        entry["true_positive_rate"], abs=1e-6
-    )
-    assert entry["area_absent"] == pytest.approx(
-        np.mean([float(r["area"]) for r in rows if not r["present"]]), abs=1e-6
-    )
-    assert entry["episodes"] == 6
-
-
-def test_a_score_that_tells_nothing_still_has_a_summary_that_json_can_hold(rows: list[Row]):
-    (entry,) = absent.summarise([row | {"presence": 0.5} for row in rows])
-    assert (entry["auc"], entry["threshold"]) == (0.5, 0.5)
-    json.dumps(entry, allow_nan=False)
