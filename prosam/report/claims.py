@@ -14,7 +14,7 @@ from prosam.report.paper_runs import departures
 from prosam.report.published import FOLDS, published_rows
 from prosam.report.repeats import groups
 from prosam.report.scores import Scores
-from prosam.report.tables import Cell, Row, Table, difference_cell
+from prosam.report.tables import BOOTSTRAP, Cell, Row, Table, difference_cell
 
 CLAIMS = (  # table, or None for what the paper lacks; what is compared, the run said to be better, the other
     (1, "ProSAM \N{MINUS SIGN} VRP-SAM, point", "prosam-point", "vrp-sam-point"),
@@ -28,6 +28,9 @@ CLAIMS = (  # table, or None for what the paper lacks; what is compared, the run
     (7, "ProSAM \N{MINUS SIGN} VRP-SAM with as many parameters", "prosam", "vrp-sam-2linear"),
     (9, "ProSAM \N{MINUS SIGN} VRP-SAM, VGG-16", "prosam-vgg", "vrp-sam-vgg"),
 )
+
+
+INTERVAL = f"{BOOTSTRAP}, and over seeds where there are several"
 
 
 def claims_table(params: Params, setting: Setting, scores: Scores) -> Table | None:
@@ -57,7 +60,15 @@ def claims_table(params: Params, setting: Setting, scores: Scores) -> Table | No
         "where there are several; bold when the 95% interval excludes zero. The paper gives no intervals."
     )
     columns = ("ours", *(f"paper, {DATA_NAMES[name]}" for name in data))
-    return Table("paper-claims", "What the paper claims, and what we measure", caption, "", columns, tuple(rows))
+    return Table(
+        "paper-claims",
+        "What the paper claims, and what we measure",
+        caption,
+        "",
+        columns,
+        tuple(rows),
+        interval=INTERVAL,
+    )
 
 
 def _match(params: Params, setting: Setting, first: str, second: str) -> Match:

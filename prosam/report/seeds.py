@@ -19,6 +19,7 @@ from prosam.statistics import Bootstrap, Interval
 Floats = NDArray[np.float64]
 
 REPEATS = "repeats"  # key of the table
+OVER_SEEDS = "95%, over seeds and target images"
 
 _SEEDS_STREAM = 1  # beside the episodes' generator of a fold
 
@@ -76,7 +77,16 @@ def repeats_table(params: Params, setting: Setting, scores: Scores) -> Table | N
         "resampled, folds independently; a difference pairs the runs of a seed, on the same targets, and is bold when "
         "its interval excludes zero. Of so few seeds the intervals are rough."
     )
-    return Table(REPEATS, "Repeats over seeds", caption, "", fold_headings(setting), tuple(rows), headings=True)
+    return Table(
+        REPEATS,
+        "Repeats over seeds",
+        caption,
+        "",
+        fold_headings(setting),
+        tuple(rows),
+        headings=True,
+        interval=OVER_SEEDS,
+    )
 
 
 def over_seeds(folds: Sequence[Bootstrap], report: ReportParams) -> list[Interval]:

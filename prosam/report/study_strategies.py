@@ -17,7 +17,8 @@ def disagreement_part(studied: Studied) -> Part:
     for run in studied.runs:
         by_fold = [studied.rows[run, fold] for fold in studied.setting.folds]
         cells = [
-            Cell(_rank_correlation(rows_of), signed=True, decimals=2) for rows_of in (*by_fold, studied.pooled(run))
+            Cell(_rank_correlation(rows_of), signed=True, decimals=2, unit="correlation")
+            for rows_of in (*by_fold, studied.pooled(run))
         ]
         rows.append(Row(studied.label(run), "run", tuple(cells)))
         no_answer = "n/a (the samples or the IoUs are all alike)"

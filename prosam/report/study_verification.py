@@ -15,6 +15,7 @@ from prosam.report.study_part import Part
 from prosam.report.study_verification_plots import ORIGINS, box_plots, scatter
 from prosam.report.tables import Cell, Row, Table
 
+RANGE = "lowest to highest start"
 _CLAIM = 0.75  # the paper: samples are better than at least so many of 200 direct prompts
 
 
@@ -82,7 +83,7 @@ def _beaten_table(starts: Sequence[VerificationStart]) -> Table:
         "Share of direct prompts that samples are better than (a tie counts half), and share of samples that are "
         "better than at least 75% of them, in percent: mean over starts, and the lowest to the highest start."
     )
-    return Table("beaten", "Samples against direct prompts", caption, "score", columns, tuple(rows))
+    return Table("beaten", "Samples against direct prompts", caption, "score", columns, tuple(rows), interval=RANGE)
 
 
 def _figures(shares: Sequence[NDArray[np.float64]]) -> tuple[list[float], list[float], list[float]]:
@@ -112,7 +113,8 @@ def _nearness(starts: Sequence[VerificationStart]) -> str:
 def _centre_table(starts: Sequence[VerificationStart]) -> Table:
     means, directs = _from_centre(starts)
     ratios = [mean / direct if direct else float("nan") for mean, direct in zip(means, directs, strict=True)]
-    cells = tuple(replace(_over_starts(values), decimals=2) for values in (means, directs, ratios))
+    distances = [replace(_over_starts(values), decimals=2) for values in (means, directs)]
+    cells = (*distances, replace(_over_starts(ratios), decimals=2, unit="ratio"))
     caption = (
         "Euclidean distances from the mean of the direct prompts, over all tokens and in the prompts' unit, and the "
         "first by the second (below 1: closer): mean over starts, and the lowest to the highest start. The middle of "
@@ -120,7 +122,9 @@ def _centre_table(starts: Sequence[VerificationStart]) -> Table:
     )
     columns = ("mean of the distribution", "median direct prompt", "ratio")
     rows = (Row("distance from the middle", "condition", cells),)
-    return Table("from-centre", "Closeness to the centre", caption, "", columns, rows)
+    return Table(
+        "from-centre", "Closeness to the centre", caption, "", columns, rows, unit="prompt unit", interval=RANGE
+    )
 
 
 def _noise_table(starts: Sequence[VerificationStart]) -> Table:
@@ -142,7 +146,9 @@ def _noise_table(starts: Sequence[VerificationStart]) -> Table:
         f"{sizes}; large ones endure more of the absolute noise."
     )
     table_rows = tuple(rows) if names else ()
-    return Table("verification-noise", "Under equal noise", caption, "noise", tuple(ORIGINS.values()), table_rows)
+    return Table(
+        "verification-noise", "Under equal noise", caption, "noise", tuple(ORIGINS.values()), table_rows, interval=RANGE
+    )
 
 
 def _kind_and_size(column: str) -> tuple[str, str]:
