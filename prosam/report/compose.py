@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prosam.params import Params
 from prosam.progress import Progress
 from prosam.report.beside import Beside, beside
+from prosam.report.circumstances import unlike_trainings
 from prosam.report.confusion import rate_table
 from prosam.report.curves import training_curves
 from prosam.report.inputs import Setting, in_words
@@ -101,6 +102,7 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
             studies = study_parts(params, setting)
             progress.advance()
             verdict = judge(setting, scores, params)
+            verdict = replace(verdict, warnings=(*verdict.warnings, *unlike_trainings(params, setting)))
             compared = beside(params, setting, scores)
             kept = tuple(table for table in tables if table)
             sections.append(Section(setting, shown, verdict, kept, compared, curves, episodes, studies))

@@ -8,6 +8,7 @@ from typing import Any
 
 from prosam import layout
 from prosam.params import Params
+from prosam.report.circumstances import all_circumstances
 from prosam.report.inputs import Setting
 
 _EXECUTION = {"device", "threads", "processes", "samples_at_once", "precision", "compile"}  # re-run nothing
@@ -81,6 +82,7 @@ def _resolved(params: Params, settings: Sequence[Setting], run: str) -> dict[str
     return {
         "trainable parameters": ", ".join(_grouped(size) for size in sorted(sizes)),
         "weights": _weights(settings, run),
+        **all_circumstances(settings, run),
         **values,
     }
 
