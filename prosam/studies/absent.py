@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
+from prosam.data.dataset import Dataset
 from prosam.errors import InputError
 from prosam.pairs import AnnotatedReference
 from prosam.params.studies import AbsentParams
@@ -16,14 +17,14 @@ from prosam.studies.study import Row, Subject, batches
 
 @torch.no_grad()
 def rows(subject: Subject, settings: AbsentParams) -> Iterator[Row]:
-    """Predict in each episode's target and in images of the test split without a pixel of the class.
+    """Predict in each episode's target and in images of the test split that do not show the class, nor may hide it.
 
     Yields:
         Rows with the columns episode, class_id, image, present, presence (the score of prosam/presence.py), and of the
         pixels that are not void the shares area (predicted) and false_area (predicted, and not the class).
 
     Raises:
-        InputError: every image of the test split shows the class.
+        InputError: every image of the test split shows the class, or may hide it.
     """
     images = subject.dataset.image_ids("val")
     for first, part in batches(subject):
@@ -58,7 +59,7 @@ def _without(subject: Subject, number: int, images: Sequence[str], count: int) -
     found: list[str] = []
     for index in np.random.default_rng([subject.seed, number]).permutation(len(images)):
         image = images[int(index)]
-        if class_id not in subject.dataset.class_areas(image):
+        if class_id not in subject.dataset.class_areas(image) and not _may_hide(subject.dataset, image, class_id):
             found.append(image)
             if len(found) == count:
                 return found
@@ -66,3 +67,20 @@ def _without(subject: Subject, number: int, images: Sequence[str], count: int) -
         name = subject.dataset.classes[class_id - 1]
         raise InputError(f"every image of the split val shows {name!r}: leave the study `absent` out, or add images")
     return [found[i % len(found)] for i in range(count)]
+
+
+def _may_hide(dataset: Dataset, image: str, class_id: int) -> bool:
+    """Whether an image has pixels that are void for a class alone, as a crowd of it is: it is there, though not marked.
+
+    What is void for every class, such as the edges of VOC's objects, tells nothing of one.
+    """
+    void = dataset.void(image, class_id)
+    for other in range(1, len(dataset.classes) + 1):
+        if other == class_id or not void.any():
+            continue
+        of_other = dataset.void(image, other)
+        if (void & ~of_other).any():
+            return True
+        if np.array_equal(void, of_other):
+            return False
+    return False

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from prosam.data.dataset import Dataset
 from prosam.errors import InputError
 from prosam.evaluation import evaluate_episodes
 from prosam.pairs import AnnotatedReference
@@ -90,3 +91,43 @@ def test_a_class_that_every_image_shows_is_an_error(subject: Subject, monkeypatc
     monkeypatch.setattr(type(subject.dataset), "class_areas", lambda self, image: every)
     with pytest.raises(InputError, match=r"every image of the split val shows '[abcd]'"):
         list(absent.rows(subject, TWO))
+
+
+@pytest.fixture
+def voids(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, int], slice]:
+    """Rows of images that are void for a class, by image and class; to be filled."""
+    found: dict[tuple[str, int], slice] = {}
+
+    def void(self: Dataset, image_id: str, class_id: int) -> np.ndarray:
+        region = np.zeros(self.mask(image_id, class_id).shape, bool)
+        region[found.get((image_id, class_id), slice(0))] = True
+        return region
+
+    monkeypatch.setattr(type(subject.dataset), "void", void)
+    return found
+
+
+def taken(subject: Subject) -> list[str]:
+    """The images without the class, of the first episode."""
+    only = replace(subject, episodes=subject.episodes[:1])
+    return [str(row["image"]) for row in absent.rows(only, AbsentParams(targets=1)) if not row["present"]]
+
+
+def test_an_image_with_a_crowd_of_the_class_does_not_count_as_without_it(subject: Subject, voids):
+    """A crowd that is void is of its class alone."""
+    class_id, usual = subject.episodes[0].class_id, taken(subject)
+    voids[usual[0], class_id] = slice(0, 5)
+    voids[usual[0], class_id % 4 + 1] = slice(0, 2)  # a smaller one of another class within it
+    assert set(taken(subject)).isdisjoint(usual)
+
+
+def test_what_is_void_for_all_classes_hides_none(subject: Subject, voids):
+    usual = taken(subject)
+    voids |= {(usual[0], class_id): slice(0, 5) for class_id in range(1, 5)}
+    assert taken(subject) == usual
+
+
+def test_a_crowd_of_another_class_hides_none(subject: Subject, voids):
+    usual = taken(subject)
+    voids[usual[0], subject.episodes[0].class_id % 4 + 1] = slice(0, 5)
+    assert taken(subject) == usual
