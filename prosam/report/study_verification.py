@@ -27,7 +27,7 @@ def verification_part(params: Params, dataset: str) -> Part:
     """
     starts = read_verification(dataset, params.pipeline.starts)
     prompts = [start.prompts for start in starts]
-    shares = [_beaten(start, "iou") for start in starts]
+    shares = [beaten(start, "iou") for start in starts]
     mean, claimed = np.mean([s.mean() for s in shares]), np.mean([(s >= _CLAIM).mean() for s in shares])
     told = (
         f"A sample has a higher IoU than {100 * mean:.0f}% of the directly learnt prompts (50%: no difference), and "
@@ -50,7 +50,7 @@ def _averaged(starts: Sequence[VerificationStart]) -> str:
     return "One start only." if len(starts) == 1 else f"Means over {len(starts)} starts."
 
 
-def _beaten(start: VerificationStart, column: str) -> NDArray[np.float64]:
+def beaten(start: VerificationStart, column: str) -> NDArray[np.float64]:
     """For each sample, the share of direct prompts that it is better than, (P,); a tie counts half."""
     of_origin = start.prompts.groupby("origin")[column]
     direct, samples = (of_origin.get_group(origin).to_numpy(float) for origin in ("direct", "sample"))
@@ -75,7 +75,7 @@ def _caveats(params: Params, starts: Sequence[VerificationStart]) -> list[str]:
 def _beaten_table(starts: Sequence[VerificationStart]) -> Table:
     rows = []
     for column, name in (("iou", "IoU"), ("bce", "BCE")):
-        shares = [_beaten(start, column) for start in starts]
+        shares = [beaten(start, column) for start in starts]
         cells = [_over_starts([100 * value for value in values]) for values in _figures(shares)]
         rows.append(Row(f"by {name}", "condition", tuple(cells)))
     columns = ("beaten by a sample, mean", "beaten by the median sample", "samples that beat 75%")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from prosam.data.episodes import Episode
+from prosam.methods.several_references import join
 from prosam.pairs import AnnotatedReference, Targets
 from prosam.params.studies import ReferencesParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
@@ -70,9 +71,9 @@ def _merged(prompts: Tensor, condition: Row) -> Tensor:
         case "single":
             return prompts[:, min(choice, prompts.shape[1] - 1)]
         case "concatenated":
-            return prompts[:, :k].flatten(1, 2)
+            return join(prompts[:, :k], "concatenate")
         case _:
-            return prompts[:, :k].mean(1)
+            return join(prompts[:, :k], "average")
 
 
 def _list(subject: Subject, number: int, images: list[str], length: int) -> list[str]:

@@ -17,8 +17,10 @@ from prosam.report.compose import Report
 from prosam.report.inputs import read_settings
 from prosam.report.paper import paper_tables
 from prosam.report.scores import score_setting
+from prosam.report.study_inputs import VerificationStart
 from prosam.report.study_part import Part
 from prosam.report.study_sections import study_parts
+from prosam.report.study_verification import beaten
 from prosam.report.tables import Cell, Table, difference_table, score_tables
 from tests.report.made_up_studies import FOLDS, RUNS, STEP_CAP, STUDIES, add_studies
 from tests.report.tree import toy_scenes
@@ -238,6 +240,19 @@ def test_samples_are_counted_against_each_direct_prompt(studied_tree: Path, part
     assert noise["absolute 1", "samples"].value == pytest.approx(noise["no noise", "samples"].value - 20)
     assert noise["relative 0.1", "samples"].value == pytest.approx(noise["no noise", "samples"].value)
     assert len(parts["verification"].figures) == 3
+
+
+def test_a_sample_that_is_as_good_as_a_direct_prompt_beats_half_of_it():
+    rng = np.random.default_rng(0)
+    direct, samples = rng.integers(0, 8, 20) / 8, rng.integers(0, 8, 30) / 8
+    origins = ["direct"] * 20 + ["sample"] * 30
+    scores = np.concatenate([direct, samples])
+    start = VerificationStart(0, pd.DataFrame({"origin": origins, "iou": scores, "bce": -scores}), {})
+    expected = [sum((d < s) + (d == s) / 2 for d in direct) / 20 for s in samples]
+    assert beaten(start, "iou").tolist() == pytest.approx(expected)
+    assert beaten(start, "bce").tolist() == pytest.approx(expected)  # a low one is the better one
+    alike = VerificationStart(0, pd.DataFrame({"origin": ["direct", "sample"] * 5, "iou": 0.9}), {})
+    assert beaten(alike, "iou").tolist() == [0.5] * 5  # no difference
 
 
 def test_closeness_to_the_centre_is_told_over_starts(parts: dict[str, Part]):
