@@ -30,7 +30,7 @@ def test_the_file_holds_the_rows_and_is_alone(subject: Subject, tmp_path: Path):
 
 def test_a_curvature_of_one_episode_is_written(subject: Subject, tmp_path: Path):
     """It has no error over episodes."""
-    few = CurvatureParams(episodes=1, probes=1, draws=2, absolute_noise=(0.1,), relative_noise=())
+    few = CurvatureParams(episodes=1, probes=2, draws=2, absolute_noise=(0.1,), relative_noise=())
     rows = list(curvature.rows(subject, few))
     write_study(tmp_path / "study", iter(rows))
     assert pq.read_table(tmp_path / "study" / ROWS).to_pylist() == rows
