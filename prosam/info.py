@@ -53,6 +53,9 @@ def _facts_of_run(folder: Path) -> Facts:
         "weights of": content.get("selected"),
         "converted from": content.get("converted_from"),
         "commit": content.get("commit"),
+        "device": content.get("device"),
+        "precision": content.get("precision"),
+        "versions": content.get("versions"),
     }
     return {key: value for key, value in facts.items() if value not in (None, "")}
 

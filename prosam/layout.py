@@ -62,7 +62,7 @@ def results(dataset: str, run: str, fold: int) -> Path:
 
 
 def study(dataset: str, run: str, fold: int, study: str) -> Path:
-    """study: rows.parquet and summary.json."""
+    """study: rows.parquet."""
     return results(dataset, run, fold) / study
 
 

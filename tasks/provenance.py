@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,7 +17,10 @@ from prosam.params import Params, TrainParams
 from tasks.determinants import machine
 
 if TYPE_CHECKING:
+    import torch
+
     from prosam.data.folds import Fold
+    from prosam.training.execution import Execution
     from tasks.inputs import RunInputs
 
 CODE = ("prosam", "tasks")  # folders whose content decides what comes out
@@ -57,6 +61,18 @@ def commit() -> str:
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+def circumstances(device: torch.device, execution: Execution) -> dict[str, Any]:
+    """By what a training was computed. These re-run nothing, and two runs that differ in them are not quite alike."""
+    import numpy as np
+    import torch
+
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "precision": "bfloat16" if execution.bf16 else "float32",
+        "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
+    }
 
 
 def class_names(fold: Fold) -> dict[str, list[str]]:

@@ -22,7 +22,7 @@ def study(
     run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
     fold: Annotated[int, typer.Argument(min=0, help="Its classes are the novel ones.")],
 ) -> None:
-    """Make a study of a trained run, in results/DATASET/RUN/FOLD/STUDY: rows.parquet and summary.json.
+    """Make a study of a trained run, in results/DATASET/RUN/FOLD/STUDY: rows.parquet.
 
     Example: `python -m tasks.study prompt_noise shapes-5i prosam 0`
     """
@@ -49,7 +49,7 @@ def study(
     )
     rows = made.rows(subject, getattr(params.studies, study))
     shown = _by_episode(rows, f"{study} {dataset} {run} fold {fold}", len(subject.episodes))
-    write_study(layout.study(dataset, run, fold, study), shown, made.summarise)
+    write_study(layout.study(dataset, run, fold, study), shown)
 
 
 def _by_episode(rows: Iterable[Row], name: str, episodes: int) -> Iterator[Row]:

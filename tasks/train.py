@@ -43,7 +43,7 @@ def train(
     from prosam.training.loop import Watch
     from prosam.training.loop import train as optimise
     from tasks.inputs import RunInputs
-    from tasks.provenance import class_names, commit, describe_run, unfinished_work
+    from tasks.provenance import circumstances, class_names, commit, describe_run, unfinished_work
 
     inputs = RunInputs(params, dataset, run)
     files = [layout.folds(dataset) / name for name in (f"fold-{fold}.json", f"monitor-{fold}.csv")]
@@ -71,6 +71,7 @@ def train(
         variants=annotations.variants,
     )
     val = inputs.tensors(inputs.annotations("val"))
+    how = execution(params, inputs.models.device)
     with joined(inputs.models.device) as ranks:
         log = optimise(
             method,
@@ -81,13 +82,14 @@ def train(
             test=Watch(val, inputs.dataset, tested, params.evaluate.batch_size, ranks) if tested else None,
             checkpoint=work / "checkpoint.pt",
             name=f"train {dataset} {run} fold {fold}",
-            execution=execution(params, inputs.models.device),
+            execution=how,
             ranks=ranks,
         )
     if not ranks.first:
         return
     with atomic_folder(layout.model(dataset, run, fold)) as folder:
-        save_model(folder, method.encoder, description | {"selected": log.selected, "commit": commit()})
+        made = {"selected": log.selected, "commit": commit(), **circumstances(inputs.models.device, how)}
+        save_model(folder, method.encoder, description | made)
         write_log(folder, log)
     shutil.rmtree(work)  # with what a kill while a checkpoint was written may have left
 

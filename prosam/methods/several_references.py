@@ -49,7 +49,12 @@ class JoinedPrompts:
 
     def _joined(self, prompts: Tensor) -> Tensor:
         by_target = prompts.unflatten(0, (-1, self.references)).transpose(1, 2)  # (B, K, k, N, d)
-        return by_target.mean(2) if self.joining == "average" else by_target.flatten(2, 3)
+        return join(by_target, self.joining)
+
+
+def join(prompts: Tensor, joining: Joining) -> Tensor:
+    """The prompts of k references as one set: (..., k, N, d) -> (..., k N, d), or (..., N, d) of their mean."""
+    return prompts.mean(-3) if joining == "average" else prompts.flatten(-3, -2)
 
 
 def joined_prompts(method: PromptMethod, concept: PromptConcept, targets: Targets, joining: Joining) -> JoinedPrompts:

@@ -9,6 +9,7 @@ from prosam.params import Params
 from prosam.report.claims import claims_table
 from prosam.report.inputs import Setting
 from prosam.report.paper import NO_TABLE_3, PaperTable, paper_tables
+from prosam.report.paper_runs import departed_note
 from prosam.report.scores import Scores
 from prosam.report.seeds import repeats_table
 from prosam.report.tables import Table
@@ -31,6 +32,11 @@ class Beside:
     luck: tuple[Table, ...]
     note: str
 
+    @property
+    def compared(self) -> bool:
+        """Whether there is anything to say of the paper."""
+        return bool(self.claims or self.paper or self.note)
+
     def record(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -51,5 +57,5 @@ def beside(params: Params, setting: Setting, scores: Scores) -> Beside:
         claims_table(params, setting, scores),
         paper_tables(params, setting, scores),
         tuple(table for table in luck if table),
-        NO_TABLE_3 if setting.shifted else "",
+        NO_TABLE_3 if setting.shifted else departed_note(params, setting),
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prosam.params import Params
 from prosam.progress import Progress
 from prosam.report.beside import Beside, beside
+from prosam.report.circumstances import unlike_trainings
+from prosam.report.confusion import rate_table
 from prosam.report.curves import training_curves
 from prosam.report.inputs import Setting, in_words
 from prosam.report.matched import principal
@@ -28,7 +30,7 @@ class Section:
 
     Attributes:
         shown: the setting with the runs that classes, curves and episodes show: all, unless there are many.
-        tables: mIoU, FB-IoU, differences (with two runs or more), classes.
+        tables: mIoU, FB-IoU, differences (with two runs or more), rates of pixels, classes.
         beside: the paper's tables, repeats over seeds, initialisation.
         curves: SVG by fold.
         episodes: good, typical and bad ones.
@@ -86,7 +88,12 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
             scores = score_setting(setting, params.report)
             means.append(scores)
             shown = setting.only(principal(params, setting))
-            tables = (*score_tables(setting, scores), difference_table(setting, scores), class_table(shown))
+            tables = (
+                *score_tables(setting, scores),
+                difference_table(setting, scores),
+                rate_table(setting, params.report),
+                class_table(shown),
+            )
             progress.advance()
             curves = {} if setting.shifted else training_curves(shown)  # those of the data set trained on
             progress.advance()
@@ -95,6 +102,7 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
             studies = study_parts(params, setting)
             progress.advance()
             verdict = judge(setting, scores, params)
+            verdict = replace(verdict, warnings=(*verdict.warnings, *unlike_trainings(params, setting)))
             compared = beside(params, setting, scores)
             kept = tuple(table for table in tables if table)
             sections.append(Section(setting, shown, verdict, kept, compared, curves, episodes, studies))

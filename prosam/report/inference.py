@@ -1,49 +1,58 @@
-"""Inference by sampled prompts (the paper's table 8), from the rows of the study `strategies`."""
+"""Inference by sampled prompts, from the study `strategies`: ours alone, and beside the paper's table 8."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from prosam import statistics
-from prosam.params import ReportParams
 from prosam.report.comparison import DATA_NAMES, Published, compared, published_cells
-from prosam.report.inputs import Setting, read_study_rows
 from prosam.report.published import PublishedRow
-from prosam.report.tables import Cell, Row, Table, difference_cell, fold_headings, score_cell
+from prosam.report.study_inputs import MEAN_PROMPT, Studied
+from prosam.report.study_scores import conditions, score_conditions
+from prosam.report.tables import MINUS, Cell, Row, Table, difference_cell, fold_headings, score_cell
 from prosam.statistics import Bootstrap
 
-MEAN_PROMPT = "mean-prompt"
-STUDY = "strategies"
+
+def strategies_table(studied: Studied) -> Table:
+    """Ours alone: the mIoU of each strategy of each run by fold, and each strategy minus the mean prompt."""
+    rows: list[Row] = []
+    for run in studied.runs:
+        strategies = [str(strategy) for (strategy,) in conditions(studied, run, ["strategy"])]
+        columns, usual = _scores(studied, run, strategies), strategies.index(MEAN_PROMPT)
+        for i, strategy in enumerate(strategies):
+            rows.append(Row(strategy, studied.label(run), tuple(score_cell(b.interval(i)) for b in columns)))
+        for i, strategy in enumerate(strategies):
+            if i != usual:
+                rows.append(Row(f"{strategy} {MINUS} {MEAN_PROMPT}", studied.label(run), _gains(columns, i, usual)))
+    caption = (
+        "mIoU in percent by strategy, with 95% intervals; differences in points on the same resampled targets, bold "
+        "when the interval excludes zero."
+    )
+    headings = fold_headings(studied.setting)
+    return Table("strategies", "Inference by sampled prompts", caption, "", headings, tuple(rows), headings=True)
 
 
-def inference_table(setting: Setting, report: ReportParams, rows: Sequence[PublishedRow]) -> Table:
-    """The mIoU of each strategy by fold, and each strategy minus the mean prompt on the same resampled targets.
+def inference_table(studied: Studied, rows: Sequence[PublishedRow], other: str) -> Table:
+    """The strategies of one run beside the published ones, and each minus the mean prompt.
 
     Args:
-        setting: has the run that table 8 is about.
-        report: bootstrap and seed.
+        studied: of the study `strategies`, on the run that table 8 is about.
         rows: of table 8, one for each strategy.
-
-    Raises:
-        InputError: the study's rows are missing or damaged.
+        other: what makes our numbers no measure against those, if anything.
     """
-    run, strategies = rows[0].run, [row.strategy for row in rows]
-    folds = [strategy_scores(setting, run, fold, strategies, report) for fold in setting.folds]
-    columns, usual = [*folds, statistics.mean_over_folds(folds)], strategies.index(MEAN_PROMPT)
+    run, strategies, setting = rows[0].run, [row.strategy for row in rows], studied.setting
+    columns, usual = _scores(studied, run, strategies), strategies.index(MEAN_PROMPT)
     printed = published_cells(rows[usual], setting)
     compared_rows: list[Row] = []
     for i, row in enumerate(rows):
         ours, theirs = [score_cell(b.interval(i)) for b in columns], published_cells(row, setting)
         published = [Published(f"paper, {DATA_NAMES[row.data]}", theirs)]
-        compared_rows += compared(row.strategy, "ours", ours, published, setting)
+        compared_rows += compared(row.strategy, "ours", ours, published, setting, other)
         if i != usual:
-            gains = tuple(difference_cell(statistics.paired_difference(b, i, usual)) for b in columns)
             gaps = [a.value - b.value for a, b in zip(theirs, printed, strict=True)]
             printed_gains = tuple(Cell(gap, signed=True, decimals=2) for gap in gaps)
             compared_rows += [
-                Row("ours, minus mean-prompt", row.strategy, gains),
+                Row("ours, minus mean-prompt", row.strategy, _gains(columns, i, usual)),
                 Row("paper, minus mean-prompt", row.strategy, printed_gains),
             ]
     caption = (
@@ -54,18 +63,11 @@ def inference_table(setting: Setting, report: ReportParams, rows: Sequence[Publi
     return Table("paper-8", title, caption, "", fold_headings(setting), tuple(compared_rows), headings=True)
 
 
-def strategy_scores(
-    setting: Setting, run: str, fold: int, strategies: Sequence[str], report: ReportParams
-) -> Bootstrap:
-    """The mIoU of each strategy on one fold, in the order of `strategies`."""
-    columns = ("strategy", "intersection", "union")
-    table = read_study_rows(setting, run, fold, STUDY, columns, conditions={"strategy": list(strategies)})
-    parts = [table[table["strategy"] == strategy] for strategy in strategies]
-    return statistics.bootstrap_miou(
-        [part["intersection"] for part in parts],
-        [part["union"] for part in parts],
-        parts[0]["class_id"],
-        targets=setting.results[run, fold].episodes["target"].tolist(),
-        replicates=report.bootstrap,
-        rng=np.random.default_rng((report.seed, fold)),
-    )
+def _scores(studied: Studied, run: str, strategies: Sequence[str]) -> list[Bootstrap]:
+    """The mIoU of each strategy on each fold, then of their mean; every episode has every strategy."""
+    scores = score_conditions(studied, [run], ["strategy"], [(strategy,) for strategy in strategies])
+    return [*scores.by_fold, scores.bootstrap] if scores else []
+
+
+def _gains(columns: Sequence[Bootstrap], strategy: int, usual: int) -> tuple[Cell, ...]:
+    return tuple(difference_cell(statistics.paired_difference(b, strategy, usual)) for b in columns)

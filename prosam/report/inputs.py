@@ -150,36 +150,6 @@ def read_predictions(setting: Setting, run: str, fold: int, episodes: Sequence[i
     return dict(zip(rows["episode"].tolist(), rows["prediction"].tolist(), strict=True))
 
 
-def read_study_rows(
-    setting: Setting, run: str, fold: int, study: str, columns: Sequence[str], conditions: dict[str, list[str]]
-) -> pd.DataFrame:
-    """The rows of a study, with episode and class_id, that was made once on every episode under each condition.
-
-    Args:
-        setting: no domain shift.
-        run: that was studied.
-        fold: likewise.
-        study: its name.
-        columns: to read besides.
-        conditions: a column, and the values that it must have for each episode.
-
-    Raises:
-        InputError: the rows are missing or damaged, or are not of this setting's episodes.
-    """
-    path = layout.study(setting.dataset, run, fold, study) / "rows.parquet"
-    stage = f"study@{study}-{setting.dataset}-{run}-{fold}"
-    rows = read_file(path, lambda: pd.read_parquet(path, columns=["episode", "class_id", *columns]), stage)
-    expected = setting.results[run, fold].episodes[["episode", "class_id"]].to_numpy()
-    for column, values in conditions.items():
-        for value in values:
-            if not np.array_equal(rows.loc[rows[column] == value, ["episode", "class_id"]].to_numpy(), expected):
-                raise InputError(
-                    f"{path}: has not each of the fold's episodes once for {column} {value}; "
-                    f"run `dvc repro --force {stage}`"
-                )
-    return rows
-
-
 def _read_setting(params: Params, trained_on: str, tested_on: str) -> Setting:
     axes = params.pipeline
     runs, folds = tuple(axes.runs if trained_on == tested_on else axes.shifted), tuple(axes.folds)

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prosam.params import Params
-from prosam.report.comparison import DATA_NAMES, Published, compared, papers_data, published_cells
+from prosam.params import Params, StudyName
+from prosam.report.comparison import DATA_NAMES, Published, compared, otherness, papers_data, published_cells
 from prosam.report.confusion import confusion_tables
 from prosam.report.inference import inference_table
 from prosam.report.inputs import Setting, in_words
+from prosam.report.paper_runs import comparable_rows
 from prosam.report.paper_setup import setup
-from prosam.report.published import PublishedRow, published_rows
+from prosam.report.published import PublishedRow
 from prosam.report.scores import Scores
+from prosam.report.study_inputs import read_study
 from prosam.report.tables import Cell, Row, Table, fold_headings, score_cell
 
 TITLES = {
@@ -27,8 +29,12 @@ TITLES = {
     9: "a VGG as backbone",
 }
 NO_TABLE_3 = "The paper's table 3, its domain shift, is not here: the numbers are not in the text that we have."
+STRATEGIES: StudyName = "strategies"
 
-_CAPTION = "mIoU in percent by fold. Ours with 95% intervals, the paper's as printed, and ours minus the paper's."
+_CAPTION = (
+    "mIoU in percent by fold. Ours with 95% intervals, the paper's as printed, and ours minus the paper's, which "
+    "measures nothing between different data."
+)
 
 
 @dataclass(frozen=True)
@@ -76,31 +82,32 @@ def paper_tables(params: Params, setting: Setting, scores: Scores) -> tuple[Pape
 
 def _paper_table(params: Params, setting: Setting, scores: Scores, number: int) -> PaperTable | None:
     data = papers_data(params, setting)
-    rows = [row for row in published_rows() if row.table == number and row.data in data]
+    rows = [row for row in comparable_rows(params, setting) if row.table == number and row.data in data]
     there = [row for row in rows if row.run in setting.runs]
     if not there:
         return None
+    other = otherness(params, setting)
     match number:
         case 6:
-            tables = confusion_tables(setting, params.report, there)
-        case 8 if {"strategies"} <= set(params.pipeline.studies) and there[0].run in params.pipeline.studied:
-            tables = (inference_table(setting, params.report, there),)
+            tables = confusion_tables(setting, params.report, there, other)
+        case 8 if STRATEGIES in params.pipeline.studies and there[0].run in params.pipeline.studied:
+            tables = (inference_table(read_study(params, setting, STRATEGIES), there, other),)
         case 8:
             return None
         case _:
-            tables = (_miou_table(setting, scores, number, rows),)
+            tables = (_miou_table(setting, scores, number, rows, other),)
     missing = dict.fromkeys(row.run for row in rows if row.run and row.run not in setting.runs)
     return PaperTable(number, TITLES[number], tuple(missing), setup(params, setting, there), _notes(rows), tables)
 
 
-def _miou_table(setting: Setting, scores: Scores, number: int, rows: Sequence[PublishedRow]) -> Table:
+def _miou_table(setting: Setting, scores: Scores, number: int, rows: Sequence[PublishedRow], other: str) -> Table:
     compared_rows: list[Row] = []
     for run in dict.fromkeys(row.run for row in rows if row.run in setting.runs):
         published = [row for row in rows if row.run == run]
         label = f"{_named(published[0], rows)} ({run})"
         theirs = [Published(f"paper, {_measured(row)}", published_cells(row, setting)) for row in published]
         ours = f"ours, {_size(setting, run)} parameters" if number == 2 else "ours"
-        compared_rows += compared(label, ours, _our_cells(setting, scores, run), theirs, setting)
+        compared_rows += compared(label, ours, _our_cells(setting, scores, run), theirs, setting, other)
     for data in dict.fromkeys(row.data for row in rows):
         others = [row for row in rows if row.data == data and row.run not in setting.runs]
         group = f"published only, {DATA_NAMES[data]}"

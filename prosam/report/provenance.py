@@ -8,6 +8,7 @@ from typing import Any
 
 from prosam import layout
 from prosam.params import Params
+from prosam.report.circumstances import all_circumstances
 from prosam.report.inputs import Setting
 
 _EXECUTION = {"device", "threads", "processes", "samples_at_once", "precision", "workers", "compile"}  # re-run nothing
@@ -51,7 +52,7 @@ class Provenance:
 
 
 def provenance(params: Params, settings: Sequence[Setting]) -> Provenance:
-    """Collect it from params.yaml and from the models' own records."""
+    """Collect it from params.yaml, and of trainings from the models' own records."""
     runs = tuple(params.pipeline.runs)
     by_run = [_resolved(params, settings, run) for run in runs]
     keys = dict.fromkeys(key for values in by_run for key in values)
@@ -76,11 +77,12 @@ def _resolved(params: Params, settings: Sequence[Setting], run: str) -> dict[str
     if entry.prompt_distribution in ("gaussian", "dirac"):
         values["nu"] = "not used"
     values["backbone"] = params.backbone(run)
-    values |= _training(params, run)
+    values |= _training(params, settings, run)
     sizes = {result.model["trainable_parameters"] for s in settings for (r, _), result in s.results.items() if r == run}
     return {
         "trainable parameters": ", ".join(_grouped(size) for size in sorted(sizes)),
         "weights": _weights(settings, run),
+        **all_circumstances(settings, run),
         **values,
     }
 
@@ -95,12 +97,22 @@ def _weights(settings: Sequence[Setting], run: str) -> str:
     return " / ".join(dict.fromkeys(kept))
 
 
-def _training(params: Params, run: str) -> dict[str, str]:
-    """Of one run; where data sets differ, their values in the order of the pipeline."""
-    by_dataset = [
-        _flat({"train": params.training(dataset, run).model_dump(mode="json")}) for dataset in params.pipeline.datasets
-    ]
-    return {key: " / ".join(dict.fromkeys(values[key] for values in by_dataset)) for key in by_dataset[0]}
+def _training(params: Params, settings: Sequence[Setting], run: str) -> dict[str, str]:
+    """Of one run, as it was trained: epochs have become steps, as many as the data of a fold made of them.
+
+    Epochs are params.yaml's. Where folds differ, their values; where data sets do, theirs in the order of the pipeline.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for setting in settings:
+        if setting.shifted or run not in setting.runs:
+            continue
+        planned = _flat({"train": params.training(setting.trained_on, run).model_dump(mode="json")})
+        trained = [_flat({"train": setting.results[run, fold].model["train"]}) for fold in setting.folds]
+        for key, value in planned.items():
+            of_folds = dict.fromkeys(one.get(key, value) for one in trained)
+            shown = value if "epochs" in key else " or ".join(of_folds)
+            found.setdefault(key, {})[shown] = None
+    return {key: " / ".join(values) for key, values in found.items()}
 
 
 def _shared(params: Params) -> tuple[tuple[str, str], ...]:

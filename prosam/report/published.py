@@ -42,6 +42,11 @@ class PublishedRow:
     mean: float | None
     note: str
 
+    @property
+    def by_the_authors(self) -> bool:
+        """Whether the paper's authors ran it; the numbers of the others are those of other papers."""
+        return self.method.startswith(("ProSAM", "VRP-SAM"))
+
 
 @cache
 def published_rows() -> tuple[PublishedRow, ...]:

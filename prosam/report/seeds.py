@@ -17,6 +17,7 @@ from prosam.statistics import Bootstrap, Interval, mean_over_folds
 
 REPEATS = "repeats"  # key of the table
 MIN_SEEDS = 3  # for calling a difference one; a variance from two seeds is too often near zero by luck
+OVER_SEEDS = "95%, over seeds and target images"
 
 _LEVEL = 0.95
 
@@ -77,7 +78,16 @@ def repeats_table(params: Params, setting: Setting, scores: Scores) -> Table | N
         "the same on each. A difference pairs the runs of a seed that both have, on the same targets, and is bold when "
         f"its interval excludes zero and there are {MIN_SEEDS} seeds or more: with two it is too often too short."
     )
-    return Table(REPEATS, "Repeats over seeds", caption, "", fold_headings(setting), tuple(rows), headings=True)
+    return Table(
+        REPEATS,
+        "Repeats over seeds",
+        caption,
+        "",
+        fold_headings(setting),
+        tuple(rows),
+        headings=True,
+        interval=OVER_SEEDS,
+    )
 
 
 def over_seeds(folds: Sequence[Bootstrap]) -> list[Interval]:

@@ -28,8 +28,8 @@ def absent_part(studied: Studied) -> Part:
         drawn = (100 * curve.false_positive_rate[few], 100 * curve.true_positive_rate[few])
         lines.append(Line(studied.place(run), studied.label(run), *(values.tolist() for values in drawn)))
         cells = (
-            Cell(curve.auc, decimals=3),
-            Cell(curve.thresholds[best], decimals=3),
+            Cell(curve.auc, decimals=3, unit="probability"),
+            Cell(curve.thresholds[best], decimals=3, unit="presence score"),
             Cell(100 * curve.true_positive_rate[best]),
             Cell(100 * curve.false_positive_rate[best]),
             Cell(without),

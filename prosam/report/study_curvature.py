@@ -22,7 +22,10 @@ def curvature_part(studied: Studied) -> Part:
             name = "its own" if noise == "own" else f"{noise} {float(str(size)):g}"
             gap, predicted, excess = (_mean(group, column) for column in ("gap", "predicted", "excess"))
             sure = excess.error is not None and abs(excess.value) > _quantile(group) * excess.error
-            figures = (Cell(group["eta"].mean(), decimals=3), Cell(group["loss"].mean(), decimals=3))
+            figures = (
+                Cell(group["eta"].mean(), decimals=3, unit="prompt unit"),
+                Cell(group["loss"].mean(), decimals=3),
+            )
             marked = Cell(excess.value, best=sure, signed=True, decimals=_DECIMALS, error=excess.error)
             rows.append(Row(f"{studied.label(run)}, {name}", "condition", (*figures, gap, predicted, marked)))
             excesses, total, episodes = excesses + sure, total + 1, len(group)
@@ -40,7 +43,7 @@ def curvature_part(studied: Studied) -> Part:
         "Section 7 of the paper takes the cost of small noise to be eta²/2 times the Laplacian of the loss. The "
         "decoder has ReLUs, so the loss is not twice differentiable everywhere: the excess holds their kinks besides "
         "the higher orders. An excess that is not shown may be hidden by its standard error.",
-        tables=(Table("curvature", "Gap and prediction", caption, "run and noise", columns, tuple(rows)),),
+        tables=(Table("curvature", "Gap and prediction", caption, "run and noise", columns, tuple(rows), unit="loss"),),
     )
 
 

@@ -94,7 +94,7 @@ def _table(
             statistics.paired_difference(scores, setting.runs.index(first), setting.runs.index(second))
             for first, second in compared
         ]
-        cells = [Cell(int(member.sum()), decimals=0)]
+        cells = [Cell(int(member.sum()), decimals=0, unit="episodes")]
         cells += [score_cell(scores.interval(run)) for run in range(len(setting.runs))]
         rows.append(Row(label, "condition", (*cells, *(difference_cell(d) for d in differences))))
     labels = dict(zip(setting.runs, setting.labels, strict=True))

@@ -16,6 +16,7 @@ from prosam.errors import InputError
 from prosam.params import Params, ReportParams
 from prosam.report.inputs import Setting, read_file
 from prosam.report.matched import matches
+from prosam.report.published import published_rows
 
 _PIXELS = ("intersection", "union", "iou")
 _CURVATURE = tuple(f"{name}{suffix}" for name in ("gap", "predicted", "excess") for suffix in ("", "_se"))
@@ -28,6 +29,11 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "absent": ("present", "presence", "area", "false_area"),
     "curvature": ("noise", "size", "eta", "loss", *_CURVATURE),
 }
+MEAN_PROMPT = "mean-prompt"
+_CONDITIONS = {  # that each episode has once, of the studies that are made on every episode under each
+    "strategies": ("strategy", tuple(row.strategy for row in published_rows() if row.strategy)),
+}
+_FIGURES = {"distribution": ("steps",), "from_centre": ("mean", "direct")}  # of each start, in summary.json
 _PROMPTS = ("origin", "iou", "bce", "rms", "steps", "x", "y")
 
 
@@ -97,7 +103,8 @@ def read_study(params: Params, setting: Setting, study: str) -> Studied:
     """Read the rows of a study of all the runs that it was made on.
 
     Raises:
-        InputError: a file is missing, damaged, lacks a column or is about other episodes than the evaluation.
+        InputError: a file is missing, damaged, lacks a column, is about other episodes than the evaluation, or has not
+            all of them.
     """
     runs = tuple(run for run in setting.runs if run in params.pipeline.studied)
     rows = {(run, fold): _read_rows(setting, study, run, fold) for run in runs for fold in setting.folds}
@@ -106,22 +113,41 @@ def read_study(params: Params, setting: Setting, study: str) -> Studied:
     return Studied(setting, study, runs, rows, pairs, params.report)
 
 
-def read_verification(dataset: str, start: int) -> VerificationStart:
-    """Read one start.
+def read_verification(dataset: str, numbers: Sequence[int]) -> list[VerificationStart]:
+    """Read the starts, which must have been made by the same code and sizes of noise.
 
     Raises:
-        InputError: a file is missing, damaged or lacks a column.
+        InputError: a file is missing, damaged, lacks a column or a figure, or has other columns than the first start's.
     """
-    folder, stage = layout.verification(dataset, start), f"verification@{dataset}-{start}"
+    starts = [_read_start(dataset, number) for number in numbers]
+    for start in starts[1:]:
+        if list(start.prompts.columns) != list(starts[0].prompts.columns):
+            differ = sorted(set(start.prompts.columns) ^ set(starts[0].prompts.columns)) or ["their order"]
+            stages = " ".join(f"verification@{dataset}-{one.number}" for one in (starts[0], start))
+            raise InputError(
+                f"{layout.verification(dataset, start.number) / 'prompts.parquet'}: has other columns than start "
+                f"{starts[0].number} ({', '.join(differ)}); run `dvc repro --force {stages}`"
+            )
+    return starts
+
+
+def _read_start(dataset: str, number: int) -> VerificationStart:
+    folder, stage = layout.verification(dataset, number), f"verification@{dataset}-{number}"
     path = folder / "summary.json"
     summary = read_file(path, lambda: json.loads(path.read_text(encoding="utf-8")), stage)
     if not isinstance(summary, dict) or "target" not in summary or not summary.get("starts"):
         raise InputError(f"{path}: lacks target or starts; run `dvc repro --force {stage}`")
+    for key, figures in _FIGURES.items():
+        for one in summary["starts"]:
+            held = one.get(key) if isinstance(one, dict) else None
+            for name in figures:
+                if not isinstance(held, dict) or not isinstance(held.get(name), int | float):
+                    raise InputError(f"{path}: lacks {key}.{name}; run `dvc repro --force {stage}`")
     prompts = _read_parquet(folder / "prompts.parquet", _PROMPTS, stage)
     for origin in ("direct", "sample", "mean"):
         if origin not in set(prompts["origin"]):
             raise InputError(f"{folder / 'prompts.parquet'}: has no {origin} prompts; run `dvc repro --force {stage}`")
-    return VerificationStart(start, prompts, summary)
+    return VerificationStart(number, prompts, summary)
 
 
 def _read_rows(setting: Setting, study: str, run: str, fold: int) -> pd.DataFrame:
@@ -131,6 +157,14 @@ def _read_rows(setting: Setting, study: str, run: str, fold: int) -> pd.DataFram
     frozen = setting.results[run, fold].episodes.set_index("episode")["class_id"]
     if not np.array_equal(frozen.reindex(rows["episode"]).to_numpy(), rows["class_id"].to_numpy()):
         raise InputError(f"{path}: is about other episodes than episodes.parquet; run `dvc repro --force {stage}`")
+    if study in _CONDITIONS:
+        column, values = _CONDITIONS[study]
+        for value in values:
+            if not np.array_equal(rows.loc[rows[column] == value, "episode"].to_numpy(), frozen.index.to_numpy()):
+                raise InputError(
+                    f"{path}: has not each of the fold's episodes once for {column} {value}; "
+                    f"run `dvc repro --force {stage}`"
+                )
     return rows
 
 

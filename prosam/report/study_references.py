@@ -28,7 +28,12 @@ def references_part(studied: Studied) -> Part:
             gain = scores.difference((run, condition), (run, _ONE))
             merge, k = str(condition[0]), float(condition[1])
             points.setdefault(merge, []).append((k, *(100 * v for v in (several.estimate, several.low, several.high))))
-            cells = (Cell(scores.episodes, decimals=0), score_cell(several), score_cell(one), difference_cell(gain))
+            cells = (
+                Cell(scores.episodes, decimals=0, unit="episodes"),
+                score_cell(several),
+                score_cell(one),
+                difference_cell(gain),
+            )
             if k == 1:
                 continue  # is the one reference, however merged
             rows.append(Row(f"{studied.label(run)}, {k:g} {merge}", "condition", cells))
@@ -69,7 +74,7 @@ def _choice_table(studied: Studied) -> Table:
         ious = table[table["merge"] == "single"].groupby(["fold", "episode"])["iou"]
         spread = 100 * (ious.max() - ious.min())[ious.size() == len(singles)].mean()
         figures = (min(values), max(values), max(values) - min(values), float(spread))
-        cells = (Cell(scores.episodes, decimals=0), *(Cell(value) for value in figures))
+        cells = (Cell(scores.episodes, decimals=0, unit="episodes"), *(Cell(value) for value in figures))
         rows.append(Row(studied.label(run), "run", cells))
     caption = (
         "One reference at a time, on the episodes that have as many as were tried: the lowest and highest mIoU, which "

@@ -25,11 +25,13 @@ class ConditionScores:
         systems: S.
         episodes: how many, over all folds.
         bootstrap: in the order of the systems.
+        by_fold: likewise, of each fold that has such episodes.
     """
 
     systems: tuple[System, ...]
     episodes: int
     bootstrap: Bootstrap
+    by_fold: tuple[Bootstrap, ...]
 
     def interval(self, run: str, condition: Condition) -> Interval:
         """The score of a system."""
@@ -93,7 +95,9 @@ def score_conditions(
                 rng=np.random.default_rng((studied.report.seed, fold)),
             )
         )
-    return ConditionScores(systems, episodes, statistics.mean_over_folds(by_fold)) if by_fold else None
+    if not by_fold:
+        return None
+    return ConditionScores(systems, episodes, statistics.mean_over_folds(by_fold), tuple(by_fold))
 
 
 def _pixels(rows: pd.DataFrame, by: Sequence[str], condition: Condition) -> pd.DataFrame:

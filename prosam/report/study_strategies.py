@@ -1,24 +1,24 @@
-"""The report on sampled prompts: whether their disagreement tells where a mask is wrong."""
+"""The report on sampled prompts: what their masks are worth, and whether their disagreement tells of wrong ones."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from prosam.report.study_inputs import Studied
+from prosam.report.inference import strategies_table
+from prosam.report.study_inputs import MEAN_PROMPT, Studied
 from prosam.report.study_part import Part
 from prosam.report.tables import Cell, Row, Table
 
-_MEAN_PROMPT = "mean-prompt"
-
 
 def disagreement_part(studied: Studied) -> Part:
-    """Spearman's correlation of the samples' disagreement with the IoU of the mean prompt's mask."""
+    """The mIoU of each strategy; Spearman's correlation of the samples' disagreement with the mean prompt's IoU."""
     rows, told = [], []
     for run in studied.runs:
         by_fold = [studied.rows[run, fold] for fold in studied.setting.folds]
         cells = [
-            Cell(_rank_correlation(rows_of), signed=True, decimals=2) for rows_of in (*by_fold, studied.pooled(run))
+            Cell(_rank_correlation(rows_of), signed=True, decimals=2, unit="correlation")
+            for rows_of in (*by_fold, studied.pooled(run))
         ]
         rows.append(Row(studied.label(run), "run", tuple(cells)))
         no_answer = "n/a (the samples or the IoUs are all alike)"
@@ -30,10 +30,13 @@ def disagreement_part(studied: Studied) -> Part:
     columns = (*(f"fold {fold}" for fold in studied.setting.folds), "all folds")
     return Part(
         studied.study,
-        "Disagreement of samples",
+        "Sampled prompts",
         (f"Rank correlation of disagreement and IoU: {'; '.join(told)}.",),
         "Where sampled prompts disagree on the mask, it may be wrong: no truth is needed to see that.",
-        tables=(Table("disagreement", "Disagreement and IoU", caption, "run", columns, tuple(rows)),),
+        tables=(
+            strategies_table(studied),
+            Table("disagreement", "Disagreement and IoU", caption, "run", columns, tuple(rows)),
+        ),
     )
 
 
@@ -41,7 +44,7 @@ def _rank_correlation(rows: pd.DataFrame) -> float:
     """Of disagreement and IoU; NaN where one of them is constant."""
     from scipy.stats import spearmanr
 
-    clean = rows[rows["strategy"] == _MEAN_PROMPT]
+    clean = rows[rows["strategy"] == MEAN_PROMPT]
     if clean["disagreement"].nunique() < 2 or clean["iou"].nunique() < 2:
         return float("nan")
     return float(spearmanr(clean["disagreement"], clean["iou"])[0])

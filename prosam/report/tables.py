@@ -15,6 +15,7 @@ from prosam.report.scores import Scores
 from prosam.statistics import Bootstrap, Interval
 
 MINUS = "\N{MINUS SIGN}"
+BOOTSTRAP = "95%, percentile bootstrap over target images"
 _FEW = 4  # runs of which all pairs are shown
 _LONG = 20  # rows
 
@@ -32,6 +33,7 @@ class Cell:
         signed: a difference: a plus is written.
         decimals: written; two where the paper prints two.
         error: standard error, in place of an interval.
+        unit: of the number, where it is not the table's.
     """
 
     value: float
@@ -41,6 +43,7 @@ class Cell:
     signed: bool = False
     decimals: int = 1
     error: float | None = None
+    unit: str | None = None
 
     @property
     def text(self) -> str:
@@ -64,10 +67,10 @@ class Cell:
         return sign + text
 
     def record(self) -> dict[str, float | None]:
-        """For JSON, to four decimal places or `decimals`; None for what is not there."""
+        """The numbers for JSON, to six significant digits; None for what is not there."""
         numbers = {"value": self.value, "low": self.low, "high": self.high, "error": self.error}
         return {
-            name: None if np.isnan(number) else round(float(number), max(4, self.decimals))
+            name: None if np.isnan(number) else float(f"{number:.6g}")
             for name, number in numbers.items()
             if number is not None
         }
@@ -95,6 +98,8 @@ class Table:
         rows: as long as `columns` each.
         graph: "scale" or "difference" draws the last column's intervals beside it, None does not.
         headings: whether each group is named above its rows.
+        unit: of its cells, but for those that have their own; differences of percents are points.
+        interval: what `low` and `high` are.
     """
 
     key: str
@@ -105,6 +110,8 @@ class Table:
     rows: tuple[Row, ...]
     graph: str | None = None
     headings: bool = False
+    unit: str = "percent"
+    interval: str = BOOTSTRAP
 
     @property
     def long(self) -> bool:
@@ -117,18 +124,29 @@ class Table:
         return [(name, list(rows)) for name, rows in groupby(self.rows, key=lambda row: row.group)]
 
     def record(self) -> dict[str, Any]:
-        """For JSON: column -> cell, by row label."""
+        """For JSON, with what its numbers are: column -> cell, by row label."""
+        bounded = any(cell.low is not None for row in self.rows for cell in row.cells)
         return {
             "title": self.title,
+            "caption": self.caption,
+            **({"interval": self.interval} if bounded else {}),
             "rows": [
                 {
                     "label": row.label,
                     "group": row.group,
-                    "cells": {c: cell.record() for c, cell in zip(self.columns, row.cells, strict=True)},
+                    "cells": {
+                        c: cell.record() | {"unit": self._unit(cell)}
+                        for c, cell in zip(self.columns, row.cells, strict=True)
+                    },
                 }
                 for row in self.rows
             ],
         }
+
+    def _unit(self, cell: Cell) -> str:
+        if cell.unit is not None:
+            return cell.unit
+        return "points" if cell.signed and self.unit == "percent" else self.unit
 
 
 def score_tables(setting: Setting, scores: Scores) -> list[Table]:

@@ -14,6 +14,7 @@ from prosam.report.tables import Cell, Row, Table
 
 Finding = Plateau | Literal["transfers little"]
 
+WILSON = "95%, Wilson over trainings"
 INITS = ("anchored", "paper")
 
 
@@ -74,7 +75,9 @@ def initialisation_table(params: Params, setting: Setting, scores: Scores) -> Ta
         "The rule is below, where the numbers come from."
     )
     columns = ("trainings", "stuck on the plateau", "gained little", "mean mIoU")
-    return Table("initialisation", "Initialisation", caption, "init", columns, tuple(rows), headings=True)
+    return Table(
+        "initialisation", "Initialisation", caption, "init", columns, tuple(rows), headings=True, interval=WILSON
+    )
 
 
 def _alike(params: Params, setting: Setting) -> list[list[str]]:
@@ -91,7 +94,7 @@ def _alike(params: Params, setting: Setting) -> list[list[str]]:
 def _cells(found: Sequence[Training]) -> tuple[Cell, ...]:
     stuck, little = ([t.finding == finding for t in found] for finding in ("stuck", "little gained"))
     miou = sum(training.miou for training in found) / len(found)
-    return Cell(len(found), decimals=0), _share(stuck), _share(little), Cell(miou)
+    return Cell(len(found), decimals=0, unit="trainings"), _share(stuck), _share(little), Cell(miou)
 
 
 def _share(flags: Sequence[bool]) -> Cell:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
+from prosam.data.dataset import Dataset
 from prosam.errors import InputError
 from prosam.pairs import AnnotatedReference
 from prosam.params.studies import AbsentParams
 from prosam.presence import presence
-from prosam.roc import roc
 from prosam.studies.study import Row, Subject, batches
 
 
 @torch.no_grad()
 def rows(subject: Subject, settings: AbsentParams) -> Iterator[Row]:
-    """Predict in each episode's target and in images of the test split without a pixel of the class.
+    """Predict in each episode's target and in images of the test split that do not show the class, nor may hide it.
 
     Yields:
         Rows with the columns episode, class_id, image, present, presence (the score of prosam/presence.py), and of the
         pixels that are not void the shares area (predicted) and false_area (predicted, and not the class).
 
     Raises:
-        InputError: every image of the test split shows the class.
+        InputError: every image of the test split shows the class, or may hide it.
     """
     images = subject.dataset.image_ids("val")
     for first, part in batches(subject):
@@ -59,7 +59,7 @@ def _without(subject: Subject, number: int, images: Sequence[str], count: int) -
     found: list[str] = []
     for index in np.random.default_rng([subject.seed, number]).permutation(len(images)):
         image = images[int(index)]
-        if class_id not in subject.dataset.class_areas(image):
+        if class_id not in subject.dataset.class_areas(image) and not _may_hide(subject.dataset, image, class_id):
             found.append(image)
             if len(found) == count:
                 return found
@@ -69,26 +69,18 @@ def _without(subject: Subject, number: int, images: Sequence[str], count: int) -
     return [found[i % len(found)] for i in range(count)]
 
 
-def summarise(rows: Iterable[Row]) -> list[Row]:
-    """One entry: the score's AUC and best threshold (the largest sum of the rates that are right), and mean shares.
+def _may_hide(dataset: Dataset, image: str, class_id: int) -> bool:
+    """Whether an image has pixels that are void for a class alone, as a crowd of it is: it is there, though not marked.
 
-    `empty_absent` tells in what share of the targets without the kind nothing was predicted, `empty_present` likewise.
+    What is void for every class, such as the edges of VOC's objects, tells nothing of one.
     """
-    rows = list(rows)
-    present = np.array([row["present"] for row in rows], bool)
-    scores, area, false_area = (np.array([row[c] for row in rows]) for c in ("presence", "area", "false_area"))
-    curve = roc(scores, present)
-    best = curve.best
-    figures = {
-        "auc": curve.auc,
-        "threshold": curve.thresholds[best],
-        "true_positive_rate": curve.true_positive_rate[best],
-        "false_positive_rate": curve.false_positive_rate[best],
-        "area_present": area[present].mean(),
-        "area_absent": area[~present].mean(),
-        "false_area_present": false_area[present].mean(),
-        "empty_present": (area[present] == 0).mean(),
-        "empty_absent": (area[~present] == 0).mean(),
-    }
-    episodes: Row = {"episodes": len({row["episode"] for row in rows})}
-    return [episodes | {name: round(float(value), 6) for name, value in figures.items()}]
+    void = dataset.void(image, class_id)
+    for other in range(1, len(dataset.classes) + 1):
+        if other == class_id or not void.any():
+            continue
+        of_other = dataset.void(image, other)
+        if (void & ~of_other).any():
+            return True
+        if np.array_equal(void, of_other):
+            return False
+    return False

@@ -8,7 +8,7 @@ it was drawn for that class; episodes whose reference shows no other have no suc
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from prosam.pairs import AnnotatedReference
 from prosam.params.studies import AnnotationNoiseParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.study import Row, Subject, batches
-from prosam.studies.summary import means
 
 NONE, WRONG = "none", "wrong"
 
@@ -83,8 +82,3 @@ def _annotation(subject: Subject, number: int, change: str, size: float) -> NDAr
 def _others(subject: Subject, episode: Episode) -> list[int]:
     """The other classes annotated in the reference."""
     return [c for c in subject.tensors.annotations.classes(episode.reference) if c != episode.class_id]
-
-
-def summarise(rows: Iterable[Row]) -> list[Row]:
-    """mIoU by change and size; `episodes` tells how many have an object of another class."""
-    return means(rows, ("change", "size"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,6 @@ from prosam.pairs import AnnotatedReference
 from prosam.params.studies import CorruptionName, CorruptionParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.study import Row, Subject, batches
-from prosam.studies.summary import means
 
 CLEAN = ("none", 0)
 
@@ -66,8 +65,3 @@ def _predict(
 ) -> Tensor:
     references = of_references.references([AnnotatedReference(e.reference, e.class_id) for e in part])
     return subject.method.predict(subject.method.learn(references), of_targets.targets([e.target for e in part]))
-
-
-def summarise(rows: Iterable[Row]) -> list[Row]:
-    """mIoU by side, corruption and severity."""
-    return means(rows, ("side", "corruption", "severity"))

@@ -5,9 +5,8 @@ Shape letters as in `prosam.studies.laplacian`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -112,19 +111,3 @@ def _rows(part: list[tuple[int, Episode]], noise: Row, columns: dict[str, Tensor
     for row, (number, episode) in enumerate(part):
         figures = {name: column[row] for name, column in values.items()}
         yield {"episode": number, "class_id": episode.class_id, **noise, **figures}
-
-
-def summarise(rows: Iterable[Row]) -> list[Row]:
-    """For each noise the means over episodes, with their standard errors over episodes (`.._sem`)."""
-    table = pd.DataFrame(rows)
-    figures = ["loss", "rms", "laplacian", "eta", "gap", "predicted", "excess"]
-    found: list[Row] = []
-    for (noise, size), group in table.groupby(["noise", "size"], sort=False):
-        values = group[figures]
-        means, errors = values.mean(), values.std(ddof=1) / len(group) ** 0.5
-        found.append(
-            {"noise": str(noise), "size": float(size), "episodes": len(group)}
-            | {name: float(means[name]) for name in figures}
-            | {f"{name}_sem": float(errors[name]) for name in figures[2:]}
-        )
-    return found

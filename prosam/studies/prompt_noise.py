@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +12,6 @@ from prosam.params.studies import PromptNoiseParams
 from prosam.studies.decoding import decode_many
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.study import Row, Subject, batches
-from prosam.studies.summary import means
 from prosam.training.seeds import step_generator
 
 
@@ -63,8 +62,3 @@ def _noise(eps: Tensor, rms: Tensor, conditions: Sequence[Row]) -> Tensor:
     relative = torch.tensor([condition["scale"] == "relative" for condition in conditions], device=eps.device)
     scale = torch.where(relative, rms[:, None], torch.ones_like(rms)[:, None]) * sizes
     return chosen * scale[..., None, None]
-
-
-def summarise(rows: Iterable[Row]) -> list[Row]:
-    """mIoU by scale and size, over all draws; see `means`."""
-    return means(rows, ("scale", "size"), also=("prompt_rms",))

@@ -6,18 +6,18 @@ average them: prompt n of each reference stems from the same query n.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from prosam.data.episodes import Episode
+from prosam.methods.several_references import join
 from prosam.pairs import AnnotatedReference, Targets
 from prosam.params.studies import ReferencesParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.study import Row, Subject, batches
-from prosam.studies.summary import means
 
 SINGLE, CONCATENATED, AVERAGED = "single", "concatenated", "averaged"
 
@@ -71,9 +71,9 @@ def _merged(prompts: Tensor, condition: Row) -> Tensor:
         case "single":
             return prompts[:, min(choice, prompts.shape[1] - 1)]
         case "concatenated":
-            return prompts[:, :k].flatten(1, 2)
+            return join(prompts[:, :k], "concatenate")
         case _:
-            return prompts[:, :k].mean(1)
+            return join(prompts[:, :k], "average")
 
 
 def _list(subject: Subject, number: int, images: list[str], length: int) -> list[str]:
@@ -82,18 +82,3 @@ def _list(subject: Subject, number: int, images: list[str], length: int) -> list
     others = [image for image in images if image not in (episode.reference, episode.target)]
     drawn = np.random.default_rng([subject.seed, number]).permutation(len(others))[: length - 1]
     return [episode.reference, *(others[i] for i in drawn)]
-
-
-def summarise(rows: Iterable[Row]) -> list[Row]:
-    """mIoU by merge, k and choice; the entries of `single` tell how much the choice matters.
-
-    These have `iou_range` as well: the largest minus the smallest IoU of one target over the choices, averaged over
-    episodes.
-    """
-    rows = list(rows)
-    ious: dict[int | float | str | bool, list[float]] = {}
-    for row in rows:
-        if row["merge"] == SINGLE:
-            ious.setdefault(row["episode"], []).append(float(row["iou"]))
-    spread: Row = {"iou_range": round(float(np.mean([max(values) - min(values) for values in ious.values()])), 6)}
-    return [entry | spread if entry["merge"] == SINGLE else entry for entry in means(rows, ("merge", "k", "choice"))]

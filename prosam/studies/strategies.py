@@ -18,7 +18,7 @@ two differ only in ties, and for VRP-SAM, whose samples are all its one prompt, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -31,7 +31,6 @@ from prosam.params.studies import StrategiesParams
 from prosam.studies.decoding import decode_many
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.study import Row, Subject, batches
-from prosam.studies.summary import means
 from prosam.training.seeds import step_generator
 from prosam.uncertainty import disagreement
 
@@ -82,17 +81,3 @@ def merge(subject: Subject, number: int, clean: Tensor, sampled: Tensor, masks: 
     by_logits = full_masks(subject, number, torch.stack([clean, sampled.amax(0), sampled.mean(0)]))
     votes, most = masks.sum(0), len(masks)
     return np.concatenate([by_logits, np.stack([votes > 0, 2 * votes >= most, 2 * votes > most])])
-
-
-def summarise(rows: Iterable[Row]) -> list[Row]:
-    """mIoU by strategy, and how well disagreement ranks its IoUs: Spearman's correlation, 0 where one is constant."""
-    from scipy.stats import spearmanr
-
-    rows = list(rows)
-    summary = means(rows, ("strategy",), also=("disagreement",))
-    for entry in summary:
-        group = [row for row in rows if row["strategy"] == entry["strategy"]]
-        ious, values = [row["iou"] for row in group], [row["disagreement"] for row in group]
-        varied = len(set(values)) > 1 and len(set(ious)) > 1
-        entry["rank_correlation"] = round(float(spearmanr(values, ious)[0]), 4) if varied else 0.0
-    return summary

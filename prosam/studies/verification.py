@@ -95,17 +95,6 @@ def verify(objective: Objective, dim: int, settings: VerificationParams, start: 
     )
 
 
-def beaten(direct: Tensor, samples: Tensor) -> Tensor:
-    """For each sample, the share of the directly learnt prompts that it is better than, (P,); a tie counts half.
-
-    Args:
-        direct: (P,), larger is better.
-        samples: (P,), likewise.
-    """
-    better, equal = samples[:, None] > direct[None], samples[:, None] == direct[None]
-    return (better.double() + 0.5 * equal.double()).mean(1)
-
-
 def _scored(objective: Objective, prompts: Tensor, settings: VerificationParams, generator: torch.Generator) -> Scored:
     iou, bce = _scores(objective, prompts, settings.batch_size)
     rms = prompts.square().mean((1, 2), keepdim=True).sqrt()

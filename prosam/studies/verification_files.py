@@ -15,7 +15,7 @@ from torch import Tensor
 
 from prosam.files import atomic_folder, write_text
 from prosam.studies.target import Target
-from prosam.studies.verification import Scored, Verification, beaten
+from prosam.studies.verification import Scored, Verification
 
 PROMPTS, SUMMARY = "prompts.parquet", "summary.json"
 ORIGINS = ("direct", "sample", "mean")
@@ -54,12 +54,10 @@ def write_verification(
 def summarise(found: Verification) -> dict[str, Any]:
     """The figures of one start.
 
-    `iou` and `bce` are quantiles (0, 25, 50, 75, 100 %) for `direct` and `samples`, one number for `mean`. `beaten` is
-    about the paper's wording, that samples are better than at least 75 % of the direct prompts: `mean_share` is the
-    share of direct prompts that a sample is better than, in the mean over samples (0.5 where there is no difference);
-    `three_quarters` the share of samples that are better than at least 75 %. `from_centre` is the distance of the
-    distribution's mean from the middle of the direct prompts, and the median distance of a direct prompt from there.
-    `noise` has mean IoUs.
+    `iou` and `bce` are quantiles (0, 25, 50, 75, 100 %) for `direct` and `samples`, one number for `mean`.
+    `from_centre` is the distance of the distribution's mean from the middle of the direct prompts, and the median
+    distance of a direct prompt from there. `noise` has mean IoUs. Which samples are better than which direct prompts
+    the report counts from the rows.
     """
     direct, samples, mean = found.direct, found.samples, found.mean
     centre = direct.prompts.mean(0, keepdim=True)
@@ -74,10 +72,6 @@ def summarise(found: Verification) -> dict[str, Any]:
         "samples": {"iou": _quantiles(samples.iou), "bce": _quantiles(samples.bce)},
         "mean": {"iou": mean.iou.item(), "bce": mean.bce.item(), "rms": _rms(mean.prompts).item()},
         "distribution": {"steps": found.distribution.steps, "sigma": _quantiles(found.distribution.sigma.flatten())},
-        "beaten": {
-            "iou": _beaten(beaten(direct.iou, samples.iou)),
-            "bce": _beaten(beaten(-direct.bce, -samples.bce)),
-        },
         "from_centre": {
             "mean": (mean.prompts - centre).norm().item(),
             "direct": (direct.prompts - centre).flatten(1).norm(dim=1).median().item(),
@@ -119,7 +113,3 @@ def _rms(prompts: Tensor) -> Tensor:
 def _quantiles(values: Tensor) -> list[float]:
     levels = torch.tensor(_QUANTILES, dtype=torch.float64)
     return values.detach().cpu().double().quantile(levels).tolist()
-
-
-def _beaten(shares: Tensor) -> dict[str, float]:
-    return {"mean_share": shares.mean().item(), "three_quarters": (shares >= 0.75).double().mean().item()}

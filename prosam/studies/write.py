@@ -1,24 +1,22 @@
-"""The files of a study: its rows, and the means."""
+"""The file of a study: its rows. What they come to, the report says."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-from prosam.files import atomic_folder, write_text
+from prosam.files import atomic_folder
 from prosam.studies.study import Row
 
-ROWS, SUMMARY = "rows.parquet", "summary.json"
+ROWS = "rows.parquet"
 
 
-def write_study(folder: Path, rows: Iterable[Row], summarise: Callable[[Iterable[Row]], list[Row]]) -> None:
+def write_study(folder: Path, rows: Iterable[Row]) -> None:
     """Write a study, all or nothing; the same rows give the same bytes.
 
     Args:
-        folder: gets ROWS, a table, and SUMMARY, a list of conditions.
+        folder: gets ROWS, a table.
         rows: of the study, at least one.
-        summarise: the study's.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -27,4 +25,3 @@ def write_study(folder: Path, rows: Iterable[Row], summarise: Callable[[Iterable
     columns = {column: [row[column] for row in collected] for column in collected[0]}
     with atomic_folder(folder) as new:
         pq.write_table(pa.table(columns), new / ROWS, compression="zstd")
-        write_text(new / SUMMARY, json.dumps(summarise(collected), indent=2, allow_nan=False) + "\n")

@@ -167,6 +167,12 @@ def _write_start(start: int) -> None:
     pd.DataFrame(rows).to_parquet(folder / "prompts.parquet")
     summary = {
         "target": {"image": "val_000", "class_id": 1, "share": 0.1},
-        "starts": [{"start": start, "distribution": {"steps": STEP_CAP if start else 10}}],
+        "starts": [
+            {
+                "start": start,
+                "distribution": {"steps": STEP_CAP if start else 10},
+                "from_centre": {"mean": 3.0 + start, "direct": 12.0 - 8.5 * start},
+            }
+        ],
     }
     (folder / "summary.json").write_text(json.dumps(summary))

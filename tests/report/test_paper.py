@@ -18,6 +18,7 @@ from prosam.report.beside import beside
 from prosam.report.claims import published_mean
 from prosam.report.compose import Report, compose, record
 from prosam.report.inputs import Setting, read_settings
+from prosam.report.matched import matches
 from prosam.report.paper import PaperTable, paper_tables
 from prosam.report.render import html, markdown
 from prosam.report.scores import score_setting
@@ -99,8 +100,12 @@ def test_ours_the_papers_and_the_difference_stand_cell_by_cell(found, root: Path
     assert rows["ours"] == pytest.approx(ours)
     assert rows["paper, COCO-20i"] == coco
     assert rows["paper, PASCAL-5i"] == pascal
-    assert rows["ours \N{MINUS SIGN} PASCAL-5i"] == pytest.approx([a - b for a, b in zip(ours, pascal, strict=True)])
-    assert rows["ours \N{MINUS SIGN} COCO-20i"] == pytest.approx([a - b for a, b in zip(ours, coco, strict=True)])
+    assert rows["ours \N{MINUS SIGN} PASCAL-5i, other data"] == pytest.approx(
+        [a - b for a, b in zip(ours, pascal, strict=True)]
+    )
+    assert rows["ours \N{MINUS SIGN} COCO-20i, other data"] == pytest.approx(
+        [a - b for a, b in zip(ours, coco, strict=True)]
+    )
 
 
 def test_methods_that_are_not_here_stand_with_published_numbers_only(found):
@@ -116,13 +121,13 @@ def test_with_fewer_folds_than_the_papers_the_mean_is_not_subtracted(report: Rep
     (table,) = next(paper.tables for paper in report.sections[0].beside.paper if paper.number == 1)
     means = {row.label: row.cells[-1].text for row in table.rows if "(vrp-sam)" in row.group}
     assert means["paper, PASCAL-5i"] == "71.14"
-    assert means["ours \N{MINUS SIGN} PASCAL-5i"] == "n/a"
+    assert means["ours \N{MINUS SIGN} PASCAL-5i, other data"] == "n/a"
 
 
 def test_the_line_above_says_what_differs_and_that_the_data_do(found):
     line = found[2][4].setup
     for part in (
-        "different data",
+        "These are other data, so a difference is no measure of either method.",
         "data toy for the paper's PASCAL-5i;",
         "episodes a fold 24 for the paper's 1000",
         "optimisation steps 40 for the paper's 100 epochs",
@@ -131,6 +136,32 @@ def test_the_line_above_says_what_differs_and_that_the_data_do(found):
         "SAM tiny, where the paper does not say which",
     ):
         assert part in line
+
+
+@pytest.mark.parametrize(
+    ("source", "protocol", "said"),
+    [
+        ("pascal", {"folds": 4}, "ours \N{MINUS SIGN} PASCAL-5i"),
+        ("pascal", {"folds": 5}, "ours \N{MINUS SIGN} PASCAL-5i, other folds"),
+        ("pascal", {"folds": 4, "order": "interleaved"}, "ours \N{MINUS SIGN} PASCAL-5i, other folds"),
+        ("pascal", {"folds": [["cat"], ["dog"], ["cow"], ["bus"]]}, "ours \N{MINUS SIGN} PASCAL-5i, other folds"),
+        ("coco", {"folds": 4, "order": "interleaved"}, "ours \N{MINUS SIGN} COCO-20i"),
+        ("coco", {"folds": 4}, "ours \N{MINUS SIGN} COCO-20i, other folds"),
+    ],
+)
+def test_a_difference_from_numbers_of_other_data_or_folds_says_so(found, root: Path, source, protocol, said):
+    params, setting, _ = found
+    content = params.model_dump(mode="json")
+    content["datasets"]["toy"] |= {"download": {"source": source}, "protocol": protocol}
+    params = Params.model_validate(content)
+    with contextlib.chdir(root):
+        tables = paper_tables(params, setting, score_setting(setting, params.report))
+    assert tables
+    for paper in tables:
+        assert ("other folds" in paper.setup) == ("other folds" in said)
+        for table in paper.tables:
+            differences = {row.label for row in table.rows if row.label.startswith("ours \N{MINUS SIGN}")}
+            assert differences == {said}
 
 
 def test_pascal_stands_beside_pascal_alone_and_what_agrees_is_not_listed(found):
@@ -143,7 +174,7 @@ def test_pascal_stands_beside_pascal_alone_and_what_agrees_is_not_listed(found):
     tables = {t.number: t for t in paper_tables(params, setting, score_setting(setting, params.report))}
     assert list(tables) == [1, 2, 4, 6, 7, 9]  # table 5 is of COCO
     assert not any("COCO" in row.label or "COCO" in row.group for row in tables[1].tables[0].rows)
-    assert "different data" not in tables[4].setup
+    assert "is no measure" not in tables[4].setup
     assert "data " not in tables[4].setup
     assert "init" not in tables[4].setup
     assert "dropout" not in tables[4].setup
@@ -198,9 +229,22 @@ def test_the_papers_rates_follow_from_its_shares(found):
     paper = "paper, PASCAL-5i"
     assert rows_of(shares, "foreground found: ProSAM (prosam)")[paper][0] == 11.55  # its TNR on fold 0
     recall = rows_of(rates, "TPR: ProSAM (prosam)")[paper][0]
-    assert recall == pytest.approx(100 * 11.55 / (11.55 + 9.21))
+    assert recall == pytest.approx(100 * 11.55 / (11.55 + 0.78))
     false_alarms = rows_of(rates, "FPR: ProSAM (prosam)")[paper][3]
-    assert false_alarms == pytest.approx(100 * 2.75 / (66.37 + 2.75))
+    assert false_alarms == pytest.approx(100 * 14.13 / (66.37 + 14.13))
+
+
+def test_the_papers_two_methods_have_the_same_true_foreground_for_they_answer_the_same_episodes(found):
+    shares = found[2][6].tables[1]
+
+    def foreground(method: str) -> list[float]:
+        both = [
+            rows_of(shares, f"{part}: {method}")["paper, PASCAL-5i"][:4]
+            for part in ("foreground found", "foreground missed")
+        ]
+        return [a + b for a, b in zip(*both, strict=True)]
+
+    assert foreground("ProSAM (prosam)") == pytest.approx(foreground("VRP-SAM (vrp-sam)"), abs=0.0101)  # two roundings
 
 
 # ------------------------------------------------------------------------------------------------ table 8
@@ -215,7 +259,7 @@ def test_strategies_are_scored_and_paired_with_the_mean_prompt(found, root: Path
     usual = rows_of(table, "mean-prompt")["ours"][0]
     assert shown["ours"][0] == pytest.approx(by_hand)
     assert shown["paper, PASCAL-5i"][0] == 75.16
-    assert shown["ours \N{MINUS SIGN} PASCAL-5i"][0] == pytest.approx(by_hand - 75.16)
+    assert shown["ours \N{MINUS SIGN} PASCAL-5i, other data"][0] == pytest.approx(by_hand - 75.16)
     assert shown["ours, minus mean-prompt"][0] == pytest.approx(by_hand - usual)
     assert shown["paper, minus mean-prompt"][0] == pytest.approx(75.16 - 75.26)
     cells = {(row.group, row.label): row.cells for row in table.rows}
@@ -236,6 +280,27 @@ def test_strategies_of_other_episodes_are_refused(found, root: Path, tmp_path: P
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"mean-prompt; run `dvc repro --force study@strategies-toy-prosam-0`"):
         paper_tables(params, setting, scores)
+
+
+def test_without_published_numbers_ours_are_there(found, root: Path):
+    """On COCO-20i the paper has neither rates nor strategies."""
+    params, setting, _ = found
+    content = params.model_dump(mode="json")
+    content["datasets"]["toy"] |= {"download": {"source": "coco"}, "protocol": {"folds": 4, "order": "interleaved"}}
+    params = Params.model_validate(content)
+    with contextlib.chdir(root):
+        (section,) = compose(params, [setting]).sections
+    assert {6, 8}.isdisjoint(paper.number for paper in section.beside.paper)
+    rates = rows_of(next(t for t in section.tables if t.key == "rates"), "TPR: foreground found, of all foreground")
+    c = brute_force_confusion(root, "vrp-sam", 2)
+    assert rates["vrp-sam"][2] == pytest.approx(100 * c["tp"] / (c["tp"] + c["fn"]))
+    (table,) = [t for part in section.studies for t in part.tables if t.key == "strategies"]
+    shown = rows_of(table, "prosam")
+    rows = pd.read_parquet(root / "results/toy/prosam/3/strategies/rows.parquet")
+    part = rows[rows["strategy"] == "max-binary"].groupby("class_id")[["intersection", "union"]].sum()
+    assert shown["max-binary"][3] == pytest.approx(100 * (part["intersection"] / part["union"]).mean())
+    gap = shown["max-binary"][3] - shown["mean-prompt"][3]
+    assert shown["max-binary \N{MINUS SIGN} mean-prompt"][3] == pytest.approx(gap)
 
 
 # ------------------------------------------------------------------------------------------- claims and renderings
@@ -274,10 +339,78 @@ def test_what_the_paper_lacks_is_measured_beside_its_claims(tmp_path: Path, monk
     assert [cell.text for cell in row.cells[1:]] == ["n/a", "n/a"]
 
 
+def claims_of(root: Path, text: str, quality: dict[str, float]) -> tuple[Table, Params, Setting]:
+    """The claims on a small tree with these parameters."""
+    (root / "params.yaml").write_text(text)
+    write_tree(toy_scenes(12), CLASSES, quality)
+    params = load_params()
+    (setting,) = read_settings(params)
+    claims = beside(params, setting, score_setting(setting, params.report)).claims
+    assert claims is not None
+    return claims, params, setting
+
+
+def test_a_claim_is_of_the_same_trainings_as_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    entry = "mask, backbone: tiny-resnet, train: {lr: 0.001, seed: 1}}"
+    more = f"  prosam-1: {{method: prosam, kind: {entry}\n  vrp-sam-1: {{method: vrp-sam, kind: {entry}"
+    text = PARAMS.replace("runs: [prosam, vrp-sam]", "runs: [prosam, vrp-sam, prosam-1, vrp-sam-1]")
+    quality = {"prosam": 0.75, "vrp-sam": 0.7, "prosam-1": 0.6, "vrp-sam-1": 0.8}
+    claims, params, setting = claims_of(tmp_path, text.replace("\ntrain:", f"\n{more}\ntrain:"), quality)
+    (row,) = claims.rows
+    means = {
+        run: np.mean([json.loads(Path(f"results/toy/{run}/{f}/metrics.json").read_text())["miou"] for f in (0, 1)])
+        for run in setting.runs
+    }
+    gain = (means["prosam"] + means["prosam-1"] - means["vrp-sam"] - means["vrp-sam-1"]) / 2
+    assert row.cells[0].value == pytest.approx(gain)
+    assert row.label.endswith("(table 1; means of 2 seeds)")
+    (match,) = matches(params, "toy", setting.runs)
+    answered = match.gain(setting, score_setting(setting, params.report))
+    assert (row.cells[0].low, row.cells[0].high) == (100 * answered.low, 100 * answered.high)
+
+
+def test_a_claim_is_of_our_folds_in_the_paper_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    text = PARAMS.replace("folds: [0, 1]", "folds: [1]")
+    claims, _, _ = claims_of(tmp_path, text, {"prosam": 0.75, "vrp-sam": 0.7})
+    _, pascal, coco = (cell.value for cell in claims.rows[0].cells)
+    assert (pascal, coco) == pytest.approx((77.57 - 76.77, 55.55 - 54.24))
+    assert "mean over fold 1, the paper's of the same" in claims.caption
+
+
+def test_claims_are_shown_where_none_of_the_papers_tables_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """On PASCAL-5i the paper has no DINOv2."""
+    monkeypatch.chdir(tmp_path)
+    backbones = "tiny-resnet: {architecture: tiny-resnet, checkpoint: backbone.safetensors}"
+    text = PARAMS.replace("runs: [prosam, vrp-sam]", "runs: [prosam-dinov2, vrp-sam-dinov2]")
+    text = text.replace(backbones, f"{backbones}, dinov2: {{architecture: dinov2-vitb14}}")
+    text = text.replace("\n  prosam: {", "\n  prosam-dinov2: {").replace("\n  vrp-sam: {", "\n  vrp-sam-dinov2: {")
+    text = text.replace("mask, backbone: tiny-resnet", "mask, backbone: dinov2")
+    text = text.replace("{source: shapes, train_images: 1, val_images: 12, size: 64}", "{source: pascal}")
+    Path("params.yaml").write_text(text)
+    write_tree(toy_scenes(12), CLASSES, {"prosam-dinov2": 0.75, "vrp-sam-dinov2": 0.7})
+    params = load_params()
+    report = compose(params, read_settings(params))
+    found = report.sections[0].beside
+    assert found.paper == ()
+    assert found.claims is not None
+    page = Page(html(report))
+    assert "on-toy-paper" in page.ids
+    assert "#on-toy-paper" in page.links
+    assert any(row[:1] == [found.claims.rows[0].label] for row in page.rows)
+    assert any(line.startswith(f"| {found.claims.rows[0].label} |") for line in markdown(report).splitlines())
+
+
 def test_a_published_mean_is_the_printed_one_else_that_of_the_folds():
     assert published_mean("pascal-5i", "prosam") == 72.04  # not of table 7, whose fold 2 is a slip
     assert published_mean("pascal-5i", "vrp-sam-2linear") == pytest.approx((74.04 + 76.55 + 69.71 + 63.98) / 4)
     assert np.isnan(published_mean("pascal-5i", "prosam-dinov2"))
+
+
+def test_a_published_mean_of_some_folds_is_theirs_and_there_is_none_of_folds_that_the_paper_lacks():
+    assert published_mean("pascal-5i", "prosam", [0, 2]) == pytest.approx((75.26 + 70.09) / 2)
+    assert np.isnan(published_mean("pascal-5i", "prosam", [0, 4]))
 
 
 def test_page_markdown_and_json_hold_the_papers_tables(root: Path):

@@ -85,7 +85,7 @@ def test_the_page_is_well_formed_and_loads_nothing(report: Report):
 def test_page_markdown_and_json_hold_the_same_tables(report: Report, tmp_path: Path):
     write_report(report, tmp_path)
     tables = json.loads((tmp_path / "report.json").read_text())["settings"][0]["tables"]
-    assert list(tables) == ["miou", "fb-iou", "differences", "classes"]
+    assert list(tables) == ["miou", "fb-iou", "differences", "rates", "classes"]
     page_rows = Page((tmp_path / "index.html").read_text()).rows
     lines = (tmp_path / "report.md").read_text().replace("\\", "").replace("**", "").splitlines()
     for key, table in tables.items():
@@ -170,7 +170,7 @@ def test_another_run_moves_no_interval(report: Report, tree: Path):
     Path("params.yaml").write_text(text)
     params = load_params()
     alone = compose(params, read_settings(params)).sections[0]
-    assert [table.key for table in alone.tables] == ["miou", "fb-iou", "classes"]
+    assert [table.key for table in alone.tables] == ["miou", "fb-iou", "rates", "classes"]
     assert alone.verdict.headline.startswith("vrp-sam reaches ")
     both = next(row for row in report.sections[0].tables[0].rows if row.label == "vrp-sam")
     assert [c.low for c in alone.tables[0].rows[0].cells] == [c.low for c in both.cells]

@@ -17,8 +17,10 @@ from prosam.report.compose import Report
 from prosam.report.inputs import read_settings
 from prosam.report.paper import paper_tables
 from prosam.report.scores import score_setting
+from prosam.report.study_inputs import VerificationStart
 from prosam.report.study_part import Part
 from prosam.report.study_sections import study_parts
+from prosam.report.study_verification import beaten
 from prosam.report.tables import Cell, Table, difference_table, score_tables
 from tests.report.made_up_studies import FOLDS, RUNS, STEP_CAP, STUDIES, add_studies
 from tests.report.tree import toy_scenes
@@ -284,12 +286,40 @@ def test_samples_are_counted_against_each_direct_prompt(studied_tree: Path, part
             cell = found[score, name]
             assert (cell.value, cell.low, cell.high) == pytest.approx((sum(by_start) / 2, min(by_start), max(by_start)))
     noise = table_of(parts["verification"], "verification-noise")
-    assert noise["1", "samples"].value == pytest.approx(noise["no noise", "samples"].value - 20)
+    assert noise["absolute 1", "samples"].value == pytest.approx(noise["no noise", "samples"].value - 20)
+    assert noise["relative 0.1", "samples"].value == pytest.approx(noise["no noise", "samples"].value)
     assert len(parts["verification"].figures) == 3
 
 
+def test_a_sample_that_is_as_good_as_a_direct_prompt_beats_half_of_it():
+    rng = np.random.default_rng(0)
+    direct, samples = rng.integers(0, 8, 20) / 8, rng.integers(0, 8, 30) / 8
+    origins = ["direct"] * 20 + ["sample"] * 30
+    scores = np.concatenate([direct, samples])
+    start = VerificationStart(0, pd.DataFrame({"origin": origins, "iou": scores, "bce": -scores}), {})
+    expected = [sum((d < s) + (d == s) / 2 for d in direct) / 20 for s in samples]
+    assert beaten(start, "iou").tolist() == pytest.approx(expected)
+    assert beaten(start, "bce").tolist() == pytest.approx(expected)  # a low one is the better one
+    alike = VerificationStart(0, pd.DataFrame({"origin": ["direct", "sample"] * 5, "iou": 0.9}), {})
+    assert beaten(alike, "iou").tolist() == [0.5] * 5  # no difference
+
+
+def test_closeness_to_the_centre_is_told_over_starts(parts: dict[str, Part]):
+    """3 against 12 in the first start, 4 against 3.5 in the second."""
+    found = table_of(parts["verification"], "from-centre")
+    expected = {
+        "mean of the distribution": (3.5, 3, 4),
+        "median direct prompt": (7.75, 3.5, 12),
+        "ratio": ((3 / 12 + 4 / 3.5) / 2, 3 / 12, 4 / 3.5),
+    }
+    for column, values in expected.items():
+        cell = found["distance from the middle", column]
+        assert (cell.value, cell.low, cell.high) == pytest.approx(values)
+    assert "than the median direct prompt in 1 of 2 starts" in parts["verification"].sentences[1]
+
+
 def test_what_the_step_cap_ended_is_said(parts: dict[str, Part]):
-    (_, caveat) = parts["verification"].sentences
+    (*_, caveat) = parts["verification"].sentences
     assert caveat.startswith(
         f"The cap of {STEP_CAP} steps, not a loss at rest, ended 25% of the direct prompts and 1 of 2"
     )
@@ -303,7 +333,7 @@ def test_without_the_step_cap_there_is_no_caveat(studied_tree: Path, tmp_path: P
     Path("params.yaml").write_text(text)
     params = load_params()
     (part,) = study_parts(params, read_settings(params)[0])
-    assert len(part.sentences) == 1
+    assert not any("The cap of" in sentence for sentence in part.sentences)
 
 
 def test_runs_that_differ_in_more_than_the_method_are_not_compared(

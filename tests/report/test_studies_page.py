@@ -37,13 +37,14 @@ def test_page_markdown_and_json_hold_the_same_studies(studied: Report, tmp_path:
         assert recorded[part.key]["answer"] == list(part.sentences)
         assert f"### {part.title}" in lines
         for table in part.tables:
-            of_table = {row["label"]: row["cells"] for row in recorded[part.key]["tables"][table.key]["rows"]}
+            held = recorded[part.key]["tables"][table.key]["rows"]
+            of_table = {(row["group"], row["label"]): row["cells"] for row in held}
             for row in table.rows:
                 texts = [f"{c.text} ({c.interval})" if c.interval else c.text for c in row.cells]
                 assert f"| {row.label} | {' | '.join(texts)} |" in lines
                 assert [row.label, *texts] in [found[: len(texts) + 1] for found in page_rows]
                 for column, cell in zip(table.columns, row.cells, strict=True):
-                    value = of_table[row.label][column]["value"]
+                    value = of_table[row.group, row.label][column]["value"]
                     assert value is None if np.isnan(cell.value) else value == pytest.approx(cell.value, abs=1e-4)
 
 
@@ -91,6 +92,22 @@ def test_without_studies_the_page_has_none(report: Report):
             "not found; run `dvc repro verification@toy-1`",
         ),
         ("results/_verification/toy/1/summary.json", lambda path: path.write_text("{}"), "lacks target or starts"),
+        (
+            "results/_verification/toy/1/summary.json",
+            lambda path: path.write_text(path.read_text().replace("from_centre", "of_an_older_commit")),
+            "lacks from_centre.mean; run `dvc repro --force verification@toy-1`",
+        ),
+        (
+            "results/_verification/toy/1/summary.json",
+            lambda path: path.write_text(path.read_text().replace('{"steps": 20}', "{}")),
+            "lacks distribution.steps; run `dvc repro --force verification@toy-1`",
+        ),
+        (
+            "results/_verification/toy/1/prompts.parquet",
+            lambda path: pd.read_parquet(path).rename(columns={"iou.absolute_1": "iou.absolute_2"}).to_parquet(path),
+            "has other columns than start 0 (iou.absolute_1, iou.absolute_2); "
+            "run `dvc repro --force verification@toy-0 verification@toy-1`",
+        ),
     ],
 )
 def test_a_damaged_study_is_one_line_that_names_the_stage(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from prosam.data.dataset import Dataset
 from prosam.errors import InputError
 from prosam.evaluation import evaluate_episodes
 from prosam.pairs import AnnotatedReference
@@ -93,24 +93,41 @@ def test_a_class_that_every_image_shows_is_an_error(subject: Subject, monkeypatc
         list(absent.rows(subject, TWO))
 
 
-def test_the_summary_has_the_area_under_the_curve_and_the_best_threshold(rows: list[Row]):
-    (entry,) = absent.summarise(rows)
-    yes = [float(row["presence"]) for row in rows if row["present"]]
-    no = [float(row["presence"]) for row in rows if not row["present"]]
-    pairs = [(y > n) + 0.5 * (y == n) for y in yes for n in no]
-    assert entry["auc"] == pytest.approx(np.mean(pairs), abs=1e-6)
-    best = max(np.mean(np.array(yes) >= t) - np.mean(np.array(no) >= t) for t in yes + no)
-    assert float(entry["true_positive_rate"]) - float(entry["false_positive_rate"]) == pytest.approx(best, abs=1e-5)
-    assert np.mean(np.array(yes) >= float(entry["threshold"]) - 1e-6) == pytest.approx(
-        entry["true_positive_rate"], abs=1e-6
-    )
-    assert entry["area_absent"] == pytest.approx(
-        np.mean([float(r["area"]) for r in rows if not r["present"]]), abs=1e-6
-    )
-    assert entry["episodes"] == 6
+@pytest.fixture
+def voids(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, int], slice]:
+    """Rows of images that are void for a class, by image and class; to be filled."""
+    found: dict[tuple[str, int], slice] = {}
+
+    def void(self: Dataset, image_id: str, class_id: int) -> np.ndarray:
+        region = np.zeros(self.mask(image_id, class_id).shape, bool)
+        region[found.get((image_id, class_id), slice(0))] = True
+        return region
+
+    monkeypatch.setattr(type(subject.dataset), "void", void)
+    return found
 
 
-def test_a_score_that_tells_nothing_still_has_a_summary_that_json_can_hold(rows: list[Row]):
-    (entry,) = absent.summarise([row | {"presence": 0.5} for row in rows])
-    assert (entry["auc"], entry["threshold"]) == (0.5, 0.5)
-    json.dumps(entry, allow_nan=False)
+def taken(subject: Subject) -> list[str]:
+    """The images without the class, of the first episode."""
+    only = replace(subject, episodes=subject.episodes[:1])
+    return [str(row["image"]) for row in absent.rows(only, AbsentParams(targets=1)) if not row["present"]]
+
+
+def test_an_image_with_a_crowd_of_the_class_does_not_count_as_without_it(subject: Subject, voids):
+    """A crowd that is void is of its class alone."""
+    class_id, usual = subject.episodes[0].class_id, taken(subject)
+    voids[usual[0], class_id] = slice(0, 5)
+    voids[usual[0], class_id % 4 + 1] = slice(0, 2)  # a smaller one of another class within it
+    assert set(taken(subject)).isdisjoint(usual)
+
+
+def test_what_is_void_for_all_classes_hides_none(subject: Subject, voids):
+    usual = taken(subject)
+    voids |= {(usual[0], class_id): slice(0, 5) for class_id in range(1, 5)}
+    assert taken(subject) == usual
+
+
+def test_a_crowd_of_another_class_hides_none(subject: Subject, voids):
+    usual = taken(subject)
+    voids[usual[0], subject.episodes[0].class_id % 4 + 1] = slice(0, 5)
+    assert taken(subject) == usual

@@ -104,8 +104,7 @@ def test_the_wrong_object_is_another_class_of_the_reference_and_left_out_where_t
         assert (i in flagged) == bool(others)
         drawn = [c for c in others if np.array_equal(wrong[i], subject.dataset.mask(episode.reference, c))]
         assert len(drawn) == bool(others)
-    (entry,) = [e for e in annotation_noise.summarise(rows) if e["change"] == "wrong"]
-    assert entry["episodes"] == len(flagged) > 0
+    assert flagged
 
 
 def test_a_box_is_drawn_anew_around_the_changed_mask(

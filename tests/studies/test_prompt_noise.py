@@ -11,9 +11,8 @@ from torch import Tensor
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.pairs import AnnotatedReference
 from prosam.params.studies import PromptNoiseParams
-from prosam.statistics import miou
 from prosam.studies import prompt_noise
-from prosam.studies.study import Row, Subject
+from prosam.studies.study import Subject
 from tests.studies.conftest import assert_batch_does_not_matter, counts, evaluated
 
 FEW = PromptNoiseParams(relative=(0.0, 0.5), absolute=(1.0,), draws=2)
@@ -85,26 +84,3 @@ def test_an_episodes_noise_is_one_direction_whatever_its_size_the_batch_or_the_r
 
 def test_the_batch_does_not_matter(subject: Subject):
     assert_batch_does_not_matter(subject, lambda s: list(prompt_noise.rows(s, FEW)))
-
-
-def test_the_summary_has_the_miou_of_each_size(subject: Subject):
-    rows = list(prompt_noise.rows(subject, FEW))
-    summary = prompt_noise.summarise(rows)
-    assert [(entry["scale"], entry["size"]) for entry in summary] == [
-        ("relative", 0),
-        ("relative", 0.5),
-        ("absolute", 1),
-    ]
-
-    def score(chosen: list[Row]) -> float:
-        sums = {
-            c: [sum(int(r[k]) for r in chosen if r["class_id"] == c) for k in ("intersection", "union")]
-            for c in {int(r["class_id"]) for r in chosen}
-        }
-        return 100 * sum(i / u for i, u in sums.values()) / len(sums)
-
-    for entry in summary:
-        chosen = [row for row in rows if (row["scale"], row["size"]) == (entry["scale"], entry["size"])]
-        assert entry["miou"] == pytest.approx(score(chosen), abs=1e-3)
-        assert entry["episodes"] == 6
-    assert score(rows[:1]) == pytest.approx(100 * miou([rows[0]["intersection"]], [rows[0]["union"]], [1]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -98,14 +97,3 @@ def test_where_a_class_has_too_few_images_rows_are_left_out(subject: Subject):
 
 def test_the_batch_does_not_matter(subject: Subject):
     assert_batch_does_not_matter(subject, lambda s: list(references.rows(s, THREE)))
-
-
-def test_the_summary_tells_how_far_the_choice_moves_an_iou(subject: Subject):
-    rows = list(references.rows(subject, THREE))
-    ious = np.array([[float(row["iou"]) for row in chosen(rows, "single", 1, choice)] for choice in range(3)])
-    expected = np.ptp(ious, axis=0).mean()
-    summary = references.summarise(rows)
-    assert len(summary) == 3 + 2 * 2
-    for entry in summary:
-        assert ("iou_range" in entry) == (entry["merge"] == "single")
-    assert summary[0]["iou_range"] == pytest.approx(expected, abs=1e-6)

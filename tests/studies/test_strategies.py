@@ -7,7 +7,6 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from scipy.stats import spearmanr
 
 from prosam.pairs import AnnotatedReference
 from prosam.params.studies import StrategiesParams
@@ -75,17 +74,3 @@ def test_an_episodes_samples_are_its_own(subject: Subject):
         prompts = subject.method.prompts(subject.method.learn(references), targets)
         assert torch.equal(prompts.of_image(0).mean, prompts.mean)
     assert_batch_does_not_matter(subject, lambda s: list(strategies.rows(s, FOUR)))
-
-
-def test_the_summary_tells_how_well_uncertainty_ranks_the_ious(subject: Subject):
-    rows = list(strategies.rows(subject, FOUR))
-    summary = strategies.summarise(rows)
-    assert [entry["strategy"] for entry in summary] == list(strategies.STRATEGIES)
-    for entry in summary:
-        group = [row for row in rows if row["strategy"] == entry["strategy"]]
-        expected = spearmanr([row["disagreement"] for row in group], [row["iou"] for row in group])[0]
-        assert entry["rank_correlation"] == pytest.approx(expected, abs=1e-4)
-
-
-def test_the_summary_of_certain_prompts_has_no_correlation(vrp_sam: Subject):
-    assert all(entry["rank_correlation"] == 0 for entry in strategies.summarise(strategies.rows(vrp_sam, FOUR)))

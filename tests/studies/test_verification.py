@@ -18,7 +18,7 @@ from prosam.episode_tensors import EpisodeTensors
 from prosam.params.verification import VerificationParams
 from prosam.studies.objective import Objective, objective_of
 from prosam.studies.target import Target
-from prosam.studies.verification import Verification, beaten, verify
+from prosam.studies.verification import Verification, verify
 from prosam.studies.verification_files import PROMPTS, SUMMARY, all_prompts, summarise, write_verification
 from tests.conftest import DATASET
 
@@ -87,25 +87,6 @@ def test_a_start_always_gives_the_same_bytes_and_another_start_others(objective:
     assert torch.equal(all_prompts(again), all_prompts(found))
     assert json.dumps(summarise(again)) == json.dumps(summarise(found))
     assert not torch.equal(other.direct.prompts, found.direct.prompts)
-
-
-def test_a_sample_beats_the_share_of_direct_prompts_that_is_worse_and_half_of_those_alike():
-    rng = np.random.default_rng(0)
-    direct, samples = rng.integers(0, 8, 20) / 8, rng.integers(0, 8, 30) / 8
-    expected = [sum((d < s) + (d == s) / 2 for d in direct) / 20 for s in samples]
-    assert beaten(torch.from_numpy(direct), torch.from_numpy(samples)).tolist() == pytest.approx(expected)
-    alike = torch.full((5,), 0.9)
-    assert beaten(alike, alike).tolist() == [0.5] * 5  # no difference
-
-
-def test_the_summary_says_how_many_samples_beat_three_quarters_in_iou_and_in_lower_bce(found: Verification):
-    values = torch.arange(P, dtype=torch.float32) / 10
-    direct = replace(found.direct, iou=values, bce=values)
-    samples = replace(found.samples, iou=values + 0.45, bce=values + 0.45)
-    summary = summarise(replace(found, direct=direct, samples=samples))["beaten"]
-    # samples at .45, .55, ... have 5, 6, 6, ... of six direct prompts below them, and as many with a lower BCE
-    assert summary["iou"] == pytest.approx({"mean_share": (5 + 5 * 6) / 36, "three_quarters": 1.0})
-    assert summary["bce"] == pytest.approx({"mean_share": 1 / 36, "three_quarters": 0.0})
 
 
 def test_the_table_has_a_row_for_each_prompt(found: Verification, tmp_path: Path):

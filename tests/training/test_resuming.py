@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import platform
 import re
 import shutil
 from pathlib import Path
@@ -170,6 +171,9 @@ def test_the_model_says_what_it_is(undisturbed: dict[str, dict[str, bytes]]):
         assert description[key]["model"] == model
         assert description[key]["sha256"] == hashlib.sha256(SHIPPED[key].read_bytes()).hexdigest()
     assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?|", description["commit"])
+    assert (description["device"], description["precision"]) == ("cpu", "float32")
+    assert description["versions"]["torch"] == torch.__version__
+    assert description["versions"]["python"] == platform.python_version()
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(workspace: Path, monkeypatch: pytest.MonkeyPatch):
