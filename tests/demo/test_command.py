@@ -71,7 +71,11 @@ def test_the_address_is_one_that_a_browser_can_open(host: str, shown: str):
 def test_a_closed_terminal_leaves_no_images_behind(ended_by: signal.Signals, tmp_path: Path):
     command = [sys.executable, "-c", "from prosam.cli import main; main()", "demo", "--port", "0", "--no-open"]
     with subprocess.Popen(
-        [*command, "--device", "cpu"], stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
+        [*command, "--device", "cpu"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        preexec_fn=lambda: signal.signal(ended_by, signal.SIG_DFL),  # below nohup, which has hang-ups ignored
     ) as server:
         assert server.stdout is not None
         try:
