@@ -195,16 +195,15 @@ class EpisodeTensors:
         """From levels 2 and 3 of B references; what is `wanted` and was computed before is remembered."""
         level3, backbone = levels[1], self._models.backbone
         cells = torch.stack([one.cells for one in drawn])
-        if self._memo is None or not wanted:
+        if self._memo is None:
             foreground = annotated_features(backbone, level3, cells)
-        else:
-            foreground = [
-                self._remembered(
-                    ("foreground", reference),
-                    lambda row=slice(i, i + 1): annotated_features(backbone, level3[row], cells[row])[0],
-                )
-                for i, reference in enumerate(wanted)
+        else:  # each apart
+            apart = [
+                lambda row=slice(i, i + 1): annotated_features(backbone, level3[row], cells[row])[0]
+                for i in range(len(cells))
             ]
+            keys = [("foreground", reference) for reference in wanted]
+            foreground = [make() for make in apart] if not keys else list(map(self._remembered, keys, apart))
         annotation = on_device(cells, self._models.device)
         return References(torch.cat(levels, 1), annotation, foreground, [one.mask for one in drawn])
 
