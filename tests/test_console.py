@@ -62,3 +62,29 @@ def test_arguments_are_typed_and_success_is_status_0(
     assert capsys.readouterr().out == "42\n"
     assert outcome(double, monkeypatch, "many") == 2
     assert "number" in capsys.readouterr().err
+
+
+def test_a_gpu_without_enough_memory_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    import torch
+
+    def command() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total of 9 GiB.")
+
+    monkeypatch.setattr("sys.argv", ["command"])
+    with pytest.raises(SystemExit) as ended:
+        console.run(command)
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert told.startswith(
+        "error: the GPU has not enough memory (CUDA out of memory. Tried to allocate 20.00 GiB); lower"
+    )
+    assert told.count("\n") == 1
+
+
+def test_other_faults_of_torch_keep_their_traceback(monkeypatch: pytest.MonkeyPatch):
+    def command() -> None:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setattr("sys.argv", ["command"])
+    with pytest.raises(RuntimeError, match="multiplied"):
+        console.run(command)

@@ -15,8 +15,6 @@ from prosam.models.mask_token import MaskTokenDecoder
 from prosam.models.sam import encode_images, load_sam
 from prosam.models.segment_anything import Sam
 
-EMBEDDED_AT_ONCE = {"cpu": 1, "cuda": 8}  # images: one alone has the same bits whatever its neighbours are
-
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenSam:
@@ -46,7 +44,7 @@ class FrozenSam:
         """
         if isinstance(self.sam.image_encoder, nn.Identity):
             raise ValueError("these models were loaded without SAM's image encoder")
-        at_once = EMBEDDED_AT_ONCE[self.device.type]
+        at_once = 8 if self.device.type == "cuda" else 1  # one alone has the same bits whatever its neighbours are
         return torch.cat([encode_images(self.sam, part).half() for part in images.split(at_once)]).float()
 
     def full_size(self, logits: Tensor, size: tuple[int, int] | None = None) -> Tensor:

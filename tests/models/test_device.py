@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from prosam import launch
 from prosam.errors import InputError
 from prosam.models import device
 from prosam.models.device import prepare_device
@@ -67,3 +68,18 @@ def test_on_a_cpu_all_cores_are_shared_by_the_processes(monkeypatch: pytest.Monk
 def test_processes_on_different_gpus_share_what_lies_in_the_scratch_folder():
     assert machine(params(), torch.device("cuda", 1)) == machine(params(), torch.device("cuda"))
     assert machine(params(), torch.device("cpu")) != machine(params(), torch.device("cuda"))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "batch", "count"), [(8, 2, 2), (8, 8, 8), (3, 8, 2), (8, 6, 6), (8, None, 8), (0, 8, 1)]
+)
+def test_auto_is_as_many_gpus_as_can_share_the_batch(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, batch: int | None, count: int
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert launch._processes(params(processes="auto"), batch) == count
+
+
+def test_a_batch_that_cannot_be_dealt_is_refused_before_anything_starts():
+    with pytest.raises(InputError, match=r"^train\.batch_size: 2 episodes cannot be dealt evenly to 3 processes"):
+        launch.in_processes(params(processes=3), "no.such.module", batch=2)
