@@ -9,18 +9,20 @@ from typing import Any
 from prosam.params import Params
 from prosam.progress import Progress
 from prosam.report.beside import Beside, beside
+from prosam.report.choice import Rank
 from prosam.report.circumstances import unlike_trainings
 from prosam.report.confusion import rate_table
 from prosam.report.curves import training_curves
 from prosam.report.inputs import Setting, in_words
 from prosam.report.matched import principal
-from prosam.report.pictures import Episode, Rank, episode_pictures
+from prosam.report.pictures import Episode, episode_pictures
 from prosam.report.provenance import Provenance, provenance
 from prosam.report.scores import score_setting
 from prosam.report.seeds import REPEATS
 from prosam.report.study_part import Part
 from prosam.report.study_sections import study_parts
 from prosam.report.tables import Table, class_table, difference_table, score_tables, summary_table
+from prosam.report.truths import describe_truths
 from prosam.report.verdict import Verdict, judge
 
 
@@ -33,7 +35,7 @@ class Section:
         tables: mIoU, FB-IoU, differences (with two runs or more), rates of pixels, classes.
         beside: the paper's tables, repeats over seeds, initialisation.
         curves: SVG by fold.
-        episodes: good, typical and bad ones.
+        episodes: good, typical and bad ones, and those of many or irregular objects, as far as there are any.
         studies: what else was measured.
     """
 
@@ -97,9 +99,10 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
             progress.advance()
             curves = {} if setting.shifted else training_curves(shown)  # those of the data set trained on
             progress.advance()
-            episodes = episode_pictures(shown, params.report)
+            truths = describe_truths(setting)
+            episodes = episode_pictures(shown, truths, params.report)
             progress.advance()
-            studies = study_parts(params, setting)
+            studies = study_parts(params, setting, truths)
             progress.advance()
             verdict = judge(setting, scores, params)
             verdict = replace(verdict, warnings=(*verdict.warnings, *unlike_trainings(params, setting)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from prosam import statistics
 from prosam.report.comparison import DATA_NAMES, Published, compared, published_cells
 from prosam.report.published import PublishedRow
@@ -14,11 +16,18 @@ from prosam.statistics import Bootstrap
 
 
 def strategies_table(studied: Studied) -> Table:
-    """Ours alone: the mIoU of each strategy of each run by fold, and each strategy minus the mean prompt."""
+    """Ours alone: the mIoU of each strategy of each run by fold, and each strategy minus the mean prompt.
+
+    A run whose prompt is a single point answers alike by all strategies: it has one row.
+    """
     rows: list[Row] = []
     for run in studied.runs:
         strategies = [str(strategy) for (strategy,) in conditions(studied, run, ["strategy"])]
         columns, usual = _scores(studied, run, strategies), strategies.index(MEAN_PROMPT)
+        if all(np.ptp(b.estimates) == 0 and not np.ptp(b.replicates, axis=1).any() for b in columns):
+            cells = tuple(score_cell(b.interval(usual)) for b in columns)
+            rows.append(Row("all strategies, to the pixel", studied.label(run), cells))
+            continue
         for i, strategy in enumerate(strategies):
             rows.append(Row(strategy, studied.label(run), tuple(score_cell(b.interval(i)) for b in columns)))
         for i, strategy in enumerate(strategies):

@@ -12,7 +12,7 @@ from prosam.report.confusion import confusion_tables
 from prosam.report.inference import inference_table
 from prosam.report.inputs import Setting, in_words
 from prosam.report.paper_runs import comparable_rows
-from prosam.report.paper_setup import setup
+from prosam.report.paper_setup import differences
 from prosam.report.published import PublishedRow
 from prosam.report.scores import Scores
 from prosam.report.study_inputs import read_study
@@ -45,7 +45,7 @@ class PaperTable:
         number: in the paper.
         title: what it is about.
         missing: runs that repeat rows of it and are not in the report.
-        setup: what differs from the paper, in a line.
+        differences: from the paper, parts of a sentence.
         notes: slips in the printed numbers.
         tables: ours and the paper's.
     """
@@ -53,7 +53,7 @@ class PaperTable:
     number: int
     title: str
     missing: tuple[str, ...]
-    setup: str
+    differences: tuple[str, ...]
     notes: tuple[str, ...]
     tables: tuple[Table, ...]
 
@@ -62,7 +62,7 @@ class PaperTable:
         return {
             "title": self.title,
             "missing_runs": list(self.missing),
-            "setup": self.setup,
+            "differences": list(self.differences),
             "notes": list(self.notes),
             "tables": {table.key: table.record() for table in self.tables},
         }
@@ -97,7 +97,9 @@ def _paper_table(params: Params, setting: Setting, scores: Scores, number: int) 
         case _:
             tables = (_miou_table(setting, scores, number, rows, other),)
     missing = dict.fromkeys(row.run for row in rows if row.run and row.run not in setting.runs)
-    return PaperTable(number, TITLES[number], tuple(missing), setup(params, setting, there), _notes(rows), tables)
+    return PaperTable(
+        number, TITLES[number], tuple(missing), tuple(differences(params, setting, there)), _notes(rows), tables
+    )
 
 
 def _miou_table(setting: Setting, scores: Scores, number: int, rows: Sequence[PublishedRow], other: str) -> Table:

@@ -35,9 +35,8 @@ class Fact(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """Such as `dropout 0.0 for the 0.5 of VRP-SAM's code`."""
-        of = f"the paper's {self.theirs}" if self.source == "paper" else f"the {self.theirs} of VRP-SAM's code"
-        return f"{self.name} {self.ours} for {of}"
+        """Such as `dropout 0.0 (VRP-SAM's code: 0.5)`."""
+        return f"{self.name} {self.ours} ({self.source}: {self.theirs})"
 
 
 RUN: dict[str, tuple[str, Source]] = {
@@ -61,17 +60,30 @@ TARGETS = {"pascal-5i": "in-order", "coco-20i": "uniform-class"}
 DOWNLOADS = {"pascal-5i": {"pool": "train_noval"}, "coco-20i": {"masks": "flattened", "crowd": "class"}}
 
 
-def setup(params: Params, setting: Setting, rows: Sequence[PublishedRow]) -> str:
-    """A line on what differs, for the rows of a table that our runs repeat.
+def differences(params: Params, setting: Setting, rows: Sequence[PublishedRow]) -> list[str]:
+    """What differs, a part of a sentence each, for the rows of a table that our runs repeat.
 
     Ours: episodes are those that were scored; of a training, model.json has what was done, but for epochs, which it has
     as steps; the rest is params.yaml's with overrides resolved.
     """
     parts = [fact.sentence for fact in facts(params, setting, rows) if fact.ours != fact.theirs]
-    parts.append(f"SAM {params.models.sam.name}, where the paper does not say which")
-    line = f"What differs: {'; '.join(parts)}."
+    return [*parts, f"SAM {params.models.sam.name} (the paper does not say which)"]
+
+
+def setup(params: Params, setting: Setting, by_table: Sequence[Sequence[str]]) -> str:
+    """What differs in all of several tables, or in the only one.
+
+    Args:
+        params: of params.yaml.
+        setting: that the tables are of.
+        by_table: the differences of each; at least one.
+    """
+    first, *others = by_table
+    common = [part for part in first if all(part in parts for parts in others)]
     other = otherness(params, setting)
-    return f"These are {other}, so a difference is no measure of either method. {line}" if other else line
+    measure = f"These are {other}, so a difference is no measure of either method. " if other else ""
+    where = " in all of these tables" if others else ""
+    return f"{measure}What differs{where}: {'; '.join(common)}."
 
 
 def facts(params: Params, setting: Setting, rows: Sequence[PublishedRow]) -> list[Fact]:

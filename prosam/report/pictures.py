@@ -7,7 +7,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -21,14 +20,11 @@ from prosam.data.dataset import Dataset, open_dataset
 from prosam.data.formats import masks
 from prosam.errors import InputError
 from prosam.params import ReportParams
+from prosam.report.choice import Rank, choose
 from prosam.report.inputs import Setting, read_predictions
 from prosam.report.svg import run_colour
 
 Mask = NDArray[np.bool_]
-Rank = Literal["good", "typical", "bad"]
-
-RANKS: dict[Rank, tuple[float, float]] = {"good": (0.90, 0.99), "typical": (0.45, 0.55), "bad": (0.01, 0.10)}
-
 # The page's --run-0 .. --run-5, as they look in the dark: pictures do not follow the reader's mode.
 _RUN_COLOURS = (
     (86, 166, 246),
@@ -68,23 +64,13 @@ class Episode:
     pictures: tuple[Picture, ...]
 
 
-def choose(mean_iou: NDArray[np.float64], count: int) -> dict[Rank, list[int]]:
-    """Indices of good, typical and bad episodes: evenly spread over the `RANKS`, shares of all episodes.
+def episode_pictures(setting: Setting, truths: pd.DataFrame, report: ReportParams) -> dict[Rank, list[Episode]]:
+    """The chosen episodes of all folds of a setting, with their pictures; ranks that have any.
 
-    Nobody picks them, and none appears twice; few episodes may leave fewer than `count` of a rank.
-    """
-    order = np.argsort(mean_iou, kind="stable")
-    chosen: dict[Rank, list[int]] = {}
-    left = set(range(len(order)))
-    for name, (low, high) in RANKS.items():
-        places = np.rint(np.linspace(high, low, count) * (len(order) - 1)).astype(int).tolist()
-        chosen[name] = [int(order[place]) for place in dict.fromkeys(places) if place in left]
-        left -= set(places)
-    return chosen
-
-
-def episode_pictures(setting: Setting, report: ReportParams) -> dict[Rank, list[Episode]]:
-    """The chosen episodes of all folds of a setting, with their pictures.
+    Args:
+        setting: with the runs to show.
+        truths: of all its episodes, as `describe_truths` has them.
+        report: how many of each rank.
 
     Raises:
         InputError: an image, an annotation or a prediction is missing or damaged.
@@ -96,7 +82,7 @@ def episode_pictures(setting: Setting, report: ReportParams) -> dict[Rank, list[
             for fold in setting.folds
         ]
     )
-    chosen = choose(ious, report.pictures)
+    chosen = choose(ious, truths, report.pictures)
     predictions = _predictions(setting, [places[i] for indices in chosen.values() for i in indices])
     dataset = open_dataset(layout.raw(setting.tested_on))
     annotations = {
@@ -104,7 +90,7 @@ def episode_pictures(setting: Setting, report: ReportParams) -> dict[Rank, list[
         for kind, (first, *_) in setting.by_kind.items()
     }
     draw = partial(_draw, setting, dataset, annotations, predictions)
-    return {rank: [draw(*places[i]) for i in indices] for rank, indices in chosen.items()}
+    return {rank: [draw(*places[i]) for i in indices] for rank, indices in chosen.items() if indices}
 
 
 def _draw(

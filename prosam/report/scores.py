@@ -12,6 +12,7 @@ from prosam.params import ReportParams
 from prosam.report.inputs import PIXELS, Setting
 from prosam.statistics import Bootstrap
 
+_PAIR = 2
 _BASELINE_LABELS = {
     "all-foreground": "everything is foreground",
     "copied-mask": "reference {kind}, copied",
@@ -122,29 +123,28 @@ def _systems(setting: Setting) -> tuple[System, ...]:
 
 
 def _baselines(setting: Setting, name: str) -> list[System]:
-    """One baseline: once if it is the same for all runs (it needs no model), or for those of a kind; else by run."""
+    """One baseline, once for all runs for which it answers every episode alike."""
     having = [run for run in setting.runs if all(name in setting.results[run, f].baselines for f in setting.folds)]
-    kinds, template = list(dict.fromkeys(setting.kinds[run] for run in having)), _BASELINE_LABELS.get(name, name)
-    if len(kinds) > 1 and _same_pixels(setting, having, name):
-        return [System(template.format(kind="annotation"), tuple(having), name)]
-    systems: list[System] = []
-    for kind in kinds:
-        label = template.format(kind=kind)
-        runs = [run for run in having if setting.kinds[run] == kind]
-        if _same_pixels(setting, runs, name):
-            told = len(kinds) == 1 or label != template
-            systems.append(System(label if told else f"{label} ({kind})", tuple(runs), name))
-        else:
-            systems += [System(f"{label} ({run})", (run,), name) for run in runs]
-    return systems
+    columns = System("", (), name).columns()
+    alike: dict[tuple[bytes, ...], list[str]] = {}
+    for run in having:
+        answers = (setting.results[run, fold].episodes[columns].to_numpy(np.int64) for fold in setting.folds)
+        alike.setdefault(tuple(pixels.tobytes() for pixels in answers), []).append(run)
+    label = _BASELINE_LABELS.get(name, name)
+    return [System(_baseline_label(setting, label, runs, having), tuple(runs), name) for runs in alike.values()]
 
 
-def _same_pixels(setting: Setting, runs: Sequence[str], baseline: str) -> bool:
-    """Whether a baseline answers every episode alike for all of some runs."""
-    columns = System("", (), baseline).columns()
-    by_run = ([setting.results[run, f].episodes[columns].to_numpy() for f in setting.folds] for run in runs)
-    first = next(by_run)
-    return all(np.array_equal(a, b) for other in by_run for a, b in zip(first, other, strict=True))
+def _baseline_label(setting: Setting, label: str, runs: Sequence[str], having: Sequence[str]) -> str:
+    """What a baseline is called for some of the runs that have it."""
+    kinds = list(dict.fromkeys(setting.kinds[run] for run in runs))
+    told = label.format(kind=kinds[0] if len(kinds) == 1 else "annotation")
+    if len(runs) == len(having):
+        return told
+    if len(kinds) == 1 and list(runs) == [run for run in having if setting.kinds[run] == kinds[0]]:
+        return told if told != label else f"{label} ({kinds[0]})"
+    if len(runs) == 1:
+        return f"{told} ({runs[0]})"
+    return f"{told} ({runs[0]} and {len(runs) - 1} other{'s' if len(runs) > _PAIR else ''})"
 
 
 def _pixels(setting: Setting, systems: tuple[System, ...], fold: int) -> list[np.ndarray]:

@@ -9,7 +9,9 @@ from prosam.report.study_part import Part
 from prosam.report.tables import Cell, Row, Table
 
 _LEVEL = 0.95
-_DECIMALS = 4
+_SCALE = 1000  # small noise costs thousandths of the loss
+_UNIT = "thousandths of the loss"
+_DECIMALS = 2
 
 
 def curvature_part(studied: Studied) -> Part:
@@ -24,16 +26,17 @@ def curvature_part(studied: Studied) -> Part:
             sure = excess.error is not None and abs(excess.value) > _quantile(group) * excess.error
             figures = (
                 Cell(group["eta"].mean(), decimals=3, unit="prompt unit"),
-                Cell(group["loss"].mean(), decimals=3),
+                Cell(_SCALE * group["loss"].mean(), decimals=0),
             )
             marked = Cell(excess.value, best=sure, signed=True, decimals=_DECIMALS, error=excess.error)
             rows.append(Row(f"{studied.label(run)}, {name}", "condition", (*figures, gap, predicted, marked)))
             excesses, total, episodes = excesses + sure, total + 1, len(group)
         told.append(f"{studied.label(run)}: {excesses} of {total}")
     caption = (
-        f"Means over {episodes} episodes, with standard errors over their targets. Gap: loss with noise less that "
-        "without. Predicted: half the curvature times the noise's variance. Excess: gap less prediction on the same "
-        "draws; bold: its 95% interval excludes zero (t, with one degree of freedom less than there are targets)."
+        f"Of the loss, in thousandths; means over {episodes} episodes, with standard errors over their targets. Gap: "
+        "loss with noise less that without. Predicted: half the curvature times the noise's variance. Excess: gap less "
+        "prediction on the same draws; bold: its 95% interval excludes zero (t, with one degree of freedom less than "
+        "there are targets)."
     )
     columns = ("noise (std, prompt unit)", "loss", "gap", "predicted", "excess")
     return Part(
@@ -43,14 +46,15 @@ def curvature_part(studied: Studied) -> Part:
         "Section 7 of the paper takes the cost of small noise to be eta²/2 times the Laplacian of the loss. The "
         "decoder has ReLUs, so the loss is not twice differentiable everywhere: the excess holds their kinks besides "
         "the higher orders. An excess that is not shown may be hidden by its standard error.",
-        tables=(Table("curvature", "Gap and prediction", caption, "run and noise", columns, tuple(rows), unit="loss"),),
+        tables=(Table("curvature", "Gap and prediction", caption, "run and noise", columns, tuple(rows), unit=_UNIT),),
     )
 
 
 def _mean(group: pd.DataFrame, column: str) -> Cell:
     """The mean over episodes with its standard error over targets; no error of a single target."""
-    mean = float(group[column].mean())
-    by_target = (group[column] - mean).groupby(group["target"]).sum()
+    values = _SCALE * group[column]
+    mean = float(values.mean())
+    by_target = (values - mean).groupby(group["target"]).sum()
     count = len(by_target)
     error = (count / (count - 1) * float((by_target**2).sum())) ** 0.5 / len(group) if count > 1 else None
     return Cell(mean, signed=True, decimals=_DECIMALS, error=error)

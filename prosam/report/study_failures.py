@@ -7,26 +7,26 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from prosam import layout, statistics
-from prosam.data.dataset import open_dataset
+from prosam import statistics
 from prosam.params import Params
+from prosam.report.choice import MANY
 from prosam.report.inputs import Setting
 from prosam.report.matched import matches
 from prosam.report.study_part import Link, Part
-from prosam.report.tables import MINUS, Cell, Row, Table, difference_cell, score_cell
+from prosam.report.tables import MINUS, Row, Table, difference_cell, score_cell
 
 _HARDEST = 3  # classes that are named
 
 
-def failures_part(params: Params, setting: Setting) -> Part:
+def failures_part(params: Params, setting: Setting, truths: pd.DataFrame) -> Part:
     """Tables by object size and by number of objects.
 
-    Raises:
-        InputError: a mask is missing or damaged.
+    Args:
+        params: of params.yaml.
+        setting: with the runs to show.
+        truths: of all its episodes, as `describe_truths` has them.
     """
-    truths = describe_truths(setting)
     compared = [match.first for match in matches(params, setting.trained_on, setting.runs)]
     low, high = np.quantile(truths["share"], [1 / 3, 2 / 3])
     sizes = [
@@ -37,41 +37,22 @@ def failures_part(params: Params, setting: Setting) -> Part:
     counts = [
         ("one", truths["objects"] == 1),
         ("two", truths["objects"] == 2),
-        ("three or more", truths["objects"] > 2),
+        ("three or more", truths["objects"] >= MANY),
     ]
     how = "Mean IoU over classes, mean over folds, in percent, with 95% intervals; differences in points, paired."
     tables = [
-        ("size", "By object size", f"Thirds of the episodes by the truth's share of the target. {how}", "size", sizes),
-        ("objects", "By number of objects", f"Connected pieces of the truth. {how}", "objects", counts),
+        ("size", "By object size", f"Thirds of the episodes by the truth's share of the target. {how}", sizes),
+        ("objects", "By number of objects", f"Connected pieces of the truth. {how}", counts),
     ]
     return Part(
         "failures",
         "Where it fails",
-        tuple(_hardest(setting, run, label) for run, label in zip(setting.runs, setting.labels, strict=True)),
+        (_hardest(setting),),
         "From the evaluation's own episodes. Size and number of objects go together, and classes differ in both: a "
         "table does not say which of them makes an episode hard.",
         tables=tuple(_table(params, setting, compared, truths, *table) for table in tables),
         links=(Link("classes", "IoU of every class"), Link("episodes-bad", "bad episodes as pictures")),
     )
-
-
-def describe_truths(setting: Setting) -> pd.DataFrame:
-    """The truth of each episode, all folds after one another.
-
-    Returns:
-        Columns fold, share (of the target that the class covers, in [0, 1]) and objects (8-connected pieces).
-    """
-    dataset = open_dataset(layout.raw(setting.tested_on))
-    found: dict[tuple[str, int], tuple[float, int]] = {}
-    rows = []
-    for fold in setting.folds:
-        episodes = setting.results[setting.runs[0], fold].episodes
-        for target, class_id in zip(episodes["target"].astype(str), episodes["class_id"].astype(int), strict=True):
-            if (target, class_id) not in found:
-                mask = dataset.mask(target, class_id)
-                found[target, class_id] = (float(mask.mean()), ndimage.label(mask, np.ones((3, 3)))[1])
-            rows.append((fold, *found[target, class_id]))
-    return pd.DataFrame(rows, columns=["fold", "share", "objects"])
 
 
 def _table(
@@ -82,24 +63,19 @@ def _table(
     key: str,
     title: str,
     caption: str,
-    corner: str,
     groups: Sequence[tuple[str, pd.Series]],
 ) -> Table:
-    rows = []
-    for label, member in groups:
-        if not member.any():
-            continue
-        scores = _scores(params, setting, truths["fold"].to_numpy(), member.to_numpy(bool))
-        differences = [
-            statistics.paired_difference(scores, setting.runs.index(first), setting.runs.index(second))
-            for first, second in compared
-        ]
-        cells = [Cell(int(member.sum()), decimals=0, unit="episodes")]
-        cells += [score_cell(scores.interval(run)) for run in range(len(setting.runs))]
-        rows.append(Row(label, "condition", (*cells, *(difference_cell(d) for d in differences))))
-    labels = dict(zip(setting.runs, setting.labels, strict=True))
-    columns = ("episodes", *setting.labels, *(f"{labels[a]} {MINUS} {labels[b]}" for a, b in compared))
-    return Table(key, title, caption, corner, columns, tuple(rows))
+    there = {f"{label}, {member.sum()} episodes": member for label, member in groups if member.any()}
+    scores = [_scores(params, setting, truths["fold"].to_numpy(), m.to_numpy(bool)) for m in there.values()]
+    rows = [
+        Row(label, "run", tuple(score_cell(group.interval(place)) for group in scores))
+        for place, label in enumerate(setting.labels)
+    ]
+    places = {run: place for place, run in enumerate(setting.runs)}
+    for first, second in compared:
+        gains = (statistics.paired_difference(group, places[first], places[second]) for group in scores)
+        rows.append(Row(f"{first} {MINUS} {second}", "difference", tuple(difference_cell(gain) for gain in gains)))
+    return Table(key, title, caption, "run", tuple(there), tuple(rows))
 
 
 def _scores(
@@ -125,13 +101,16 @@ def _scores(
     return statistics.mean_over_folds(by_fold)
 
 
-def _hardest(setting: Setting, run: str, label: str) -> str:
-    """The classes on which a run is worst."""
-    ious = []
+def _hardest(setting: Setting) -> str:
+    """The classes on which the runs are worst."""
+    by_name: dict[str, list[float]] = {}
     for fold in setting.folds:
-        episodes = setting.results[run, fold].episodes
-        names = dict(zip(episodes["class_id"], episodes["class_name"], strict=True))
-        by_class = statistics.per_class_iou(episodes["intersection"], episodes["union"], episodes["class_id"])
-        ious += [(iou, str(names[class_id])) for class_id, iou in by_class.items()]
-    worst = ", ".join(f"{name} ({100 * iou:.1f})" for iou, name in sorted(ious)[:_HARDEST])
-    return f"Hardest classes of {label}, by IoU in percent: {worst}."
+        for run in setting.runs:
+            episodes = setting.results[run, fold].episodes
+            names = dict(zip(episodes["class_id"], episodes["class_name"], strict=True))
+            by_class = statistics.per_class_iou(episodes["intersection"], episodes["union"], episodes["class_id"])
+            for class_id, iou in by_class.items():
+                by_name.setdefault(str(names[class_id]), []).append(iou)
+    means = sorted((float(np.mean(ious)), name) for name, ious in by_name.items())
+    worst = ", ".join(f"{name} ({100 * iou:.1f})" for iou, name in means[:_HARDEST])
+    return f"Hardest classes, by IoU in percent{', mean of the runs' if len(setting.runs) > 1 else ''}: {worst}."

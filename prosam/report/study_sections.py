@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pandas as pd
+
 from prosam.params import Params
 from prosam.report.inputs import Setting
 from prosam.report.matched import principal
@@ -26,10 +28,15 @@ _PARTS: dict[str, Callable[[Studied], Part]] = {
 }
 
 
-def study_parts(params: Params, setting: Setting) -> tuple[Part, ...]:
+def study_parts(params: Params, setting: Setting, truths: pd.DataFrame) -> tuple[Part, ...]:
     """The parts on a setting, in the order of the pipeline's studies; none under a domain shift.
 
     Where runs fail is shown beside any study; the verification study comes last.
+
+    Args:
+        params: of params.yaml.
+        setting: that the parts are on.
+        truths: of all its episodes, as `describe_truths` has them.
 
     Raises:
         InputError: a file of a study is missing or damaged.
@@ -40,7 +47,7 @@ def study_parts(params: Params, setting: Setting) -> tuple[Part, ...]:
     studies = axes.studies if axes.studied else []
     parts = [_PARTS[study](read_study(params, setting, study)) for study in studies]
     if parts:
-        parts.append(failures_part(params, setting.only(principal(params, setting))))
+        parts.append(failures_part(params, setting.only(principal(params, setting)), truths))
     if axes.starts:
         parts.append(verification_part(params, setting.dataset))
     return tuple(parts)

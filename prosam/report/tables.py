@@ -176,16 +176,22 @@ def score_tables(setting: Setting, scores: Scores) -> list[Table]:
 
 
 def summary_table(settings: Sequence[Setting], scores: Sequence[Scores]) -> Table:
-    """Mean mIoU of every run under every setting that has it."""
-    columns = {run: label for setting in settings for run, label in zip(setting.runs, setting.labels, strict=True)}
-    rows = []
+    """Mean mIoU of the runs under every setting that has them: a row for each run, a column for each setting.
+
+    Runs under one setting have a row only when none is under several: the setting's own table has them.
+    """
+    labels = {run: label for setting in settings for run, label in zip(setting.runs, setting.labels, strict=True)}
+    several = [run for run in labels if sum(run in setting.runs for setting in settings) > 1]
+    shown = several or list(labels)
+    columns = []
     for setting, s in zip(settings, scores, strict=True):
         cells = [score_cell(s.miou_mean.interval(run)) for run in range(s.num_runs)]
-        marked = dict(zip(setting.runs, _mark_best(setting, cells), strict=True))
-        there = tuple(marked.get(run, Cell(float("nan"))) for run in columns)
-        rows.append(Row(setting.title, "setting", there))
+        columns.append(dict(zip(setting.runs, _mark_best(setting, cells), strict=True)))
+    nothing = Cell(float("nan"))
+    rows = (Row(labels[run], "run", tuple(column.get(run, nothing) for column in columns)) for run in shown)
     caption = f"mIoU, mean over folds, in percent, with 95% intervals; bold: {_best(settings[0])}."
-    return Table("summary", "All settings", caption, "setting", tuple(columns.values()), tuple(rows))
+    titles = tuple(setting.title for setting in settings)
+    return Table("summary", "All settings", caption, "run", titles, tuple(rows))
 
 
 def difference_table(setting: Setting, scores: Scores) -> Table | None:

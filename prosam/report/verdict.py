@@ -12,7 +12,7 @@ from prosam.report.matched import Match, matches
 from prosam.report.ranking import Ranked, leads, ranking
 from prosam.report.scores import Scores
 from prosam.report.seeds import MIN_SEEDS
-from prosam.report.trainings import trainings
+from prosam.report.trainings import Finding, Training, trainings
 from prosam.statistics import Interval
 
 _METHODS = 2
@@ -25,7 +25,7 @@ class Verdict:
     Attributes:
         headline: which method is better, or where there is but one, which run.
         details: what else follows from the numbers.
-        warnings: runs that learnt nothing or little, or that were selected on what they are tested on, a sentence each.
+        warnings: on runs that learnt nothing or little, or that were selected on what they are tested on.
     """
 
     headline: str
@@ -107,7 +107,7 @@ def _methods_over_kinds(setting: Setting, scores: Scores, matched: Mapping[Annot
     """The answer for each kind that both methods were run with, in one sentence."""
     if scores.too_few:
         return f"{scores.too_few} whether ProSAM beats VRP-SAM."
-    luck = f", of fewer than {MIN_SEEDS} seeds, which cannot tell that from luck"
+    luck = f", but fewer than {MIN_SEEDS} seeds cannot tell that from luck"
     told: dict[str, list[AnnotationKind]] = {
         "ProSAM beats VRP-SAM with {} annotations": [],
         "VRP-SAM beats ProSAM with {} annotations": [],
@@ -174,7 +174,7 @@ def _against_baselines(setting: Setting, scores: Scores, alike: Sequence[int]) -
     if not baselines:
         return ""
     strongest = max(baselines, key=lambda index: means[index])
-    label = scores.systems[strongest].label
+    label = scores.systems[strongest].label.partition(" (")[0]  # whose, the table says
     behind = [
         setting.runs[index]
         for index in alike
@@ -194,18 +194,30 @@ def _selected_on_test(setting: Setting) -> list[str]:
 
 
 def _warnings(setting: Setting, scores: Scores) -> list[str]:
-    sentences = []
+    """A sentence for each thing that can be wrong, with the trainings that it is wrong with."""
+    told: dict[Finding, str] = {
+        "stuck": "never left the plateau",
+        "little gained": "gained little although the loss fell",
+        "transfers little": f"transfer little from {setting.trained_on}",
+    }
+    by_finding: dict[Finding, dict[str, list[Training]]] = {finding: {} for finding in told}
     for training in trainings(setting, scores):
-        where = f"{training.run} on fold {training.fold}"
-        scores_are = f"mIoU {training.miou:.1f}, untrained {training.untrained:.1f}"
-        match training.finding:
-            case "stuck":
-                sentences.append(f"{where} never left the plateau: {scores_are}.")
-            case "little gained":
-                sentences.append(f"{where} gained little although its loss fell: {scores_are}.")
-            case "transfers little":
-                sentences.append(f"{where} transfers little from {setting.trained_on}: {scores_are}.")
-    return sentences
+        if training.finding:
+            by_finding[training.finding].setdefault(training.run, []).append(training)
+    return [
+        f"{'; '.join(_on_folds(run, some) for run, some in by_run.items())}: {told[finding]}."
+        for finding, by_run in by_finding.items()
+        if by_run
+    ]
+
+
+def _on_folds(run: str, some: Sequence[Training]) -> str:
+    """Such as `prosam on folds 0 and 2 (mIoU 27.6 and 30.1, untrained 26.0 and 25.1)`."""
+    folds, after, before = (
+        in_words(list(texts))
+        for texts in zip(*((str(t.fold), f"{t.miou:.1f}", f"{t.untrained:.1f}") for t in some), strict=True)
+    )
+    return f"{run} on fold{'s' if len(some) > 1 else ''} {folds} (mIoU {after}, untrained {before})"
 
 
 def _where(setting: Setting) -> str:

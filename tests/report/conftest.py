@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from prosam.params import load_params
+from prosam.params import Params, load_params
 from prosam.report.compose import Report, compose
-from prosam.report.inputs import read_settings
+from prosam.report.inputs import Setting, read_settings
+from prosam.report.paper import PaperTable, paper_tables
+from prosam.report.scores import score_setting
+from prosam.report.study_part import Part
+from tests.report.beside_paper import FOUR, write_strategies
 from tests.report.made_up_studies import write_studies
 from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree
 
@@ -58,3 +62,31 @@ def studied(studied_tree: Path) -> Report:
     with contextlib.chdir(studied_tree):
         params = load_params()
         return compose(params, read_settings(params))
+
+
+@pytest.fixture(scope="session")
+def parts(studied: Report) -> dict[str, Part]:
+    """What the report says of each study."""
+    return {part.key: part for part in studied.sections[0].studies}
+
+
+@pytest.fixture(scope="session")
+def four_folds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree with the paper's four folds, and the study of strategies."""
+    root = tmp_path_factory.mktemp("paper")
+    (root / "params.yaml").write_text(FOUR)
+    with contextlib.chdir(root):
+        write_tree(toy_scenes(12), CLASSES, {"prosam": 0.75, "vrp-sam": 0.7})
+        for fold in range(4):
+            write_strategies(Path(f"results/toy/prosam/{fold}"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def found(four_folds: Path) -> tuple[Params, Setting, dict[int, PaperTable]]:
+    """Its parameters and setting, and the paper's tables by number."""
+    with contextlib.chdir(four_folds):
+        params = load_params()
+        (setting,) = read_settings(params)
+        tables = paper_tables(params, setting, score_setting(setting, params.report))
+    return params, setting, {table.number: table for table in tables}

@@ -13,7 +13,7 @@ import pytest
 
 from prosam.params import Params, load_params
 from prosam.report.inputs import Setting, read_settings
-from prosam.report.paper_setup import facts, setup
+from prosam.report.paper_setup import differences, facts, setup
 from prosam.report.published import published_rows
 
 ROWS = [row for row in published_rows() if row.table == 1 and row.data == "pascal-5i" and row.run == "prosam"]
@@ -56,7 +56,8 @@ def line(tree: Path, change: Change = lambda content: None) -> str:
         as_the_paper(content)
         change(content)
         params = Params.model_validate(content)
-        return setup(params, recorded(params, *read_settings(load_params())), ROWS)
+        setting = recorded(params, *read_settings(load_params()))
+        return setup(params, setting, [differences(params, setting, ROWS)])
 
 
 def recorded(params: Params, setting: Setting) -> Setting:
@@ -70,7 +71,7 @@ def recorded(params: Params, setting: Setting) -> Setting:
 
 
 def test_nothing_but_the_sam_differs_when_all_is_as_in_the_paper(tree: Path):
-    assert line(tree) == "What differs: SAM tiny, where the paper does not say which."
+    assert line(tree) == "What differs: SAM tiny (the paper does not say which)."
 
 
 def run(**changes: Any) -> Change:
@@ -88,46 +89,46 @@ def data(key: str, **changes: Any) -> Change:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (train(select="last"), f"select last for the best-on-test of {CODE}"),
-        (train(clip_norm=1.0), f"clip_norm 1.0 for the none of {CODE}"),
-        (train(void="ignore"), f"void ignore for the background of {CODE}"),
-        (train(sampling="class"), f"sampling class for the image of {CODE}"),
-        (train(seed=0), "seed 0 for the paper's 321"),
-        (train(samples=2), "K 2 for the paper's 10"),
-        (train(epochs=50), "optimisation steps 50 epochs for the paper's 100 epochs"),
-        (train(weight_decay=0.01), "weight_decay 0.01 for the paper's 1e-06"),
+        (train(select="last"), f"select last ({CODE}: best-on-test)"),
+        (train(clip_norm=1.0), f"clip_norm 1.0 ({CODE}: none)"),
+        (train(void="ignore"), f"void ignore ({CODE}: background)"),
+        (train(sampling="class"), f"sampling class ({CODE}: image)"),
+        (train(seed=0), "seed 0 (paper: 321)"),
+        (train(samples=2), "K 2 (paper: 10)"),
+        (train(epochs=50), "optimisation steps 50 epochs (paper: 100 epochs)"),
+        (train(weight_decay=0.01), "weight_decay 0.01 (paper: 1e-06)"),
         (
             train(schedule={"kind": "restarts", "warmup": 10, "restart_epochs": 15}),
-            f"warm-up steps 10 for the 0 of {CODE}",
+            f"warm-up steps 10 ({CODE}: 0)",
         ),
         (
             train(schedule={"kind": "restarts", "warmup": 0, "restart_epochs": 5}),
-            "schedule restarts every 5 epochs for the paper's restarts every 15 epochs",
+            "schedule restarts every 5 epochs (paper: restarts every 15 epochs)",
         ),
-        (run(dropout=0.0), f"dropout 0.0 for the 0.5 of {CODE}"),
-        (run(init="anchored"), f"init anchored for the paper of {CODE}"),
-        (run(num_prompts=10), "num_prompts 10 for the paper's 50"),
-        (run(pseudo_mask="raw"), "pseudo_mask raw for the paper's normalised"),
-        (run(annotation_grid="covered"), f"annotation_grid covered for the nearest of {CODE}"),
-        (lambda content: content["models"].update(image_size=1024), f"images of 1024 px for the 512 px of {CODE}"),
+        (run(dropout=0.0), f"dropout 0.0 ({CODE}: 0.5)"),
+        (run(init="anchored"), f"init anchored ({CODE}: paper)"),
+        (run(num_prompts=10), "num_prompts 10 (paper: 50)"),
+        (run(pseudo_mask="raw"), "pseudo_mask raw (paper: normalised)"),
+        (run(annotation_grid="covered"), f"annotation_grid covered ({CODE}: nearest)"),
+        (lambda content: content["models"].update(image_size=1024), f"images of 1024 px ({CODE}: 512 px)"),
         (
             lambda content: content["models"].update(upsampling="centres"),
-            f"upsampling centres for the corners of {CODE}",
+            f"upsampling centres ({CODE}: corners)",
         ),
-        (data("protocol", min_area=100), f"min_area 100 for the 2048 of {CODE}"),
-        (data("protocol", novel_in_training="background"), f"novel_in_training background for the exclude of {CODE}"),
-        (data("protocol", targets="uniform-class"), f"targets uniform-class for the in-order of {CODE}"),
-        (data("download", pool="trainaug"), f"pool trainaug for the train_noval of {CODE}"),
+        (data("protocol", min_area=100), f"min_area 100 ({CODE}: 2048)"),
+        (data("protocol", novel_in_training="background"), f"novel_in_training background ({CODE}: exclude)"),
+        (data("protocol", targets="uniform-class"), f"targets uniform-class ({CODE}: in-order)"),
+        (data("download", pool="trainaug"), f"pool trainaug ({CODE}: train_noval)"),
     ],
 )
 def test_whatever_differs_is_named_with_who_says_so(tree: Path, change: Change, said: str):
-    assert line(tree, change) == f"What differs: {said}; SAM tiny, where the paper does not say which."
+    assert line(tree, change) == f"What differs: {said}; SAM tiny (the paper does not say which)."
 
 
 def test_other_folds_are_named_and_make_a_difference_no_measure(tree: Path):
     assert line(tree, data("protocol", folds=5)) == (
         "These are other folds, so a difference is no measure of either method. "
-        "What differs: folds 5 for the paper's 4; SAM tiny, where the paper does not say which."
+        "What differs: folds 5 (paper: 4); SAM tiny (the paper does not say which)."
     )
 
 

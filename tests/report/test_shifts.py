@@ -17,6 +17,7 @@ from prosam.report.compose import Report, compose, record
 from prosam.report.inputs import read_settings
 from prosam.report.render import html, markdown
 from prosam.report.scores import score_setting
+from prosam.report.tables import summary_table
 from prosam.report.verdict import judge
 
 
@@ -71,7 +72,8 @@ def test_a_run_that_is_good_at_home_and_bad_away_transfers_little_whatever_its_l
     home, away = warnings()
     assert home == ()
     (warning,) = away
-    assert warning.startswith("prosam on fold 0 transfers little from toy: mIoU ")
+    assert warning.startswith("prosam on fold 0 (mIoU ")
+    assert warning.endswith("): transfer little from toy.")
 
 
 def test_a_run_that_never_left_the_plateau_is_named_with_the_data_it_was_trained_on(shifted_tree: Path):
@@ -79,18 +81,28 @@ def test_a_run_that_never_left_the_plateau_is_named_with_the_data_it_was_trained
     for data in ("toy", layout.shift("toy", "other")):
         answer_as_untrained(layout.results(data, "prosam", 0))
     home, away = warnings()
-    assert home[0].startswith("prosam on fold 0 never left the plateau: ")
-    assert away[0].startswith("prosam on fold 0 transfers little from toy: ")
+    for (warning,), said in ((home, "never left the plateau"), (away, "transfer little from toy")):
+        assert warning.startswith("prosam on fold 0 (mIoU ")
+        assert warning.endswith(f"): {said}.")
 
 
-def test_the_summary_has_a_cell_for_each_run_and_none_where_it_was_not_tested(shifted: Report):
+def test_the_summary_has_the_runs_that_were_tested_on_several_data_sets(shifted: Report):
     assert shifted.summary is not None
-    assert shifted.summary.columns == ("prosam", "vrp-sam")
-    at_home, away = ([cell.value for cell in row.cells] for row in shifted.summary.rows)
+    assert shifted.summary.columns == ("toy, mask annotations", "trained on toy, tested on other, mask annotations")
+    (row,) = shifted.summary.rows  # vrp-sam was tested at home alone
+    assert row.label == "prosam"
     stated = [json.loads((layout.results("toy", "prosam", f) / "metrics.json").read_text())["miou"] for f in (0, 1)]
-    assert at_home[0] == away[0] == pytest.approx(sum(stated) / 2)
-    assert np.isfinite(at_home[1])
-    assert np.isnan(away[1])
+    assert row.cells[0].value == row.cells[1].value == pytest.approx(sum(stated) / 2)
+
+
+def test_the_summary_has_all_runs_when_none_was_tested_on_several(shifted: Report):
+    home, away = (section.setting for section in shifted.sections)
+    home, away = home.only(("vrp-sam",)), away.only(("prosam",))
+    scores = [score_setting(setting, load_params().report) for setting in (home, away)]
+    vrp_sam, prosam = summary_table([home, away], scores).rows
+    assert np.isnan(vrp_sam.cells[1].value)
+    assert np.isnan(prosam.cells[0].value)
+    assert np.isfinite([vrp_sam.cells[0].value, prosam.cells[1].value]).all()
 
 
 def test_page_markdown_and_json_hold_it_and_name_no_file_that_is_not_there(shifted: Report):

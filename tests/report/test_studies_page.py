@@ -12,11 +12,9 @@ import pandas as pd
 import pytest
 
 from prosam.errors import InputError
-from prosam.params import load_params
 from prosam.report.compose import Report
-from prosam.report.inputs import read_settings
 from prosam.report.render import html, markdown, write_report
-from prosam.report.study_sections import study_parts
+from tests.report.studied import parts_here
 from tests.report.test_report import Page
 
 
@@ -45,7 +43,7 @@ def test_page_markdown_and_json_hold_the_same_studies(studied: Report, tmp_path:
                 assert [row.label, *texts] in [found[: len(texts) + 1] for found in page_rows]
                 for column, cell in zip(table.columns, row.cells, strict=True):
                     value = of_table[row.group, row.label][column]["value"]
-                    assert value is None if np.isnan(cell.value) else value == pytest.approx(cell.value, abs=1e-4)
+                    assert value is None if np.isnan(cell.value) else value == pytest.approx(cell.value, rel=1e-5)
 
 
 def test_what_an_interval_is_is_left_to_the_caption_of_its_table(studied: Report):
@@ -121,9 +119,8 @@ def test_a_damaged_study_is_one_line_that_names_the_stage(
     shutil.copytree(studied_tree, tmp_path / "tree")
     monkeypatch.chdir(tmp_path / "tree")
     damage(Path(path))
-    params = load_params()
     with pytest.raises(InputError) as caught:
-        study_parts(params, read_settings(params)[0])
+        parts_here()
     assert str(caught.value).startswith(path)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)

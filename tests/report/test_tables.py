@@ -59,4 +59,4 @@ def test_the_report_says_what_a_number_is(studied: Report, title: str, column: s
 def test_what_curvature_measures_is_a_loss(studied: Report):
     (held,) = [t for part in studied.sections[0].studies if part.key == "curvature" for t in part.tables]
     units = {cell["unit"] for row in held.record()["rows"] for cell in row["cells"].values()}
-    assert units == {"loss", "prompt unit"}
+    assert units == {"thousandths of the loss", "prompt unit"}
