@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import embed, epoch, roofline, step
+from bench import embed, epoch, roofline, step, training
 from tests.conftest import DATASET
 
 
@@ -55,6 +55,15 @@ def test_epoch_tells_waiting_from_computing(workspace: Path, capsys: pytest.Capt
         first, second = (float(share) for share in re.findall(r"(\d+) %", line))
         assert 0 < first < 100
         assert 0 <= second < 100
+
+
+def test_training_takes_the_same_path_in_both_forms(workspace: Path, capsys: pytest.CaptureFixture[str]):
+    training.bench(DATASET, "prosam", steps=2, samples=2)
+    _, plain, ours, ratio, _, apart = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0].strip() for line in (plain, ours)] == ["plain", "ours"]
+    assert numbers(ratio)[0] > 0
+    first, most = numbers(apart)
+    assert first <= most < 1e-4
 
 
 def test_roofline_gives_shares_of_measured_peaks(capsys: pytest.CaptureFixture[str]):
