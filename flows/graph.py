@@ -52,14 +52,14 @@ def dag(root: Path) -> dict[str, set[str]]:
     return dependencies(root)
 
 
-def pools(root: Path) -> dict[str, str]:
-    """Where each stage should run: `meta.pool` in dvc.yaml, cpu or gpu."""
+def metas(root: Path) -> dict[str, dict[str, str]]:
+    """What dvc.yaml says of each stage under `meta`: `pool`, where it should run (cpu or gpu), and perhaps `gpus`."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         with Repo(str(root)) as repo:
-            return {stage.name: (stage.meta or {}).get("pool", "cpu") for stage in repo.index.stages}
+            return {stage.name: dict(stage.meta or {}) for stage in repo.index.stages}
     except DvcException as error:
         raise DvcError(str(error)) from error
 

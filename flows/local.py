@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from flows.gpus import NONE, Gpus, gpus
 from flows.graph import DvcError, dag, out_of_date
 from flows.order import run_in_order
 from flows.stage_processes import Ran, StageProcesses
@@ -22,19 +23,20 @@ from prosam.errors import InputError
 from prosam.params import PARAMS_FILE, load_params
 
 
-def run_all(root: Path, jobs: int) -> list[Ran]:
+def run_all(root: Path, jobs: int, shared: Gpus = NONE) -> list[Ran]:
     """Run whatever is out of date, each stage as soon as those it needs are done.
 
     Args:
         root: of the repository.
         jobs: stages at once.
+        shared: the GPUs to deal to them.
 
     Returns:
         What ran, in order of completion. After a failure nothing new is started.
     """
     needs = dag(root)
     stale = out_of_date(root, needs)
-    processes = StageProcesses(root)
+    processes = StageProcesses(root, shared)
     with ThreadPoolExecutor(jobs) as pool:
 
         def start(stage: str) -> Future[Ran]:
@@ -58,8 +60,8 @@ def local(
     start = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started ends too
     try:
-        load_params(PARAMS_FILE)  # before DVC, which would have deleted a stage's outputs when its command refuses
-        ended = run_all(Path.cwd(), jobs)
+        params = load_params(PARAMS_FILE)  # before DVC, which would delete a stage's outputs when its command refuses
+        ended = run_all(Path.cwd(), jobs, gpus(Path.cwd(), params, jobs))
     except (DvcError, InputError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from error

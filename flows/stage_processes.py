@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from flows.gpus import NONE, Gpus
 from flows.graph import DVC
 
 State = Literal["Completed", "Restored", "Skipped", "Failed"]
@@ -49,8 +50,14 @@ class StageProcesses:
     They end too when this process is killed, each with all that it had started: they run on a leash.
     """
 
-    def __init__(self, root: Path):
-        self._root = root
+    def __init__(self, root: Path, gpus: Gpus = NONE):
+        """Begin with nothing running.
+
+        Args:
+            root: of the repository.
+            gpus: to deal to the stages that are reproduced.
+        """
+        self._root, self._gpus = root, gpus
         self._processes: set[subprocess.Popen[str]] = set()
         self._lock, self._stopped = threading.Lock(), False
 
@@ -81,7 +88,8 @@ class StageProcesses:
                     reason = line
 
         command = [*DVC, "--wait-for-lock", "repro", "--single-item", *options, stage]
-        code = self._run(command, read, {"SHELL": _NO_SHELL} if restore_only else {})
+        with self._gpus.dealt(stage) as environment:
+            code = self._run(command, read, environment | ({"SHELL": _NO_SHELL} if restore_only else {}))
         seconds = time.monotonic() - start
         if restore_only and state == "Completed":
             return Ran(stage, "Failed", seconds, NOT_CACHED)

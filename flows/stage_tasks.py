@@ -14,13 +14,15 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectConcurrentFuture
 from prefect.states import Completed, Failed
 
-from flows.graph import DvcError, has_changed, pools
+from flows.gpus import gpus
+from flows.graph import DvcError, has_changed, metas
 from flows.machines import MachineError, job_for, send, take_up
 from flows.order import run_in_order
 from flows.stage_log import StageLog
 from flows.stage_processes import Ran, StageProcesses
 from flows.workers import Workers
 from prosam.errors import InputError
+from prosam.params import PARAMS_FILE, load_params
 
 
 class StageTasks:
@@ -37,8 +39,8 @@ class StageTasks:
         """
         self._root, self._needs, self._jobs = root, needs, jobs
         self._workers = Workers() if on_workers else None
-        self._pools = pools(root) if on_workers else {}
-        self._processes = StageProcesses(root)
+        self._metas = metas(root) if on_workers else {}
+        self._processes = StageProcesses(root, gpus(root, load_params(root / PARAMS_FILE), jobs))
         self._slots = threading.BoundedSemaphore(jobs)
         self._tasks: dict[str, PrefectConcurrentFuture[State]] = {}
 
@@ -81,7 +83,7 @@ class StageTasks:
     def reproduce(self, stage: str) -> Ran:
         """Run a stage where it belongs, within its task run."""
         log = StageLog(stage)
-        if self._workers and self._pools[stage] == "gpu":
+        if self._workers and self._metas[stage].get("pool") == "gpu":
             return self._hand_over(stage, self._workers, log)
         with self._slots:
             return self._processes.reproduce(stage, log)
