@@ -155,26 +155,36 @@ def plain_loss(models: FrozenSam, embedding: Tensor, truth: Tensor, samples: Ten
 # ---------------------------------------------------------------------------------------------------------- ours
 
 
-def our_features(models: FrozenModels, pairs: Pairs) -> tuple[References, Targets]:
-    """The backbone's part, as `EpisodeTensors` does it without a feature table."""
-    backbone, drawn = models.backbone, list(pairs.annotation.cpu())
-    with torch.no_grad():
-        levels = backbone.levels(torch.cat([pairs.references, pairs.targets]))
-        (reference2, target2), (reference3, target3) = (level.chunk(2) for level in levels)
-        cells = torch.stack([annotation_grid(one, models.grid, thin=False) for one in drawn])
-        foreground = annotated_features(backbone, reference3, cells)
-        level4 = backbone.level4(target3)
-    return (
-        References(torch.cat([reference2, reference3], 1), cells.to(models.device), foreground, drawn),
-        Targets(torch.cat([target2, target3], 1), level4, pairs.embedding),
-    )
-
-
-def our_prompts(method: PromptMethod, pairs: Pairs, execution: Execution) -> PromptDistribution:
+class OurPrompts:
     """The same as `plain_prompts`, as a training computes it."""
-    with execution.autocast(method.models.device):
-        references, targets = our_features(method.models, pairs)
-        return method.prompts(method.learn(references), targets)
+
+    def __init__(self, method: PromptMethod, execution: Execution):
+        self._method, self._execution, self._models = method, execution, method.models
+        self._levels, self._level4 = self._models.backbone.levels, self._models.backbone.level4
+        if execution.compiled:
+            self._method = method.compiled()
+            self._levels = torch.compile(self._levels, dynamic=False)
+            self._level4 = torch.compile(self._level4, dynamic=False)
+
+    def __call__(self, pairs: Pairs) -> PromptDistribution:
+        """Backbone, pseudo mask and prompt encoder."""
+        with self._execution.autocast(self._models.device):
+            references, targets = self.features(pairs)
+            return self._method.prompts(self._method.learn(references), targets)
+
+    @torch.no_grad()
+    def features(self, pairs: Pairs) -> tuple[References, Targets]:
+        """The backbone's part, as `EpisodeTensors` does it without a feature table."""
+        drawn = list(pairs.annotation.cpu())
+        levels = self._levels(torch.cat([pairs.references, pairs.targets]))
+        (reference2, target2), (reference3, target3) = (level.chunk(2) for level in levels)
+        cells = torch.stack([annotation_grid(one, self._models.grid, thin=False) for one in drawn])
+        foreground = annotated_features(self._models.backbone, reference3, cells)
+        mid = torch.cat([reference2, reference3], 1), torch.cat([target2, target3], 1)
+        return (
+            References(mid[0], cells.to(self._models.device), foreground, drawn),
+            Targets(mid[1], self._level4(target3), pairs.embedding),
+        )
 
 
 def our_loss(models: FrozenSam, embedding: Tensor, truth: Tensor, execution: Execution) -> LossOf:

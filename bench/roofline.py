@@ -77,14 +77,15 @@ def parts(grid: int, images: int, samples: int, device: torch.device) -> dict[st
     """The parts of a step, each of which can be run by itself."""
     import torch
 
-    from bench.forms import build_methods, our_features, our_loss, random_pairs
+    from bench.forms import OurPrompts, build_methods, our_loss, random_pairs
     from prosam.models.pseudo_mask import pseudo_masks
     from prosam.training.execution import Execution
 
     _, method = build_methods(grid, device)
     models, encoder = method.models, method.encoder
     pairs = random_pairs(models, images)
-    references, targets = our_features(models, pairs)
+    forward = OurPrompts(method, Execution())
+    references, targets = forward.features(pairs)
     similarity = pseudo_masks(references.foreground, targets.level4, normalised=True)
     prompts = torch.randn(images, samples, 50, models.sam.prompt_encoder.embed_dim, device=device, requires_grad=True)
 
@@ -98,7 +99,7 @@ def parts(grid: int, images: int, samples: int, device: torch.device) -> dict[st
         loss(prompts).backward()
 
     return {
-        "backbone": lambda: our_features(models, pairs),
+        "backbone": lambda: forward.features(pairs),
         "pseudo mask": lambda: pseudo_masks(references.foreground, targets.level4, normalised=True),
         "prompt encoder": prompt_encoder,
         "decoder and loss": decoder,

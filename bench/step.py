@@ -51,7 +51,7 @@ def bench(
 
     import torch
 
-    from bench.forms import build_methods, our_loss, our_prompts, plain_loss, plain_prompts, random_pairs
+    from bench.forms import OurPrompts, build_methods, our_loss, plain_loss, plain_prompts, random_pairs
     from prosam.training.execution import Execution
 
     torch.set_num_threads(threads)
@@ -100,7 +100,7 @@ def bench(
 
     ways: dict[str, tuple[Callable[[], PromptDistribution], Callable[[Tensor], Tensor]]] = {
         name: (
-            partial(our_prompts, ours, pairs, executions[name])
+            partial(OurPrompts(ours, executions[name]), pairs)
             if name in executions
             else partial(plain_prompts, plain, pairs),
             loss,

@@ -66,6 +66,7 @@ class EpisodeTensors:
         kind: AnnotationKind,
         annotation_grid: Literal["covered", "nearest"] = "covered",
         squares: SquareImages | None = None,
+        compiled: bool = False,
     ):
         """Open.
 
@@ -80,12 +81,13 @@ class EpisodeTensors:
             kind: of the annotations.
             annotation_grid: how they get to the grid of the features, see `RunParams`.
             squares: of the data set's images; None to decode one whenever it is asked for.
+            compiled: run the backbone by torch.compile, where it runs on whole images.
         """
         self._models, self._dataset, self._annotations = models, dataset, annotations
         self._kind: AnnotationKind = kind
         self._images: ImageSource = dataset
         squares = squares or DecodedSquares(dataset, models.image_size)
-        self._features: ImageFeatures = ComputedFeatures(models, squares)
+        self._features: ImageFeatures = ComputedFeatures(models, squares, compiled=compiled)
         if table is not None:
             self._features = TabledFeatures(table, models.device)
         self._embeddings: Embeddings = StoredEmbeddings(embeddings, models.device)

@@ -66,8 +66,19 @@ class TabledFeatures:
 class ComputedFeatures:
     """By the backbone, all groups in one batch."""
 
-    def __init__(self, models: FrozenModels, squares: SquareImages):
-        self._models, self._squares = models, squares
+    def __init__(self, models: FrozenModels, squares: SquareImages, *, compiled: bool = False):
+        """Open.
+
+        Args:
+            models: whose backbone.
+            squares: of the images.
+            compiled: run it by torch.compile, anew for each number of images.
+        """
+        self._device, self._squares = models.device, squares
+        self._levels, self._level4 = models.backbone.levels, models.backbone.level4
+        if compiled:
+            self._levels = torch.compile(self._levels, dynamic=False)
+            self._level4 = torch.compile(self._level4, dynamic=False)
 
     def read(self, images: Sequence[str], *, level4: bool) -> Read:
         """See `ImageFeatures.read`."""
@@ -76,15 +87,15 @@ class ComputedFeatures:
     @torch.no_grad()
     def mid_levels(self, *read: Read) -> list[tuple[Tensor, Tensor]]:
         """See `ImageFeatures.mid_levels`."""
-        squares = [on_device(group[0], self._models.device) for group in read]
-        level2, level3 = self._models.backbone.levels(torch.cat(squares))
+        squares = [on_device(group[0], self._device) for group in read]
+        level2, level3 = self._levels(torch.cat(squares))
         sizes = [len(group) for group in squares]
         return list(zip(level2.split(sizes), level3.split(sizes), strict=True))
 
     @torch.no_grad()
     def level4(self, read: Read, level3: Tensor) -> Tensor:
         """See `ImageFeatures.level4`."""
-        return self._models.backbone.level4(level3)
+        return self._level4(level3)
 
 
 class Embeddings(Protocol):

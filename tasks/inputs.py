@@ -75,8 +75,8 @@ class RunInputs:
         embeddings = layout.embeddings(self._dataset) / "index.json"
         return [embeddings, *sorted(self._annotations.iterdir()), *self.dataset.label_files()]
 
-    def tensors(self, annotations: Annotations) -> EpisodeTensors:
-        """Tensors of episodes, with references annotated so."""
+    def tensors(self, annotations: Annotations, *, compiled: bool = False) -> EpisodeTensors:
+        """Tensors of episodes, with references annotated so; perhaps with the backbone by torch.compile."""
         from prosam.episode_tensors import EpisodeTensors
 
         return EpisodeTensors(
@@ -88,6 +88,7 @@ class RunInputs:
             kind=self._run.kind,
             annotation_grid=self._run.annotation_grid,
             squares=self._squares,
+            compiled=compiled,
         )
 
     @cached_property

@@ -75,7 +75,7 @@ def train(
     with joined(inputs.models.device) as ranks:
         log = optimise(
             method,
-            inputs.tensors(annotations),
+            inputs.tensors(annotations, compiled=how.compiled),
             sampler,
             settings,
             watch=Watch(val, inputs.dataset, monitor, params.evaluate.batch_size, ranks),

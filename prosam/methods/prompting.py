@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -35,10 +36,18 @@ class PromptMethod(Method[PromptConcept]):
     def __init__(self, encoder: PromptEncoder, models: FrozenModels, *, normalised_pseudo_mask: bool):
         self.encoder, self.models = encoder, models
         self._normalised = normalised_pseudo_mask
+        self._encode_reference, self._encode_target = encoder.encode_reference, encoder.encode_target
+
+    def compiled(self) -> PromptMethod:
+        """The same encoder and models, with the encoder by torch.compile, anew for each size of a batch."""
+        other = copy.copy(self)
+        other._encode_reference = torch.compile(self.encoder.encode_reference, dynamic=False)
+        other._encode_target = torch.compile(self.encoder.encode_target, dynamic=False)
+        return other
 
     def learn(self, references: References, generator: torch.Generator | None = None) -> PromptConcept:
         """See `Method.learn`; `generator` is of the channel dropout in training mode."""
-        code = self.encoder.encode_reference(references.features, references.annotation, generator)
+        code = self._encode_reference(references.features, references.annotation, generator)
         return PromptConcept(code, references.foreground)
 
     def prompts(
@@ -46,7 +55,7 @@ class PromptMethod(Method[PromptConcept]):
     ) -> PromptDistribution:
         """The distribution of prompts for each of B targets."""
         pseudo_mask = pseudo_masks(concept.foreground, targets.level4, normalised=self._normalised)
-        return self.encoder.encode_target(concept.code, targets.features, pseudo_mask, generator)
+        return self._encode_target(concept.code, targets.features, pseudo_mask, generator)
 
     def decode(self, targets: Targets, prompts: Tensor) -> Tensor:
         """Mask logits (B, K, 4g, 4g) of prompts (B, K, N, d)."""

@@ -323,7 +323,8 @@ class Params(Section):
             bfloat16 on a GPU that has units for it.
         workers: threads that read a training's batches ahead, each thread one; `auto` is 0 on a CPU, which computes
             meanwhile, and up to 8 for each process with a GPU. Changes no result.
-        compile: decoder and loss by torch.compile, while training; needs a C++ compiler on a CPU.
+        compile: backbone, prompt encoder, decoder and loss of a training by torch.compile; needs a C++ compiler on a
+            CPU.
     """
 
     pipeline: PipelineParams

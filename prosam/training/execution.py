@@ -21,7 +21,7 @@ class Execution:
         samples_at_once: of an image, whose masks are in memory together; None for all.
         bf16: frozen models and prompt encoder multiply in bfloat16; prompts are sampled, and the loss is taken, in the
             weights' precision.
-        compiled: decoder and loss by torch.compile.
+        compiled: backbone, prompt encoder, decoder and loss by torch.compile.
         workers: threads that read batches ahead; see `read_batches`.
     """
 

@@ -104,6 +104,7 @@ def train(
         InputError: the loss or its gradient is not finite, or a batch cannot be dealt evenly to the processes.
     """
     encoder, device = method.encoder, method.models.device
+    in_steps = method.compiled() if execution.compiled else method
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     sample_loss, measurements = SampleLoss(method.models, execution, ranks.mean), Measurements(device)
     progressed = load_checkpoint(checkpoint, encoder, optimizer)
@@ -123,7 +124,7 @@ def train(
                 group["lr"] = lr
             encoder.train()
             generator = ranks.generator(step_generator(settings.seed, step, device))
-            loss, prompts = _loss(method, tensors, batch, settings.samples, generator, execution, sample_loss)
+            loss, prompts = _loss(in_steps, tensors, batch, settings.samples, generator, execution, sample_loss)
             optimizer.zero_grad()
             loss.backward()
             ranks.average_gradients(encoder)

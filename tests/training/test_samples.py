@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.forms import build_methods, our_loss, our_prompts, plain_loss, plain_prompts, random_pairs
+from bench.forms import OurPrompts, build_methods, our_loss, plain_loss, plain_prompts, random_pairs
 from bench.measuring import SavedBytes
 from prosam.methods.prompting import PromptMethod
 from prosam.models.distributions import PromptDistribution
@@ -78,7 +78,7 @@ def test_gradients_of_a_whole_step_equal_the_plain_ones():
     expected = gradients(
         plain_prompts(plainly, pairs), partial(plain_loss, method.models, pairs.embedding, pairs.truth)
     )
-    found = gradients(our_prompts(method, pairs, how), our_loss(method.models, pairs.embedding, pairs.truth, how))
+    found = gradients(OurPrompts(method, how)(pairs), our_loss(method.models, pairs.embedding, pairs.truth, how))
     scale = max(gradient.abs().max() for gradient in expected)
     for one, other in zip(found, expected, strict=True):
         assert (one - other).abs().max() <= 1e-4 * scale
@@ -136,11 +136,23 @@ def test_compiled_loss_and_gradient_equal_the_plain_ones(method: PromptMethod, m
     assert (ours - gradient).abs().max() <= 1e-4 * gradient.abs().max()
 
 
+@pytest.mark.long
+def test_compiled_prompts_and_their_gradients_equal_the_plain_ones(method: PromptMethod):
+    pairs, found = random_pairs(method.models, B), []
+    for how in (Execution(), Execution(compiled=True)):
+        prompts = OurPrompts(method, how)(pairs)
+        drawn = prompts.sample(K, torch.Generator().manual_seed(0))
+        gradients = torch.autograd.grad(drawn.square().mean(), list(method.encoder.parameters()), allow_unused=True)
+        found.append((drawn, torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])))
+    for plain, compiled in zip(*found, strict=True):
+        assert (compiled - plain).abs().max() <= 1e-4 * plain.abs().max()
+
+
 def test_in_bfloat16_prompts_and_loss_stay_in_single_precision_and_gradients_near(method: PromptMethod):
     pairs = random_pairs(method.models, B)
     found: list[Tensor] = []
     for how in (Execution(), Execution(bf16=True)):
-        prompts = our_prompts(method, pairs, how)
+        prompts = OurPrompts(method, how)(pairs)
         samples = prompts.sample(K, torch.Generator().manual_seed(0))
         loss = our_loss(method.models, pairs.embedding, pairs.truth, how)(samples)
         assert {prompts.mean.dtype, samples.dtype, loss.dtype} == {torch.float32}
