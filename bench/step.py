@@ -41,7 +41,7 @@ def bench(
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Ours by torch.compile, too.")] = False,
     bf16: Annotated[bool, typer.Option("--bf16", help="Ours in bfloat16, too.")] = False,
-    rounds: Annotated[int, typer.Option(help="Measurements of each.")] = 7,
+    rounds: Annotated[int, typer.Option(help="Measurements of each.")] = 21,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
 ) -> None:
     """Compare a step of training with the plain loop over K."""

@@ -318,7 +318,7 @@ class Params(Section):
         processes: that train or evaluate one run together, each on a GPU of its own; `auto` for as many as there are
             GPUs, and one on a CPU.
         samples_at_once: of the K samples of a target, those whose masks are in memory at once while training; `auto` is
-            all on a GPU and 5 on a CPU. The same up to rounding.
+            all on a GPU, and 5 on a CPU or as many as make 32 masks of a batch. The same up to rounding.
         precision: of training: `float32`, or `bfloat16` for products, with sampling and loss in float32; `auto` is
             bfloat16 on a GPU that has units for it.
         workers: threads that read a training's batches ahead, each thread one; `auto` is 0 on a CPU, which computes

@@ -10,7 +10,7 @@ import torch
 from prosam.params import Params
 
 _MOST_WORKERS = 8
-_SAMPLES_ON_A_CPU = 5  # at once: as fast as all of them, or faster (bench/step.py)
+_SAMPLES_ON_A_CPU, _MASKS_ON_A_CPU = 5, 32  # at once: as fast as more of them, or faster (bench/step.py)
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Execution:
 
     Attributes:
         samples_at_once: of an image, whose masks are in memory together; None for all.
+        masks_at_once: of all images; fewer samples are then at once, but one of each image; None for no limit.
         bf16: frozen models and prompt encoder multiply in bfloat16; prompts are sampled, and the loss is taken, in the
             weights' precision.
         compiled: backbone, prompt encoder, decoder and loss by torch.compile.
@@ -26,9 +27,17 @@ class Execution:
     """
 
     samples_at_once: int | None = None
+    masks_at_once: int | None = None
     bf16: bool = False
     compiled: bool = False
     workers: int = 0
+
+    def at_once(self, images: int) -> int | None:
+        """Samples of each of so many images, whose masks are in memory together; None for all."""
+        if self.masks_at_once is None:
+            return self.samples_at_once
+        limit = max(1, self.masks_at_once // images)
+        return limit if self.samples_at_once is None else min(limit, self.samples_at_once)
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context that models run in; changes nothing without `bf16`."""
@@ -44,16 +53,16 @@ def execution(params: Params, device: torch.device) -> Execution:
 
     A GPU lives on large batches, and since Ampere has units for bfloat16; a CPU is as fast with few samples in memory.
     """
-    on_gpu, at_once = device.type == "cuda", params.samples_at_once
+    on_gpu, at_once, masks = device.type == "cuda", params.samples_at_once, None
     if at_once == "auto":
-        at_once = None if on_gpu else _SAMPLES_ON_A_CPU
+        at_once, masks = (None, None) if on_gpu else (_SAMPLES_ON_A_CPU, _MASKS_ON_A_CPU)
     bf16 = (
         on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
         if params.precision == "auto"
         else params.precision == "bfloat16"
     )
     workers = _workers(on_gpu) if params.workers == "auto" else params.workers
-    return Execution(samples_at_once=at_once, bf16=bf16, compiled=params.compile, workers=workers)
+    return Execution(at_once, masks, bf16=bf16, compiled=params.compile, workers=workers)
 
 
 def _workers(on_gpu: bool) -> int:

@@ -48,7 +48,7 @@ class SampleLoss:
         # apart from what is compiled, for processes talk about it
         counted = None if valid is None else self._mean_over_shares(valid.sum())
         loss_of = partial(self._loss, embedding, truth, valid, counted)
-        return expected_loss(loss_of, samples, at_once=self._execution.samples_at_once)
+        return expected_loss(loss_of, samples, at_once=self._execution.at_once(len(samples)))
 
     def _decoded_loss(
         self, embedding: Tensor, truth: Tensor, valid: Tensor | None, counted: Tensor | None, samples: Tensor
