@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from prosam.errors import InputError
@@ -19,7 +18,7 @@ from prosam.model_files import save_model
 from prosam.models.backbones import BACKBONE_BUILDERS
 from prosam.models.frozen_weights import Origin
 from prosam.models.prompt_encoder import PromptEncoder
-from prosam.models.weights import load_state, write_weights
+from prosam.models.weights import load_state, shapes_only, write_weights
 from prosam.params import AnnotationKind, RunParams
 
 BACKBONE_WEIGHTS = "backbone.safetensors"
@@ -82,7 +81,7 @@ def convert_vrp_sam(checkpoint: Path, out: Path, kind: AnnotationKind = "mask") 
     if queries is None or queries.dim() != 2 or not len(queries):
         raise InputError(f"{checkpoint}: is not a checkpoint of VRP-SAM: it lacks the queries, {_QUERIES!r}")
     architecture, num_prompts = _architecture(checkpoint, state), len(queries)
-    with torch.device("meta"):  # no weights but the checkpoint's
+    with shapes_only():
         backbone = BACKBONE_BUILDERS[architecture]()
         encoder = PromptEncoder(
             feature_channels=backbone.mid_channels, dim=_DIM, grid=1, num_prompts=num_prompts, distribution="dirac"

@@ -13,15 +13,13 @@ def sam() -> None:
     """
     settings = load_params().models.sam
 
-    import torch
-
     from prosam.checkpoints import obtain_checkpoint
     from prosam.embedded import SAM_WEIGHTS
     from prosam.files import sha256_of
     from prosam.models.frozen_weights import Origin, write_frozen_weights
     from prosam.models.published_sam import PUBLISHED_SAM
     from prosam.models.sam import EMBEDDED_SAM, SAM_BUILDERS
-    from prosam.models.weights import check_state, load_state
+    from prosam.models.weights import check_state, load_state, shapes_only
 
     checkpoint = obtain_checkpoint(
         settings,
@@ -31,7 +29,7 @@ def sam() -> None:
         folder=layout.sources("weights"),
     )
     state = load_state(checkpoint)
-    with torch.device("meta"):
+    with shapes_only():
         check_state(SAM_BUILDERS[settings.name](), state, checkpoint, what=f"SAM {settings.name!r}")
     origin = Origin(settings.name, checkpoint.name, sha256_of(checkpoint))
     write_frozen_weights(layout.sam_weights(), state, origin)

@@ -22,7 +22,7 @@ from prosam.models.segment_anything import (
     TwoWayTransformer,
     sam_model_registry,
 )
-from prosam.models.weights import check_state, load_state
+from prosam.models.weights import check_state, load_state, shapes_only
 
 EMBEDDED_SAM = "tiny"
 
@@ -78,7 +78,7 @@ def load_sam(name: str, checkpoint: Path, *, image_encoder: bool = True) -> Sam:
     Raises:
         InputError: the file is missing, unreadable, or of another architecture.
     """
-    with torch.device("meta"):  # no memory, and no random numbers that the checkpoint would replace
+    with shapes_only():
         sam = SAM_BUILDERS[name]()
     if not image_encoder:
         sam.image_encoder = nn.Identity()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 from torch import nn
 
 from prosam.errors import InputError
-from prosam.models.weights import read_weights, write_weights
+from prosam.models.backbones import BACKBONE_BUILDERS
+from prosam.models.sam import SAM_BUILDERS
+from prosam.models.weights import read_weights, shapes_only, write_weights
 
 
 def a_module(seed: int = 0, width: int = 3) -> nn.Module:
@@ -70,6 +73,20 @@ def test_a_checkpoint_of_something_else_is_one_line_that_names_the_file(content,
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert all(torch.equal(v, module.state_dict()[k]) for k, v in before.items())
+
+
+@pytest.mark.parametrize("build", [SAM_BUILDERS["tiny"], *(BACKBONE_BUILDERS[f"tiny-{n}"] for n in ("resnet", "vgg"))])
+def test_built_for_its_shapes_a_model_has_those_of_the_whole_one_and_draws_nothing(build: Callable[[], nn.Module]):
+    before = torch.get_rng_state()
+    with shapes_only():
+        hollow = build()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert {parameter.device.type for parameter in hollow.parameters()} == {"meta"}
+    with torch.random.fork_rng():
+        whole = build()
+    assert [(name, value.shape, value.dtype) for name, value in hollow.state_dict().items()] == [
+        (name, value.shape, value.dtype) for name, value in whole.state_dict().items()
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])

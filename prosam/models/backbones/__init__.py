@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from prosam.models.backbones.backbone import Backbone
 from prosam.models.backbones.dinov2 import build_dinov2_vitb14
 from prosam.models.backbones.inference import for_inference
@@ -18,7 +16,7 @@ from prosam.models.backbones.resnet50 import build_deep_stem_resnet50, build_res
 from prosam.models.backbones.tiny_resnet import TinyResNet
 from prosam.models.backbones.tiny_vgg import TinyVgg
 from prosam.models.backbones.vgg16 import build_dilated_vgg16, build_vrp_sam_vgg16
-from prosam.models.weights import check_state, load_state
+from prosam.models.weights import check_state, load_state, shapes_only
 
 __all__ = [
     "BACKBONE_BUILDERS",
@@ -55,7 +53,7 @@ def load_backbone(architecture: str, checkpoint: Path) -> Backbone:
     Raises:
         InputError: the file is missing, unreadable, or of another architecture.
     """
-    with torch.device("meta"):  # no memory, and no random numbers that the checkpoint would replace
+    with shapes_only():
         backbone = BACKBONE_BUILDERS[architecture]()
     state = load_state(checkpoint)
     check_state(backbone, state, checkpoint, what=f"backbone {architecture!r}")

@@ -11,7 +11,7 @@ from torch import Tensor
 from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
 from prosam.models.backbones import BACKBONE_BUILDERS
-from prosam.models.weights import load_state
+from prosam.models.weights import load_state, shapes_only
 
 _TORCHVISION = "https://download.pytorch.org/models/"
 _VGG16_BN = RemoteFile("vgg16_bn-6c64b313.pth", (f"{_TORCHVISION}vgg16_bn-6c64b313.pth",), sha256="6c64b313")
@@ -74,7 +74,7 @@ def backbone_state(architecture: str, state: dict[str, Tensor]) -> dict[str, Ten
     Raises:
         InputError: a tensor is missing, unknown or of another shape.
     """
-    with torch.device("meta"):
+    with shapes_only():
         own = BACKBONE_BUILDERS[architecture]().state_dict()
     given = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     given = {name: tensor for name, tensor in given.items() if not _SURPLUS.match(name)}
