@@ -37,12 +37,15 @@ _LONG = {  # beside tests/studies
 }
 
 
+_SHARING = ("tests/flows", "tests/pipeline", "tests/served", "tests/report")
+
+
 class _BySharedFixtures(LoadScopeScheduling):
-    """Deals tests to workers file by file, but those together that share clones or a server."""
+    """Deals tests to workers file by file, but those together that share clones, a server or a large report."""
 
     def _split_scope(self, nodeid: str) -> str:
         folder = nodeid.rpartition("/")[0]
-        return folder if folder in ("tests/flows", "tests/pipeline", "tests/served") else nodeid.split("::")[0]
+        return folder if folder in _SHARING else nodeid.split("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _BySharedFixtures:

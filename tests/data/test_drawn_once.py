@@ -144,7 +144,7 @@ def test_a_killed_drawing_leaves_nothing_that_is_taken_for_whole(dealt: Path, ma
 
 
 def test_of_two_that_start_together_one_draws_and_the_other_waits_for_it(dealt: Path):
-    both = [start(dealt, run, "time.sleep(0.2)") for run in ("prosam-point", "vrp-sam-point")]
+    both = [start(dealt, run, "time.sleep(0.05)") for run in ("prosam-point", "vrp-sam-point")]
     printed = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sorted(bool(text.count("drawing\n")) for text in printed) == [False, True]

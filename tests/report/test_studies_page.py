@@ -14,6 +14,7 @@ import pytest
 from prosam.errors import InputError
 from prosam.report.compose import Report
 from prosam.report.render import html, markdown, write_report
+from tests.report.made_up_studies import add_studies
 from tests.report.studied import parts_here
 from tests.report.test_report import Page
 
@@ -118,6 +119,9 @@ def test_a_damaged_study_is_one_line_that_names_the_stage(
 ):
     shutil.copytree(studied_tree, tmp_path / "tree")
     monkeypatch.chdir(tmp_path / "tree")
+    _, where, _, _, study, *_ = (*Path(path).parts, "")
+    named = ([], [0, 1]) if where == "_verification" else ([study], [])
+    add_studies(Path("params.yaml"), *named)  # the damaged one alone
     damage(Path(path))
     with pytest.raises(InputError) as caught:
         parts_here()
