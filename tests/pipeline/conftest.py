@@ -9,7 +9,7 @@ import pytest
 
 from tests.pipeline.clone import SMALL, Clone
 
-QUICK = {  # too short to learn anything: for tests of what runs, not of what comes out
+_QUICK = {  # too short to learn anything: for tests of what runs, not of what comes out
     "pipeline.runs": ["vrp-sam", "vrp-sam-point"],
     "annotations.point.variants": 1,
     "folds.episodes": 10,
@@ -46,7 +46,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 def quick(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Two runs, on masks and on points, of two steps each; the DAG has run and is committed; not to be changed."""
     clone = finished.clone.copy(tmp_path_factory.mktemp("quick") / "clone")
-    clone.change(QUICK)
+    clone.change(_QUICK)
     clone.local()
     clone.commit()
     return clone

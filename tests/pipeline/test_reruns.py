@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from tests.pipeline.clone import DATASET, SMALL, Clone, Done
-from tests.pipeline.conftest import QUICK, Finished
+from tests.pipeline.conftest import Finished
 
 pytestmark = pytest.mark.slow
 
@@ -86,7 +86,6 @@ def alone_and_reruns(
 
     def run_from_nothing() -> Clone:
         clone = Clone.of_working_tree(tmp_path_factory.mktemp("alone") / "clone", SMALL)
-        clone.change(QUICK)
         clone.dvc("repro")
         return clone
 
@@ -108,13 +107,12 @@ def test_only_what_is_affected_runs_again(alone_and_reruns: tuple[Clone, dict[st
     assert alone_and_reruns[1][name].executed == CASES[name].runs | {"report"}
 
 
-def test_dvc_repro_alone_gives_the_bytes_of_the_flow(quick: Clone, alone_and_reruns: tuple[Clone, dict[str, Done]]):
+def test_dvc_repro_alone_gives_the_bytes_of_the_flow(
+    finished: Finished, alone_and_reruns: tuple[Clone, dict[str, Done]]
+):
     alone = alone_and_reruns[0]
-    flow = {
-        path: content for path, content in quick.outputs().items() if "/prosam/" not in path
-    }  # of the earlier state
-    assert alone.lock() == {stage: outs for stage, outs in quick.lock().items() if "-prosam" not in stage}
-    assert alone.outputs() == flow
+    assert alone.lock() == finished.clone.lock()
+    assert alone.outputs() == finished.clone.outputs()
 
 
 def test_other_code_of_the_encoder_makes_other_embeddings(finished: Finished, clone: Clone):
