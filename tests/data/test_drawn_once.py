@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
 from prosam import layout
+from prosam.data import annotating
+from tasks.annotations import draw_annotations
+from tasks.folds import folds
 from tests.conftest import REPOSITORY
 from tests.data.test_data_stages import NAME, digest, stage
 
 BY_HAND = """
-import time
+import os, time
 from prosam.data import annotating
 draw = annotating.draw_annotation
 
@@ -47,25 +52,39 @@ def dealt(tmp_path: Path, write_tiny: Callable[..., Path]) -> Path:
     params["pipeline"] |= {"datasets": [NAME], "folds": [0]}
     yaml.dump(params, tmp_path / "params.yaml")
     write_tiny(tmp_path / layout.raw(NAME))
-    assert stage(tmp_path, "folds", NAME).returncode == 0
+    with contextlib.chdir(tmp_path):
+        folds(NAME)
     return tmp_path
 
 
 def draw(workspace: Path, run: str) -> tuple[dict[str, str], int]:
     """The digests of a run's annotations, drawn if need be, and how many masks were drawn for them."""
-    program = BY_HAND.format(name=NAME, run=run, meanwhile="pass")
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=workspace, env=environment(), text=True, capture_output=True, check=True
-    )
-    return digest(workspace / layout.annotations(NAME, run)), done.stdout.count("drawing\n")
+    drawn, really = list[str](), annotating.draw_annotation
+
+    def drawing(*words: Any, **more: Any) -> Any:
+        drawn.append(run)
+        return really(*words, **more)
+
+    with contextlib.chdir(workspace), pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PROSAM_SCRATCH", raising=False)
+        patch.setattr(annotating, "draw_annotation", drawing)
+        draw_annotations(NAME, run)
+    return digest(workspace / layout.annotations(NAME, run)), len(drawn)
 
 
 def start(workspace: Path, run: str, meanwhile: str) -> subprocess.Popen[str]:
     """Begin to draw a run's annotations; `meanwhile` is done at each mask."""
     program = BY_HAND.format(name=NAME, run=run, meanwhile=meanwhile)
     return subprocess.Popen(
-        [sys.executable, "-c", program], cwd=workspace, env=environment(), text=True, stdout=subprocess.PIPE
+        [sys.executable, "-u", "-c", program], cwd=workspace, env=environment(), text=True, stdout=subprocess.PIPE
     )
+
+
+def wait_for_line(process: subprocess.Popen[str], said: str) -> None:
+    """Return once a process has printed a line with this in it."""
+    assert process.stdout is not None
+    while said not in process.stdout.readline():
+        assert process.poll() is None
 
 
 def environment() -> dict[str, str]:
@@ -132,10 +151,8 @@ def test_a_killed_drawing_leaves_nothing_that_is_taken_for_whole(dealt: Path, ma
     shutil.rmtree(dealt / layout.annotations(NAME, "prosam-point"))
     shutil.rmtree(dealt / ".scratch")
     process = start(dealt, "prosam-point", "time.sleep(0.5)")
-    assert process.stdout is not None
     for _ in range(masks):
-        while process.stdout.readline() != "drawing\n":
-            assert process.poll() is None
+        wait_for_line(process, "drawing")
     process.kill()
     process.communicate()
     assert not (dealt / layout.annotations(NAME, "prosam-point")).exists()
@@ -143,11 +160,17 @@ def test_a_killed_drawing_leaves_nothing_that_is_taken_for_whole(dealt: Path, ma
     assert not list(dealt.rglob("*.partial"))
 
 
-def test_of_two_that_start_together_one_draws_and_the_other_waits_for_it(dealt: Path):
-    both = [start(dealt, run, "time.sleep(0.05)") for run in ("prosam-point", "vrp-sam-point")]
-    printed = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert sorted(bool(text.count("drawing\n")) for text in printed) == [False, True]
+def test_while_one_draws_another_waits_for_it(dealt: Path):
+    unless_told = "while not os.path.exists('go'): time.sleep(0.01)"
+    drawing = start(dealt, "prosam-point", unless_told)
+    wait_for_line(drawing, "drawing")
+    waiting = start(dealt, "vrp-sam-point", unless_told)
+    wait_for_line(waiting, "another process is at it; waiting")
+    assert not (dealt / layout.annotations(NAME, "prosam-point")).exists()
+    (dealt / "go").touch()
+    printed = [process.communicate()[0] for process in (drawing, waiting)]
+    assert (drawing.returncode, waiting.returncode) == (0, 0)
+    assert ["drawing\n" in text for text in printed] == [True, False]
     assert inodes(dealt, "prosam-point") == inodes(dealt, "vrp-sam-point")
     assert digest(dealt / layout.annotations(NAME, "prosam-point")) == draw(dealt, "prosam-point")[0]
 
@@ -175,8 +198,6 @@ def test_a_damaged_mask_is_one_line_and_leaves_no_half_output(dealt: Path):
 
 
 def test_where_links_do_not_work_files_are_copied(dealt: Path, monkeypatch: pytest.MonkeyPatch):
-    from tasks.annotations import draw_annotations
-
     def refuse(*_: object) -> None:
         raise OSError("no hard links here")
 
