@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every stage would take seconds more to start
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro serve test test-foundation test-served test-long test-fast lint pretrain lock clean
+.PHONY: help setup repro serve test test-foundation test-served test-long test-fast lint pretrain deps lock clean
 
 help: ## show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -41,13 +41,17 @@ test-long: $(READY) ## the studies and several processes, for which CI has no ti
 test-fast: $(READY) ## the tests that take no more than a few seconds each
 	@$(PYTEST) -m "not slow and not foundation and not served and not long"
 
-lint: $(READY) ## style (ruff) and types (basedpyright)
+lint: $(READY) ## style (ruff), types (basedpyright), and whether dvc.yaml names the code behind each stage
+	@python -m flows.deps --check
 	@ruff check .
 	@ruff format --check .
 	@basedpyright
 
 pretrain: $(READY) ## train the embedded default's small models again (45 CPU minutes)
 	@python -m prosam.pretraining
+
+deps: $(READY) ## write the code that each stage depends on into dvc.yaml
+	@python -m flows.deps
 
 lock: $(READY) ## pin the dependencies anew after a change of pyproject.toml
 	@$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \

@@ -24,7 +24,7 @@ import numpy as np
 import typer
 from pycocotools.coco import COCO
 
-from prosam import console
+from prosam.cli import console
 from prosam.data.sources.coco_json import read_instances
 from prosam.data.sources.coco_masks import Masks, class_masks
 

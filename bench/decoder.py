@@ -20,7 +20,7 @@ import typer
 from torch import Tensor, nn
 
 from bench.forms import build_sam
-from prosam import console
+from prosam.cli import console
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.models.sam import decode_masks
 

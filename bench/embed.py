@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prosam import console
+from prosam.cli import console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,9 +46,8 @@ def bench(
     import torch
 
     from bench.measuring import ratio, take_turns
-    from prosam.errors import InputError
+    from prosam.errors import InputError, unknown_name
     from prosam.models.sam import SAM_BUILDERS
-    from prosam.names import unknown_name
 
     if sam not in SAM_BUILDERS:
         raise InputError(f"--sam: {unknown_name('SAM', sam, SAM_BUILDERS)}")

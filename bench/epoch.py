@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prosam import console
+from prosam.cli import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from prosam.data.sampling import TrainingSampler
-    from prosam.episode_tensors import EpisodeTensors
-    from prosam.pairs import References, Targets
+    from prosam.features.episode_tensors import EpisodeTensors
+    from prosam.features.pairs import References, Targets
     from prosam.params import RunParams
     from prosam.training.execution import Execution
     from tasks.inputs import RunInputs
@@ -91,7 +91,7 @@ def batches(
     tensors: EpisodeTensors, sampler: TrainingSampler, steps: int, workers: int, how: Execution
 ) -> Iterator[Batch]:
     """The tensors of each step, as a training gets them."""
-    from prosam.training.batches import read_batches
+    from prosam.features.batches import read_batches
 
     for read in read_batches(tensors, map(sampler.batch, range(steps)), workers=workers, valid=False):
         with how.autocast(tensors.models.device):

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prosam.features.pairs import References, Targets
 from prosam.methods.prompting import PromptMethod, build_prompt_method
 from prosam.models.backbones import BACKBONE_BUILDERS, for_inference
 from prosam.models.distributions import PromptDistribution
@@ -27,7 +28,6 @@ from prosam.models.mask_token import MaskTokenDecoder
 from prosam.models.pseudo_mask import annotated_features, annotation_grid
 from prosam.models.sam import build_tiny_sam, decode_masks
 from prosam.models.segment_anything import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
-from prosam.pairs import References, Targets
 from prosam.params import RunParams
 from prosam.training.execution import Execution
 from prosam.training.samples import LossOf, SampleLoss

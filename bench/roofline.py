@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prosam import console
+from prosam.cli import console
 
 if TYPE_CHECKING:
     import torch

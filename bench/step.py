@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prosam import console
+from prosam.cli import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prosam import console
+from prosam.cli import console
 from prosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,13 +111,13 @@ def plain_form(
 
     from bench.forms import Pairs, plain_loss, plain_prompts
     from prosam import layout
-    from prosam.episode_tensors import EpisodeTensors
+    from prosam.checkpoints.frozen_weights import weights_file
+    from prosam.checkpoints.weights import load_state
+    from prosam.features.batches import read_batches
+    from prosam.features.episode_tensors import EpisodeTensors
     from prosam.methods.prompting import PromptMethod
     from prosam.models.backbones import BACKBONE_BUILDERS
     from prosam.models.distributions import Dirac
-    from prosam.models.frozen_weights import weights_file
-    from prosam.models.weights import load_state
-    from prosam.training.batches import read_batches
     from prosam.training.seeds import step_generator
 
     backbone = BACKBONE_BUILDERS[inputs.backbone.model]()
@@ -146,8 +146,8 @@ def our_form(
     method: PromptMethod, inputs: RunInputs, settings: TrainParams, execution: Execution
 ) -> tuple[LossOf, PromptMethod]:
     """The loss as a training computes it, and the method itself."""
+    from prosam.features.batches import read_batches
     from prosam.models.distributions import Dirac
-    from prosam.training.batches import read_batches
     from prosam.training.samples import SampleLoss
     from prosam.training.seeds import step_generator
 

@@ -13,8 +13,8 @@ from prefect.states import Completed, Failed
 
 from flows.stage_processes import StageProcesses
 from prosam import layout
+from prosam.checkpoints.trained import WEIGHTS
 from prosam.files import sha256_of
-from prosam.model_files import WEIGHTS
 from prosam.params import PARAMS_FILE, load_params
 
 _VERDICTS = {"first": "First", "replaced": "Replaced", "kept": "Kept"}

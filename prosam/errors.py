@@ -1,6 +1,9 @@
-"""The one exception that a user's input can cause."""
+"""The one exception that a user's input can cause, and how it names what was meant."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class InputError(Exception):
@@ -8,3 +11,15 @@ class InputError(Exception):
 
     Command-line entry points print the message and exit with status 2; they show no traceback.
     """
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """A question with the closest choice and a space behind it; empty when none is close."""
+    close = difflib.get_close_matches(name, list(choices), 1)
+    return f"did you mean {close[0]!r}? " if close else ""
+
+
+def unknown_name(what: str, name: str, choices: Iterable[str]) -> str:
+    """That a name is none of the choices, with the closest and all of them."""
+    choices = list(choices)
+    return f"unknown {what} {name!r}; {did_you_mean(name, choices)}choose from {', '.join(choices)}"

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and digests of what they hold."""
+"""Files that are whole or not there, digests of what they hold, and locks."""
 
 from __future__ import annotations
 
@@ -86,3 +86,25 @@ def digest_of_files(paths: Iterable[Path]) -> str:
     for path in paths:
         digest.update(bytes.fromhex(sha256_of(path)))
     return digest.hexdigest()
+
+
+@contextmanager
+def one_at_a_time(lock_file: Path, what: str) -> Iterator[None]:
+    """Hold a lock, which the system releases when a process ends or is killed.
+
+    Args:
+        lock_file: locked; it stays there, empty.
+        what: is named to a user who has to wait.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(lock_file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{what}: another process is at it; waiting")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

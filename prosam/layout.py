@@ -52,7 +52,7 @@ def model(dataset: str, run: str, fold: int) -> Path:
 
 
 def in_use(dataset: str, run: str, fold: int) -> Path:
-    """The model in use, the ones before it and why: see prosam/in_use.py. No stage writes it, and DVC leaves it be."""
+    """The model in use, its predecessors, and why: see prosam/registry/in_use.py. No stage writes it."""
     return Path("in_use") / dataset / run / str(fold)
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from prosam import console, layout
+from prosam import layout
+from prosam.cli import console
 from prosam.params import load_params
 from tasks.arguments import dataset_params, known
-from tasks.determinants import DRAWING_ANNOTATIONS, code
 
 
 def draw_annotations(
@@ -26,9 +26,10 @@ def draw_annotations(
     dataset_params(params, dataset)
     kind = params.runs[known("run", run, params.runs)].kind
 
-    from prosam.data.dataset import open_dataset
+    from prosam.closure import digest_of_code
     from prosam.data.drawn_once import draw_once
     from prosam.data.fold_files import read_index
+    from prosam.data.open import open_dataset
     from prosam.files import digest_of_files
 
     data = open_dataset(layout.raw(dataset))
@@ -40,7 +41,7 @@ def draw_annotations(
         kind,
         params.annotations,
         made_by={
-            "code": code(DRAWING_ANNOTATIONS),
+            "code": digest_of_code("tasks.annotations"),
             "content": digest_of_files([*data.label_files(), index]),
         },
         scratch=layout.scratch(),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prosam.errors import InputError
-from prosam.names import unknown_name
+from prosam.errors import InputError, unknown_name
 from prosam.params import DatasetParams, Params
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from prosam import console, layout
+from prosam import layout
+from prosam.cli import console
 from prosam.params import load_params
 from tasks.arguments import known
 
@@ -22,11 +23,11 @@ def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.
     name = params.backbone(known("run", run, params.runs))
     settings = params.models.backbones[name]
 
-    from prosam.checkpoints import obtain_checkpoint
-    from prosam.embedded import BACKBONE_WEIGHTS
+    from prosam.checkpoints.backbones import PUBLISHED, read_checkpoint
+    from prosam.checkpoints.bundled import BACKBONE_WEIGHTS
+    from prosam.checkpoints.frozen_weights import Origin, write_frozen_weights
+    from prosam.checkpoints.obtain import obtain_checkpoint
     from prosam.files import sha256_of
-    from prosam.models.backbones.checkpoints import PUBLISHED, read_checkpoint
-    from prosam.models.frozen_weights import Origin, write_frozen_weights
 
     checkpoint = obtain_checkpoint(
         settings,

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from prosam import console, layout
+from prosam import layout
+from prosam.cli import console
 from prosam.params import CocoDownload, OwnDownload, PascalDownload, ShapesDownload, load_params
 from tasks.arguments import dataset_params
 
@@ -38,7 +39,7 @@ def write_shapes(folder: Path, dataset: str, settings: ShapesDownload) -> None:
     """Generate scenes, in VOC's layout."""
     from prosam.data.dataset import Split
     from prosam.data.formats.voc import write_voc
-    from prosam.data.shapes_scenes import LabelledImage, shapes_classes, shapes_scenes
+    from prosam.data.shapes.scenes import LabelledImage, shapes_classes, shapes_scenes
     from prosam.progress import track
 
     counts: dict[Split, int] = {"train": settings.train_images, "val": settings.val_images}

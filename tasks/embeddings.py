@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from prosam import console, layout
+from prosam import layout
+from prosam.cli import console
 from prosam.params import load_params
 from tasks.arguments import dataset_params
-from tasks.determinants import ENCODING_IMAGES, code, machine
 
 
 def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")]) -> None:
@@ -26,12 +26,15 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
 
     import torch
 
-    from prosam.data.dataset import SPLITS, open_dataset
+    from prosam.checkpoints.frozen_weights import read_origin, weights_file
+    from prosam.checkpoints.sam import load_sam
+    from prosam.closure import digest_of_code
+    from prosam.data.dataset import SPLITS
     from prosam.data.images import square_image
-    from prosam.embeddings.build import Source, build_store
-    from prosam.models.device import all_alike, prepare_device
-    from prosam.models.frozen_weights import read_origin, weights_file
-    from prosam.models.sam import encode_images, load_sam
+    from prosam.data.open import open_dataset
+    from prosam.distributed.device import all_alike, machine, prepare_device
+    from prosam.features.embedding_build import Source, build_store
+    from prosam.models.sam import encode_images
 
     images = open_dataset(layout.raw(dataset))
     weights = layout.sam_weights()
@@ -60,7 +63,7 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
             "batch_size": batch_size,
             "precision": precision,
         },
-        computed_by={"code": code(ENCODING_IMAGES), **machine(params, models[0].device)},
+        computed_by={"code": digest_of_code("tasks.embeddings"), **machine(params, models[0].device)},
         shard_size=params.embeddings.shard_size,
         batch_size=batch_size,
         scratch=layout.scratch() / "embeddings" / dataset,

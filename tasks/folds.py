@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from prosam import console, layout
+from prosam import layout
+from prosam.cli import console
 from prosam.errors import InputError
 from prosam.params import load_params
 from tasks.arguments import dataset_params
@@ -20,10 +21,11 @@ def folds(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in pa
     params = load_params()
     protocol, settings = dataset_params(params, dataset).protocol, params.folds
 
-    from prosam.data.dataset import SPLITS, Split, open_dataset
+    from prosam.data.dataset import SPLITS, Split
     from prosam.data.episodes import Episode, Purpose, classes_of_images, freeze_episodes, write_episodes
     from prosam.data.fold_files import write_fold, write_index
     from prosam.data.folds import ClassImages, counted, image_classes, make_fold
+    from prosam.data.open import open_dataset
     from prosam.files import atomic_folder
     from prosam.progress import track
 

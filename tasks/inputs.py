@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prosam import layout
+from prosam.closure import digest_of_code
 from prosam.errors import InputError
 from prosam.params import Params
-from tasks.determinants import BACKBONE_FEATURES, READING_IMAGES, code, machine
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong params.yaml need none of it
+    from prosam.checkpoints.frozen_weights import Origin
     from prosam.data.annotations import Annotations
     from prosam.data.dataset import Dataset, Split
-    from prosam.embeddings.store import EmbeddingStore
-    from prosam.episode_tensors import EpisodeTensors
-    from prosam.feature_table import FeatureTable
+    from prosam.features.embedding_store import EmbeddingStore
+    from prosam.features.episode_tensors import EpisodeTensors
+    from prosam.features.feature_table import FeatureTable
+    from prosam.features.resized_images import SquareImages
     from prosam.models.frozen import FrozenModels
-    from prosam.models.frozen_weights import Origin
-    from prosam.square_images import SquareImages
 
 
 class RunInputs:
@@ -37,11 +37,11 @@ class RunInputs:
         Raises:
             InputError: one of them is missing or damaged, or the embeddings were made otherwise.
         """
-        from prosam.data.dataset import open_dataset
-        from prosam.embeddings.store import EmbeddingStore
-        from prosam.models.device import prepare_device
-        from prosam.models.frozen import load_frozen_models
-        from prosam.models.frozen_weights import read_origin
+        from prosam.checkpoints.frozen import load_frozen_models
+        from prosam.checkpoints.frozen_weights import read_origin, weights_file
+        from prosam.data.open import open_dataset
+        from prosam.distributed.device import prepare_device
+        from prosam.features.embedding_store import EmbeddingStore
 
         self._params, self._dataset = params, dataset
         self._annotations = layout.annotations(dataset, run)
@@ -55,9 +55,9 @@ class RunInputs:
         self._run = params.runs[run]
         self.models: FrozenModels = load_frozen_models(
             sam=self.sam.model,
-            sam_weights=sam_weights,
+            sam_checkpoint=weights_file(sam_weights),
             architecture=self.backbone.model,
-            backbone_weights=backbone_weights,
+            backbone_checkpoint=weights_file(backbone_weights),
             image_size=params.models.size,
             upsampling=params.models.upsampling,
             device=prepare_device(params),
@@ -77,7 +77,7 @@ class RunInputs:
 
     def tensors(self, annotations: Annotations, *, compiled: bool = False) -> EpisodeTensors:
         """Tensors of episodes, with references annotated so; perhaps with the backbone by torch.compile."""
-        from prosam.episode_tensors import EpisodeTensors
+        from prosam.features.episode_tensors import EpisodeTensors
 
         return EpisodeTensors(
             self.models,
@@ -99,17 +99,19 @@ class RunInputs:
 
     @cached_property
     def _squares(self) -> SquareImages | None:
-        from prosam.square_images import KeptSquares
+        from prosam.features.resized_images import KeptSquares
 
         size = self.models.image_size
         if self._features is not None or 3 * size**2 * len(self._images) > self._params.models.decoded_gb * 1e9:
             return None
-        key = f"{self.embeddings.content[:16]}-{size}-{code((*READING_IMAGES, 'square_images.py'))[:16]}"
+        code = digest_of_code("prosam.data.open", "prosam.features.resized_images")
+        key = f"{self.embeddings.content[:16]}-{size}-{code[:16]}"
         return KeptSquares(self.dataset, size, layout.scratch() / "decoded" / key)
 
     @cached_property
     def _features(self) -> FeatureTable | None:
-        from prosam.feature_table import open_feature_table
+        from prosam.distributed.device import machine
+        from prosam.features.feature_table import open_feature_table
 
         return open_feature_table(
             self.models,
@@ -118,7 +120,7 @@ class RunInputs:
             made_by={
                 "backbone": self.backbone.sha256,
                 "content": self.embeddings.content,
-                "code": code(BACKBONE_FEATURES),
+                "code": digest_of_code("prosam.data.open", "prosam.features.feature_table", "prosam.models.backbones"),
                 **machine(self._params, self.models.device),
             },
             scratch=layout.scratch(),

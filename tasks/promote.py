@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prosam import console, layout
+from prosam import layout
+from prosam.cli import console
 from prosam.errors import InputError
 from prosam.params import Params, load_params
 from tasks.arguments import dataset_params, known, known_fold
 
 if TYPE_CHECKING:
     from prosam.data.episodes import Episode
-    from prosam.promotion import EpisodeScores, Verdict
+    from prosam.registry.promotion import EpisodeScores, Verdict
     from tasks.inputs import RunInputs
 
 
@@ -40,8 +41,8 @@ def promote(
     known("run", run, params.runs)
     candidate = _Candidate(params, dataset, run, fold)
 
-    from prosam.in_use import ModelsInUse, identity
-    from prosam.promotion import Verdict
+    from prosam.registry.in_use import ModelsInUse, identity
+    from prosam.registry.promotion import Verdict
 
     new = identity(candidate.model, candidate.remedy)
     models = ModelsInUse(layout.in_use(dataset, run, fold))
@@ -83,8 +84,8 @@ class _Candidate:
         import numpy as np
 
         from prosam.data.episodes import read_episodes
-        from prosam.promotion import Verdict, decide, read_scores
-        from prosam.results import EPISODES
+        from prosam.evaluation.results import EPISODES
+        from prosam.registry.promotion import Verdict, decide, read_scores
 
         path = self._results / EPISODES
         new, episodes = read_scores(path, self.remedy), read_episodes(self._episodes)
@@ -105,10 +106,10 @@ class _Candidate:
         return decide(new, old, replicates=self._params.report.bootstrap, rng=np.random.default_rng(self._seed))
 
     def _score(self, model: Path, episodes: Sequence[Episode], *, progress: bool = False) -> EpisodeScores:
-        from prosam.evaluation import evaluate_episodes
-        from prosam.model_files import load_model
+        from prosam.checkpoints.trained import load_model
+        from prosam.evaluation.evaluate import evaluate_episodes
         from prosam.progress import track
-        from prosam.promotion import EpisodeScores
+        from prosam.registry.promotion import EpisodeScores
 
         inputs = self._inputs(model)
         outcomes = evaluate_episodes(
@@ -122,8 +123,8 @@ class _Candidate:
         return EpisodeScores.of((episode, by_name["run"].overlap) for episode, by_name in shown)
 
     def _incomparable(self, model: Path, episodes: Sequence[Episode]) -> str:
-        from prosam.model_files import read_description
-        from prosam.promotion import incomparable
+        from prosam.checkpoints.trained import read_description
+        from prosam.registry.promotion import incomparable
 
         inputs, models = self._inputs(model), self._params.models
         return incomparable(
@@ -138,7 +139,7 @@ class _Candidate:
 
     def _inputs(self, model: Path) -> RunInputs:
         """What evaluate opens, with references on the feature grid as the model was trained."""
-        from prosam.model_files import read_description
+        from prosam.checkpoints.trained import read_description
         from tasks.inputs import RunInputs
 
         run = self._params.runs[self._run]

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prosam import layout
+from prosam.closure import digest_of_code
 from prosam.files import digest_of_files
 from prosam.params import Params, TrainParams
-from tasks.determinants import machine
 
 if TYPE_CHECKING:
     import torch
@@ -89,11 +89,12 @@ def unfinished_work(
     """The scratch folder of a stage's unfinished work.
 
     It bears the digest of all that determines the result to the last bit: what the work is, the content of its files,
-    device, threads and how it executes, and prosam's code. Change any, and the work starts anew.
+    device, threads and how it executes, and the code behind the stage. Change any, and the work starts anew.
     """
+    from prosam.distributed.device import machine
+
     identity = {**description, **machine(params, inputs.models.device)}
     identity["execution"] = [params.samples_at_once, params.precision, params.compile]
-    package = Path(layout.__file__).parent
-    code = sorted(path for path in package.rglob("*.py") if path.relative_to(package).parts[0] != "report")
-    identity["content"] = digest_of_files([*files, *inputs.files(), *code])
+    identity["code"] = digest_of_code(f"tasks.{stage}")
+    identity["content"] = digest_of_files([*files, *inputs.files()])
     return layout.scratch() / stage / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from prosam import console, layout
+from prosam import layout
+from prosam.cli import console
 from prosam.params import load_params
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from prosam import console, layout
+from prosam import layout
+from prosam.cli import console
 from prosam.params import load_params
 
 
@@ -13,13 +14,13 @@ def sam() -> None:
     """
     settings = load_params().models.sam
 
-    from prosam.checkpoints import obtain_checkpoint
-    from prosam.embedded import SAM_WEIGHTS
+    from prosam.checkpoints.bundled import SAM_WEIGHTS
+    from prosam.checkpoints.frozen_weights import Origin, write_frozen_weights
+    from prosam.checkpoints.obtain import obtain_checkpoint
+    from prosam.checkpoints.published import PUBLISHED_SAM
+    from prosam.checkpoints.weights import check_state, load_state, shapes_only
     from prosam.files import sha256_of
-    from prosam.models.frozen_weights import Origin, write_frozen_weights
-    from prosam.models.published_sam import PUBLISHED_SAM
     from prosam.models.sam import EMBEDDED_SAM, SAM_BUILDERS
-    from prosam.models.weights import check_state, load_state, shapes_only
 
     checkpoint = obtain_checkpoint(
         settings,

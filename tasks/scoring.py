@@ -34,13 +34,13 @@ def score(
         results: folder to write.
         name: of the work, for its progress.
     """
-    from prosam.evaluation import evaluate_episodes
+    from prosam.checkpoints.trained import load_model, read_description
+    from prosam.distributed.ranks import joined
+    from prosam.evaluation.evaluate import evaluate_episodes
+    from prosam.evaluation.results import episode_rows, write_results
     from prosam.methods.prompting import build_prompt_method
     from prosam.methods.trivial import AllForeground, CopiedAnnotation, ThresholdedPseudoMask
-    from prosam.model_files import load_model, read_description
     from prosam.progress import track
-    from prosam.ranks import joined
-    from prosam.results import episode_rows, write_results
 
     initial_seed = read_description(model)["train"]["seed"]
     methods = {

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from prosam import console, layout
+from prosam import layout
+from prosam.cli import console
+from prosam.distributed.launch import in_processes
 from prosam.errors import InputError
-from prosam.launch import in_processes
 from prosam.params import load_params
 from tasks.arguments import dataset_params, known, known_fold
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from prosam import console, layout
+from prosam import layout
+from prosam.cli import console
 from prosam.params import StudyName, load_params
 from tasks.arguments import dataset_params, known, known_fold
 
@@ -31,8 +32,8 @@ def study(
     known_fold(dataset_params(params, dataset), fold)
     known("run", run, params.runs)
 
+    from prosam.checkpoints.trained import load_model
     from prosam.data.episodes import read_episodes
-    from prosam.model_files import load_model
     from prosam.studies.study import Subject
     from prosam.studies.write import write_study
     from tasks.inputs import RunInputs

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from prosam import console, layout
-from prosam.launch import in_processes
+from prosam import layout
+from prosam.cli import console
+from prosam.distributed.launch import in_processes
 from prosam.params import load_params
 from tasks.arguments import dataset_params, known, known_fold
 
@@ -31,13 +32,13 @@ def train(
     if in_processes(params, "tasks.train", dataset, run, fold, batch=params.training(dataset, run).batch_size):
         return
 
+    from prosam.checkpoints.trained import save_model
     from prosam.data.episodes import classes_of_images, read_episodes
     from prosam.data.fold_files import read_fold
     from prosam.data.sampling import TrainingSampler
+    from prosam.distributed.ranks import joined
     from prosam.files import atomic_folder
     from prosam.methods.prompting import build_prompt_method
-    from prosam.model_files import save_model
-    from prosam.ranks import joined
     from prosam.training.execution import execution
     from prosam.training.log import write_log
     from prosam.training.loop import Watch

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from prosam import console, layout
+from prosam import layout
+from prosam.cli import console
 from prosam.params import load_params
 from tasks.arguments import dataset_params
 
@@ -23,12 +24,13 @@ def verification(
     dataset_params(params, dataset)
     settings = params.verification
 
-    from prosam.data.dataset import open_dataset
+    from prosam.checkpoints.frozen import load_frozen_sam
+    from prosam.checkpoints.frozen_weights import weights_file
     from prosam.data.fold_files import read_index
     from prosam.data.folds import images_with_pairs
-    from prosam.embeddings.store import EmbeddingStore
-    from prosam.models.device import prepare_device
-    from prosam.models.frozen_sam import load_frozen_sam
+    from prosam.data.open import open_dataset
+    from prosam.distributed.device import prepare_device
+    from prosam.features.embedding_store import EmbeddingStore
     from prosam.studies.projection import project
     from prosam.studies.target import objective_on, pick_target
     from prosam.studies.verification import verify
@@ -37,7 +39,7 @@ def verification(
     data, embeddings = open_dataset(layout.raw(dataset)), EmbeddingStore(layout.embeddings(dataset))
     sam = load_frozen_sam(
         params.models.sam.name,
-        layout.sam_weights(),
+        weights_file(layout.sam_weights()),
         image_size=params.models.size,
         upsampling=params.models.upsampling,
         device=prepare_device(params),

@@ -17,8 +17,8 @@ from xdist.scheduler import LoadScopeScheduling
 from prosam import layout
 from prosam.data.dataset import Split
 from prosam.data.formats.voc import VOID
-from prosam.data.shapes_scenes import LabelledImage, shapes_scenes
-from prosam.episode_tensors import EpisodeTensors
+from prosam.data.shapes.scenes import LabelledImage, shapes_scenes
+from prosam.features.episode_tensors import EpisodeTensors
 from prosam.params import load_params
 from tasks.inputs import RunInputs
 

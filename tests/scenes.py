@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from prosam.data.shapes_scenes import shapes_scenes
+from prosam.data.shapes.scenes import shapes_scenes
 
 
 @dataclass(frozen=True)

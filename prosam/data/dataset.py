@@ -51,17 +51,3 @@ class Dataset(Protocol):
     def class_areas(self, image_id: str) -> dict[int, int]:
         """Pixels of each class that the image shows, by class id, ascending."""
         ...
-
-
-def open_dataset(root: Path) -> Dataset:
-    """Open the data set in a folder that the download stage wrote: a table, or VOC layout.
-
-    Raises:
-        InputError: the folder is missing or not in a known layout.
-    """
-    from prosam.data.formats.table import TableDataset
-    from prosam.data.formats.table_files import DESCRIPTION, IMAGES, LABELS
-    from prosam.data.formats.voc import VocDataset
-
-    is_table = any((root / name).exists() for name in (DESCRIPTION, IMAGES, LABELS))
-    return TableDataset(root) if is_table else VocDataset(root)

@@ -16,8 +16,7 @@ from prosam.data.annotations import Annotations, write_annotations
 from prosam.data.dataset import Dataset, Split
 from prosam.data.folds import ImageClass
 from prosam.errors import InputError
-from prosam.fetching.one_at_a_time import one_at_a_time
-from prosam.files import atomic_folder, atomic_path, link_or_copy
+from prosam.files import atomic_folder, atomic_path, link_or_copy, one_at_a_time
 from prosam.params import AnnotationKind, AnnotationsParams
 from prosam.progress import track
 

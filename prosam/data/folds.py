@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from prosam.data.dataset import SPLITS, Dataset, Split
-from prosam.errors import InputError
-from prosam.names import unknown_name
+from prosam.errors import InputError, unknown_name
 from prosam.params import Protocol
 
 ClassImages = dict[int, list[str]]  # class id -> image ids in list order

@@ -19,8 +19,8 @@ from prosam.demo.images import MOST_BYTES, ImageStore, KeptImage, view
 from prosam.demo.questions import Order, Question, annotation_of
 from prosam.demo.samples import sample_images
 from prosam.errors import InputError
-from prosam.exchange.jobs import Job, jobs_of
-from prosam.exchange.results_folder import Format, Maker, ResultsFolder
+from prosam.output.jobs import Job, jobs_of
+from prosam.output.results_folder import Format, Maker, ResultsFolder
 from prosam.predictor.concept import Concept
 from prosam.predictor.predictor import Predictor
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prosam.data.shapes_scenes import shapes_classes, shapes_scenes
+from prosam.data.shapes.scenes import shapes_classes, shapes_scenes
 
 _SEED = 2025  # not that of the data set: these scenes are in no training
 _SCENES = 45

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from prosam.data.sources.coco_json import instances_of, read_json
 from prosam.data.sources.own_voc import is_voc_layout
-from prosam.errors import InputError
+from prosam.errors import InputError, unknown_name
 from prosam.exchange.coco import read_coco
 from prosam.exchange.labelme import is_labelme, read_labelme
 from prosam.exchange.voc import read_voc
-from prosam.names import unknown_name
 from prosam.predictor.annotations import Annotation
 
 References = list[tuple[Path, Annotation]]

@@ -12,9 +12,8 @@ from prosam.errors import InputError
 from prosam.fetching.byte_progress import ByteProgress
 from prosam.fetching.disk import disk_failures
 from prosam.fetching.members import Member, damage, opened
-from prosam.fetching.one_at_a_time import one_at_a_time
 from prosam.fetching.unpacking import Plan, plan_unpacking
-from prosam.files import write_text
+from prosam.files import one_at_a_time, write_text
 
 _BLOCK = 1 << 20
 

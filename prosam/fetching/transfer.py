@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from prosam.errors import InputError
 from prosam.fetching.disk import disk_failures, require_room
-from prosam.fetching.one_at_a_time import one_at_a_time
 from prosam.fetching.remote_file import RemoteFile
 from prosam.fetching.verified import what_is_wrong, write_stamp
+from prosam.files import one_at_a_time
 
 if TYPE_CHECKING:
     from prosam.fetching.part import Part

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from torch import Tensor
 
-from prosam.pairs import References, Targets
+from prosam.features.pairs import References, Targets
 
 Concept = TypeVar("Concept")
 

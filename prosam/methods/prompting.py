@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from prosam.features.pairs import References, Targets
 from prosam.methods.method import Method
 from prosam.models.distributions import PromptDistribution
 from prosam.models.frozen import FrozenModels
 from prosam.models.prompt_encoder import PromptEncoder, ReferenceCode
 from prosam.models.pseudo_mask import pseudo_masks
-from prosam.pairs import References, Targets
 from prosam.params import RunParams
 
 

@@ -11,10 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from prosam.features.pairs import Targets
 from prosam.methods.prompting import PromptConcept, PromptMethod
 from prosam.models.distributions import PromptDistribution
 from prosam.models.prompt_encoder import ReferenceCode
-from prosam.pairs import Targets
 
 Joining = Literal["concatenate", "average"]
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from prosam.data.formats.masks import squash_thin
+from prosam.features.pairs import References, Targets
 from prosam.methods.method import Method
 from prosam.models.pseudo_mask import pseudo_masks
-from prosam.pairs import References, Targets
 
 
 class AllForeground(Method[None]):

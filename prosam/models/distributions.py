@@ -25,7 +25,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from prosam.models.noise import drawn_rows
+from prosam.distributed.noise import drawn_rows
 
 
 @dataclass(frozen=True)

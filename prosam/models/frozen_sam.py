@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prosam.models.frozen_weights import weights_file
 from prosam.models.mask_token import MaskTokenDecoder
-from prosam.models.sam import encode_images, load_sam
+from prosam.models.sam import encode_images
 from prosam.models.segment_anything import Sam
 
 
@@ -34,6 +32,24 @@ class FrozenSam:
     align_corners: bool
     device: torch.device
 
+    @classmethod
+    def of(cls, sam: Sam, *, image_size: int, upsampling: Literal["centres", "corners"], device: torch.device) -> Self:
+        """A loaded SAM, on its device.
+
+        Args:
+            sam: frozen.
+            image_size: S, px.
+            upsampling: of mask logits, as in params.yaml.
+            device: of its weights.
+        """
+        return cls(
+            sam=sam,
+            decoder=MaskTokenDecoder(sam),
+            image_size=image_size,
+            align_corners=upsampling == "corners",
+            device=device,
+        )
+
     def embed(self, images: Tensor) -> Tensor:
         """SAM's embeddings of new images, (B, 3, S, S) uint8 to (B, d, g, g), rounded as those of a store are.
 
@@ -53,35 +69,3 @@ class FrozenSam:
         if logits.shape[-2:] == size:
             return logits
         return F.interpolate(logits, size, mode="bilinear", align_corners=self.align_corners)
-
-
-def load_frozen_sam(
-    sam: str,
-    weights: Path,
-    *,
-    image_size: int,
-    upsampling: Literal["centres", "corners"],
-    device: torch.device,
-    image_encoder: bool = False,
-) -> FrozenSam:
-    """Load a SAM.
-
-    Args:
-        sam: its name.
-        weights: folder that the stage `sam` wrote.
-        image_size: S, px.
-        upsampling: of mask logits, as in params.yaml.
-        device: for all weights.
-        image_encoder: load that too, 99 % of the weights: only images without a stored embedding need it.
-
-    Raises:
-        InputError: a weight file is missing, damaged or of another architecture.
-    """
-    loaded = load_sam(sam, weights_file(weights), image_encoder=image_encoder).to(device)
-    return FrozenSam(
-        sam=loaded,
-        decoder=MaskTokenDecoder(loaded),
-        image_size=image_size,
-        align_corners=upsampling == "corners",
-        device=device,
-    )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from prosam.distributed.noise import drawn_rows
 from prosam.models.distributions import PromptDistribution, make_distribution
-from prosam.models.noise import drawn_rows
 from prosam.models.positions import anchor_points, sine_positions
 
 ATTENTION_HEADS = 4

@@ -1,4 +1,4 @@
-"""SAM: architectures, weights, and decoding many prompt sets on many images at once.
+"""SAM: architectures, and decoding many prompt sets on many images at once.
 
 Shape letters: B images, K prompt sets an image, N prompts a set, d prompt dimension, g side of the embedding grid,
 S side of the square input, px.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +21,6 @@ from prosam.models.segment_anything import (
     TwoWayTransformer,
     sam_model_registry,
 )
-from prosam.models.weights import check_state, load_state, shapes_only
 
 EMBEDDED_SAM = "tiny"
 
@@ -65,27 +63,6 @@ SAM_BUILDERS: dict[str, Callable[[], Sam]] = {
     "vit_l": sam_model_registry["vit_l"],
     "vit_h": sam_model_registry["vit_h"],
 }
-
-
-def load_sam(name: str, checkpoint: Path, *, image_encoder: bool = True) -> Sam:
-    """Build a SAM, read its weights, and freeze it in eval mode.
-
-    Args:
-        name: a key of SAM_BUILDERS.
-        checkpoint: its state dict, .safetensors or torch's format (.pth, .pt).
-        image_encoder: False leaves it out: 99 % of the weights, which decoding does not need.
-
-    Raises:
-        InputError: the file is missing, unreadable, or of another architecture.
-    """
-    with shapes_only():
-        sam = SAM_BUILDERS[name]()
-    if not image_encoder:
-        sam.image_encoder = nn.Identity()
-    state = load_state(checkpoint, without=None if image_encoder else "image_encoder.")
-    check_state(sam, state, checkpoint, what=f"SAM {name!r}")
-    sam.load_state_dict(state, assign=True)
-    return sam.eval().requires_grad_(False)
 
 
 def preprocess(sam: Sam, images: Tensor) -> Tensor:

@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from prosam.errors import InputError
-from prosam.names import did_you_mean, unknown_name
+from prosam.errors import InputError, did_you_mean, unknown_name
 from prosam.params.schema import Params, TrainParams, overlay
 
 PARAMS_FILE = Path("params.yaml")

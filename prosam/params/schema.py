@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from prosam.names import unknown_name
+from prosam.errors import unknown_name
 from prosam.params.data import DatasetParams
 from prosam.params.models import ModelsParams
 from prosam.params.section import Count, Fraction, Name, NonNegative, Positive, Section

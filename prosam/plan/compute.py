@@ -45,7 +45,7 @@ class Costs:
         self._step, self._prediction = cache(self._count_step), cache(self._count_prediction)
 
     def has_table(self, backbone: str, images: int) -> bool:
-        """Whether the backbone features of so many images are kept; see `prosam.feature_table`."""
+        """Whether the backbone features of so many images are kept; see `prosam.features.feature_table`."""
         return images * self.backbone(backbone).feature_bytes <= self._params.models.feature_table_gb * 1e9
 
     def embeddings(self, name: str, images: int) -> Computed:

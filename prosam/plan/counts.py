@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prosam import layout
-from prosam.data.dataset import SPLITS, open_dataset
+from prosam.data.dataset import SPLITS
 from prosam.data.episodes import classes_of_images
 from prosam.data.fold_files import read_fold
+from prosam.data.open import open_dataset
 from prosam.data.sources import published_counts as published
 from prosam.errors import InputError
 from prosam.params import CocoDownload, DatasetParams, OwnDownload, PascalDownload, Protocol, ShapesDownload

@@ -8,13 +8,13 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from prosam import layout
-from prosam.checkpoints import is_url
+from prosam.checkpoints.backbones import PUBLISHED
+from prosam.checkpoints.obtain import is_url
+from prosam.checkpoints.published import PUBLISHED_SAM
 from prosam.data.sources.published import is_gathered, parts_of
 from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
 from prosam.models.backbones import EMBEDDED_BACKBONES
-from prosam.models.backbones.checkpoints import PUBLISHED
-from prosam.models.published_sam import PUBLISHED_SAM
 from prosam.models.sam import EMBEDDED_SAM
 from prosam.params import BackboneParams, CocoDownload, Params, PascalDownload, SamParams
 

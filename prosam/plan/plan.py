@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from prosam import layout
-from prosam.models.device import prepare_device
+from prosam.distributed.device import prepare_device
 from prosam.params import Params
 from prosam.plan.compute import Computed, Costs
 from prosam.plan.counts import ImageCounts, count_images

@@ -17,17 +17,17 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
-from prosam.losses import segmentation_loss
+from prosam.features.pairs import References, Targets
 from prosam.methods.prompting import PromptMethod, build_prompt_encoder
 from prosam.models.backbones import BACKBONE_BUILDERS, Backbone
 from prosam.models.distributions import Dirac
 from prosam.models.frozen import FrozenModels
-from prosam.models.mask_token import MaskTokenDecoder
+from prosam.models.frozen_sam import FrozenSam
 from prosam.models.sam import SAM_BUILDERS, encode_images
 from prosam.models.segment_anything import Sam
-from prosam.pairs import References, Targets
 from prosam.params import ModelsParams, RunParams
 from prosam.plan.operations import Work, count_operations
+from prosam.training.losses import segmentation_loss
 
 _ANNOTATED_SHARE = 0.2  # of a reference's cells; the cost of the pseudo mask hangs on it, and nothing else
 
@@ -149,17 +149,11 @@ class WeightlessModels:
         if backbone not in self._backbones:
             build = BACKBONE_BUILDERS[self._params.backbones[backbone].architecture]
             self._backbones[backbone] = self._build(build).freeze()
-        corners = self._params.upsampling == "corners"
         with self._mode:
-            decoder = MaskTokenDecoder(self._sam)
-        return FrozenModels(
-            sam=self._sam,
-            decoder=decoder,
-            backbone=self._backbones[backbone],
-            image_size=self._params.size,
-            align_corners=corners,
-            device=self._device,
-        )
+            sam = FrozenSam.of(
+                self._sam, image_size=self._params.size, upsampling=self._params.upsampling, device=self._device
+            )
+        return FrozenModels.joining(sam, self._backbones[backbone])
 
     def _method(self, run: RunParams, backbone: str) -> PromptMethod:
         """As `build_prompt_method` makes it, but for values."""

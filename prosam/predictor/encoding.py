@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from prosam.data.images import square_image
+from prosam.features.pairs import References, Targets
 from prosam.models.frozen import FrozenModels
 from prosam.models.pseudo_mask import annotated_features, annotation_grid
 from prosam.models.sam import encode_images
-from prosam.pairs import References, Targets
 from prosam.predictor.images import content_digest
 
 Image = NDArray[np.uint8]

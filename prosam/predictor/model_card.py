@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from prosam.checkpoints.frozen_search import FrozenFiles
+from prosam.checkpoints.model_source import ModelFiles
+from prosam.evaluation.presence import usual_threshold
 from prosam.methods.prompting import PromptMethod
 from prosam.models.sam import EMBEDDED_SAM
-from prosam.predictor.frozen_search import FrozenFiles
-from prosam.predictor.model_source import ModelFiles
-from prosam.presence import usual_threshold
 
 ONLY_SHAPES = "knows simple generated shapes only, no photographs"
 

@@ -10,20 +10,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from prosam.checkpoints.loading import load_method
 from prosam.data.annotations import THIN_KINDS
 from prosam.errors import InputError
+from prosam.evaluation.presence import best_presence
+from prosam.features.pairs import References
 from prosam.methods.prompting import PromptMethod
 from prosam.methods.several_references import Joining, joined_prompts
-from prosam.pairs import References
 from prosam.predictor.annotations import Annotation, AnnotationInput, as_annotation
 from prosam.predictor.concept import Concept, concepts_for, reference_digest
 from prosam.predictor.draft import Draft
 from prosam.predictor.encoding import ImageEncoder
 from prosam.predictor.image_folders import images_below, read_groups
 from prosam.predictor.images import ImageInput, image_name, load_image
-from prosam.predictor.loading import load_method
-from prosam.predictor.model_card import ModelCard
-from prosam.predictor.presence import best_presence
+from prosam.predictor.model_card import ModelCard, describe_model
 from prosam.predictor.result import Result
 
 _GPU_BATCH = 8
@@ -98,7 +98,8 @@ class Predictor:
 
         Args:
             source: a trained run's folder, a bundle, an archive, a URL or a hub id, see
-                `prosam.predictor.model_source.open_model`; None for the shipped model, which knows simple shapes only.
+                `prosam.checkpoints.model_source.open_model`; None for the bundled model, which knows simple shapes
+                only.
             device: auto, cpu, cuda or another that torch knows; `auto` takes a GPU where there is one.
             sam: the SAM that the model was trained with, where it is not found by itself: a folder of the stage
                 `sam`, or a checkpoint.
@@ -112,7 +113,8 @@ class Predictor:
             InputError: the model or its frozen weights are missing, damaged or of something else.
         """
         loaded = load_method(source, device=device, sam=_path(sam), backbone=_path(backbone))
-        return cls(loaded.method, loaded.model, nearest_in=loaded.nearest_in, joining=joining, keep=keep)
+        card = describe_model(loaded.files, loaded.frozen, loaded.method)
+        return cls(loaded.method, card, nearest_in=loaded.nearest_in, joining=joining, keep=keep)
 
     @torch.no_grad()
     def learn(self, references: Iterable[tuple[ImageInput, AnnotationInput]], name: str = "object") -> Concept:

@@ -33,7 +33,7 @@ class Found:
     Attributes:
         concept: its name.
         mask: (H, W) bool at the image's own size; empty when the concept is not there.
-        presence: in [0, 1], see `prosam.presence`.
+        presence: in [0, 1], see `prosam.evaluation.presence`.
         present: whether `presence` reaches the threshold, and the mask has a pixel.
         score: mean probability inside the mask; 0 when it is empty.
         uncertainty: when it was asked for.

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from prosam.embedded import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS, WEIGHTS_FOLDER
+from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS, WEIGHTS_FOLDER
 
 ENCODER = "prompt-encoder"
 MODELS = ("sam", *BACKBONE_WEIGHTS, ENCODER)  # the last needs SAM and tiny-resnet
@@ -27,9 +27,9 @@ def pretrain(
 
     Example: `python -m prosam.pretraining tiny-vgg --steps 50 --out /tmp/try`
     """
-    from prosam.bundle import write_bundle
+    from prosam.checkpoints.exported import write_bundle
+    from prosam.checkpoints.weights import write_weights
     from prosam.files import write_text
-    from prosam.models.weights import write_weights
     from prosam.pretraining import backbone, prompt_encoder, sam
 
     chosen = model or list(MODELS)

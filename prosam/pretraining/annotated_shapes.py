@@ -11,23 +11,22 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
+from prosam.checkpoints.frozen import load_frozen_models
 from prosam.data.annotating import annotate
 from prosam.data.annotations import Annotations, write_annotations
 from prosam.data.dataset import Dataset, Split
 from prosam.data.folds import ClassImages, ImageClass, image_classes
 from prosam.data.formats.voc import VocDataset, write_voc
 from prosam.data.images import square_image
-from prosam.data.shapes_scenes import LabelledImage, shapes_classes, shapes_scenes
-from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS
-from prosam.embeddings.build import Source, build_store
-from prosam.embeddings.store import EmbeddingStore
-from prosam.episode_tensors import EpisodeTensors
-from prosam.feature_table import FeatureTable, open_feature_table
-from prosam.models.backbones import load_backbone
+from prosam.data.shapes.scenes import LabelledImage, shapes_classes, shapes_scenes
+from prosam.features.embedding_build import Source, build_store
+from prosam.features.embedding_store import EmbeddingStore
+from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.feature_table import FeatureTable, open_feature_table
+from prosam.features.pairs import AnnotatedReference, Drawn
 from prosam.models.frozen import FrozenModels
-from prosam.models.mask_token import MaskTokenDecoder
-from prosam.models.sam import EMBEDDED_SAM, encode_images, load_sam
-from prosam.pairs import AnnotatedReference, Drawn
+from prosam.models.sam import EMBEDDED_SAM, encode_images
 from prosam.params import AnnotationKind, AnnotationsParams
 from prosam.params.models import EMBEDDED_SIZE
 
@@ -65,14 +64,15 @@ class EveryKind(EpisodeTensors):
 
 def embedded_models() -> FrozenModels:
     """The embedded default's SAM, with its image encoder, and backbone, on the CPU."""
-    sam = load_sam(EMBEDDED_SAM, SAM_WEIGHTS)
-    return FrozenModels(
-        sam=sam,
-        decoder=MaskTokenDecoder(sam),
-        backbone=load_backbone(BACKBONE, BACKBONE_WEIGHTS[BACKBONE]),
+    return load_frozen_models(
+        sam=EMBEDDED_SAM,
+        sam_checkpoint=SAM_WEIGHTS,
+        architecture=BACKBONE,
+        backbone_checkpoint=BACKBONE_WEIGHTS[BACKBONE],
         image_size=EMBEDDED_SIZE,
-        align_corners=False,
+        upsampling="centres",
         device=torch.device("cpu"),
+        image_encoder=True,
     )
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from prosam.data.shapes import Kind, class_kinds, object_crop, pool_kinds
+from prosam.data.shapes.draw import Kind, class_kinds, object_crop, pool_kinds
 from prosam.models.backbones import EMBEDDED_BACKBONES, KindClassifier
-from prosam.schedule import cosine_with_warmup
+from prosam.training.schedule import cosine_with_warmup
 
 TRAINING, HELD_OUT, SHOTS = 0, 1, 2  # the streams of crops
 

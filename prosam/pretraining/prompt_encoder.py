@@ -9,21 +9,21 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
+from prosam.checkpoints.frozen_weights import Origin
 from prosam.data.dataset import Split
 from prosam.data.episodes import draw_episodes
 from prosam.data.sampling import TrainingSampler
-from prosam.data.shapes_scenes import shapes_classes
-from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS
-from prosam.evaluation import evaluate_episodes
+from prosam.data.shapes.scenes import shapes_classes
+from prosam.evaluation.evaluate import evaluate_episodes
+from prosam.evaluation.metrics import miou
 from prosam.files import sha256_of
 from prosam.methods.prompting import PromptMethod, build_prompt_method
-from prosam.models.frozen_weights import Origin
 from prosam.models.prompt_encoder import PromptEncoder
 from prosam.models.sam import EMBEDDED_SAM
 from prosam.params import RunParams, TrainParams
 from prosam.params.models import EMBEDDED_SIZE
 from prosam.pretraining.annotated_shapes import BACKBONE, KINDS, AnnotatedShapes, annotated_shapes
-from prosam.statistics import miou
 from prosam.training.execution import Execution
 from prosam.training.loop import Watch, train
 

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from prosam.data.shapes import promptable_scene
+from prosam.data.shapes.draw import promptable_scene
 from prosam.models.sam import build_tiny_sam, decode_candidates, decode_masks, embed_points, preprocess
 from prosam.models.segment_anything import Sam
 from prosam.pretraining.click_prompts import PROMPT_KINDS, draw_prompt
-from prosam.schedule import cosine_with_warmup
+from prosam.training.schedule import cosine_with_warmup
 
 TRAINING, HELD_OUT = 0, 1  # the streams of scenes
 

@@ -8,21 +8,21 @@ from typing import Any
 
 from prosam.params import Params
 from prosam.progress import Progress
-from prosam.report.beside import Beside, beside
-from prosam.report.choice import Rank
-from prosam.report.circumstances import unlike_trainings
-from prosam.report.confusion import rate_table
-from prosam.report.curves import training_curves
+from prosam.report.figures.choice import Rank
+from prosam.report.figures.curves import training_curves
+from prosam.report.figures.pictures import Episode, episode_pictures
+from prosam.report.figures.truths import describe_truths
 from prosam.report.inputs import Setting, in_words
-from prosam.report.matched import principal
-from prosam.report.pictures import Episode, episode_pictures
-from prosam.report.provenance import Provenance, provenance
-from prosam.report.scores import score_setting
-from prosam.report.seeds import REPEATS
-from prosam.report.study_part import Part
-from prosam.report.study_sections import study_parts
-from prosam.report.tables import Table, class_table, difference_table, score_tables, summary_table
-from prosam.report.truths import describe_truths
+from prosam.report.paper.beside import Beside, beside
+from prosam.report.paper.confusion import rate_table
+from prosam.report.runs.circumstances import unlike_trainings
+from prosam.report.runs.matched import principal
+from prosam.report.runs.provenance import Provenance, provenance
+from prosam.report.runs.seeds import REPEATS
+from prosam.report.scores.scores import score_setting
+from prosam.report.scores.tables import Table, class_table, difference_table, score_tables, summary_table
+from prosam.report.studies.part import Part
+from prosam.report.studies.sections import study_parts
 from prosam.report.verdict import Verdict, judge
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from prosam import layout, statistics
+from prosam import layout
 from prosam.errors import InputError
+from prosam.evaluation.metrics import miou
 from prosam.params import AnnotationKind, Params
 
 PIXELS = ("intersection", "union", "background_intersection", "background_union")
@@ -194,9 +195,7 @@ def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> Result
 def _check_metrics(path: Path, metrics: dict[str, Any], episodes: pd.DataFrame, stage: str) -> None:
     """Two files of one stage must tell the same score, or no number of the report could be traced."""
     for prefix, stated in (("", metrics), *((f"{name}.", m) for name, m in metrics["baselines"].items())):
-        score = 100 * statistics.miou(
-            episodes[f"{prefix}intersection"], episodes[f"{prefix}union"], episodes["class_id"]
-        )
+        score = 100 * miou(episodes[f"{prefix}intersection"], episodes[f"{prefix}union"], episodes["class_id"])
         if not np.isclose(score, stated["miou"], rtol=0, atol=_ROUNDING):
             raise InputError(
                 f"{path}: {prefix}miou is {stated['miou']}, but {score:.4f} by episodes.parquet beside it; "

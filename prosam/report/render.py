@@ -12,9 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from prosam.report.compose import Report, record
-from prosam.report.plateau import RULE
-from prosam.report.svg import run_colour, run_dash
-from prosam.report.tables import Row, Table
+from prosam.report.figures.svg import run_colour, run_dash
+from prosam.report.runs.plateau import RULE
+from prosam.report.scores.tables import Row, Table
 
 
 def write_report(report: Report, folder: Path) -> None:
@@ -49,7 +49,7 @@ def _environment(autoescape: bool) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["md"] = _escape_markdown
-    environment.filters["svg"] = Markup  # made by prosam.report.svg, whose XML writer has escaped it
+    environment.filters["svg"] = Markup  # made by prosam.report.figures.svg, whose XML writer has escaped it
     environment.globals |= {
         "graph": _graph,
         "graph_end": _graph_end,

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from prosam import statistics
+from prosam.evaluation.bootstrap import Interval, paired_difference
 from prosam.params import AnnotationKind, Params
 from prosam.report.inputs import Setting, in_words
-from prosam.report.matched import Match, matches
-from prosam.report.ranking import Ranked, leads, ranking
-from prosam.report.scores import Scores
-from prosam.report.seeds import MIN_SEEDS
-from prosam.report.trainings import Finding, Training, trainings
-from prosam.statistics import Interval
+from prosam.report.runs.matched import Match, matches
+from prosam.report.runs.ranking import Ranked, leads, ranking
+from prosam.report.runs.seeds import MIN_SEEDS
+from prosam.report.runs.trainings import Finding, Training, trainings
+from prosam.report.scores.scores import Scores
 
 _METHODS = 2
 
@@ -36,7 +35,7 @@ class Verdict:
 def judge(setting: Setting, scores: Scores, params: Params) -> Verdict:
     """Word the result of one setting; a difference is called one only when its interval excludes zero.
 
-    Of fewer than `statistics.MIN_TARGETS` targets none is, and that a method beats the other takes `MIN_SEEDS` seeds.
+    Of fewer than `MIN_TARGETS` targets none is, and that a method beats the other takes `MIN_SEEDS` seeds.
     The methods are compared by runs that differ in nothing else, and runs with those of their kind of annotation only.
     """
     warnings = (*_selected_on_test(setting), *_warnings(setting, scores))
@@ -176,9 +175,7 @@ def _against_baselines(setting: Setting, scores: Scores, alike: Sequence[int]) -
     strongest = max(baselines, key=lambda index: means[index])
     label = scores.systems[strongest].label.partition(" (")[0]  # whose, the table says
     behind = [
-        setting.runs[index]
-        for index in alike
-        if not statistics.paired_difference(scores.miou_mean, index, strongest).above_zero
+        setting.runs[index] for index in alike if not paired_difference(scores.miou_mean, index, strongest).above_zero
     ]
     reference = f"the best baseline ({label}, {100 * means[strongest]:.1f})"
     if not behind:

@@ -9,9 +9,9 @@ import torch
 
 from prosam.data.dataset import Dataset
 from prosam.errors import InputError
-from prosam.pairs import AnnotatedReference
+from prosam.evaluation.presence import presence
+from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import AbsentParams
-from prosam.presence import presence
 from prosam.studies.study import Row, Subject, batches
 
 
@@ -20,8 +20,8 @@ def rows(subject: Subject, settings: AbsentParams) -> Iterator[Row]:
     """Predict in each episode's target and in images of the test split that do not show the class, nor may hide it.
 
     Yields:
-        Rows with the columns episode, class_id, image, present, presence (the score of prosam/presence.py), and of the
-        pixels that are not void the shares area (predicted) and false_area (predicted, and not the class).
+        Rows with the columns episode, class_id, image, present, presence (see prosam/evaluation/presence.py), and of
+        the pixels that are not void the shares area (predicted) and false_area (predicted, and not the class).
 
     Raises:
         InputError: every image of the test split shows the class, or may hide it.

@@ -18,7 +18,7 @@ from prosam.data.annotation_changes import dilated, equivalent_radius, eroded, o
 from prosam.data.annotations import THIN_KINDS
 from prosam.data.drawing import draw_box
 from prosam.data.episodes import Episode
-from prosam.pairs import AnnotatedReference
+from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import AnnotationNoiseParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.study import Row, Subject, batches

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from prosam.data.corruptions import corrupted
 from prosam.data.episodes import Episode
-from prosam.episode_tensors import EpisodeTensors
-from prosam.pairs import AnnotatedReference
+from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import CorruptionName, CorruptionParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.study import Row, Subject, batches

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from prosam.data.episodes import Episode
-from prosam.pairs import AnnotatedReference
+from prosam.features.pairs import AnnotatedReference
 from prosam.params.curvature import CurvatureParams
 from prosam.studies.laplacian import estimate, noise_gaps, quadratic_forms, rademacher
 from prosam.studies.objective import Objective, objective_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from prosam.features.pairs import Targets
 from prosam.models.frozen import FrozenModels
-from prosam.pairs import Targets
 
 
 def decode_many(models: FrozenModels, targets: Targets, prompts: Tensor, at_once: int) -> Tensor:

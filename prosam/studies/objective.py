@@ -50,7 +50,7 @@ class Objective:
         return (each * self.valid).sum((-2, -1)) / self.valid.sum((-2, -1)).clamp_min(1)
 
     def _dice(self, logits: Tensor) -> Tensor:
-        """As in `prosam.losses`, of each mask."""
+        """As in `prosam.training.losses`, of each mask."""
         p, truth = logits.sigmoid() * self.valid, self.truth * self.valid
         return 1 - (2 * (p * truth).sum((-2, -1)) + 1) / (p.sum((-2, -1)) + truth.sum((-2, -1)) + 1)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prosam.overlap import overlap
+from prosam.evaluation.overlap import overlap
 from prosam.studies.study import Row, Subject
 
 

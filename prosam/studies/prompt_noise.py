@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from prosam.pairs import AnnotatedReference
+from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import PromptNoiseParams
 from prosam.studies.decoding import decode_many
 from prosam.studies.pixel_rows import full_masks, pixel_rows

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from prosam.data.episodes import Episode
+from prosam.features.pairs import AnnotatedReference, Targets
 from prosam.methods.several_references import join
-from prosam.pairs import AnnotatedReference, Targets
 from prosam.params.studies import ReferencesParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.study import Row, Subject, batches

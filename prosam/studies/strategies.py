@@ -25,14 +25,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from prosam.evaluation.uncertainty import disagreement
+from prosam.features.pairs import AnnotatedReference
 from prosam.models.distributions import PromptDistribution
-from prosam.pairs import AnnotatedReference
 from prosam.params.studies import StrategiesParams
 from prosam.studies.decoding import decode_many
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.study import Row, Subject, batches
 from prosam.training.seeds import step_generator
-from prosam.uncertainty import disagreement
 
 MEAN_PROMPT = "mean-prompt"
 STRATEGIES = (MEAN_PROMPT, "max-logits", "mean-logits", "max-binary", "mean-binary", "majority-vote")
@@ -43,7 +43,7 @@ def rows(subject: Subject, settings: StrategiesParams) -> Iterator[Row]:
     """Predict by each strategy, from the same K samples.
 
     Yields:
-        Rows with the columns strategy and disagreement, of the episode's K masks (prosam/uncertainty.py).
+        Rows with the columns strategy and disagreement, of the episode's K masks (prosam/evaluation/uncertainty.py).
     """
     for first, part in batches(subject):
         references = subject.tensors.references([AnnotatedReference(e.reference, e.class_id) for e in part])

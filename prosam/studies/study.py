@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prosam.data.dataset import Dataset
 from prosam.data.episodes import Episode
-from prosam.episode_tensors import EpisodeTensors
+from prosam.features.episode_tensors import EpisodeTensors
 from prosam.methods.prompting import PromptMethod
 
 Row = dict[str, int | float | str | bool]

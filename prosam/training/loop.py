@@ -13,23 +13,23 @@ import torch
 from prosam.data.dataset import Dataset
 from prosam.data.episodes import Episode
 from prosam.data.sampling import TrainingSampler
-from prosam.episode_tensors import EpisodeTensors
+from prosam.distributed.ranks import ALONE, Ranks
 from prosam.errors import InputError
-from prosam.evaluation import evaluate_episodes
+from prosam.evaluation.evaluate import evaluate_episodes
+from prosam.evaluation.metrics import miou
+from prosam.evaluation.overlap import Overlap
+from prosam.features.batches import read_batches
+from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.pairs import ReadPairs
 from prosam.methods.prompting import PromptMethod
 from prosam.models.distributions import Dirac, Gaussian, PromptDistribution
-from prosam.overlap import Overlap
-from prosam.pairs import ReadPairs
 from prosam.params import TrainParams
 from prosam.progress import Progress
-from prosam.ranks import ALONE, Ranks
-from prosam.schedule import cosine_warm_restarts, cosine_with_warmup
-from prosam.statistics import miou
-from prosam.training.batches import read_batches
 from prosam.training.checkpoint import Best, Progressed, Row, load_checkpoint, save_checkpoint
 from prosam.training.execution import PLAIN, Execution
 from prosam.training.measurements import Measurements
 from prosam.training.samples import SampleLoss
+from prosam.training.schedule import cosine_warm_restarts, cosine_with_warmup
 from prosam.training.seeds import step_generator
 
 _QUANTILES = (0.05, 0.5, 0.95)

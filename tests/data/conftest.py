@@ -10,7 +10,7 @@ import pytest
 
 from prosam.data.dataset import Split
 from prosam.data.formats.voc import VocDataset, write_voc
-from prosam.data.shapes_scenes import LabelledImage
+from prosam.data.shapes.scenes import LabelledImage
 
 SIDE = 16
 

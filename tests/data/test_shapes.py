@@ -10,7 +10,7 @@ import pytest
 
 from prosam.data.dataset import Split
 from prosam.data.parallel import parallel_map
-from prosam.data.shapes import (
+from prosam.data.shapes.draw import (
     HUES,
     SHAPES,
     TEXTURES,
@@ -19,8 +19,8 @@ from prosam.data.shapes import (
     episode_scene,
     pool_kinds,
 )
-from prosam.data.shapes_print import PrintCanvas
-from prosam.data.shapes_scenes import shapes_classes, shapes_scenes
+from prosam.data.shapes.print_style import PrintCanvas
+from prosam.data.shapes.scenes import shapes_classes, shapes_scenes
 
 
 def looks(kind) -> tuple[str, str, str]:

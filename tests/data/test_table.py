@@ -14,12 +14,13 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from prosam.data.dataset import Split, open_dataset
+from prosam.data.dataset import Split
 from prosam.data.formats import table
 from prosam.data.formats.masks import encode
 from prosam.data.formats.records import EVERY_CLASS, ImageRecord
 from prosam.data.formats.table import TableDataset, write_table
 from prosam.data.formats.voc import VocDataset
+from prosam.data.open import open_dataset
 from prosam.errors import InputError
 
 CLASSES = ("cat", "dog", "tree", "house")

@@ -22,7 +22,7 @@ from tests.scenes import pair
 
 pytestmark = pytest.mark.slow
 
-COMMAND = [sys.executable, "-c", "from prosam.cli import main; main()", "demo", "--port", "0", "--no-open"]
+COMMAND = [sys.executable, "-c", "from prosam.cli.main import main; main()", "demo", "--port", "0", "--no-open"]
 VERDICTS = "[...document.querySelectorAll('figure')].map(f => f.querySelector('.verdict').textContent)"
 ALL_ANSWERED = f"(v => v.length > 0 && v.every(text => text))({VERDICTS})"
 

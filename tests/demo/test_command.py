@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from prosam.cli import main
+from prosam.cli.main import main
 from prosam.demo.server import listen, url_of
 from prosam.errors import InputError
 
@@ -69,7 +69,7 @@ def test_the_address_is_one_that_a_browser_can_open(host: str, shown: str):
 
 @pytest.mark.parametrize("ended_by", [signal.SIGHUP, signal.SIGTERM])
 def test_a_closed_terminal_leaves_no_images_behind(ended_by: signal.Signals, tmp_path: Path):
-    command = [sys.executable, "-c", "from prosam.cli import main; main()", "demo", "--port", "0", "--no-open"]
+    command = [sys.executable, "-c", "from prosam.cli.main import main; main()", "demo", "--port", "0", "--no-open"]
     with subprocess.Popen(
         [*command, "--device", "cpu"],
         stdout=subprocess.PIPE,

@@ -107,11 +107,11 @@ def test_an_experiment_is_refused_while_code_differs_from_the_last_commit(
     server: None, fresh: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     clone = fresh.copy(tmp_path / "clone")
-    with (clone.root / "prosam/losses.py").open("a") as code:
+    with (clone.root / "prosam/training/losses.py").open("a") as code:
         code.write("# changed\n")
     monkeypatch.chdir(clone.root)
     line = refusal(run_and_show(pipeline, [], params={"train": {"seed": 3}}, where="here"))
-    assert line.startswith("prosam/losses.py: ")
+    assert line.startswith("prosam/training/losses.py: ")
     assert "commit it" in line
     assert not (clone.root / ".scratch").exists()
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from prosam import layout
-from prosam.embeddings.store import EmbeddingStore
+from prosam.features.embedding_store import EmbeddingStore
 from tests.pipeline.clone import Clone, Done
 
 pytestmark = pytest.mark.foundation

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from prosam import Predictor, layout
-from prosam.data.dataset import open_dataset
 from prosam.data.formats.masks import decode
-from prosam.embeddings.store import EmbeddingStore
+from prosam.data.open import open_dataset
+from prosam.features.embedding_store import EmbeddingStore
 from prosam.models.sam import SAM_BUILDERS
 from tests.data.coco_tree import write_coco_tree
 from tests.data.pascal_tree import generated_labels, write_pascal_tree

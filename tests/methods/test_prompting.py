@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from prosam import layout
+from prosam.checkpoints.trained import load_model, read_description, save_model
 from prosam.data.episodes import read_episodes
-from prosam.episode_tensors import EpisodeTensors
 from prosam.errors import InputError
+from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.pairs import AnnotatedReference, References, Targets
 from prosam.methods.prompting import PromptMethod, build_prompt_method
-from prosam.model_files import load_model, read_description, save_model
 from prosam.models.distributions import Dirac, Gaussian
-from prosam.pairs import AnnotatedReference, References, Targets
 from prosam.params import RunParams
 from tasks.inputs import RunInputs
 from tests.conftest import DATASET

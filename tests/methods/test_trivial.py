@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prosam.features.pairs import References, Targets
 from prosam.methods.trivial import AllForeground, CopiedAnnotation, ThresholdedPseudoMask
-from prosam.pairs import References, Targets
 
 SIDE = 4
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from prosam.embedded import SAM_WEIGHTS
-from prosam.models.sam import load_sam
+from prosam.checkpoints.bundled import SAM_WEIGHTS
+from prosam.checkpoints.sam import load_sam
 from prosam.models.segment_anything import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
 

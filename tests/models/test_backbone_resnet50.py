@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prosam.checkpoints.backbones import backbone_state
 from prosam.models.backbones import BACKBONE_BUILDERS, Backbone
-from prosam.models.backbones.checkpoints import backbone_state
 from tests.models.random_weights import (
     imagenet_normalised,
     random_backbone,

@@ -11,18 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from prosam.embedded import BACKBONE_WEIGHTS
+from prosam.checkpoints.bundled import BACKBONE_WEIGHTS
+from prosam.checkpoints.frozen import load_backbone
+from prosam.checkpoints.weights import write_weights
 from prosam.errors import InputError
-from prosam.models.backbones import (
-    BACKBONE_BUILDERS,
-    EMBEDDED_BACKBONES,
-    Backbone,
-    TinyVgg,
-    for_inference,
-    load_backbone,
-)
+from prosam.models.backbones import BACKBONE_BUILDERS, EMBEDDED_BACKBONES, Backbone, TinyVgg, for_inference
 from prosam.models.pseudo_mask import annotated_features
-from prosam.models.weights import write_weights
 from tests.models.random_weights import random_backbone, random_images, randomise, relative_difference
 
 REACH = {  # of level 4, cells: the sum of the dilations of its 3x3 convolutions

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prosam.embedded import SAM_WEIGHTS
+from prosam.checkpoints.bundled import SAM_WEIGHTS
+from prosam.checkpoints.sam import load_sam
 from prosam.models.distributions import Dirac, Gaussian, PromptDistribution
 from prosam.models.prompt_encoder import Attention, PromptEncoder
-from prosam.models.sam import dense_positions, load_sam
+from prosam.models.sam import dense_positions
 
 Array = NDArray[np.float64]
 B, CHANNELS, DIM, GRID, PROMPTS = 3, 12, 16, 6, 7

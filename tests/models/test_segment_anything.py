@@ -22,9 +22,9 @@ def test_the_classes_are_the_packages_own_and_the_package_still_imports_whole():
     ours_first = """
 import sys
 import numpy as np
-from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS
-from prosam.models.backbones import load_backbone
-from prosam.models.sam import load_sam
+from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
+from prosam.checkpoints.frozen import load_backbone
+from prosam.checkpoints.sam import load_sam
 from prosam.models.segment_anything import MaskDecoder, Sam, sam_model_registry
 sam = load_sam("tiny", SAM_WEIGHTS)
 for name, weights in BACKBONE_WEIGHTS.items():

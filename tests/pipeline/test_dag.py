@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from flows.deps import deps, with_code
 from flows.graph import dependencies
 from prosam import layout
-from prosam.params import StudyName
+from prosam.errors import InputError
 from tests.pipeline.clone import DATASET, REPOSITORY, SMALL, Clone
 from tests.pipeline.conftest import Finished
 
 STAGES = list(YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"])
-
-# Code that decides no byte of an output: what is asked and said, files that are whole or not there, transfers that are
-# held to a digest, which process computes, and interfaces. A change of it re-runs nothing.
-PLUMBING = (
-    "prosam/params", "prosam/layout.py", "prosam/console.py", "prosam/launch.py", "prosam/errors.py",
-    "prosam/names.py", "prosam/progress.py", "prosam/files.py", "prosam/fetching", "prosam/data/parallel.py",
-    "prosam/data/dataset.py", "prosam/methods/method.py", "tasks/arguments.py",
-)  # fmt: skip
-
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
 
@@ -114,24 +106,22 @@ def test_a_shift_needs_its_data_sets_and_nothing_is_trained_on_the_one_it_tests(
     }
 
 
-def modules_of(stage: str) -> list[Path]:
-    """What a stage runs: its module, and of the stage `study` all that its first argument can name."""
-    named = get_args(StudyName) if stage == "study" else ()
-    return [REPOSITORY / f"tasks/{module(stage)}.py", *(REPOSITORY / f"prosam/studies/{name}.py" for name in named)]
+def test_dvc_yaml_names_the_code_behind_each_stage():
+    text = (REPOSITORY / "dvc.yaml").read_text()
+    assert with_code(text) == text
+    without = re.sub(r"      - (tasks|prosam)/(?!weights/).*\n", "", text)
+    assert without != text
+    assert with_code(without) == text
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_the_code_that_decides_its_outputs_and_no_other(stage: str):
-    written = written_stages()[stage]["deps"]
-    all_used = set[str]()
-    for path in modules_of(stage):
-        deps = [dep.replace("${item.study}", path.stem) for dep in written]
-        deps = [dep for dep in deps if (REPOSITORY / dep).exists()]
-        used = {str(file.relative_to(REPOSITORY)) for file in imported_files(path)}
-        all_used |= used
-        assert {file for file in used if not within(file, deps) and not within(file, PLUMBING)} == set()
-    code = [dep for dep in written if dep.endswith(".py") or any((REPOSITORY / dep).glob("*.py"))]
-    assert [dep for dep in code if "${" not in dep and not any(within(file, [dep]) for file in all_used)] == []
+def test_a_stage_whose_code_changed_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    text = (REPOSITORY / "dvc.yaml").read_text()
+    (tmp_path / "dvc.yaml").write_text(text.replace("      - prosam/evaluation/overlap.py\n", "", 1))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"dvc\.yaml: .* run `make deps`"):
+        deps(check=True)
+    deps()
+    assert (tmp_path / "dvc.yaml").read_text() == text
 
 
 def test_neither_package_nor_stages_know_who_runs_them():
@@ -155,10 +145,6 @@ def module(stage: str) -> str:
     return stage.removesuffix("-tested")
 
 
-def within(file: str, paths: Iterable[str]) -> bool:
-    return any(file == path or file.startswith(f"{path.removesuffix('.py')}/") for path in paths)
-
-
 def imports(path: Path) -> Iterator[str]:
     """The modules that a file imports at run time, wherever in it; for `from a import b` both a and a.b."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -176,17 +162,3 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def imported_files(start: Path) -> set[Path]:
-    """The files of prosam/ and tasks/ that a file needs, itself among them; an empty __init__.py is nothing."""
-    found, waiting = set[Path](), [start]
-    while waiting:
-        path = waiting.pop()
-        if path in found:
-            continue
-        found.add(path)
-        modules = [name.replace(".", "/") for name in imports(path) if name.startswith(("prosam.", "tasks."))]
-        candidates = (REPOSITORY / file for name in modules for file in (f"{name}.py", f"{name}/__init__.py"))
-        waiting += [file for file in candidates if file.is_file() and (file.stem != "__init__" or any(imports(file)))]
-    return found

@@ -130,7 +130,7 @@ def test_a_folder_serves_as_remote_and_other_data_on_the_worker_are_replaced(by_
 
 def test_a_worker_refuses_other_code(by_folder: Machines):
     job = by_folder.send(TRAIN)
-    source = by_folder.worker.root / "prosam/losses.py"
+    source = by_folder.worker.root / "prosam/training/losses.py"
     source.write_text(source.read_text() + "\n")
     assert str(source) in by_folder.refusal(job)
     by_folder.worker.run("git", "checkout", "--quiet", str(source))

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from prosam import Predictor, layout
+from prosam.checkpoints.trained import save_model
 from prosam.data.episodes import read_episodes
-from prosam.episode_tensors import EpisodeTensors
-from prosam.evaluation import evaluate_episodes
+from prosam.evaluation.evaluate import evaluate_episodes
+from prosam.features.episode_tensors import EpisodeTensors
 from prosam.methods.prompting import build_prompt_method
-from prosam.model_files import save_model
 from prosam.params import RunParams
 from tasks.inputs import RunInputs
 from tests.conftest import DATASET

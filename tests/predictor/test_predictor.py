@@ -273,7 +273,7 @@ def test_a_damaged_concept_is_one_line(tmp_path: Path, content: bytes | None, me
 
 
 def test_other_safetensors_are_no_concept():
-    from prosam.embedded import PROMPT_ENCODER
+    from prosam.checkpoints.bundled import PROMPT_ENCODER
 
     with pytest.raises(InputError, match="is no concept"):
         Concept.load(PROMPT_ENCODER)

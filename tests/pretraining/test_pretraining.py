@@ -12,13 +12,13 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from prosam.bundle import read_bundle_description, write_bundle
-from prosam.data import shapes
-from prosam.data.shapes import Kind, class_kinds, pool_kinds, promptable_scene
-from prosam.embedded import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS
+from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS
+from prosam.checkpoints.exported import read_bundle_description, write_bundle
+from prosam.checkpoints.sam import load_sam
+from prosam.checkpoints.weights import load_state, read_weights, write_weights
+from prosam.data.shapes import draw as shapes
+from prosam.data.shapes.draw import Kind, class_kinds, pool_kinds, promptable_scene
 from prosam.models.backbones import EMBEDDED_BACKBONES
-from prosam.models.sam import load_sam
-from prosam.models.weights import load_state, read_weights, write_weights
 from prosam.pretraining import __main__ as command
 from prosam.pretraining import backbone, prompt_encoder, sam
 from prosam.pretraining.click_prompts import PROMPT_KINDS, draw_prompt

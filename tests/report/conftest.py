@@ -11,9 +11,9 @@ import pytest
 from prosam.params import Params, load_params
 from prosam.report.compose import Report, compose
 from prosam.report.inputs import Setting, read_settings
-from prosam.report.paper import PaperTable, paper_tables
-from prosam.report.scores import score_setting
-from prosam.report.study_part import Part
+from prosam.report.paper.tables import PaperTable, paper_tables
+from prosam.report.scores.scores import score_setting
+from prosam.report.studies.part import Part
 from tests.report.beside_paper import FOUR, write_strategies
 from tests.report.made_up_studies import write_studies
 from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree

@@ -9,11 +9,11 @@ import pandas as pd
 
 from prosam import layout
 from prosam.params import load_params
+from prosam.report.figures.truths import describe_truths
 from prosam.report.inputs import read_settings
-from prosam.report.study_part import Part
-from prosam.report.study_sections import study_parts
-from prosam.report.tables import Cell, Table
-from prosam.report.truths import describe_truths
+from prosam.report.scores.tables import Cell, Table
+from prosam.report.studies.part import Part
+from prosam.report.studies.sections import study_parts
 from tests.report.made_up_studies import FOLDS
 
 

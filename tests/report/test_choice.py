@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from prosam.params import load_params
-from prosam.report.choice import choose
+from prosam.report.figures.choice import choose
+from prosam.report.figures.truths import describe_truths, solidity
 from prosam.report.inputs import read_settings
-from prosam.report.truths import describe_truths, solidity
 from tests.report.tree import toy_scenes
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from prosam.params import Params, load_params
-from prosam.report.beside import beside
-from prosam.report.claims import published_mean
 from prosam.report.compose import compose
 from prosam.report.inputs import Setting, read_settings
-from prosam.report.matched import matches
+from prosam.report.paper.beside import beside
+from prosam.report.paper.claims import published_mean
 from prosam.report.render import html, markdown
-from prosam.report.scores import score_setting
-from prosam.report.tables import Table
+from prosam.report.runs.matched import matches
+from prosam.report.scores.scores import score_setting
+from prosam.report.scores.tables import Table
 from tests.report.beside_paper import stated
 from tests.report.test_report import Page
 from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree

@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 
-from prosam.report import curves
 from prosam.report.compose import Report
+from prosam.report.figures import curves
 
 
 def test_curves_take_text_and_colours_from_the_page(report: Report):

@@ -11,8 +11,8 @@ import pytest
 from prosam.errors import InputError
 from prosam.params import Params
 from prosam.report.compose import compose
-from prosam.report.paper import paper_tables
-from prosam.report.scores import score_setting
+from prosam.report.paper.tables import paper_tables
+from prosam.report.scores.scores import score_setting
 from tests.report.beside_paper import brute_force_confusion, rows_of
 
 

@@ -15,10 +15,10 @@ from prosam import layout
 from prosam.params import load_params
 from prosam.report.compose import compose
 from prosam.report.inputs import read_settings
-from prosam.report.matched import matches, principal
 from prosam.report.render import html
-from prosam.report.scores import score_setting
-from prosam.report.seeds import repeats_table
+from prosam.report.runs.matched import matches, principal
+from prosam.report.runs.seeds import repeats_table
+from prosam.report.scores.scores import score_setting
 from prosam.report.verdict import Verdict, judge
 from tests.conftest import DATASET
 from tests.report.test_repeats import params_of

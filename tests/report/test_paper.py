@@ -10,10 +10,10 @@ import pytest
 from prosam.params import Params, load_params
 from prosam.report.compose import Report, compose, record
 from prosam.report.inputs import read_settings
-from prosam.report.paper import paper_tables
-from prosam.report.paper_setup import setup
+from prosam.report.paper.setup import setup
+from prosam.report.paper.tables import paper_tables
 from prosam.report.render import html, markdown
-from prosam.report.scores import score_setting
+from prosam.report.scores.scores import score_setting
 from tests.report.beside_paper import rows_of, stated
 from tests.report.test_report import Page
 

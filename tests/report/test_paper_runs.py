@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from prosam.params import Params, load_params
-from prosam.report.beside import Beside, beside
-from prosam.report.claims import CLAIMS
 from prosam.report.inputs import read_settings
-from prosam.report.paper_runs import PAPER_RUNS, departed_note, departures
-from prosam.report.published import published_rows
-from prosam.report.scores import score_setting
+from prosam.report.paper.beside import Beside, beside
+from prosam.report.paper.claims import CLAIMS
+from prosam.report.paper.published import published_rows
+from prosam.report.paper.runs import PAPER_RUNS, departed_note, departures
+from prosam.report.scores.scores import score_setting
 from tests.conftest import shipped_params
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from prosam.params import Params, load_params
 from prosam.report.inputs import Setting, read_settings
-from prosam.report.paper_setup import differences, facts, setup
-from prosam.report.published import published_rows
+from prosam.report.paper.published import published_rows
+from prosam.report.paper.setup import differences, facts, setup
 
 ROWS = [row for row in published_rows() if row.table == 1 and row.data == "pascal-5i" and row.run == "prosam"]
 RECIPE = {

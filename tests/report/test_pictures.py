@@ -8,8 +8,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from prosam.report import pictures
 from prosam.report.compose import Report
+from prosam.report.figures import pictures
 
 
 def pixels(picture: pictures.Picture) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 from prosam.params import load_params
 from prosam.report.compose import Report, compose
 from prosam.report.inputs import read_settings
-from prosam.report.provenance import Provenance, provenance
+from prosam.report.runs.provenance import Provenance, provenance
 
 
 def edit_model(run: str, fold: int, change: Callable[[dict[str, Any]], Any]) -> None:

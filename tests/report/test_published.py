@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from prosam.report.published import PublishedRow, published_rows
+from prosam.report.paper.published import PublishedRow, published_rows
 
 
 def mean_of_folds(row: PublishedRow) -> float:

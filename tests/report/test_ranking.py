@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from prosam.params import load_params
 from prosam.report.inputs import read_settings
-from prosam.report.scores import score_setting
+from prosam.report.scores.scores import score_setting
 from prosam.report.verdict import Verdict, judge
 from tests.report.test_matched import RUNS, miou
 from tests.report.test_verdict import answer_as

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prosam.params import Params
-from prosam.report.repeats import repeats
+from prosam.report.runs.repeats import repeats
 from tests.conftest import DATASET, shipped_params
 
 PROSAM: dict[str, Any] = {"method": "prosam", "kind": "mask", "backbone": "auto"}

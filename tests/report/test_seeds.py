@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prosam.report.seeds import difference_over_seeds, over_seeds, spread
-from prosam.statistics import Bootstrap
+from prosam.evaluation.bootstrap import Bootstrap
+from prosam.report.runs.seeds import difference_over_seeds, over_seeds, spread
 
 SCORES = np.array([[0.2, 0.5, 0.8], [0.4, 0.4, 0.4]])  # of two folds, by seed
 T_2, T_1 = 4.303, 12.706  # 97.5 % quantiles with 2 degrees of freedom and with one, from a table

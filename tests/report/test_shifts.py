@@ -16,8 +16,8 @@ from prosam.params import load_params
 from prosam.report.compose import Report, compose, record
 from prosam.report.inputs import read_settings
 from prosam.report.render import html, markdown
-from prosam.report.scores import score_setting
-from prosam.report.tables import summary_table
+from prosam.report.scores.scores import score_setting
+from prosam.report.scores.tables import summary_table
 from prosam.report.verdict import judge
 
 

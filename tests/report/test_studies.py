@@ -13,10 +13,10 @@ from ruamel.yaml import YAML
 from prosam import layout
 from prosam.params import load_params
 from prosam.report.inputs import read_settings
-from prosam.report.paper import paper_tables
-from prosam.report.scores import score_setting
-from prosam.report.study_part import Part
-from prosam.report.tables import difference_table, score_tables
+from prosam.report.paper.tables import paper_tables
+from prosam.report.scores.scores import score_setting
+from prosam.report.scores.tables import difference_table, score_tables
+from prosam.report.studies.part import Part
 from tests.report.made_up_studies import FOLDS, RUNS, STUDIES, add_studies
 from tests.report.studied import miou, parts_here, rows_of, table_of
 

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from prosam import layout
-from prosam.report.study_part import Part
+from prosam.report.studies.part import Part
 from tests.report.made_up_studies import FOLDS, RUNS, add_studies
 from tests.report.studied import parts_here, rows_of, table_of
 

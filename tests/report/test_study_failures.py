@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prosam.report.compose import Report
-from prosam.report.study_part import Part
+from prosam.report.studies.part import Part
 from tests.report.made_up_studies import FOLDS
 from tests.report.tree import toy_scenes
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from prosam import layout
-from prosam.report.study_inputs import VerificationStart
-from prosam.report.study_part import Part
-from prosam.report.study_verification import beaten
+from prosam.report.studies.inputs import VerificationStart
+from prosam.report.studies.part import Part
+from prosam.report.studies.verification import beaten
 from tests.report.made_up_studies import STEP_CAP, add_studies
 from tests.report.studied import parts_here, table_of
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prosam.report.compose import Report, record
-from prosam.report.tables import BOOTSTRAP, Cell, Row, Table
+from prosam.report.scores.tables import BOOTSTRAP, Cell, Row, Table
 
 
 def test_a_small_number_keeps_its_digits():

@@ -9,8 +9,8 @@ from ruamel.yaml import YAML
 
 from prosam.params import load_params
 from prosam.report.inputs import read_settings
-from prosam.report.scores import score_setting
-from prosam.report.trainings import initialisation_table
+from prosam.report.runs.trainings import initialisation_table
+from prosam.report.scores.scores import score_setting
 from tests.report.test_matched import RUNS
 from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree
 

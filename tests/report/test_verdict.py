@@ -12,8 +12,8 @@ import pytest
 
 from prosam.params import load_params
 from prosam.report.inputs import read_settings
-from prosam.report.plateau import plateau
-from prosam.report.scores import score_setting
+from prosam.report.runs.plateau import plateau
+from prosam.report.scores.scores import score_setting
 from prosam.report.verdict import Verdict, judge
 
 FALLING = np.concatenate([np.full(30, 0.8), np.linspace(0.8, 0.3, 70)])

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from prosam import layout
+from prosam.checkpoints.bundled import SAM_WEIGHTS
+from prosam.checkpoints.sam import load_sam
 from prosam.data.episodes import read_episodes
-from prosam.embedded import SAM_WEIGHTS
-from prosam.episode_tensors import EpisodeTensors
-from prosam.evaluation import evaluate_episodes
+from prosam.evaluation.evaluate import evaluate_episodes
+from prosam.features.episode_tensors import EpisodeTensors
 from prosam.methods.prompting import build_prompt_method
 from prosam.models.mask_token import MaskTokenDecoder
-from prosam.models.sam import load_sam
 from prosam.params import RunParams
 from prosam.studies.objective import Objective
 from prosam.studies.study import Row, Subject

@@ -10,10 +10,10 @@ import torch
 
 from prosam.data.dataset import Dataset
 from prosam.errors import InputError
-from prosam.evaluation import evaluate_episodes
-from prosam.pairs import AnnotatedReference
+from prosam.evaluation.evaluate import evaluate_episodes
+from prosam.evaluation.presence import presence
+from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import AbsentParams
-from prosam.presence import presence
 from prosam.studies import absent
 from prosam.studies.study import Row, Subject
 from tests.studies.conftest import assert_batch_does_not_matter

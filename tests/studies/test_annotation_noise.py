@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from prosam.data.annotations import Annotation, Annotations, write_annotations
 from prosam.data.drawing import draw_box
-from prosam.episode_tensors import EpisodeTensors
+from prosam.features.episode_tensors import EpisodeTensors
 from prosam.params import AnnotationKind
 from prosam.params.studies import AnnotationNoiseParams
 from prosam.studies import annotation_noise
@@ -133,7 +133,7 @@ def test_the_batch_does_not_matter(subject: Subject):
 
 
 def test_given_annotations_are_those_of_the_table_when_they_are_the_same(subject: Subject, prepared_workspace: Path):
-    from prosam.pairs import AnnotatedReference
+    from prosam.features.pairs import AnnotatedReference
 
     tensors, episodes = subject.tensors, subject.episodes
     drawn = [tensors.annotations.get(e.reference, e.class_id) for e in episodes]

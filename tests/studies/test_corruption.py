@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from prosam.data.corruptions import corrupted
+from prosam.features.pairs import AnnotatedReference
 from prosam.methods.prompting import build_prompt_method
-from prosam.pairs import AnnotatedReference
 from prosam.params import load_params
 from prosam.params.studies import CorruptionParams
 from prosam.studies import corruption

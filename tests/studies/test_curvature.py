@@ -11,14 +11,14 @@ import torch
 
 from prosam import layout
 from prosam.data.episodes import Episode, read_episodes
-from prosam.episode_tensors import EpisodeTensors
-from prosam.losses import segmentation_loss
+from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.pairs import AnnotatedReference
 from prosam.methods.prompting import PromptMethod, build_prompt_method
-from prosam.pairs import AnnotatedReference
 from prosam.params import RunParams
 from prosam.params.curvature import CurvatureParams
 from prosam.studies.curvature import rows
 from prosam.studies.study import Subject
+from prosam.training.losses import segmentation_loss
 from tasks.inputs import RunInputs
 from tests.conftest import DATASET
 

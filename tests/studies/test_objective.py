@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from prosam.losses import segmentation_loss
-from prosam.overlap import overlap
+from prosam.evaluation.overlap import overlap
 from prosam.studies.objective import Objective
+from prosam.training.losses import segmentation_loss
 from tests.studies.conftest import TARGETS, random_prompts
 
 K = 3

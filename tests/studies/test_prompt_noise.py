@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from prosam.features.pairs import AnnotatedReference
 from prosam.models.mask_token import MaskTokenDecoder
-from prosam.pairs import AnnotatedReference
 from prosam.params.studies import PromptNoiseParams
 from prosam.studies import prompt_noise
 from prosam.studies.study import Subject

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from prosam.pairs import AnnotatedReference
+from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import ReferencesParams
 from prosam.studies import references
 from prosam.studies.study import Row, Subject

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from prosam.pairs import AnnotatedReference
+from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import StrategiesParams
 from prosam.studies import strategies
 from prosam.studies.study import Subject

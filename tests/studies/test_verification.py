@@ -14,7 +14,7 @@ import torch
 
 from prosam import layout
 from prosam.data.episodes import read_episodes
-from prosam.episode_tensors import EpisodeTensors
+from prosam.features.episode_tensors import EpisodeTensors
 from prosam.params.verification import VerificationParams
 from prosam.studies.objective import Objective, objective_of
 from prosam.studies.target import Target

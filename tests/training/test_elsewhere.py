@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from prosam import layout
+from prosam.checkpoints.loading import load_method
+from prosam.checkpoints.trained import load_model
 from prosam.data.episodes import read_episodes
-from prosam.episode_tensors import EpisodeTensors
 from prosam.errors import InputError
+from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.pairs import AnnotatedReference
 from prosam.methods.prompting import PromptMethod
-from prosam.model_files import load_model, load_run
-from prosam.pairs import AnnotatedReference
 from tasks.inputs import RunInputs
 from tasks.train import train
 from tests.conftest import DATASET
@@ -39,7 +40,7 @@ def moved(prepared_workspace: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def load(folder: Path) -> PromptMethod:
-    return load_run(folder / "run", sam_weights=folder / "sam", backbone_weights=folder / "backbone", device=CPU)
+    return load_method(folder / "run", device="cpu", sam=folder / "sam", backbone=folder / "backbone").method
 
 
 def test_it_predicts_what_it_predicted_where_it_was_trained(moved: Path, inputs: RunInputs, tensors: EpisodeTensors):

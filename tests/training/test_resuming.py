@@ -15,8 +15,8 @@ import torch
 from ruamel.yaml import YAML
 
 from prosam import layout
+from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
 from prosam.data import sampling
-from prosam.embedded import BACKBONE_WEIGHTS, SAM_WEIGHTS
 from prosam.errors import InputError
 from prosam.training import loop, samples
 from prosam.training.seeds import step_generator
@@ -95,7 +95,7 @@ def test_a_training_killed_between_its_last_step_and_its_outputs_writes_them(
     workspace: Path, undisturbed: dict[str, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as patch:
-        patch.setattr("prosam.model_files.save_model", lambda *_: (_ for _ in ()).throw(KilledError))
+        patch.setattr("prosam.checkpoints.trained.save_model", lambda *_: (_ for _ in ()).throw(KilledError))
         with pytest.raises(KilledError):
             train(DATASET, "prosam", 0)
     assert len(checkpoints()) == 1

@@ -14,11 +14,11 @@ from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
 from prosam import layout
+from prosam.checkpoints.trained import load_model
 from prosam.data.episodes import Episode, read_episodes
 from prosam.data.sampling import TrainingSampler
-from prosam.evaluation import evaluate_episodes
+from prosam.evaluation.evaluate import evaluate_episodes
 from prosam.methods.prompting import PromptMethod
-from prosam.model_files import load_model
 from prosam.params import load_params
 from prosam.training import loop
 from tasks.evaluate import evaluate
@@ -114,7 +114,7 @@ def test_a_selecting_training_killed_before_its_outputs_still_ends_with_the_best
 ):
     shutil.copytree(selecting, tmp_path / "undisturbed")
     with monkeypatch.context() as patch:
-        patch.setattr("prosam.model_files.save_model", lambda *_: (_ for _ in ()).throw(KilledError))
+        patch.setattr("prosam.checkpoints.trained.save_model", lambda *_: (_ for _ in ()).throw(KilledError))
         with pytest.raises(KilledError):
             train(DATASET, "prosam", 0)
     monkeypatch.setattr(TrainingSampler, "batch", lambda *_: (_ for _ in ()).throw(KilledError))  # no step is left

@@ -6,7 +6,6 @@ torchvision and timm take seconds to import, so only the builders that need one 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from prosam.models.backbones.backbone import Backbone
 from prosam.models.backbones.dinov2 import build_dinov2_vitb14
@@ -16,7 +15,6 @@ from prosam.models.backbones.resnet50 import build_deep_stem_resnet50, build_res
 from prosam.models.backbones.tiny_resnet import TinyResNet
 from prosam.models.backbones.tiny_vgg import TinyVgg
 from prosam.models.backbones.vgg16 import build_dilated_vgg16, build_vrp_sam_vgg16
-from prosam.models.weights import check_state, load_state, shapes_only
 
 __all__ = [
     "BACKBONE_BUILDERS",
@@ -26,7 +24,6 @@ __all__ = [
     "TinyResNet",
     "TinyVgg",
     "for_inference",
-    "load_backbone",
 ]
 
 EMBEDDED_BACKBONES: dict[str, Callable[[], KindClassifier]] = {  # by architecture; weights of them are shipped
@@ -41,21 +38,3 @@ BACKBONE_BUILDERS: dict[str, Callable[[], Backbone]] = {  # by architecture; wit
     "vgg16-bn-vrp-sam": build_vrp_sam_vgg16,
     "dinov2-vitb14": build_dinov2_vitb14,
 }
-
-
-def load_backbone(architecture: str, checkpoint: Path) -> Backbone:
-    """Build a backbone, read its weights, and make it ready for inference.
-
-    Args:
-        architecture: a key of BACKBONE_BUILDERS.
-        checkpoint: its own state dict; what others publish goes through `checkpoints.backbone_state` first.
-
-    Raises:
-        InputError: the file is missing, unreadable, or of another architecture.
-    """
-    with shapes_only():
-        backbone = BACKBONE_BUILDERS[architecture]()
-    state = load_state(checkpoint)
-    check_state(backbone, state, checkpoint, what=f"backbone {architecture!r}")
-    backbone.load_state_dict(state, assign=True)
-    return for_inference(backbone)

@@ -8,7 +8,7 @@ from prosam.models.backbones.backbone import Backbone
 
 
 class KindClassifier(Backbone):
-    """A backbone with the head it is trained with, on crops of the 64 pool kinds of `prosam.data.shapes`.
+    """A backbone with the head it is trained with, on crops of the 64 pool kinds of `prosam.data.shapes.draw`.
 
     The kinds are disjoint from the 20 classes.
 

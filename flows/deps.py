@@ -1,0 +1,91 @@
+"""Write the code that each stage depends on into dvc.yaml: `python -m flows.deps`, or `make deps`.
+
+The rest of the file, data that stages depend on among it, stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from prosam.cli import console
+from prosam.closure import REPOSITORY, code_behind
+from prosam.errors import InputError
+from prosam.files import write_text
+from prosam.params import StudyName
+
+DVC_YAML = Path("dvc.yaml")
+
+_STAGE = re.compile(r"  (?P<name>[\w-]+):")
+_DEPENDENCY = re.compile(r"      - (?P<path>\S+)")
+_CODE = re.compile(r"(tasks|prosam)/(?!weights/)")
+
+
+def deps(check: Annotated[bool, typer.Option(help="Only say whether anything would change.")] = False) -> None:
+    """Write the code that each stage depends on into dvc.yaml.
+
+    Example: `python -m flows.deps`
+    """
+    text = DVC_YAML.read_text(encoding="utf-8")
+    wanted = with_code(text)
+    if check and wanted != text:
+        raise InputError(f"{DVC_YAML}: the code that stages depend on has changed; run `make deps`")
+    if wanted != text:
+        write_text(DVC_YAML, wanted)
+        print(f"{DVC_YAML}: written")
+
+
+def with_code(text: str) -> str:
+    """dvc.yaml with the code that each stage depends on at the head of its `deps:`, and none besides."""
+    lines, stage, inside = list[str](), "", False
+    for line in text.splitlines():
+        if named := _STAGE.match(line):
+            stage = named["name"]
+        dependency = _DEPENDENCY.match(line)
+        inside = inside and dependency is not None
+        if inside and dependency and _CODE.match(dependency["path"]):
+            continue
+        lines.append(line)
+        if line == "    deps:":
+            inside = True
+            lines += [f"      - {path}" for path in code_of_stage(stage)]
+    return "\n".join(lines) + "\n"
+
+
+def code_of_stage(stage: str) -> list[str]:
+    """What the code behind a stage is, in the words of dvc.yaml: folders that count whole, and files.
+
+    The stage `study` depends on the study that it makes, not on the others.
+    """
+    if stage != "study":
+        return in_folders(code_behind(f"tasks.{stage}"))
+    studies = {name: Path(f"prosam/studies/{name}.py") for name in get_args(StudyName)}
+    files = code_behind("tasks.study", *(f"prosam.studies.{name}" for name in studies))
+    own = [file for file in files if file not in studies.values()]
+    return sorted([*in_folders(own), "prosam/studies/${item.study}.py"])
+
+
+def in_folders(files: Iterable[Path]) -> list[str]:
+    """Files, with a folder instead of its files where these are all of its Python; sorted."""
+    files = set(files)
+    folders = {parent for file in files for parent in file.parents if parent.parts[:1] == ("prosam",)}
+    whole = [folder for folder in folders if len(folder.parts) > 1 and _code_in(folder) <= files]
+    outermost = [
+        folder for folder in whole if not any(folder != other and folder.is_relative_to(other) for other in whole)
+    ]
+    loose = [file for file in files if not any(file.is_relative_to(folder) for folder in outermost)]
+    return sorted(str(path) for path in [*outermost, *loose])
+
+
+def _code_in(folder: Path) -> set[Path]:
+    """The Python files in and below a folder but an `__init__.py` that imports nothing."""
+    files = {path.relative_to(REPOSITORY) for path in (REPOSITORY / folder).rglob("*.py")}
+    return {path for path in files if path.name != "__init__.py" or "import" in (REPOSITORY / path).read_text()}
+
+
+if __name__ == "__main__":
+    console.run(deps)

@@ -1,0 +1,164 @@
+"""Finding the frozen SAM and backbone that a model was trained with, by the SHA-256 of their checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prosam import layout
+from prosam.checkpoints.backbones import PUBLISHED, read_checkpoint
+from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
+from prosam.checkpoints.frozen_weights import Origin, read_origin, weights_file, write_frozen_weights
+from prosam.checkpoints.model_source import ModelFiles
+from prosam.checkpoints.published import PUBLISHED_SAM
+from prosam.errors import InputError
+from prosam.fetching.cache import cache_folder
+from prosam.fetching.remote_file import RemoteFile
+from prosam.fetching.transfer import fetch
+from prosam.fetching.verified import what_is_wrong
+from prosam.files import sha256_of
+
+
+@dataclass(frozen=True)
+class FrozenFiles:
+    """State dicts that `load_sam` and `load_backbone` read, and which checkpoints they came from."""
+
+    sam: Path
+    sam_origin: Origin
+    backbone: Path
+    backbone_origin: Origin
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One of the two frozen models: its name, argument, shipped files, published files, and what stages wrote."""
+
+    name: str
+    argument: str
+    embedded: Sequence[Path]
+    published: Mapping[str, RemoteFile]
+    stage_folders: Callable[[Path], list[Path]]
+
+
+_SAM = _Kind("SAM", "sam", [SAM_WEIGHTS], PUBLISHED_SAM, lambda root: [root / layout.sam_weights()])
+_BACKBONE = _Kind(
+    "backbone",
+    "backbone",
+    list(BACKBONE_WEIGHTS.values()),
+    PUBLISHED,
+    lambda root: sorted((root / layout.backbone_weights("any").parent).glob("*")),
+)
+
+
+def find_frozen(model: ModelFiles, *, sam: Path | None = None, backbone: Path | None = None) -> FrozenFiles:
+    """The frozen weights of a model: given, shipped, a stage's outputs, or published and fetched if need be.
+
+    A stage's outputs are looked for in data/weights of the current folder, of the folders above the model, and of the
+    repository that this code lies in; published files in data/sources/weights there, and in the user's cache.
+
+    Args:
+        model: names them.
+        sam: folder that the stage `sam` wrote, or a checkpoint file; None to search.
+        backbone: likewise.
+
+    Raises:
+        InputError: one is nowhere, or the given one is another.
+    """
+    named_sam, named_backbone = _named(model, "sam"), _named(model, "backbone_weights")
+    if named_sam is None:  # a converted checkpoint of VRP-SAM
+        named_sam = _identified(model, sam)
+    if named_backbone is None:
+        raise InputError(f"{model.name}: its description names no backbone")
+    sam_file, _ = _find(_SAM, named_sam, model, sam)
+    backbone_file, is_ours = _find(_BACKBONE, named_backbone, model, backbone)
+    if not is_ours:
+        backbone_file = _converted(named_backbone, backbone_file)
+    return FrozenFiles(sam_file, named_sam, backbone_file, named_backbone)
+
+
+def _named(model: ModelFiles, key: str) -> Origin | None:
+    origin: Any = model.description.get(key)
+    if origin is None:
+        return None
+    try:
+        return Origin(**origin)
+    except TypeError as error:
+        raise InputError(f"{model.name}: its description's {key!r} is damaged") from error
+
+
+def _identified(model: ModelFiles, given: Path | None) -> Origin:
+    if given is None:
+        raise InputError(
+            f"{model.name}: names no SAM; say which with `sam`: a checkpoint, or a folder of the stage sam"
+        )
+    if given.is_dir():
+        return read_origin(given, stage="sam")
+    digest = sha256_of(_existing(given))
+    for name, file in PUBLISHED_SAM.items():
+        if file.sha256 == digest:
+            return Origin(name, given.name, digest)
+    raise InputError(f"{given}: is none of SAM's published checkpoints (SHA-256 {digest})")
+
+
+def _find(kind: _Kind, origin: Origin, model: ModelFiles, given: Path | None) -> tuple[Path, bool]:
+    """The file, and whether it is in our own form for certain."""
+    if given is not None:
+        return _given(kind, origin, given)
+    for embedded in kind.embedded:
+        if sha256_of(embedded) == origin.sha256:
+            return embedded, True
+    beside = model.folder / origin.checkpoint
+    if beside.is_file() and sha256_of(beside) == origin.sha256:
+        return beside, True
+    roots = _roots(model.folder)
+    for folder in (folder for root in roots for folder in kind.stage_folders(root)):
+        if (folder / "weights.json").is_file() and read_origin(folder, stage=kind.name).sha256 == origin.sha256:
+            return weights_file(folder), True
+    published = kind.published.get(origin.model)
+    urls = published.urls if published else ("https://unknown",)  # only looked at, not fetched
+    checkpoint = RemoteFile(origin.checkpoint, urls, sha256=origin.sha256)
+    cache = cache_folder("weights")
+    for path in [*(root / layout.sources("weights") / origin.checkpoint for root in roots), cache / origin.checkpoint]:
+        if path.is_file() and what_is_wrong(checkpoint, path) is None:
+            return path, False
+    if published is not None and published.sha256 and origin.sha256.startswith(published.sha256):
+        return fetch(published, cache), False
+    raise InputError(
+        f"{model.name}: its {kind.name} {origin.model} of {origin.checkpoint} (SHA-256 {origin.sha256[:16]}...) is not "
+        f"found; name the file or the folder with `{kind.argument}`"
+    )
+
+
+def _given(kind: _Kind, origin: Origin, given: Path) -> tuple[Path, bool]:
+    if given.is_dir():
+        found, file, ours = read_origin(given, stage=kind.name).sha256, weights_file(given), True
+    else:
+        found, file, ours = sha256_of(_existing(given)), given, False
+    if found != origin.sha256:
+        raise InputError(
+            f"{given}: is not the {kind.name} that the model was trained with, {origin.model} of {origin.checkpoint}: "
+            f"the SHA-256 is {found[:16]}..., not {origin.sha256[:16]}..."
+        )
+    return file, ours
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file or folder")
+    return path
+
+
+def _roots(folder: Path) -> list[Path]:
+    package = Path(layout.__file__).parents[1]
+    places = [Path.cwd(), *folder.absolute().parents, *folder.resolve().parents, package]
+    return [place for place in dict.fromkeys(places) if (place / "data").is_dir()]
+
+
+def _converted(origin: Origin, checkpoint: Path) -> Path:
+    """A published backbone in our own form, kept in the cache."""
+    folder = cache_folder("weights") / f"{origin.model}-{origin.sha256[:16]}"
+    if not weights_file(folder).is_file():
+        write_frozen_weights(folder, read_checkpoint(origin.model, checkpoint), origin)
+    return weights_file(folder)

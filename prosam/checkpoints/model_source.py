@@ -1,0 +1,117 @@
+"""Where a model comes from: the shipped one, a folder, a bundle, an archive, a URL or a hub."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urldefrag, urlparse
+
+from prosam.checkpoints.bundled import PROMPT_ENCODER
+from prosam.checkpoints.exported import read_bundle_description
+from prosam.checkpoints.obtain import is_url
+from prosam.checkpoints.trained import DESCRIPTION, WEIGHTS, read_description
+from prosam.errors import InputError
+from prosam.fetching.archives import extract
+from prosam.fetching.cache import cache_folder
+from prosam.fetching.remote_file import RemoteFile
+from prosam.fetching.transfer import fetch
+from prosam.files import sha256_of
+
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+_HUB_ID = re.compile(r"(hf:)?(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?")
+_SHA256 = re.compile(r"sha256=([0-9a-fA-F]{8,64})")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A trained prompt encoder on the disk.
+
+    Attributes:
+        name: what errors call it.
+        description: as `read_description` has it.
+        weights: safetensors of the prompt encoder.
+        folder: of the model; where the search for frozen weights begins.
+    """
+
+    name: str
+    description: dict[str, Any]
+    weights: Path
+    folder: Path
+
+
+def open_model(source: str | Path | None) -> ModelFiles:
+    """Find a model, and fetch it if need be.
+
+    Args:
+        source: a folder that the stage `train` wrote, such as models/shapes-5i/prosam/0 or .../current in
+            `in_use`; a bundle of `prosam export`; a zip or tar of either; the URL of one of these files, with
+            `#sha256=...` to have it verified; or a hub id, `owner/name` or `hf:owner/name@revision`. None is the
+            shipped model, which knows simple shapes only.
+
+    Raises:
+        InputError: there is none, or it is damaged or cannot be fetched.
+    """
+    if source is None:
+        return _at(PROMPT_ENCODER, "the shipped model")
+    text = str(source)
+    if is_url(text):
+        return _at(_fetched(text), text)
+    path = Path(source).expanduser()
+    if path.exists():
+        return _at(path, text)
+    named = _HUB_ID.fullmatch(text)
+    if named and (named[1] or not path.parent.exists()):  # a mistyped models/mine is not looked for in a hub
+        return _at(_from_hub(named["repo"], named["revision"]), text)
+    raise InputError(
+        f"{source}: no such file or folder; give a trained run's folder, a file of `prosam export`, or a URL"
+    )
+
+
+def _at(path: Path, name: str) -> ModelFiles:
+    if path.is_file() and path.name.endswith(_ARCHIVES):
+        folder = cache_folder("models") / sha256_of(path)[:16]
+        extract(path, folder)
+        return _at(_inside(folder, name), name)
+    if path.is_file() and path.name in (WEIGHTS, DESCRIPTION):
+        path = path.parent
+    if path.is_dir():
+        return ModelFiles(name, read_description(path), path / WEIGHTS, path)
+    return ModelFiles(name, read_bundle_description(path), path, path.parent)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The one model in an unpacked archive."""
+    found = [path.parent for path in folder.rglob(DESCRIPTION)]
+    found += [path for path in folder.rglob("*.safetensors") if path.name != WEIGHTS]
+    if len(found) != 1:
+        raise InputError(f"{name}: holds {len(found)} models, not one; pack a folder with {WEIGHTS} and {DESCRIPTION}")
+    return found[0]
+
+
+def _fetched(text: str) -> Path:
+    url, fragment = urldefrag(text)
+    file = Path(urlparse(url).path).name
+    if not file.endswith((".safetensors", *_ARCHIVES)):
+        raise InputError(f"{url}: must be the address of a .safetensors, .zip or .tar file")
+    digits = _SHA256.fullmatch(fragment) if fragment else None
+    if fragment and digits is None:
+        raise InputError(f"{text}: what follows # must be sha256= and 8 to 64 hexadecimal digits")
+    folder = cache_folder("models") / hashlib.sha256(url.encode()).hexdigest()[:16]
+    return fetch(RemoteFile(file, (url,), sha256=digits[1] if digits else None), folder)
+
+
+def _from_hub(repo: str, revision: str | None) -> Path:
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise InputError(f"{repo}: to fetch from a hub, install huggingface_hub") from error
+    try:
+        files = [Path(hf_hub_download(repo, name, revision=revision)) for name in (DESCRIPTION, WEIGHTS)]
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise InputError(f"{repo}: no such folder here, and the hub does not give it: {reason}") from error
+    return files[0].parent

@@ -1,0 +1,83 @@
+"""`prosam learn`: keep what references show, to look for it later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prosam.cli.ordered import options_in_order
+from prosam.cli.references import (
+    BackboneOption,
+    BoxOption,
+    DeviceOption,
+    ImagesOption,
+    LabelOption,
+    MaskOption,
+    ModelOption,
+    MostOption,
+    NameOption,
+    PointOption,
+    ReferenceOption,
+    ReferencesOption,
+    SamOption,
+    ScribbleOption,
+    all_references,
+)
+from prosam.errors import InputError
+
+EXAMPLES = """\b
+Examples:
+  prosam learn cat.safetensors --name cat --reference a.jpg --mask a.png --reference b.jpg --point 40,60
+  prosam learn concepts/ --references annotations.json
+  prosam segment photos/ --concept cat.safetensors --out found/
+"""
+
+_SUFFIX = ".safetensors"
+
+
+def learn(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="A .safetensors file; or a folder, which gets one for each concept.")],
+    reference: ReferenceOption = None,
+    mask: MaskOption = None,
+    box: BoxOption = None,
+    point: PointOption = None,
+    scribble: ScribbleOption = None,
+    name: NameOption = None,
+    references: ReferencesOption = None,
+    label: LabelOption = None,
+    most: MostOption = 5,
+    images: ImagesOption = None,
+    model: ModelOption = None,
+    sam: SamOption = None,
+    backbone: BackboneOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Learn concepts from annotated references and keep them as files, for one model; no image is kept."""
+    from prosam.predictor.predictor import Predictor
+
+    if out.suffix != _SUFFIX and out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file, but none of a concept; name a folder, or a {_SUFFIX} file")
+    options = {
+        "reference": reference,
+        "mask": mask,
+        "box": box,
+        "point": point,
+        "scribble": scribble,
+        "name": name,
+        "references": references,
+    }
+    given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
+    if not given:
+        raise InputError("nothing to learn: give --reference with an annotation, or --references")
+    if out.suffix == _SUFFIX and len(given) > 1:
+        raise InputError(f"{out}: is one file, but there are {len(given)} concepts, {', '.join(given)}; name a folder")
+    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone)
+    concepts = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
+    print(predictor.model)
+    for concept in concepts:
+        path = out if out.suffix == _SUFFIX else out / f"{concept.name}{_SUFFIX}"
+        concept.save(path)
+        print(f"{path}: {concept.name}, of {len(concept)} references ({', '.join(concept.kinds)})")

@@ -1,0 +1,147 @@
+"""The `prosam` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prosam import __version__
+from prosam.cli import console, learn, segment
+from prosam.cli.demo import demo
+from prosam.cli.export import export
+from prosam.cli.ordered import OrderedCommand
+from prosam.params import PARAMS_FILE, AnnotationKind, load_params
+
+app = typer.Typer(
+    name="prosam",
+    help="ProSAM: probabilistic prompts for SAM-based visual reference segmentation.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+convert = typer.Typer(
+    name="convert",
+    help="Read checkpoints of other code.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(convert)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
+) -> None:
+    """The commands do the work."""
+
+
+@app.command()
+def check(params: Annotated[Path, typer.Argument(help="The file to validate.")] = PARAMS_FILE) -> None:
+    """Validate params.yaml without running anything.
+
+    Example: prosam check
+    """
+    p = load_params(params).pipeline
+    trainings = len(p.datasets) * len(p.runs) * len(p.folds)
+    print(f"{params}: valid; {trainings} trainings of {', '.join(p.runs)} on {', '.join(p.datasets)}")
+
+
+@app.command()
+def suite(
+    names: Annotated[list[str] | None, typer.Argument(help="Keys of `suites` in params.yaml, or all.")] = None,
+    data: Annotated[str, typer.Option(help="Data sets to run them on, as in pascal-5i,coco-20i.")] = "",
+    params: Annotated[Path, typer.Option(help="The file to edit.")] = PARAMS_FILE,
+) -> None:
+    """Choose what the pipeline runs: one of the paper's tables, or several; without a name, list them.
+
+    Edits the section `pipeline` of params.yaml. Then `make repro`, or `dvc repro`.
+
+    Examples: prosam suite; prosam suite table-1 table-4; prosam suite all --data pascal-5i
+    """
+    from prosam.params.suites import choose, left_out
+
+    if not names:
+        for name, described in load_params(params).suites.items():
+            print(f"{name:16} {described.shows}")
+        return
+    chosen = choose(params, names, [name for name in data.split(",") if name])
+    p = chosen.pipeline
+    for run in left_out(chosen, names):
+        print(f"left out: {run}, for its backbone wants published weights, and models.sam is the embedded one")
+    trainings = len(p.datasets) * len(p.runs) * len(p.folds)
+    studies = len(p.datasets) * len(p.studies) * len(p.studied) * len(p.folds) + len(p.datasets) * len(p.starts)
+    print(f"{params}: {trainings} trainings and evaluations, {studies} studies, on {', '.join(p.datasets)}")
+
+
+@app.command()
+def info(
+    path: Annotated[Path, typer.Argument(help="A folder that a stage wrote, a file in it, or a published checkpoint.")],
+    json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+) -> None:
+    """Say what a checkpoint is: method, backbone, SAM, data, fold, size, and the parameters and commit that made it.
+
+    Example: prosam info models/shapes-5i/prosam/0
+    """
+    from prosam.cli.info import as_json, as_text, facts_of
+
+    facts = facts_of(path)
+    print(as_json(facts) if json else as_text(facts))
+
+
+@app.command()
+def plan(
+    params: Annotated[Path, typer.Argument(help="The parameters to plan for.")] = PARAMS_FILE,
+    json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+) -> None:
+    """Say what the pipeline will cost, before anything is fetched or computed: downloads, disk and time.
+
+    Example: prosam plan
+    """
+    settings = load_params(params)
+
+    from prosam.plan import as_json, as_text, make_plan
+
+    made = make_plan(settings)
+    print(as_json(made) if json else as_text(made))
+
+
+app.command("segment", cls=OrderedCommand, epilog=segment.EXAMPLES)(segment.segment)
+app.command("learn", cls=OrderedCommand, epilog=learn.EXAMPLES)(learn.learn)
+app.command("export")(export)
+app.command("demo")(demo)
+
+
+@convert.command("vrp-sam")
+def convert_vrp_sam(
+    checkpoint: Annotated[Path, typer.Argument(help="best_model.pt of the public VRP-SAM code.")],
+    out: Annotated[Path, typer.Argument(help="A new folder: prompt encoder, description, and the backbone's weights.")],
+    kind: Annotated[
+        AnnotationKind, typer.Option(help="Kind of annotation that it was trained with, which it does not say.")
+    ] = "mask",
+) -> None:
+    """Read a checkpoint of the public VRP-SAM code into ours.
+
+    Example: prosam convert vrp-sam best_model.pt models/converted
+    """
+    from prosam.checkpoints.vrp_sam import convert_vrp_sam
+
+    convert_vrp_sam(checkpoint, out, kind)
+    print(f"wrote {out}; `prosam info {out}` tells what it is")
+
+
+def main() -> None:
+    """Run the command line."""
+    console.run(app)

@@ -1,0 +1,228 @@
+"""`prosam segment`: find kinds of object in one's own images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prosam.cli.ordered import options_in_order
+from prosam.cli.references import (
+    BackboneOption,
+    BoxOption,
+    DeviceOption,
+    ImagesOption,
+    JoiningOption,
+    LabelOption,
+    MaskOption,
+    ModelOption,
+    MostOption,
+    NameOption,
+    PointOption,
+    ReferenceOption,
+    ReferencesOption,
+    SamOption,
+    ScribbleOption,
+    all_references,
+    check_name,
+)
+from prosam.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from prosam.output.jobs import Job
+    from prosam.output.results_folder import Format
+
+EXAMPLES = """\b
+Examples:
+  prosam segment photos/ --reference cat.jpg --mask cat.png --out found/
+  prosam segment photos/ --reference cat.jpg --box 10,20,80,90 --out found/
+  prosam segment photos/ --concept cat.safetensors --model models/shapes-5i/prosam/0 --out found/
+  prosam segment photos/ --references labelled.json --label cat --out found/ --write coco
+
+Several references of several concepts; what is on an image stands behind it:
+
+\b
+  prosam segment photos/ --out found/ \\
+      --name cat --reference a.jpg --point 40,60 --point 45,70 --reference b.jpg --mask b.png \\
+      --name dog --reference c.jpg --scribble "5,5 30,40 60,42"
+"""
+_SHOWN_UNREADABLE = 10
+
+
+def segment(
+    context: typer.Context,
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTOS...", help="Images, and folders of images.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder of the results; what is there of them is kept.")
+    ],
+    reference: ReferenceOption = None,
+    mask: MaskOption = None,
+    box: BoxOption = None,
+    point: PointOption = None,
+    scribble: ScribbleOption = None,
+    name: NameOption = None,
+    concept: Annotated[
+        list[Path] | None, typer.Option("--concept", metavar="FILE", help="A file of `prosam learn`.")
+    ] = None,
+    references: ReferencesOption = None,
+    label: LabelOption = None,
+    most: MostOption = 5,
+    images: ImagesOption = None,
+    model: ModelOption = None,
+    sam: SamOption = None,
+    backbone: BackboneOption = None,
+    joining: JoiningOption = "average",
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold", metavar="0..1", min=0, max=1, help="Presence below it means: not there. 0: always."
+        ),
+    ] = None,
+    samples: Annotated[
+        int,
+        typer.Option(
+            "--samples", metavar="NUMBER", min=0, help="Sampled prompts an image, for uncertainty; 0 for none."
+        ),
+    ] = 0,
+    write: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--write",
+            metavar="FORM",
+            help="masks, labels, overlays, labelme, coco or uncertainty; all unless given. Repeatable.",
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", metavar="NUMBER", min=1, help="Images at once; by default 1, on a GPU 8.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Compute also what is there, and replace it.")] = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Find in images whatever annotated references show: masks, overlays, labelme JSON and COCO JSON.
+
+    Killed and started again, it goes on. Images that cannot be read are reported at the end; the exit status is 1 then.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: is a file; name a folder")
+    jobs = _jobs(photos, out)
+
+    from prosam.files import one_at_a_time
+    from prosam.output.overview import reference_tiles
+    from prosam.output.results_folder import Maker, ResultsFolder
+    from prosam.predictor.concept import Concept
+    from prosam.predictor.predictor import Predictor
+    from prosam.progress import Progress
+
+    _check_forms(write or (), samples)
+    saved = [Concept.load(path) for path in concept or []]
+    for one in saved:
+        check_name(one.name)
+    options = {
+        "reference": reference,
+        "mask": mask,
+        "box": box,
+        "point": point,
+        "scribble": scribble,
+        "name": name,
+        "references": references,
+    }
+    given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
+    if not saved and not given:
+        raise InputError("nothing to look for: give --reference with an annotation, --concept or --references")
+    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, joining=joining)
+    asked = {
+        "samples": samples,
+        "seed": 0,
+        "threshold": predictor.model.present_from if threshold is None else threshold,
+    }
+    learned = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
+    concepts = predictor.checked([*saved, *learned], samples=samples)
+    print(predictor.model)
+    if threshold is None and not asked["threshold"]:
+        print("note: it is not known below which presence a kind is absent for this backbone; --threshold says it")
+
+    maker = Maker(
+        str(predictor.model),
+        tuple(one.name for one in concepts),
+        {"model": predictor.model.digest, "concepts": [one.digest for one in concepts], "joining": joining, **asked},
+    )
+    formats = _formats(write, several=len(concepts) > 1, samples=samples)
+    tiles = reference_tiles(maker.concepts, given)  # now, for hours later the references may be gone
+    unreadable: list[tuple[Path, str]] = []
+    out.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(out / ".lock", str(out)), ResultsFolder(out, jobs, maker, formats, again=again) as results:
+        left = {job.path: job for job in jobs if not results.is_done(job)}
+        if len(left) < len(jobs):
+            print(f"{out}: {len(jobs) - len(left)} of {len(jobs)} images are there from an earlier start")
+        with Progress("segment", len(jobs), "image", done=len(jobs) - len(left)) as progress:
+
+            def note(path: Path, error: InputError) -> None:
+                unreadable.append((path, str(error)))
+                progress.advance()
+
+            found = predictor.segment_files(list(left), concepts, batch=batch, on_unreadable=note, **asked)
+            try:
+                for result in found:
+                    if result.image is not None:
+                        results.add(left[result.image], result)
+                    progress.advance()
+            except KeyboardInterrupt:
+                print(f"stopped; the same command{' without --again' if again else ''} goes on from here")
+                raise typer.Exit(130) from None
+        counts = results.finish(unreadable, tiles)
+    _report(jobs, counts, out, unreadable)
+
+
+def _jobs(photos: Sequence[Path], out: Path) -> list[Job]:
+    from prosam.output.jobs import jobs_of
+    from prosam.output.results_folder import results_below
+    from prosam.predictor.image_folders import images_below
+
+    named: dict[Path, str] = {}  # an image that is given twice, as in `photos photos/1.jpg`, is looked at once
+    for given in photos:
+        if given.is_dir():
+            prefix = f"{given.resolve().name}/" if len(photos) > 1 else ""
+            if given.resolve() == out.resolve():
+                raise InputError(f"--out {out}: is the folder of the images; name another one, which may lie in it")
+            for path in images_below(given, without=[out, *results_below(given)]):
+                named.setdefault(path, prefix + path.relative_to(given).as_posix())
+        elif given.is_file():
+            named.setdefault(given, given.name)
+        else:
+            raise InputError(f"{given}: no such file or folder")
+    return jobs_of(named.items())
+
+
+def _check_forms(wanted: Sequence[str], samples: int) -> None:
+    from prosam.output.results_folder import FORMATS
+
+    for form in wanted:
+        if form not in FORMATS:
+            raise InputError(f"--write {form}: {unknown_name('form', form, FORMATS)}")
+    if "uncertainty" in wanted and not samples:
+        raise InputError("--write uncertainty: needs --samples, as in --samples 10")
+
+
+def _formats(wanted: Sequence[str] | None, *, several: bool, samples: int) -> list[Format]:
+    from prosam.output.results_folder import FORMATS
+
+    if not wanted:  # of one concept a label map says what the mask says
+        unneeded = {*(() if several else ("labels",)), *(() if samples else ("uncertainty",))}
+        return [form for form in FORMATS if form not in unneeded]
+    return [form for form in FORMATS if form in wanted]
+
+
+def _report(jobs: Sequence[Job], counts: dict[str, int], out: Path, unreadable: Sequence[tuple[Path, str]]) -> None:
+    done = len(jobs) - len(unreadable)
+    print(f"{out}: {', '.join(f'{concept} in {count}' for concept, count in counts.items())} of {done} images")
+    if not unreadable:
+        return
+    print(f"error: {len(unreadable)} of {len(jobs)} images could not be read:", file=sys.stderr)
+    for _, why in unreadable[:_SHOWN_UNREADABLE]:
+        print(f"  {why}", file=sys.stderr)
+    if len(unreadable) > _SHOWN_UNREADABLE:
+        print(f"  and {len(unreadable) - _SHOWN_UNREADABLE} more: {out / 'unreadable.txt'}", file=sys.stderr)
+    raise typer.Exit(1)

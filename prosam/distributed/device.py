@@ -1,0 +1,69 @@
+"""Which device the models run on."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from prosam.errors import InputError
+from prosam.params import Params
+
+
+def prepare_device(params: Params) -> torch.device:
+    """The device that params.yaml names, with its number of CPU threads set.
+
+    Of several processes that torchrun has started, each has a GPU of its own, or its part of the cores.
+
+    Raises:
+        InputError: it names a GPU, and there is none, or not one for each process.
+    """
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(params.threads or max(1, (os.cpu_count() or 1) // processes))
+    if params.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("params.yaml: device: cuda, but torch finds no GPU here; use auto or cpu")
+    if params.device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.backends.cudnn.allow_tf32 = False  # as it is for matrix products: float32 means float32
+    if processes == 1:
+        return torch.device("cuda")
+    if processes > (count := torch.cuda.device_count()):
+        raise InputError(f"{processes} processes need a GPU each, and torch finds {count}; use `processes: {count}`")
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    torch.cuda.set_device(device)
+    return device
+
+
+def all_alike(device: torch.device) -> list[torch.device]:
+    """The devices to divide work among: all GPUs where `cuda` names none of them, else the one."""
+    if device.type != "cuda" or device.index is not None:
+        return [device]
+    return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
+
+
+def named_device(name: str) -> torch.device:
+    """The device of a name: `auto` for a GPU where there is one and the CPU elsewhere, or a name that torch knows.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (
+        RuntimeError,
+        AssertionError,
+        NotImplementedError,
+    ) as error:  # what torch raises depends on how it was built
+        raise InputError(f"there is no device {name!r} here; use auto or cpu") from error
+    return device
+
+
+def machine(params: Params, device: torch.device) -> dict[str, str | int]:
+    """What changes the bits of a computation: kind of device and, on a CPU, threads, which order sums.
+
+    Which GPU it is, and how many processes there are, is left out: they share what lies there, and others may go on.
+    """
+    return {"device": device.type} | ({"threads": params.threads} if device.type == "cpu" else {})

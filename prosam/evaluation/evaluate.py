@@ -1,0 +1,62 @@
+"""Evaluation: methods on frozen episodes, at each target's own size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from prosam.data.dataset import Dataset
+from prosam.data.episodes import Episode
+from prosam.evaluation.overlap import Overlap, overlap
+from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.pairs import AnnotatedReference
+from prosam.methods.method import Method
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one method made of one episode.
+
+    Attributes:
+        prediction: (H, W) bool at the target's own size.
+        overlap: with the truth.
+    """
+
+    prediction: NDArray[np.bool_]
+    overlap: Overlap
+
+
+@torch.no_grad()
+def evaluate_episodes(
+    methods: Mapping[str, Method], tensors: EpisodeTensors, dataset: Dataset, episodes: Sequence[Episode], batch: int
+) -> Iterator[tuple[Episode, dict[str, Outcome]]]:
+    """Run every method on every episode, in order.
+
+    Args:
+        methods: by name.
+        tensors: of the data set's images.
+        dataset: gives the truth.
+        episodes: frozen pairs.
+        batch: episodes predicted at once.
+
+    Yields:
+        An episode and each method's outcome.
+    """
+    for start in range(0, len(episodes), batch):
+        part = episodes[start : start + batch]
+        references = tensors.references([AnnotatedReference(e.reference, e.class_id) for e in part])
+        targets = tensors.targets([e.target for e in part])
+        logits = {name: m.predict(m.learn(references), targets) for name, m in methods.items()}
+        for row, episode in enumerate(part):
+            truth, void = dataset.mask(episode.target, episode.class_id), dataset.void(episode.target, episode.class_id)
+            height, width = truth.shape
+            outcomes = {}
+            for name, low in logits.items():
+                full = tensors.models.full_size(low[row][None, None], (height, width))
+                prediction = (full[0, 0] > 0).cpu().numpy()
+                outcomes[name] = Outcome(prediction, overlap(prediction, truth, void))
+            yield episode, outcomes

@@ -1,0 +1,91 @@
+"""The files of an evaluation: metrics.json, and a row for each episode in episodes.parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from prosam.data.episodes import Episode
+from prosam.data.formats.masks import encode
+from prosam.evaluation.evaluate import Outcome
+from prosam.evaluation.metrics import fb_iou, miou, per_class_iou
+from prosam.files import atomic_folder, write_text
+
+Row = dict[str, Any]
+
+METRICS, EPISODES = "metrics.json", "episodes.parquet"
+_COUNTS = ("intersection", "union", "background_intersection", "background_union")
+
+
+def episode_rows(
+    outcomes: Iterable[tuple[Episode, dict[str, Outcome]]], classes: Sequence[str], *, run: str
+) -> Iterator[Row]:
+    """What is kept of each episode.
+
+    Args:
+        outcomes: each episode with the outcome of each method.
+        classes: names in class-id order.
+        run: the method whose outcome the row is about; the others are baselines beside it, their columns prefixed.
+    """
+    return (_row(episode, by_name, classes, run) for episode, by_name in outcomes)
+
+
+def write_results(folder: Path, rows: Iterable[Row]) -> None:
+    """Write an evaluation, all or nothing.
+
+    Args:
+        folder: of the results.
+        rows: of all episodes, in their order.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = list(rows)
+    table = {"episode": list(range(len(rows)))} | {column: [row[column] for row in rows] for column in rows[0]}
+    baselines = [column.removesuffix(".union") for column in table if column.endswith(".union")]
+    ious = per_class_iou(table["intersection"], table["union"], table["class_id"])
+    names = dict(zip(table["class_id"], table["class_name"], strict=True))
+    metrics = {
+        **_scores(table, ""),
+        "iou": {names[i]: _percent(value) for i, value in ious.items()},
+        "episodes": len(rows),
+        "baselines": {name: _scores(table, f"{name}.") for name in baselines},
+    }
+    with atomic_folder(folder) as new:
+        pq.write_table(pa.table(table), new / EPISODES, compression="zstd")
+        write_text(new / METRICS, json.dumps(metrics, indent=2) + "\n")
+
+
+def _row(episode: Episode, by_name: dict[str, Outcome], classes: Sequence[str], run: str) -> Row:
+    outcome = by_name[run]
+    height, width = outcome.prediction.shape
+    row = {
+        "class_id": episode.class_id,
+        "class_name": classes[episode.class_id - 1],
+        "reference": episode.reference,
+        "target": episode.target,
+        "height": height,
+        "width": width,
+        **asdict(outcome.overlap),
+        "iou": outcome.overlap.iou,
+        "prediction": encode(outcome.prediction),
+    }
+    for name, other in by_name.items():
+        if name != run:
+            row |= {f"{name}.{count}": value for count, value in asdict(other.overlap).items()}
+    return row
+
+
+def _scores(table: dict[str, list[Any]], prefix: str) -> dict[str, float]:
+    intersection, union, background_intersection, background_union = (table[prefix + c] for c in _COUNTS)
+    return {
+        "miou": _percent(miou(intersection, union, table["class_id"])),
+        "fb_iou": _percent(fb_iou(intersection, union, background_intersection, background_union)),
+    }
+
+
+def _percent(fraction: float) -> float:
+    return round(100 * fraction, 4)

@@ -1,0 +1,35 @@
+"""The batches of a training, read while the steps before them are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from prosam.data.reading_ahead import read_ahead
+from prosam.data.sampling import TrainingEpisode
+from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.pairs import AnnotatedReference, ReadPairs
+
+
+def read_batches(
+    tensors: EpisodeTensors, batches: Iterable[Sequence[TrainingEpisode]], *, workers: int, valid: bool
+) -> Generator[ReadPairs, None, None]:
+    """Read batches, in order.
+
+    Args:
+        tensors: of the images; `tensors.pairs` goes on with what is read.
+        batches: drawn in the calling thread.
+        workers: threads that read so many batches ahead; 0 reads each when it is asked for.
+        valid: whether the loss leaves void pixels out.
+    """
+
+    def read(episodes: Sequence[TrainingEpisode]) -> ReadPairs:
+        references = [AnnotatedReference(e.reference, e.class_id, e.variant) for e in episodes]
+        found = tensors.read(references, [e.target for e in episodes], valid=valid)
+        return found.pinned() if tensors.models.device.type == "cuda" else found
+
+    if not workers:
+        yield from map(read, batches)
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="reading") as readers:
+        yield from read_ahead(batches, read, workers, readers)

@@ -1,0 +1,179 @@
+"""Building a store: computing what is missing, and only that.
+
+Which image lies where in a store follows from the list of images alone, so the same images give the same bytes.
+
+Finished shards are kept in a scratch folder as well (hard links, no second copy), keyed by everything that determines
+an embedding but the image. Rows are found there by the digest of the image file: after a kill, or with more images,
+only what is missing is computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from prosam.errors import InputError
+from prosam.features.embedding_encoding import Encoder, Reader, Shard, encode_shards
+from prosam.features.embedding_store import KEY
+from prosam.files import atomic_folder, atomic_path, link_or_copy, write_text
+from prosam.progress import Progress
+
+_DIGESTS = "digests"
+_SPARE_BYTES = 64 << 20  # left free on the disk
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image to embed.
+
+    Attributes:
+        image: its id.
+        path: its file, whose content decides whether an embedding is reused.
+    """
+
+    image: str
+    path: Path
+
+
+def build_store(
+    folder: Path,
+    sources: Sequence[Source],
+    read: Reader,
+    encoders: Sequence[Encoder],
+    *,
+    shape: tuple[int, int, int],
+    made_by: dict[str, object],
+    computed_by: dict[str, object],
+    shard_size: int,
+    batch_size: int,
+    scratch: Path,
+) -> None:
+    """Compute what is missing and assemble the store, all or nothing.
+
+    Args:
+        folder: of the store.
+        sources: images in the order of the store.
+        read: reads an image.
+        encoders: compute embeddings, one for each device.
+        shape: (d, g, g).
+        made_by: what determines an embedding but for the image; stored in the index.
+        computed_by: what else does, to the last bit (code, device); finished work of another is not taken up.
+        shard_size: images a shard.
+        batch_size: images given to an encoder at once.
+        scratch: where finished shards survive; this store's own, since what it does not use is removed.
+
+    Raises:
+        InputError: the disk is too small, or an image cannot be read.
+    """
+    key = hashlib.sha256(json.dumps([made_by, computed_by], sort_keys=True).encode()).hexdigest()[:16]
+    kept = scratch / key
+    kept.mkdir(parents=True, exist_ok=True)
+    for leftover in kept.glob(".*.partial"):  # of a process that was killed
+        leftover.unlink()
+    digests = {s.image: _digest(s.path) for s in sources}
+    rows = _finished_rows(kept)
+    missing = [s.image for s in sources if digests[s.image] not in rows]
+    plan = [sources[i : i + shard_size] for i in range(0, len(sources), shard_size)]
+    made = {_shard_name([digests[i] for i in missing[n : n + shard_size]]) for n in range(0, len(missing), shard_size)}
+    made |= {path.name for path in kept.glob("*.safetensors")}
+    repacked = sum(len(part) for part in plan if _shard_name([digests[s.image] for s in part]) not in made)
+    each = 2 * shape[0] * shape[1] * shape[2]
+    _require_disk(kept, (len(missing) + repacked) * each)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.parent.stat().st_dev != kept.stat().st_dev:  # no hard links from one disk to another: copies
+        _require_disk(folder.parent, len(sources) * each)
+    if missing and len(missing) < len(sources):
+        print(f"embeddings: {len(sources) - len(missing)} of {len(sources)} are there from an earlier start")
+    with Progress("embeddings", len(sources), "image", done=len(sources) - len(missing)) as progress:
+        counting = Lock()
+
+        def write(images: Shard, embeddings: Tensor) -> None:
+            _write_shard(kept, embeddings, [digests[i] for i in images])
+            with counting:
+                progress.advance(len(images))
+
+        shards = [missing[i : i + shard_size] for i in range(0, len(missing), shard_size)]
+        encode_shards(shards, read, encoders, write, batch_size=batch_size)
+    rows = _finished_rows(kept)
+    with atomic_folder(folder) as new:
+        listed = []
+        for number, part in enumerate(plan):
+            wanted = [digests[s.image] for s in part]
+            if not (kept / _shard_name(wanted)).exists():
+                _write_shard(kept, torch.stack([rows[d].read() for d in wanted]), wanted)
+            name = f"shard-{number:05d}.safetensors"
+            link_or_copy(kept / _shard_name(wanted), new / name)
+            listed.append({"file": name, "images": [s.image for s in part]})
+        content = hashlib.sha256("".join(digests[s.image] for s in sources).encode()).hexdigest()
+        index = {"made_by": made_by, "content": content, "shape": list(shape), "dtype": "float16", "shards": listed}
+        write_text(new / "index.json", json.dumps(index, indent=1) + "\n")
+    used = {_shard_name([digests[s.image] for s in part]) for part in plan}
+    for path in kept.glob("*.safetensors"):
+        if path.name not in used:
+            path.unlink()
+    for outdated in scratch.iterdir():
+        if outdated != kept:
+            shutil.rmtree(outdated)
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not found; run the download stage of its data set again") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@dataclass(frozen=True)
+class _Row:
+    shard: Path
+    row: int
+
+    def read(self) -> Tensor:
+        with safe_open(self.shard, "pt") as file:
+            return file.get_slice(KEY)[self.row]
+
+
+def _finished_rows(kept: Path) -> dict[str, _Row]:
+    rows: dict[str, _Row] = {}
+    for path in sorted(kept.glob("*.safetensors")):
+        try:
+            with safe_open(path, "pt") as file:
+                digests = json.loads(file.metadata()[_DIGESTS])
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+            path.unlink()  # not whole: its images count as missing
+            continue
+        rows.update({digest: _Row(path, row) for row, digest in enumerate(digests)})
+    return rows
+
+
+def _shard_name(digests: Sequence[str]) -> str:
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:32] + ".safetensors"
+
+
+def _write_shard(kept: Path, embeddings: Tensor, digests: Sequence[str]) -> None:
+    if not torch.isfinite(embeddings).all():
+        raise InputError("SAM's embeddings do not fit into float16: are its weights damaged?")
+    with atomic_path(kept / _shard_name(digests)) as temporary:
+        save_file({KEY: embeddings.contiguous()}, temporary, {_DIGESTS: json.dumps(list(digests))})
+
+
+def _require_disk(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed + _SPARE_BYTES > free:
+        raise InputError(
+            f"{folder.resolve()}: the embeddings need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; "
+            "free some space, or set PROSAM_SCRATCH to a folder on a larger disk"
+        )

@@ -1,0 +1,88 @@
+"""Encoding images shard by shard, overlapped: images are read ahead and finished shards written while encoders work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from itertools import chain, islice
+from threading import Event
+
+import torch
+from torch import Tensor
+
+from prosam.data.reading_ahead import read_ahead
+
+Reader = Callable[[str], Tensor]
+"""Image id to what an encoder wants of it, (3, S, S) uint8."""
+
+Encoder = Callable[[Tensor], Tensor]
+"""Images (B, 3, S, S) to embeddings (B, d, g, g)."""
+
+Shard = Sequence[str]
+"""Image ids."""
+
+_READERS = 4
+
+
+def encode_shards(
+    shards: Sequence[Shard],
+    read: Reader,
+    encoders: Sequence[Encoder],
+    write: Callable[[Shard, Tensor], None],
+    *,
+    batch_size: int,
+) -> None:
+    """Encode shards and have them written, as float16 in memory of the CPU.
+
+    Encoder i of n takes the shards i, i + n, ... A shard that was encoded is written even when a later one fails.
+
+    Args:
+        shards: to encode.
+        read: reads an image, in threads.
+        encoders: one for each device; one alone works in the calling thread.
+        write: writes a shard, in a thread; of each encoder one shard at a time.
+        batch_size: images given to an encoder at once.
+    """
+    stop = Event()
+    with ThreadPoolExecutor(_READERS * len(encoders)) as readers:
+
+        def work(number: int) -> None:
+            _encode(shards[number :: len(encoders)], read, encoders[number], write, batch_size, readers, stop)
+
+        if len(encoders) == 1:
+            work(0)
+            return
+        with ThreadPoolExecutor(len(encoders)) as workers:
+            working = [workers.submit(work, number) for number in range(len(encoders))]
+            try:
+                wait(working, return_when=FIRST_EXCEPTION)
+            finally:
+                stop.set()  # the others end with the shard that they are at
+            for done in working:
+                done.result()
+
+
+def _encode(
+    shards: Sequence[Shard],
+    read: Reader,
+    encode: Encoder,
+    write: Callable[[Shard, Tensor], None],
+    batch_size: int,
+    readers: ThreadPoolExecutor,
+    stop: Event,
+) -> None:
+    images = read_ahead(chain.from_iterable(shards), read, 2 * batch_size, readers)
+    written: Future[None] | None = None
+    with ThreadPoolExecutor(1) as writer:
+        for shard in shards:
+            if stop.is_set():
+                break
+            starts = range(0, len(shard), batch_size)
+            batches = (islice(images, min(batch_size, len(shard) - start)) for start in starts)
+            # a GPU is not waited for until the shard is complete
+            embeddings = torch.cat([encode(torch.stack(list(batch))).half() for batch in batches]).cpu()
+            if written is not None:
+                written.result()
+            written = writer.submit(write, shard, embeddings)
+    if written is not None:
+        written.result()

@@ -1,0 +1,100 @@
+"""Backbone features of a whole data set, computed once and shared by every training and evaluation.
+
+Worth it where the features fit into memory: small images, or a CPU. On a GPU with full-size images computing them
+again is cheaper than reading them, so above a budget there is no table.
+
+The table lies in the scratch folder: it follows from the backbone and the images alone, and can be deleted any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from prosam.data.dataset import Dataset
+from prosam.data.images import ImageSource
+from prosam.features.resized_images import DecodedSquares
+from prosam.files import atomic_folder
+from prosam.models.frozen import FrozenModels
+from prosam.progress import Progress
+
+_AT_ONCE = 16  # images; fixed, so that the same data set gives the same bits
+LEVELS = (2, 3, 4)
+
+
+class FeatureTable:
+    """Levels 2, 3 and 4 of each image of a data set, read from disk by row."""
+
+    def __init__(self, folder: Path, images: Sequence[str]):
+        """Open a table that `open_feature_table` made."""
+        self._rows = {image: row for row, image in enumerate(images)}
+        self._levels = {level: np.load(folder / f"level{level}.npy", mmap_mode="r") for level in LEVELS}
+
+    def level(self, level: int, image: str) -> Tensor:
+        """Level 2, 3 or 4 of an image: (C, h, h) float32."""
+        return torch.from_numpy(np.array(self._levels[level][self._rows[image]]))
+
+
+@torch.no_grad()
+def compute_levels(models: FrozenModels, dataset: ImageSource, images: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+    """Levels 2, 3 and 4 of some images, batched: (B, C2, h, h), (B, C3, h, h) and (B, C4, h, h)."""
+    squares = torch.from_numpy(DecodedSquares(dataset, models.image_size).read(images))
+    level2, level3 = models.backbone.levels(squares.to(models.device))
+    return level2, level3, models.backbone.level4(level3)
+
+
+def open_feature_table(
+    models: FrozenModels,
+    dataset: Dataset,
+    images: Sequence[str],
+    *,
+    made_by: Mapping[str, object],
+    scratch: Path,
+    budget_bytes: float,
+) -> FeatureTable | None:
+    """The table of a data set, made if need be; None when it would exceed the budget.
+
+    Args:
+        models: whose backbone and image size.
+        dataset: of the images.
+        images: all of them, in list order.
+        made_by: digests of the backbone's weights, of the images' content and of the code; the device.
+        scratch: where the table lies.
+        budget_bytes: of all features together.
+    """
+    channels, cells = models.backbone.level_channels, models.grid**2
+    if 4 * len(images) * cells * sum(channels) > budget_bytes:
+        return None
+    identity = {**made_by, "image_size": models.image_size, "images": list(images)}
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    folder = scratch / "features" / key
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):  # of two stages that start together one computes, the other waits
+        if folder.is_dir():
+            try:
+                return FeatureTable(folder, images)
+            except (OSError, ValueError):
+                print(f"{folder}: is damaged; the features are computed again")
+        _compute_table(folder, models, dataset, images)
+        return FeatureTable(folder, images)
+
+
+def _compute_table(folder: Path, models: FrozenModels, dataset: Dataset, images: Sequence[str]) -> None:
+    channels = models.backbone.level_channels
+    with atomic_folder(folder) as new, Progress("backbone features", len(images), "image") as progress:
+        shapes = [(len(images), c, models.grid, models.grid) for c in channels]
+        tables = [np.empty(shape, np.float32) for shape in shapes]
+        for start in range(0, len(images), _AT_ONCE):
+            part = images[start : start + _AT_ONCE]
+            for table, level in zip(tables, compute_levels(models, dataset, part), strict=True):
+                table[start : start + len(part)] = level.cpu().numpy()
+            progress.advance(len(part))
+        for number, table in zip(LEVELS, tables, strict=True):
+            np.save(new / f"level{number}.npy", table)

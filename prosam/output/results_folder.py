@@ -1,0 +1,245 @@
+"""A folder of results that a kill does not harm: what is there is kept, and only the rest is computed.
+
+    results.jsonl                 a line about the model, then one an image: presence, score, and the mask's RLE
+    coco.json                     written at the end from those lines, also those of earlier starts
+    masks/<concept>/<image>.png   and, if asked for, labels/, overlays/, labelme/ and uncertainty/
+    overview.jpg                  with overlays: the references and the first results, written at the end
+    unreadable.txt                images that could not be read, and why
+
+An image's files are written first, each all or nothing, then its line. coco.json and overview.jpg are away meanwhile,
+for they would lack what is added; once asked for they come back at the end of every start, whatever that one writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from prosam.data.formats.masks import encode
+from prosam.errors import InputError
+from prosam.exchange.labelme import labelme_file
+from prosam.files import write_text
+from prosam.output.jobs import Job
+from prosam.output.journal import Journal, Line, is_journal
+from prosam.output.overview import Tile
+from prosam.output.pictures import write_labels, write_mask, write_overlay, write_spread
+from prosam.output.summaries import COCO, OVERVIEW, UNREADABLE, write_coco, write_first_overlays, write_unreadable
+from prosam.predictor.result import Found, Result
+
+Format = Literal["masks", "labels", "overlays", "labelme", "coco", "uncertainty"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+JOURNAL = "results.jsonl"
+_SUMMARIES: dict[str, Format] = {COCO: "coco", OVERVIEW: "overlays"}
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What makes the results.
+
+    Attributes:
+        model: in words.
+        concepts: their names, in order.
+        identity: all that decides the results, as JSON values; of other results nothing is kept.
+    """
+
+    model: str
+    concepts: tuple[str, ...]
+    identity: Mapping[str, Any]
+
+
+def results_below(folder: Path) -> list[Path]:
+    """The pictures that runs have written into a folder, or into folders below it: they are no photographs."""
+    places = [path.parent for path in folder.rglob(JOURNAL) if path.is_file() and is_journal(path)]
+    return [place / name for place in places for name in (*FORMATS, OVERVIEW)]
+
+
+class ResultsFolder:
+    """The folder of one run of `prosam segment`, as a context manager. One process at a time."""
+
+    def __init__(
+        self, folder: Path, jobs: Sequence[Job], maker: Maker, formats: Sequence[Format], *, again: bool = False
+    ):
+        """Take up what is there.
+
+        Args:
+            folder: made if need be.
+            jobs: the images of this run; those of others that lie here stay.
+            maker: of the results.
+            formats: to write; `results.jsonl` is always written.
+            again: forget these images, and what is there of them in these formats; replace what is not of this maker.
+
+        Raises:
+            InputError: the folder holds results of another maker, or of other images of the same names, or files that
+                nobody knows the maker of, and `again` is not given.
+        """
+        self._folder, self._jobs, self._maker, self._formats = folder, jobs, maker, formats
+        header = {"model": maker.model, "concepts": list(maker.concepts), "identity": dict(maker.identity)}
+        self._journal = Journal(folder / JOURNAL, header)
+        earlier = self._journal.earlier_header
+        if earlier is None and not again:
+            self._check_foreign()
+        if earlier is not None and earlier != self._journal.header:
+            if not again:
+                raise InputError(
+                    f"{folder}: holds results of other concepts or settings, or of another model; name another folder, "
+                    "or replace them with --again"
+                )
+            for line in self._journal.clear():
+                self._remove(line, earlier["concepts"])
+            self._remove_summaries()
+        for job in jobs:
+            if (line := self._journal.get(job.name)) is None:
+                continue
+            if again:
+                same = line["from"] == job.path_from(folder) and line["file"] == job.state()
+                self._forget(job, formats if same else FORMATS)
+            elif other := job.other_file(line["from"], folder):
+                raise InputError(
+                    f"{job.path}: {folder} holds results of {other} under the same name, {job.name}; name another "
+                    "folder, or replace them with --again"
+                )
+        self._states: dict[str, list[int]] = {}  # of images before they are read, for they may change meanwhile
+
+    def __enter__(self) -> ResultsFolder:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        leftovers = [self._folder.glob(f".{name}.*.partial") for name in (JOURNAL, UNREADABLE, *_SUMMARIES)]
+        leftovers += [(self._folder / form).rglob(".*.partial") for form in FORMATS]
+        for leftover in chain.from_iterable(leftovers):  # of a process that was killed
+            leftover.unlink(missing_ok=True)
+        self._journal.owed |= {
+            name for name, form in _SUMMARIES.items() if form in self._formats or (self._folder / name).is_file()
+        }
+        self._journal.write()
+        self._remove_summaries()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._journal.close()
+
+    def is_done(self, job: Job) -> bool:
+        """Whether the results of an image are there, and the image is as it was."""
+        line = self._journal.get(job.name)
+        state = job.state()
+        if state is None:
+            return False
+        self._states[job.name] = state
+        same = line is not None and line["stem"] == job.stem and line["file"] == state
+        return same and all(path.is_file() for path in self._files(job.stem, self._maker.concepts, self._formats))
+
+    def add(self, job: Job, result: Result) -> None:
+        """Write what was found in an image."""
+        state = self._states.get(job.name) or job.state()
+        before = self._journal.get(job.name)
+        if before is not None and (before["file"] != state or before["stem"] != job.stem):
+            # also what is not written this time
+            self._remove(before, self._maker.concepts)
+        for found in result:
+            if "masks" in self._formats:
+                write_mask(self._path("masks", job.stem, found.concept), found.mask, result.model)
+            if "uncertainty" in self._formats and found.uncertainty is not None:
+                spread = found.uncertainty.spread
+                write_spread(self._path("uncertainty", job.stem, found.concept), spread, result.model)
+        if "labels" in self._formats:
+            write_labels(self._path("labels", job.stem), result.labels, result.model)
+        if "overlays" in self._formats:
+            write_overlay(self._path("overlays", job.stem), result)
+        if "labelme" in self._formats:
+            self._write_labelme(job, result)
+        height, width = result.labels.shape
+        line = {
+            "image": job.name,
+            "stem": job.stem,
+            "from": job.path_from(self._folder),
+            "file": state,
+            "height": height,
+            "width": width,
+            "found": [_entry(found) for found in result],
+        }
+        self._journal.append(line)
+
+    def finish(self, unreadable: Sequence[tuple[Path, str]], references: Sequence[Tile] = ()) -> dict[str, int]:
+        """Write what is about all images: coco.json, overview.jpg, and the list of those that could not be read.
+
+        Args:
+            unreadable: images, and why. What is there of them, from when they could be read, is removed.
+            references: to show in the overview.
+
+        Returns:
+            In how many images of this run each concept is.
+        """
+        failed = {path for path, _ in unreadable}
+        for job in self._jobs:
+            if job.path in failed:
+                self._forget(job)
+        now = self._journal.move_to_front([job.name for job in self._jobs])
+        lines, model = self._journal.lines, self._maker.model
+        if COCO in self._journal.owed:
+            write_coco(self._folder / COCO, lines, self._maker.concepts, model)
+        if OVERVIEW in self._journal.owed:
+            write_first_overlays(self._folder / OVERVIEW, lines, self._overlay, references, model)
+        write_unreadable(self._folder / UNREADABLE, [why for _, why in unreadable])
+        self._journal.owed = set()
+        self._journal.write()
+        return {
+            concept: sum(found["present"] for line in now for found in line["found"] if found["concept"] == concept)
+            for concept in self._maker.concepts
+        }
+
+    def _check_foreign(self) -> None:
+        """Refuse a folder that has files of our names, but no journal."""
+        for name in (*_SUMMARIES, UNREADABLE, *(form for form in self._formats if form != "coco")):
+            if (self._folder / name).exists():
+                raise InputError(
+                    f"{self._folder / name}: is there, but not from an earlier start, as {JOURNAL} would tell; name "
+                    "another folder, or replace it with --again"
+                )
+
+    def _remove_summaries(self) -> None:
+        for name in _SUMMARIES:
+            (self._folder / name).unlink(missing_ok=True)
+
+    def _overlay(self, line: Line) -> Path:
+        return self._path("overlays", line["stem"])
+
+    def _write_labelme(self, job: Job, result: Result) -> None:
+        path = self._path("labelme", job.stem)
+        masks = [(found.concept, found.mask) for found in result]
+        height, width = result.labels.shape
+        content = labelme_file(job.path_from(path.parent), masks, (height, width), extra={"prosam": result.model})
+        write_text(path, json.dumps(content, indent=2))
+
+    def _path(self, form: str, stem: str, concept: str = "") -> Path:
+        suffix = {"overlays": "jpg", "labelme": "json"}.get(form, "png")
+        return self._folder / form / concept / f"{stem}.{suffix}"
+
+    def _files(self, stem: str, concepts: Iterable[str], formats: Iterable[str]) -> Iterator[Path]:
+        for form in formats:
+            if form in ("masks", "uncertainty"):
+                yield from (self._path(form, stem, concept) for concept in concepts)
+            elif form != "coco":
+                yield self._path(form, stem)
+
+    def _forget(self, job: Job, formats: Iterable[Format] = FORMATS) -> None:
+        if (line := self._journal.pop(job.name)) is not None:
+            self._remove(line, self._maker.concepts, formats)
+
+    def _remove(self, line: Line, concepts: Iterable[str], formats: Iterable[Format] = FORMATS) -> None:
+        """Remove the files of an earlier result, and nothing else that may lie there."""
+        for path in self._files(line["stem"], concepts, formats):
+            path.unlink(missing_ok=True)
+
+
+def _entry(found: Found) -> Line:
+    return {
+        "concept": found.concept,
+        "present": found.present,
+        "presence": round(found.presence, 6),
+        "score": round(found.score, 6),
+        "disagreement": round(found.uncertainty.disagreement, 6) if found.uncertainty else None,
+        "rle": encode(found.mask) if found.mask.any() else None,
+    }

@@ -1,0 +1,65 @@
+"""What is about all images of a folder of results, made of its lines: coco.json, overview.jpg, and unreadable.txt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from prosam.exchange.coco import coco_file
+from prosam.files import write_text
+from prosam.output.journal import Line
+from prosam.output.overview import MOST_RESULTS, Tile, write_overview
+
+COCO, OVERVIEW, UNREADABLE = "coco.json", "overview.jpg", "unreadable.txt"
+
+_CAPTIONED = 2  # concepts in the caption of an overlay
+
+
+def write_coco(path: Path, lines: Sequence[Line], concepts: Sequence[str], model: str) -> None:
+    """Write the masks of all lines as COCO JSON; all or nothing."""
+    images = [
+        {
+            "file": line["image"],
+            "height": line["height"],
+            "width": line["width"],
+            "found": [found for found in line["found"] if found["rle"] is not None],
+        }
+        for line in lines
+    ]
+    write_text(path, json.dumps(coco_file(images, concepts, {"description": f"ProSAM, {model}"})))
+
+
+def write_first_overlays(
+    path: Path, lines: Sequence[Line], overlay_of: Callable[[Line], Path], references: Sequence[Tile], model: str
+) -> None:
+    """Write references and the first overlays as one picture; none where there is no overlay.
+
+    Args:
+        path: of the picture.
+        lines: of the images.
+        overlay_of: where the overlay of a line would be.
+        references: to show first.
+        model: which made them.
+    """
+    shown = [(line, overlay) for line in lines if (overlay := overlay_of(line)).is_file()]
+    tiles = [Tile(_caption(line), overlay) for line, overlay in shown[:MOST_RESULTS]]
+    if tiles:
+        write_overview(path, [*references, *tiles], model)
+
+
+def write_unreadable(path: Path, reasons: Sequence[str]) -> None:
+    """Write why images could not be read, a line each; no file where all could."""
+    if not reasons:
+        path.unlink(missing_ok=True)
+        return
+    told = "".join(f"{why}\n" for why in reasons)
+    write_text(path, told.encode("utf-8", "backslashreplace").decode())  # a name need not be UTF-8
+
+
+def _caption(line: Line) -> str:
+    """Such as `photo1.jpg: cat 0.93`; of more than fits beside the name, how many."""
+    there = [f"{found['concept']} {found['presence']:.2f}" for found in line["found"] if found["present"]]
+    if len(there) > _CAPTIONED:
+        return f"{line['image']}: {len(there)} of {len(line['found'])} concepts"
+    return f"{line['image']}: {', '.join(there) or 'not there'}"

@@ -1,0 +1,159 @@
+"""The model in use: a numbered copy of each model that came into use, a link to the one that is, and why.
+
+    in_use/<data set>/<kind>/<run>/<fold>/
+        1/ 2/ ...       prompt_encoder.safetensors and model.json, and decision.json, the model's line of the history
+        current -> 2    what `Predictor.load` and `prosam info` are given
+        history.jsonl   a line for each decision
+
+A model comes into use in three steps, each all or nothing: its folder appears, `current` is switched to it, the history
+gets its line. What a kill between them leaves undone, `finish` does. No model is ever moved, so that whoever reads
+`current` finds a whole one at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prosam.checkpoints.trained import DESCRIPTION, WEIGHTS, read_description
+from prosam.errors import InputError
+from prosam.files import atomic_folder, atomic_path, one_at_a_time, sha256_of, write_text
+
+DECISION, HISTORY = "decision.json", "history.jsonl"
+
+_AGAIN = "run this again"
+
+Record = dict[str, Any]
+
+
+class ModelsInUse:
+    """The folder of one data set, kind, run and fold. Change it only under `alone`."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self.current = folder / "current"
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Keep other processes out, and first finish what one that was killed left; `what` is named to who waits."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(self._folder / ".lock", what):
+            self._finish()
+            yield
+
+    def number(self) -> int | None:
+        """Of the model in use; None when there is none.
+
+        Raises:
+            InputError: `current` is no link, or leads to no model.
+        """
+        if not self.current.is_symlink() and not self.current.exists():
+            return None
+        number = self.current.readlink().name if self.current.is_symlink() else ""
+        if not number.isdecimal() or not (self._folder / number / DESCRIPTION).is_file():
+            numbers = ", ".join(map(str, self._numbers()))
+            raise InputError(
+                f"{self.current}: is no link to a model; remove it and `ln -s NUMBER {self.current}`, with one of "
+                f"{numbers or 'the numbered folders beside it, of which none is left'}"
+            )
+        return int(number)
+
+    def history(self) -> list[Record]:
+        """The decisions, oldest first.
+
+        Raises:
+            InputError: a line is damaged.
+        """
+        path = self._folder / HISTORY
+        if not path.exists():
+            return []
+        records = []
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                records.append(dict(json.loads(line)))
+            except (ValueError, TypeError) as error:
+                raise InputError(f"{path}, line {number}: is damaged; mend or delete the line") from error
+        return records
+
+    def tell(self, record: Record) -> None:
+        """Append a decision that leaves the model in use as it is."""
+        self._append({**record, "in_use": self.number()})
+
+    def replace(self, model: Path, record: Record, *, keep: int | None = None) -> int:
+        """Bring a model into use.
+
+        Args:
+            model: folder of a trained run, copied.
+            record: the decision; its `new` is the `identity` of the model that was looked at.
+            keep: how many older ones stay, the one just replaced first; all when None.
+
+        Returns:
+            Its number.
+
+        Raises:
+            InputError: the model is not, or no longer, the one that was looked at.
+        """
+        replaced = self.number()
+        number = max(self._numbers(), default=0) + 1
+        with atomic_folder(self._folder / str(number)) as new:
+            for name in (WEIGHTS, DESCRIPTION):
+                with atomic_path(new / name) as temporary:
+                    shutil.copyfile(model / name, temporary)
+            if identity(new, _AGAIN)["sha256"] != record["new"]["sha256"]:
+                raise InputError(f"{model}: changed while it was looked at; {_AGAIN}")
+            write_text(new / DECISION, json.dumps({**record, "in_use": number}, indent=2) + "\n")
+        self._bring_into_use(number)
+        older = [n for n in self._numbers() if n not in (number, replaced)] + ([replaced] if replaced else [])
+        for n in older[: max(0, len(older) - keep)] if keep is not None else []:
+            (self._folder / str(n)).rename(self._folder / f".{n}.partial")
+            shutil.rmtree(self._folder / f".{n}.partial")
+        return number
+
+    def _finish(self) -> None:
+        """Complete what a kill, or a tool that copies no links, left undone."""
+        for left in self._folder.glob(".*.partial"):
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        history, numbers = self.history(), self._numbers()
+        if numbers and numbers[-1] not in {record.get("in_use") for record in history}:
+            self._bring_into_use(numbers[-1])
+        elif numbers and not self.current.is_symlink() and not self.current.exists():
+            last = history[-1].get("in_use")
+            self._link(last if last in numbers else numbers[-1])
+
+    def _bring_into_use(self, number: int) -> None:
+        path = self._folder / str(number) / DECISION
+        self._link(number)
+        self._append(json.loads(path.read_text(encoding="utf-8")))
+
+    def _link(self, number: int) -> None:
+        temporary = self._folder / ".current.partial"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(str(number))
+        temporary.replace(self.current)
+
+    def _append(self, record: Record) -> None:
+        lines = [json.dumps(each) + "\n" for each in (*self.history(), record)]
+        write_text(self._folder / HISTORY, "".join(lines))
+
+    def _numbers(self) -> list[int]:
+        return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
+
+
+def identity(model: Path, remedy: str) -> Record:
+    """What tells a trained run from others: SHA-256 of its prompt encoder, and the commit that made it.
+
+    Args:
+        model: folder of the run.
+        remedy: what to do, for the error.
+
+    Raises:
+        InputError: a file is missing, or the description is damaged.
+    """
+    for name in (WEIGHTS, DESCRIPTION):
+        if not (model / name).is_file():
+            raise InputError(f"{model / name}: not found; {remedy}")
+    return {"sha256": sha256_of(model / WEIGHTS), "commit": read_description(model).get("commit", "")}

@@ -1,0 +1,213 @@
+"""Whether a retrained model may replace the one in use: what is compared, and the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prosam.checkpoints.frozen_weights import Origin
+from prosam.data.episodes import Episode
+from prosam.errors import InputError
+from prosam.evaluation.bootstrap import Interval, bootstrap_miou, paired_difference
+from prosam.evaluation.metrics import miou
+from prosam.evaluation.overlap import Overlap
+
+Choice = Literal["first", "unchanged", "replaced", "kept"]
+
+_MEAN_IOU_DIFFERENCE = 0.005  # other hardware moves single pixels; two runs on shapes-5i differ by 0.04
+
+
+@dataclass(frozen=True)
+class EpisodeScores:
+    """What one model made of E episodes.
+
+    Attributes:
+        episodes: the frozen pairs.
+        intersections: (E,) pixels.
+        unions: (E,) pixels.
+    """
+
+    episodes: tuple[Episode, ...]
+    intersections: NDArray[np.float64]
+    unions: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, outcomes: Iterable[tuple[Episode, Overlap]]) -> EpisodeScores:
+        """From each episode's overlap, in order."""
+        episodes, overlaps = zip(*outcomes, strict=True)
+        intersections, unions = np.array([(o.intersection, o.union) for o in overlaps], np.float64).T
+        return cls(episodes, intersections, unions)
+
+    @property
+    def classes(self) -> list[int]:
+        """Class id of each episode."""
+        return [episode.class_id for episode in self.episodes]
+
+    @property
+    def miou(self) -> float:
+        """In percent."""
+        return 100 * miou(self.intersections, self.unions, self.classes)
+
+    def agrees_with(self, other: EpisodeScores) -> bool:
+        """Whether both can be the same model's; `other` may stop after fewer episodes."""
+        count = len(other.episodes)
+        if self.episodes[:count] != other.episodes:
+            return False
+        mine, its = (s.intersections[:count] / np.maximum(s.unions[:count], 1) for s in (self, other))
+        return float(np.abs(mine - its).mean()) <= _MEAN_IOU_DIFFERENCE
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is done with a new model, and why.
+
+    Attributes:
+        choice: `first`, there was none; `unchanged`, it is in use already; `replaced`, it takes the place of the old
+            one; `kept`, the old one stays.
+        note: why, for people.
+        episodes: how many were scored.
+        new: mIoU of the new model, percent; None where it was not looked at.
+        old: likewise.
+        difference: new minus old with its 95% interval, percentage points; None without a comparison.
+    """
+
+    choice: Choice
+    note: str
+    episodes: int = 0
+    new: float | None = None
+    old: float | None = None
+    difference: Interval | None = None
+
+    @property
+    def text(self) -> str:
+        """Such as `replaced, 71.9 against 71.5 mIoU, +0.4 (-0.1 to +0.8) over 600 episodes`."""
+        if self.new is None:
+            return f"{self.choice}, {self.note}"
+        over = f"over {self.episodes} episodes"
+        if self.difference is None or self.old is None:
+            return f"{self.choice}, {self.note}, {self.new:.1f} mIoU {over}"
+        gain, low, high = (_signed(v) for v in (self.difference.estimate, self.difference.low, self.difference.high))
+        return f"{self.choice}, {self.new:.1f} against {self.old:.1f} mIoU, {gain} ({low} to {high}) {over}"
+
+    def record(self) -> dict[str, Any]:
+        """For JSON: mIoU in percent, differences in percentage points, to four decimal places."""
+        gain = self.difference
+        return {
+            "verdict": self.choice,
+            "note": self.note,
+            "episodes": self.episodes,
+            "new_miou": _rounded(self.new),
+            "old_miou": _rounded(self.old),
+            "difference": _rounded(gain.estimate) if gain else None,
+            "interval": [_rounded(gain.low), _rounded(gain.high)] if gain else None,
+        }
+
+
+def decide(new: EpisodeScores, old: EpisodeScores, *, replicates: int, rng: np.random.Generator) -> Verdict:
+    """Compare a new model with the one in use.
+
+    The new one is refused only when it is worse: when the 95% interval of new minus old, paired over the same resampled
+    targets as in the report, lies wholly below zero. Where the two cannot be told apart, the new one is taken.
+
+    Args:
+        new: scores of the new model.
+        old: scores of the one in use, on the same episodes.
+        replicates: resamples of the targets.
+        rng: draws them.
+
+    Raises:
+        ValueError: the episodes differ.
+    """
+    if new.episodes != old.episodes:
+        raise ValueError("the two models were scored on different episodes")
+    bootstrap = bootstrap_miou(
+        np.stack([new.intersections, old.intersections]),
+        np.stack([new.unions, old.unions]),
+        new.classes,
+        targets=[episode.target for episode in new.episodes],
+        replicates=replicates,
+        rng=rng,
+    )
+    difference = paired_difference(bootstrap, 0, 1)
+    gain = Interval(100 * difference.estimate, 100 * difference.low, 100 * difference.high)
+    worse = gain.high < 0
+    note = "the new model is worse" if worse else "the new model is better" if gain.low > 0 else "no worse is shown"
+    return Verdict("kept" if worse else "replaced", note, len(new.episodes), new.miou, old.miou, gain)
+
+
+def read_scores(path: Path, remedy: str) -> EpisodeScores:
+    """The run's own scores in an episodes.parquet.
+
+    Args:
+        path: that `write_results` wrote.
+        remedy: what to run, for the error.
+
+    Raises:
+        InputError: it is missing, damaged or empty.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = ["reference", "target", "class_id", "intersection", "union"]
+    try:
+        table = pq.read_table(path, columns=columns).to_pydict()
+        references, targets, classes, intersections, unions = (table[column] for column in columns)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not found; {remedy}") from error
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read; {remedy}") from error
+    if not classes:
+        raise InputError(f"{path}: has no episodes; {remedy}")
+    episodes = tuple(Episode(*row) for row in zip(references, targets, classes, strict=True))
+    return EpisodeScores(episodes, np.array(intersections, np.float64), np.array(unions, np.float64))
+
+
+def incomparable(
+    description: Mapping[str, Any],
+    *,
+    kind: str,
+    sam: Origin,
+    backbone: Origin,
+    image_size: int,
+    upsampling: str,
+    tested: Sequence[str],
+) -> str:
+    """Why a model cannot be scored as things are now; empty when it can.
+
+    Args:
+        description: content of its model.json.
+        kind: of annotation, the present one of its run.
+        sam: the present one.
+        backbone: the present one of its run.
+        image_size: the present one, px.
+        upsampling: the present one.
+        tested: names of the episodes' classes.
+    """
+    if description.get("kind") != kind:
+        return f"its annotations were of kind {description.get('kind')}, and are now of kind {kind}"
+    for key, name, now in (("sam", "SAM", sam), ("backbone_weights", "backbone", backbone)):
+        made_with = description.get(key)  # a converted run names no SAM
+        if made_with is not None and made_with.get("sha256") != now.sha256:
+            was = f"{made_with.get('model')} of {made_with.get('checkpoint')}, {str(made_with.get('sha256'))[:16]}..."
+            return f"its {name} was {was}, and is now {now.model} of {now.checkpoint}, {now.sha256[:16]}..."
+    for key, now in (("image_size", image_size), ("upsampling", upsampling)):
+        if description.get(key) != now:
+            return f"its models.{key} was {description.get(key)}, and is now {now}"
+    trained_on = set(description.get("base_classes") or ()).intersection(tested)
+    if trained_on:
+        return f"it was trained on {min(trained_on)!r}, which the present episodes test"
+    return ""
+
+
+def _signed(points: float) -> str:
+    text = f"{points:+.1f}"
+    return "0.0" if float(text) == 0 else text
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

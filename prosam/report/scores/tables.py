@@ -1,0 +1,296 @@
+"""The report's tables, each once: the page, the Markdown and the JSON are renderings of these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, groupby
+from typing import Any
+
+import numpy as np
+
+from prosam.evaluation.bootstrap import MIN_TARGETS, Bootstrap, Interval, paired_difference
+from prosam.evaluation.metrics import per_class_iou
+from prosam.report.inputs import Setting, in_words
+from prosam.report.scores.scores import Scores
+
+MINUS = "\N{MINUS SIGN}"
+BOOTSTRAP = "95%, percentile bootstrap over target images"
+_FEW = 4  # runs of which all pairs are shown
+_LONG = 20  # rows
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number, in percent or percentage points unless the table says otherwise, perhaps with its 95% interval.
+
+    Attributes:
+        value: NaN where there is none.
+        low: lower bound, None without an interval.
+        high: upper bound, likewise.
+        best: the highest among the runs of one kind of annotation, or a difference whose interval excludes zero: set
+            in bold.
+        signed: a difference: a plus is written.
+        decimals: written; two where the paper prints two.
+        error: standard error, in place of an interval.
+        unit: of the number, where it is not the table's.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    best: bool = False
+    signed: bool = False
+    decimals: int = 1
+    error: float | None = None
+    unit: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The number to its decimal places."""
+        return self._number(self.value)
+
+    @property
+    def interval(self) -> str:
+        """Such as `62.1 to 67.4`, or `± 0.3` of a standard error; empty without either."""
+        if self.error is not None and not np.isnan(self.error):
+            return f"± {self.error:.{self.decimals}f}"
+        if self.low is None or self.high is None:
+            return ""
+        return f"{self._number(self.low)} to {self._number(self.high)}"
+
+    def _number(self, value: float) -> str:
+        if np.isnan(value):
+            return "n/a"
+        text = f"{abs(value):.{self.decimals}f}"
+        sign = "" if float(text) == 0 else MINUS if value < 0 else "+" if self.signed else ""
+        return sign + text
+
+    def record(self) -> dict[str, float | None]:
+        """The numbers for JSON, to six significant digits; None for what is not there."""
+        numbers = {"value": self.value, "low": self.low, "high": self.high, "error": self.error}
+        return {
+            name: None if np.isnan(number) else float(f"{number:.6g}")
+            for name, number in numbers.items()
+            if number is not None
+        }
+
+
+@dataclass(frozen=True)
+class Row:
+    """A labelled row; `group` says what it is, such as run or baseline, and sets it apart from others."""
+
+    label: str
+    group: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of cells.
+
+    Attributes:
+        key: unique in the report's setting; names it in JSON.
+        title: heading.
+        caption: what the numbers are; one or two sentences.
+        corner: heading of the labels.
+        columns: headings of the cells.
+        rows: as long as `columns` each.
+        graph: "scale" or "difference" draws the last column's intervals beside it, None does not.
+        headings: whether each group is named above its rows.
+        unit: of its cells, but for those that have their own; differences of percents are points.
+        interval: what `low` and `high` are.
+    """
+
+    key: str
+    title: str
+    caption: str
+    corner: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    graph: str | None = None
+    headings: bool = False
+    unit: str = "percent"
+    interval: str = BOOTSTRAP
+
+    @property
+    def long(self) -> bool:
+        """Whether the page folds it away, so that what comes after it is found."""
+        return len(self.rows) > _LONG and self.key != "miou"
+
+    @property
+    def groups(self) -> list[tuple[str, list[Row]]]:
+        """Neighbouring rows of one group, in order."""
+        return [(name, list(rows)) for name, rows in groupby(self.rows, key=lambda row: row.group)]
+
+    def record(self) -> dict[str, Any]:
+        """For JSON, with what its numbers are: column -> cell, by row label."""
+        bounded = any(cell.low is not None for row in self.rows for cell in row.cells)
+        return {
+            "title": self.title,
+            "caption": self.caption,
+            **({"interval": self.interval} if bounded else {}),
+            "rows": [
+                {
+                    "label": row.label,
+                    "group": row.group,
+                    "cells": {
+                        c: cell.record() | {"unit": self._unit(cell)}
+                        for c, cell in zip(self.columns, row.cells, strict=True)
+                    },
+                }
+                for row in self.rows
+            ],
+        }
+
+    def _unit(self, cell: Cell) -> str:
+        if cell.unit is not None:
+            return cell.unit
+        return "points" if cell.signed and self.unit == "percent" else self.unit
+
+
+def score_tables(setting: Setting, scores: Scores) -> list[Table]:
+    """The mIoU and the FB-IoU of every system by fold, with the mean over folds."""
+    how = (
+        f"bold: {_best(setting)}. 95% intervals: percentile bootstrap over target images, folds independently. "
+        f"{_tested_on(setting, scores)}"
+    )
+    return [
+        _score_table(
+            "miou",
+            "mIoU",
+            f"Mean IoU over the fold's novel classes, in percent; {how}",
+            setting,
+            scores,
+            (*scores.miou, scores.miou_mean),
+        ),
+        _score_table(
+            "fb-iou",
+            "FB-IoU",
+            f"Mean of foreground and background IoU over all pixels, in percent; {how}",
+            setting,
+            scores,
+            (*scores.fb_iou, scores.fb_iou_mean),
+        ),
+    ]
+
+
+def summary_table(settings: Sequence[Setting], scores: Sequence[Scores]) -> Table:
+    """Mean mIoU of the runs under every setting that has them: a row for each run, a column for each setting.
+
+    Runs under one setting have a row only when none is under several: the setting's own table has them.
+    """
+    labels = {run: label for setting in settings for run, label in zip(setting.runs, setting.labels, strict=True)}
+    several = [run for run in labels if sum(run in setting.runs for setting in settings) > 1]
+    shown = several or list(labels)
+    columns = []
+    for setting, s in zip(settings, scores, strict=True):
+        cells = [score_cell(s.miou_mean.interval(run)) for run in range(s.num_runs)]
+        columns.append(dict(zip(setting.runs, _mark_best(setting, cells), strict=True)))
+    nothing = Cell(float("nan"))
+    rows = (Row(labels[run], "run", tuple(column.get(run, nothing) for column in columns)) for run in shown)
+    caption = f"mIoU, mean over folds, in percent, with 95% intervals; bold: {_best(settings[0])}."
+    titles = tuple(setting.title for setting in settings)
+    return Table("summary", "All settings", caption, "run", titles, tuple(rows))
+
+
+def difference_table(setting: Setting, scores: Scores) -> Table | None:
+    """Paired differences of mIoU between runs of one kind of annotation; None when no two have the same."""
+    columns = (*scores.miou, scores.miou_mean)
+    rows = tuple(
+        Row(
+            f"{setting.runs[first]} {MINUS} {setting.labels[second]}",
+            "difference",
+            tuple(difference_cell(paired_difference(b, first, second)) for b in columns),
+        )
+        for alike in setting.by_kind.values()
+        for first, second in _compared(alike)
+    )
+    caption = (
+        "First run minus second, in points of mIoU, on the same resampled targets. It is called a "
+        "difference, and set in bold, only when its 95% interval excludes zero; the intervals are not "
+        f"widened for several looks. {_tested_on(setting, scores)}"
+    )
+    if not rows:
+        return None
+    headings = fold_headings(setting)
+    return Table("differences", "Differences between runs", caption, "runs", headings, rows, "difference")
+
+
+def _tested_on(setting: Setting, scores: Scores) -> str:
+    """How many episodes and target images each fold has, and which have too few."""
+    folds = list(zip(setting.folds, scores.miou, strict=True))
+    episodes = {fold: len(setting.results[setting.runs[0], fold].episodes) for fold in setting.folds}
+    counts = [f"fold {fold}, {episodes[fold]} episodes of {found.targets} target images" for fold, found in folds]
+    few = [f"fold {fold}" for fold, found in folds if not found.enough]
+    told = f" Fewer than {MIN_TARGETS} are too few to tell: {in_words(few)}." if few else ""
+    return f"Tested on: {'; '.join(counts)}.{told}"
+
+
+def _compared(alike: Sequence[int]) -> list[tuple[int, int]]:
+    """All pairs of a few runs; of many, the first with each, for all pairs would be hundreds."""
+    return list(combinations(alike, 2)) if len(alike) <= _FEW else [(alike[0], other) for other in alike[1:]]
+
+
+def class_table(setting: Setting) -> Table:
+    """IoU of each novel class by run."""
+    rows: list[Row] = []
+    for fold in setting.folds:
+        episodes = {run: setting.results[run, fold].episodes for run in setting.runs}
+        names = episodes[setting.runs[0]].drop_duplicates("class_id").set_index("class_id")["class_name"]
+        ious = [per_class_iou(e["intersection"], e["union"], e["class_id"]) for e in episodes.values()]
+        for class_id in ious[0]:
+            cells = [Cell(100 * iou[class_id]) for iou in ious]
+            rows.append(Row(str(names[class_id]), f"fold {fold}", _mark_best(setting, cells)))
+    caption = f"IoU of each novel class over all its episodes, in percent; bold: {_best(setting)}."
+    return Table("classes", "IoU by class", caption, "class", setting.labels, tuple(rows), headings=True)
+
+
+def _score_table(
+    key: str, title: str, caption: str, setting: Setting, scores: Scores, columns: Sequence[Bootstrap]
+) -> Table:
+    by_column = [_mark_best(setting, [score_cell(b.interval(s)) for s in range(len(scores.systems))]) for b in columns]
+    by_kind = [place for alike in setting.by_kind.values() for place in alike]
+    rows = tuple(
+        Row(scores.systems[s].label, "run" if s < scores.num_runs else "baseline", tuple(c[s] for c in by_column))
+        for s in (*by_kind, *range(scores.num_runs, len(scores.systems)))
+    )
+    return Table(key, title, caption, "run", fold_headings(setting), rows, "scale")
+
+
+def fold_headings(setting: Setting) -> tuple[str, ...]:
+    """Of a column for each fold, and one for their mean."""
+    return (*(f"fold {fold}" for fold in setting.folds), "mean")
+
+
+def score_cell(interval: Interval) -> Cell:
+    """A fraction with its interval, in percent."""
+    return Cell(100 * interval.estimate, 100 * interval.low, 100 * interval.high)
+
+
+def difference_cell(interval: Interval) -> Cell:
+    """A difference of fractions in points, bold when its interval excludes zero."""
+    points = score_cell(interval)
+    return Cell(points.value, points.low, points.high, best=interval.excludes_zero, signed=True)
+
+
+def _best(setting: Setting) -> str:
+    """What `_mark_best` marks."""
+    return "the best run" if len(setting.by_kind) == 1 else "the best run of each kind of annotation"
+
+
+def _mark_best(setting: Setting, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Mark the highest of the runs of each kind, and what reads the same; nothing where there is one.
+
+    Args:
+        setting: of the runs.
+        cells: of the runs in their order, then perhaps of the baselines.
+    """
+    marked = list(cells)
+    for alike in setting.by_kind.values():
+        there = [i for i in alike if not np.isnan(cells[i].value)]
+        if len(there) > 1:
+            top = f"{max(cells[i].value for i in there):.1f}"
+            for i in there:
+                marked[i] = replace(cells[i], best=f"{cells[i].value:.1f}" == top)
+    return tuple(marked)

@@ -1,0 +1,56 @@
+"""The report on targets that do not show the kind."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prosam.evaluation.roc import roc
+from prosam.report.scores.tables import Cell, Row, Table
+from prosam.report.studies.inputs import Studied
+from prosam.report.studies.lines import Line, Panel, line_figures
+from prosam.report.studies.part import Part
+
+_POINTS = 200  # of a drawn curve
+
+
+def absent_part(studied: Studied) -> Part:
+    """The presence score's ROC curve, and how much of a target without the kind is claimed, with and without it."""
+    lines, rows, told = [], [], []
+    for run in studied.runs:
+        table = studied.pooled(run)
+        present = table["present"].to_numpy(bool)
+        score, false_area = table["presence"].to_numpy(float), table["false_area"].to_numpy(float)
+        curve = roc(score, present)
+        best = curve.best
+        kept = np.where(score >= curve.thresholds[best], false_area, 0.0)
+        without, with_threshold = (100 * float(area[~present].mean()) for area in (false_area, kept))
+        few = np.unique(np.linspace(0, len(curve.thresholds) - 1, _POINTS).astype(int))
+        drawn = (100 * curve.false_positive_rate[few], 100 * curve.true_positive_rate[few])
+        lines.append(Line(studied.place(run), studied.label(run), *(values.tolist() for values in drawn)))
+        cells = (
+            Cell(curve.auc, decimals=3, unit="probability"),
+            Cell(curve.thresholds[best], decimals=3, unit="presence score"),
+            Cell(100 * curve.true_positive_rate[best]),
+            Cell(100 * curve.false_positive_rate[best]),
+            Cell(without),
+            Cell(with_threshold),
+        )
+        rows.append(Row(studied.label(run), "run", cells))
+        told.append(f"{studied.label(run)}: {without:.1f}% without the threshold, {with_threshold:.1f}% with it")
+    panel = Panel("presence score", "false alarms, %", "found, %", tuple(lines), markers=False, diagonal=True)
+    caption = (
+        "AUC: the chance that a target with the kind scores above one without it. Threshold: of the largest difference "
+        "between found and false alarms, chosen on these same targets, so a little too good. False area: predicted "
+        "share of targets without the kind, in percent, without and with the threshold."
+    )
+    columns = ("AUC", "threshold", "found, %", "false alarms, %", "false area, %", "with threshold, %")
+    return Part(
+        studied.study,
+        "Targets without the kind",
+        (f"Of a target that does not show the kind, this much is claimed on average: {'; '.join(told)}.",),
+        "The score is the largest cosine similarity between the target and the reference's annotated places, in the "
+        "backbone's features: it belongs to the backbone and the annotation, so runs that share them have one curve.",
+        line_figures([panel], f"{studied.setting.dataset}-absent"),
+        legend=studied.places,
+        tables=(Table("absent", "Presence score and false area", caption, "run", columns, tuple(rows)),),
+    )

@@ -1,0 +1,53 @@
+"""What the report says about studies, by data set: a part for each that the pipeline names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from prosam.params import Params
+from prosam.report.inputs import Setting
+from prosam.report.runs.matched import principal
+from prosam.report.studies.absent import absent_part
+from prosam.report.studies.curvature import curvature_part
+from prosam.report.studies.failures import failures_part
+from prosam.report.studies.inputs import Studied, read_study
+from prosam.report.studies.noise import DISTURBANCES, disturbance_part
+from prosam.report.studies.part import Part
+from prosam.report.studies.references import references_part
+from prosam.report.studies.strategies import disagreement_part
+from prosam.report.studies.verification import verification_part
+
+_PARTS: dict[str, Callable[[Studied], Part]] = {
+    **dict.fromkeys(DISTURBANCES, disturbance_part),
+    "strategies": disagreement_part,
+    "references": references_part,
+    "absent": absent_part,
+    "curvature": curvature_part,
+}
+
+
+def study_parts(params: Params, setting: Setting, truths: pd.DataFrame) -> tuple[Part, ...]:
+    """The parts on a setting, in the order of the pipeline's studies; none under a domain shift.
+
+    Where runs fail is shown beside any study; the verification study comes last.
+
+    Args:
+        params: of params.yaml.
+        setting: that the parts are on.
+        truths: of all its episodes, as `describe_truths` has them.
+
+    Raises:
+        InputError: a file of a study is missing or damaged.
+    """
+    axes = params.pipeline
+    if setting.shifted:
+        return ()
+    studies = axes.studies if axes.studied else []
+    parts = [_PARTS[study](read_study(params, setting, study)) for study in studies]
+    if parts:
+        parts.append(failures_part(params, setting.only(principal(params, setting)), truths))
+    if axes.starts:
+        parts.append(verification_part(params, setting.dataset))
+    return tuple(parts)

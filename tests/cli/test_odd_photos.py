@@ -1,0 +1,144 @@
+"""`prosam segment` with photos that cannot be read, show nothing, or are looked at once more."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from prosam.output.jobs import Job
+from prosam.predictor.result import Result
+from tests.cli.conftest import Prosam, files_below
+
+CAT = ("--reference", "cat.jpg", "--mask", "cat.png")
+
+
+def test_what_looks_like_an_image_and_cannot_be_read_is_reported(work: Path, prosam: Prosam):
+    (work / "photos/phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (work / "photos/moved.jpg").symlink_to(work / "elsewhere/moved.jpg")
+    (work / "photos/notes.txt").write_text("no image")
+    status, out, error = prosam("segment", "photos", *CAT, "--out", "found", "--write", "coco")
+    assert status == 1
+    assert "of 5 images" in out
+    told = [
+        "photos/moved.jpg: is a link to what is not there",
+        "photos/phone.HEIC: is not an image that can be read: .HEIC is not among the kinds that are; convert it to "
+        "JPEG or PNG",
+    ]
+    assert error.splitlines()[-3:] == ["error: 2 of 7 images could not be read:", *(f"  {line}" for line in told)]
+    assert (work / "found/unreadable.txt").read_text().splitlines() == told
+
+
+def test_all_outputs_agree_that_an_empty_mask_is_nothing(work: Path, prosam: Prosam):
+    (work / "dark").mkdir()
+    Image.new("RGB", (60, 40)).save(work / "dark/1.png")  # where the shipped model has no pixel to show
+    status, out, _ = prosam("segment", "dark", *CAT, "--out", "found", "--threshold", "0")
+    assert status == 0
+    assert not any(Image.open(work / "found/masks/cat/1.png").tobytes())
+    assert "cat in 0 of 1 images" in out
+    line = json.loads((work / "found/results.jsonl").read_text().splitlines()[1])
+    assert (line["found"][0]["present"], line["found"][0]["rle"]) == (False, None)
+    assert json.loads((work / "found/coco.json").read_text())["annotations"] == []
+    assert json.loads((work / "found/labelme/1.json").read_text())["shapes"] == []
+
+
+def test_an_image_that_is_looked_at_again_alone_takes_no_other_with_it(work: Path, prosam: Prosam):
+    command = [*CAT, "--out", "found", "--write", "masks", "--write", "coco"]
+    assert prosam("segment", "photos", *command)[0] == 0
+    before = files_below(work / "found")
+    (work / "found/masks/cat/1.png").write_bytes(b"damaged meanwhile")
+    status, out, _ = prosam("segment", "photos/1.png", *command, "--again")
+    assert (status, "of 1 images" in out) == (0, True)
+    after = files_below(work / "found")
+    assert {name for name in before if after.get(name) != before[name]} <= {"coco.json", "results.jsonl"}
+    images = json.loads(after["coco.json"])["images"]
+    assert [image["file_name"] for image in images] == ["1.png", "0.png", "2.png", "3.png", "deep/4.png"]
+    status, out, _ = prosam("segment", "photos", *command)
+    assert (status, "5 of 5 images are there" in out) == (0, True)
+    assert files_below(work / "found") == before
+
+
+@pytest.mark.parametrize(("option", "value"), [("--label", "dog"), ("--most", "3"), ("--images", "photos")])
+def test_options_of_references_do_nothing_in_silence(work: Path, prosam: Prosam, option: str, value: str):
+    status, _, error = prosam("segment", "photos", *CAT, option, value, "--out", "found")
+    assert (status, error.count("\n")) == (2, 1)
+    assert f"{option}: is about --references, which is not given" in error
+
+
+def test_a_run_that_is_stopped_says_how_it_goes_on(work: Path, prosam: Prosam, monkeypatch: pytest.MonkeyPatch):
+    from prosam.output.results_folder import ResultsFolder
+
+    add, command = ResultsFolder.add, ("segment", "photos", *CAT, "--out", "found")
+
+    def stopped_at_2(folder: ResultsFolder, job: Job, result: Result) -> None:
+        if job.stem == "2":
+            raise KeyboardInterrupt
+        add(folder, job, result)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ResultsFolder, "add", stopped_at_2)
+        status, out, _ = prosam(*command)
+    assert (status, out.splitlines()[-1]) == (130, "stopped; the same command goes on from here")
+    assert not (work / "found/coco.json").exists()
+    status, out, _ = prosam(*command)
+    assert (status, "2 of 5 images are there from an earlier start" in out) == (0, True)
+
+
+def test_pictures_of_earlier_runs_are_no_photos(work: Path, prosam: Prosam):
+    for folder in ("photos/one", "photos/deep/two", "photos/three", "elsewhere"):
+        status, out, _ = prosam("segment", "photos", *CAT, "--out", folder)
+        assert (status, "of 5 images" in out) == (0, True)
+    assert "of 5 images" in prosam("segment", "photos/one/overlays", *CAT, "--out", "named")[1]  # asked for
+
+
+@pytest.mark.parametrize(("options", "told"), [((), True), (("--threshold", "0"), False)])
+def test_that_no_threshold_is_known_is_said(
+    work: Path, prosam: Prosam, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], told: bool
+):
+    monkeypatch.setattr("prosam.predictor.model_card.usual_threshold", lambda architecture: 0.0)  # as of others
+    status, out, _ = prosam("segment", "photos/0.png", *CAT, "--out", "found", *options)
+    assert (status, "it is not known below which presence a kind is absent" in out) == (0, told)
+
+
+def test_an_overlay_that_was_damaged_is_named(work: Path, prosam: Prosam):
+    command = ("segment", "photos/0.png", *CAT, "--out", "found")
+    assert prosam(*command)[0] == 0
+    (work / "found/overlays/0.jpg").write_bytes(b"")
+    status, _, error = prosam(*command)
+    assert (status, "found/overlays/0.jpg: is not an image that can be read" in error) == (2, True)
+
+
+def test_the_own_annotations_beside_the_photos_stay(work: Path, prosam: Prosam):
+    (work / "coco.json").write_text("mine")
+    status, _, error = prosam("segment", "photos", *CAT, "--out", ".", "--write", "masks")
+    assert (status, "coco.json: is there, but not from an earlier start" in error) == (2, True)
+    assert (work / "coco.json").read_text() == "mine"
+    assert not (work / "masks").exists()
+
+
+def test_names_that_are_no_utf8_and_no_line_are_names(work: Path, prosam: Prosam):
+    name = os.fsdecode(b"caf\xe9\n.png")
+    (work / "photos/0.png").rename(work / "photos" / name)
+    command = ("segment", "photos", *CAT, "--out", "found")
+    assert prosam(*command)[0] == 0
+    assert (work / "found/masks/cat" / name).exists()
+    status, out, _ = prosam(*command)
+    assert (status, "5 of 5 images are there" in out) == (0, True)
+
+
+@pytest.mark.parametrize("command", [("segment", "photos", *CAT, "--out"), ("learn", *CAT)])
+def test_results_do_not_go_into_a_file_of_something_else(work: Path, prosam: Prosam, command: tuple[str, ...]):
+    before = (work / "dog.png").read_bytes()
+    status, _, error = prosam(*command, "dog.png")
+    assert (status, error.count("\n"), "dog.png: is a file" in error) == (2, 1, True)
+    assert (work / "dog.png").read_bytes() == before
+
+
+def test_a_concept_named_for_no_folder_is_refused_before_the_model_is_loaded(work: Path, prosam: Prosam):
+    shapes = [{"label": "a/b", "shape_type": "point", "points": [[9, 9]]}]
+    (work / "labels.json").write_text(json.dumps({"imagePath": "cat.jpg", "shapes": shapes}))
+    words = ("segment", "photos", "--references", "labels.json", "--model", "nowhere", "--out", "found")
+    assert "'a/b' cannot be a concept's name" in prosam(*words)[2]

@@ -1,0 +1,83 @@
+"""Which device and how many threads each process has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from prosam.distributed import device, launch
+from prosam.distributed.device import machine, prepare_device
+from prosam.errors import InputError
+from prosam.params import Params, load_params
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Filled by the code: the numbers of threads that torch is given."""
+    given: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", given.append)
+    monkeypatch.setattr(device.os, "cpu_count", lambda: 8)
+    return given
+
+
+def params(**changes: Any) -> Params:
+    return load_params(REPOSITORY / "params.yaml").model_copy(update=changes)
+
+
+def started(monkeypatch: pytest.MonkeyPatch, *, gpus: int, processes: int, rank: int) -> list[torch.device]:
+    """Pretend to be one of the processes that torchrun started; filled by the code: the current GPU."""
+    current: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    monkeypatch.setenv("LOCAL_RANK", str(rank))
+    return current
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_each_of_several_processes_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch, threads: list[int], name: str):
+    current = started(monkeypatch, gpus=4, processes=2, rank=1)
+    assert prepare_device(params(device=name)) == torch.device("cuda", 1)
+    assert current == [torch.device("cuda", 1)]
+
+
+def test_one_process_takes_the_gpu_that_torch_takes(monkeypatch: pytest.MonkeyPatch, threads: list[int]):
+    assert started(monkeypatch, gpus=4, processes=1, rank=0) == []
+    assert prepare_device(params(device="auto")) == torch.device("cuda")
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch, threads: list[int]):
+    started(monkeypatch, gpus=2, processes=4, rank=0)
+    with pytest.raises(InputError, match=r"^4 processes need a GPU each, and torch finds 2; use `processes: 2`$"):
+        prepare_device(params(device="auto"))
+
+
+def test_on_a_cpu_all_cores_are_shared_by_the_processes(monkeypatch: pytest.MonkeyPatch, threads: list[int]):
+    for processes, number in ((1, 0), (2, 0), (100, 0), (2, 3)):
+        started(monkeypatch, gpus=0, processes=processes, rank=0)
+        assert prepare_device(params(device="auto", threads=number)) == torch.device("cpu")
+    assert threads == [8, 4, 1, 3]
+
+
+def test_processes_on_different_gpus_share_what_lies_in_the_scratch_folder():
+    assert machine(params(), torch.device("cuda", 1)) == machine(params(), torch.device("cuda"))
+    assert machine(params(), torch.device("cpu")) != machine(params(), torch.device("cuda"))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "batch", "count"), [(8, 2, 2), (8, 8, 8), (3, 8, 2), (8, 6, 6), (8, None, 8), (0, 8, 1)]
+)
+def test_auto_is_as_many_gpus_as_can_share_the_batch(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, batch: int | None, count: int
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert launch._processes(params(processes="auto"), batch) == count
+
+
+def test_a_batch_that_cannot_be_dealt_is_refused_before_anything_starts():
+    with pytest.raises(InputError, match=r"^train\.batch_size: 2 episodes cannot be dealt evenly to 3 processes"):
+        launch.in_processes(params(processes=3), "no.such.module", batch=2)
