@@ -47,7 +47,7 @@ lint: $(READY) ## style (ruff), types (basedpyright), and whether dvc.yaml names
 	@ruff format --check .
 	@basedpyright
 
-pretrain: $(READY) ## train the embedded default's small models again (45 CPU minutes)
+pretrain: $(READY) ## train the bundled default's small models again (45 CPU minutes)
 	@python -m prosam.pretraining
 
 deps: $(READY) ## write the code that each stage depends on into dvc.yaml

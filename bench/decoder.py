@@ -1,6 +1,6 @@
 """How much faster is decoding with `MaskTokenDecoder` than with SAM's decoder as it is, forward and backward?
 
-    python -m bench.decoder                # the embedded default's size
+    python -m bench.decoder                # the bundled default's size
     python -m bench.decoder --grid 64      # SAM's real decoder: 256 channels, a 64 x 64 grid (about 2 minutes)
 
 Both forms take turns in one process, and their masks and gradients are compared first. Only the ratio means
@@ -26,7 +26,7 @@ from prosam.models.sam import decode_masks
 
 
 def bench(
-    grid: Annotated[int, typer.Option(help="16 for the embedded default, 64 for SAM itself.")] = 16,
+    grid: Annotated[int, typer.Option(help="16 for the bundled default, 64 for SAM itself.")] = 16,
     images: Annotated[int, typer.Option(help="Images in a batch.")] = 2,
     samples: Annotated[int, typer.Option(help="Prompt sets an image.")] = 4,
     rounds: Annotated[int, typer.Option(help="Measurements of each.")] = 7,

@@ -1,6 +1,6 @@
 """How many images a second does the stage `embeddings` encode, beside segment-anything's own way?
 
-    python -m bench.embed                                     # the embedded SAM
+    python -m bench.embed                                     # the bundled SAM
     python -m bench.embed --sam vit_b --images 2 --rounds 1   # ViT-B on a CPU: minutes
     python -m bench.embed --sam vit_h --images 64 --batch 8   # on a GPU
 

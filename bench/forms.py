@@ -32,7 +32,7 @@ from prosam.params import RunParams
 from prosam.training.execution import Execution
 from prosam.training.samples import LossOf, SampleLoss
 
-TINY_GRID = 16  # of the embedded SAM
+TINY_GRID = 16  # of the bundled SAM
 _PIXELS_A_CELL = 8  # of the backbones
 
 
@@ -56,7 +56,7 @@ class Pairs:
 
 
 def build_sam(grid: int) -> Sam:
-    """A SAM with random weights: the embedded one, or one with the real decoder behind the smallest encoder."""
+    """A SAM with random weights: the bundled one, or one with the real decoder behind the smallest encoder."""
     if grid == TINY_GRID:
         return build_tiny_sam().eval()
     size = grid * 16
@@ -71,7 +71,7 @@ def build_methods(grid: int, device: torch.device) -> tuple[PromptMethod, Prompt
     """ProSAM on random frozen models: with the backbone as published, and as we run it. They share what is trained.
 
     Args:
-        grid: g. 16 for the embedded default; otherwise SAM's decoder and a ResNet-50 at 8 g px, so 64 for the paper's.
+        grid: g. 16 for the bundled default; otherwise SAM's decoder and a ResNet-50 at 8 g px, so 64 for the paper's.
         device: of all weights.
     """
     architecture = "tiny-resnet" if grid == TINY_GRID else "resnet50"

@@ -1,6 +1,6 @@
 """What can this device do, and what share of it does each part of a training step reach?
 
-    python -m bench.roofline                              # the embedded default's models
+    python -m bench.roofline                              # the bundled default's models
     python -m bench.roofline --grid 64 --images 1 --samples 2 --rounds 1    # SAM's decoder and a ResNet-50, 512 px
 
 Measured are products of square matrices for each precision, and copying memory. Then each part of the step, both ways
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def bench(
-    grid: Annotated[int, typer.Option(help="Side of SAM's grid: 16 for the embedded default, 64 for SAM itself.")] = 16,
+    grid: Annotated[int, typer.Option(help="Side of SAM's grid: 16 for the bundled default, 64 for SAM itself.")] = 16,
     images: Annotated[int, typer.Option(help="Pairs in a batch.")] = 16,
     samples: Annotated[int, typer.Option(help="K, prompt sets an image.")] = 2,
     rounds: Annotated[int, typer.Option(help="Measurements of each.")] = 5,

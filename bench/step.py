@@ -1,6 +1,6 @@
 """How much faster is a step of training than a plain loop over the K samples, and what does it take?
 
-    python -m bench.step                             # the embedded default's models, the paper's batch and K
+    python -m bench.step                             # the bundled default's models, the paper's batch and K
     python -m bench.step --grid 32 --rounds 3        # SAM's real decoder and a ResNet-50, at half the paper's size
     python -m bench.step --grid 64 --rounds 3        # the paper's size: on a GPU, or for an hour
     python -m bench.step --compile --bf16            # ours by torch.compile and in bfloat16, each for itself
@@ -33,7 +33,7 @@ TOLERANCE = 1e-4  # of gradients, in single precision
 
 
 def bench(
-    grid: Annotated[int, typer.Option(help="Side of SAM's grid: 16 for the embedded default, 64 for SAM itself.")] = 16,
+    grid: Annotated[int, typer.Option(help="Side of SAM's grid: 16 for the bundled default, 64 for SAM itself.")] = 16,
     images: Annotated[int, typer.Option(help="Pairs in a batch.")] = 2,
     samples: Annotated[int, typer.Option(help="K, prompt sets an image.")] = 10,
     at_once: Annotated[

@@ -25,7 +25,7 @@ from prosam import layout
 from prosam.errors import InputError
 from prosam.params import PARAMS_FILE
 
-__all__ = ["Job", "MachineError", "job_for", "remote_of", "send", "take_up", "work"]
+__all__ = ["MachineError", "StageJob", "job_for", "remote_of", "send", "take_up", "work"]
 
 LOCK = "dvc.lock"
 CARRIED = (str(PARAMS_FILE), LOCK)  # travel with the job, and so may differ from the commit
@@ -34,7 +34,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Job:
+class StageJob:
     """What a worker is told of a stage; plain text, for it travels as JSON.
 
     Attributes:
@@ -50,7 +50,7 @@ class Job:
     lock: str
 
 
-def job_for(root: Path, stage: str) -> Job:
+def job_for(root: Path, stage: str) -> StageJob:
     """What a worker has to be told to run a stage as this clone would.
 
     Raises:
@@ -62,7 +62,7 @@ def job_for(root: Path, stage: str) -> Job:
             f"{changed}: differs from the commit, and workers run what is committed; commit it, and bring the workers "
             "to that commit"
         )
-    return Job(stage, head(root), (root / PARAMS_FILE).read_text(encoding="utf-8"), _read_lock(root))
+    return StageJob(stage, head(root), (root / PARAMS_FILE).read_text(encoding="utf-8"), _read_lock(root))
 
 
 def send(root: Path, stages: Sequence[str], processes: StageProcesses, tell: Tell) -> None:
@@ -81,7 +81,7 @@ def send(root: Path, stages: Sequence[str], processes: StageProcesses, tell: Tel
         transfer(["push", *stages], f"{', '.join(stages)}: cannot be sent to workers", processes, tell)
 
 
-def work(root: Path, job: Job, processes: StageProcesses, tell: Tell) -> Ran:
+def work(root: Path, job: StageJob, processes: StageProcesses, tell: Tell) -> Ran:
     """Run a stage for the coordinator, and push its result; DVC's cache may have it already.
 
     params.yaml and dvc.lock of this clone are replaced. No two jobs may be at work in a clone at once.
@@ -158,7 +158,7 @@ def _read_lock(root: Path) -> str:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def _require_same_code(root: Path, job: Job) -> None:
+def _require_same_code(root: Path, job: StageJob) -> None:
     here = head(root)
     if here != job.commit:
         raise MachineError(
@@ -169,7 +169,7 @@ def _require_same_code(root: Path, job: Job) -> None:
         raise MachineError(f"{root / changed}: differs from commit {here[:10]}; a worker's clone must be as committed")
 
 
-def _require_inputs(needed: Sequence[str], job: Job, processes: StageProcesses) -> None:
+def _require_inputs(needed: Sequence[str], job: StageJob, processes: StageProcesses) -> None:
     """That the outputs of these stages are here as dvc.lock has them, and were made with the job's parameters."""
     lines = list[str]()
     code = processes.run(["--wait-for-lock", "status", "--json", *needed], lines.append)

@@ -22,7 +22,7 @@ from pydantic import Field
 from flows.experiments import Experiment
 from flows.graph import DvcError, dag, needed_by, out_of_date
 from flows.in_use import promote_all
-from flows.machines import Job, MachineError, remote_of, work
+from flows.machines import MachineError, StageJob, remote_of, work
 from flows.published import publish_report, publish_scores
 from flows.stage_log import StageLog
 from flows.stage_processes import StageProcesses
@@ -114,7 +114,7 @@ def retrain(jobs: Jobs = 2, where: Where = "auto") -> State:
 
 @flow(name="prosam", flow_run_name="{job.stage}")
 @_fails_in_one_line
-def stage(job: Job) -> State:
+def stage(job: StageJob) -> State:
     """Run a stage that another machine hands over; for flows, not for people.
 
     Args:

@@ -16,7 +16,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
-from flows.machines import Job
+from flows.machines import StageJob
 
 DEPLOYMENT, POOL = "prosam/stage", "gpu"
 _POLL = 2.0  # seconds
@@ -30,7 +30,7 @@ class Workers:
         self._running = set[UUID]()
         self._lock, self._stopped = threading.Lock(), False
 
-    def run(self, job: Job, tell: Callable[[str], None]) -> State:
+    def run(self, job: StageJob, tell: Callable[[str], None]) -> State:
         """Run a stage on a worker, to its end; once more should the worker crash, for it goes on from its checkpoint.
 
         Returns:
@@ -42,7 +42,7 @@ class Workers:
             state = self._run_once(job, tell)
         return state
 
-    def _run_once(self, job: Job, tell: Callable[[str], None]) -> State:
+    def _run_once(self, job: StageJob, tell: Callable[[str], None]) -> State:
         run = cast(
             FlowRun,
             run_deployment(

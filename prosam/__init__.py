@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from prosam.predictor.annotations import Box, Mask, Points, Scribble
     from prosam.predictor.concept import Concept
     from prosam.predictor.predictor import Predictor
-    from prosam.predictor.result import Found, Result, Uncertainty
+    from prosam.predictor.result import Detection, Result, Uncertainty
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Box",
     "Concept",
-    "Found",
+    "Detection",
     "InputError",
     "Mask",
     "Points",
@@ -35,7 +35,7 @@ _MODULES = {
     "Concept": "prosam.predictor.concept",
     "Predictor": "prosam.predictor.predictor",
     **dict.fromkeys(("Box", "Mask", "Points", "Scribble"), "prosam.predictor.annotations"),
-    **dict.fromkeys(("Found", "Result", "Uncertainty"), "prosam.predictor.result"),
+    **dict.fromkeys(("Detection", "Result", "Uncertainty"), "prosam.predictor.result"),
 }
 
 

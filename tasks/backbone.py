@@ -32,7 +32,7 @@ def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.
     checkpoint = obtain_checkpoint(
         settings,
         what=f"models.backbones.{name}",
-        embedded=BACKBONE_WEIGHTS.get(settings.architecture),
+        bundled=BACKBONE_WEIGHTS.get(settings.architecture),
         published=PUBLISHED.get(settings.architecture),
         folder=layout.sources("weights"),
     )

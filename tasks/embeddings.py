@@ -33,7 +33,7 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
     from prosam.data.images import square_image
     from prosam.data.open import open_dataset
     from prosam.distributed.device import all_alike, machine, prepare_device
-    from prosam.features.embedding_build import Source, build_store
+    from prosam.features.embedding_build import ImageFile, build_store
     from prosam.models.sam import encode_images
 
     images = open_dataset(layout.raw(dataset))
@@ -51,7 +51,7 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
 
     build_store(
         layout.embeddings(dataset),
-        [Source(image, images.image_path(image)) for split in SPLITS for image in images.image_ids(split)],
+        [ImageFile(image, images.image_path(image)) for split in SPLITS for image in images.image_ids(split)],
         read,
         encoders,
         shape=(models[0].prompt_encoder.embed_dim, *grid),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong param
     from prosam.features.embedding_store import EmbeddingStore
     from prosam.features.episode_tensors import EpisodeTensors
     from prosam.features.feature_table import FeatureTable
-    from prosam.features.resized_images import SquareImages
+    from prosam.features.resized_images import ResizedImages
     from prosam.models.frozen import FrozenModels
 
 
@@ -98,15 +98,15 @@ class RunInputs:
         return [image for split in SPLITS for image in self.dataset.image_ids(split)]
 
     @cached_property
-    def _squares(self) -> SquareImages | None:
-        from prosam.features.resized_images import KeptSquares
+    def _squares(self) -> ResizedImages | None:
+        from prosam.features.resized_images import ResizedImageCache
 
         size = self.models.image_size
         if self._features is not None or 3 * size**2 * len(self._images) > self._params.models.decoded_gb * 1e9:
             return None
         code = digest_of_code("prosam.data.open", "prosam.features.resized_images")
         key = f"{self.embeddings.content[:16]}-{size}-{code[:16]}"
-        return KeptSquares(self.dataset, size, layout.scratch() / "decoded" / key)
+        return ResizedImageCache(self.dataset, size, layout.scratch() / "decoded" / key)
 
     @cached_property
     def _features(self) -> FeatureTable | None:

@@ -17,7 +17,7 @@ from tasks.arguments import dataset_params, known, known_fold
 
 if TYPE_CHECKING:
     from prosam.data.episodes import Episode
-    from prosam.registry.promotion import EpisodeScores, Verdict
+    from prosam.registry.promotion import EpisodeScores, PromotionDecision
     from tasks.inputs import RunInputs
 
 
@@ -42,7 +42,7 @@ def promote(
     candidate = _Candidate(params, dataset, run, fold)
 
     from prosam.registry.in_use import ModelsInUse, identity
-    from prosam.registry.promotion import Verdict
+    from prosam.registry.promotion import PromotionDecision
 
     new = identity(candidate.model, candidate.remedy)
     models = ModelsInUse(layout.in_use(dataset, run, fold))
@@ -50,7 +50,7 @@ def promote(
         current = models.current if models.number() is not None else None
         old = identity(current, "replace it with `--force`") if current else None
         if old is not None and old["sha256"] == new["sha256"]:
-            verdict = Verdict("unchanged", "this model is in use")
+            verdict = PromotionDecision("unchanged", "this model is in use")
         else:
             verdict = candidate.judge(current, force=force)
         record = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **verdict.record(), "new": new, "old": old}
@@ -74,7 +74,7 @@ class _Candidate:
         self.name = f"promote {dataset} {run} fold {fold}"
         self.remedy = f"run `dvc repro evaluate@{dataset}-{run}-{fold}`"
 
-    def judge(self, in_use: Path | None, *, force: bool) -> Verdict:
+    def judge(self, in_use: Path | None, *, force: bool) -> PromotionDecision:
         """Decide, by the run's results and those of the model in use on the same episodes, which is run now.
 
         Raises:
@@ -85,7 +85,7 @@ class _Candidate:
 
         from prosam.data.episodes import read_episodes
         from prosam.evaluation.results import EPISODES
-        from prosam.registry.promotion import Verdict, decide, read_scores
+        from prosam.registry.promotion import PromotionDecision, decide, read_scores
 
         path = self._results / EPISODES
         new, episodes = read_scores(path, self.remedy), read_episodes(self._episodes)
@@ -97,9 +97,9 @@ class _Candidate:
         if not new.agrees_with(self._score(self.model, some)):
             raise InputError(f"{path}: is not of the model in {self.model}; {self.remedy}")
         if in_use is None:
-            return Verdict("first", "there was none", len(episodes), new.miou)
+            return PromotionDecision("first", "there was none", len(episodes), new.miou)
         if force:
-            return Verdict("replaced", "without comparison", len(episodes), new.miou)
+            return PromotionDecision("replaced", "without comparison", len(episodes), new.miou)
         if why := self._incomparable(in_use, episodes):
             raise InputError(f"{in_use}: cannot be compared, for {why}; replace it without comparison: `--force`")
         old = self._score(in_use, episodes, progress=True)

@@ -20,12 +20,12 @@ def sam() -> None:
     from prosam.checkpoints.published import PUBLISHED_SAM
     from prosam.checkpoints.weights import check_state, load_state, shapes_only
     from prosam.files import sha256_of
-    from prosam.models.sam import EMBEDDED_SAM, SAM_BUILDERS
+    from prosam.models.sam import BUNDLED_SAM, SAM_BUILDERS
 
     checkpoint = obtain_checkpoint(
         settings,
         what="models.sam",
-        embedded=SAM_WEIGHTS if settings.name == EMBEDDED_SAM else None,
+        bundled=SAM_WEIGHTS if settings.name == BUNDLED_SAM else None,
         published=PUBLISHED_SAM.get(settings.name),
         folder=layout.sources("weights"),
     )

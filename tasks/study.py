@@ -14,7 +14,7 @@ from prosam.params import StudyName, load_params
 from tasks.arguments import dataset_params, known, known_fold
 
 if TYPE_CHECKING:
-    from prosam.studies.study import Row
+    from prosam.studies.study import StudyRow
 
 
 def study(
@@ -53,7 +53,7 @@ def study(
     write_study(layout.study(dataset, run, fold, study), shown)
 
 
-def _by_episode(rows: Iterable[Row], name: str, episodes: int) -> Iterator[Row]:
+def _by_episode(rows: Iterable[StudyRow], name: str, episodes: int) -> Iterator[StudyRow]:
     """The rows, with a progress bar of the episodes that they are about."""
     from prosam.progress import Progress
 

@@ -41,8 +41,7 @@ def train(
     from prosam.methods.prompting import build_prompt_method
     from prosam.training.execution import execution
     from prosam.training.log import write_log
-    from prosam.training.loop import Watch
-    from prosam.training.loop import train as optimise
+    from prosam.training.loop import Validation, train_prompt_encoder
     from tasks.inputs import RunInputs
     from tasks.provenance import circumstances, class_names, commit, describe_run, unfinished_work
 
@@ -74,13 +73,13 @@ def train(
     val = inputs.tensors(inputs.annotations("val"))
     how = execution(params, inputs.models.device)
     with joined(inputs.models.device) as ranks:
-        log = optimise(
+        log = train_prompt_encoder(
             method,
             inputs.tensors(annotations, compiled=how.compiled),
             sampler,
             settings,
-            watch=Watch(val, inputs.dataset, monitor, params.evaluate.batch_size, ranks),
-            test=Watch(val, inputs.dataset, tested, params.evaluate.batch_size, ranks) if tested else None,
+            validation=Validation(val, inputs.dataset, monitor, params.evaluate.batch_size, ranks),
+            test=Validation(val, inputs.dataset, tested, params.evaluate.batch_size, ranks) if tested else None,
             checkpoint=work / "checkpoint.pt",
             name=f"train {dataset} {run} fold {fold}",
             execution=how,

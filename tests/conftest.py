@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not {"pipeline", "served"} & set(item.path.parts))
 
 
-def shipped_params() -> dict[str, Any]:
+def bundled_params() -> dict[str, Any]:
     """The repository's params.yaml as plain values."""
     return YAML(typ="safe").load(REPOSITORY / "params.yaml")
 
@@ -92,7 +92,7 @@ def prepared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tasks.sam import sam
 
     root = tmp_path_factory.mktemp("workspace")
-    params = shipped_params()
+    params = bundled_params()
     params["datasets"] = {
         DATASET: {
             "download": {"source": "shapes", "train_images": 24, "val_images": 12, "size": 128, "seed": 0},

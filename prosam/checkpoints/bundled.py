@@ -1,4 +1,4 @@
-"""Where the embedded default's weight files lie, inside the package so that an installed one has them."""
+"""Where the bundled default's weight files lie, inside the package so that an installed one has them."""
 
 from __future__ import annotations
 

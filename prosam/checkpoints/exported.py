@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from prosam.checkpoints.trained import FORMAT, WEIGHTS, read_description
+from prosam.checkpoints.trained import MODEL_FORMAT, WEIGHTS, read_description
 from prosam.checkpoints.weights import load_state
 from prosam.errors import InputError
 from prosam.files import atomic_path
@@ -23,7 +23,7 @@ from prosam.files import atomic_path
 _METADATA = "prosam_model"  # one entry: safetensors keeps several in no fixed order
 
 
-def write_bundle(path: Path, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+def write_exported(path: Path, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
     """Write a bundle, all or nothing; the same bytes for the same values.
 
     Args:
@@ -31,7 +31,7 @@ def write_bundle(path: Path, state: Mapping[str, Tensor], description: Mapping[s
         state: of the prompt encoder.
         description: as `save_model` has it.
     """
-    content = {"format": FORMAT, **description}
+    content = {"format": MODEL_FORMAT, **description}
     with atomic_path(path) as temporary:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
         save_file(tensors, temporary, {_METADATA: json.dumps(content)})
@@ -45,10 +45,10 @@ def export_model(folder: Path, path: Path) -> None:
     """
     if path.suffix != ".safetensors":
         raise InputError(f"{path}: must end in .safetensors")
-    write_bundle(path, load_state(folder / WEIGHTS), read_description(folder))
+    write_exported(path, load_state(folder / WEIGHTS), read_description(folder))
 
 
-def read_bundle_description(path: Path) -> dict[str, Any]:
+def read_exported_description(path: Path) -> dict[str, Any]:
     """What the model in a bundle is, as `read_description` has it.
 
     Raises:
@@ -61,6 +61,6 @@ def read_bundle_description(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: is damaged, or no model ({error})") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: says nothing of a model; give its folder, or a file of `prosam export`")
-    if content.get("format") != FORMAT:
-        raise InputError(f"{path}: has format {content.get('format')!r}, this version reads {FORMAT}")
+    if content.get("format") != MODEL_FORMAT:
+        raise InputError(f"{path}: has format {content.get('format')!r}, this version reads {MODEL_FORMAT}")
     return content

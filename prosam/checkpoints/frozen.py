@@ -87,4 +87,4 @@ def load_frozen_models(
     loaded = load_frozen_sam(
         sam, sam_checkpoint, image_size=image_size, upsampling=upsampling, device=device, image_encoder=image_encoder
     )
-    return FrozenModels.joining(loaded, load_backbone(architecture, backbone_checkpoint).to(device))
+    return FrozenModels.of_both(loaded, load_backbone(architecture, backbone_checkpoint).to(device))

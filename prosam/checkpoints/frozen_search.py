@@ -33,11 +33,11 @@ class FrozenFiles:
 
 @dataclass(frozen=True)
 class _Kind:
-    """One of the two frozen models: its name, argument, shipped files, published files, and what stages wrote."""
+    """One of the two frozen models: its name, argument, bundled files, published files, and what stages wrote."""
 
     name: str
     argument: str
-    embedded: Sequence[Path]
+    bundled: Sequence[Path]
     published: Mapping[str, RemoteFile]
     stage_folders: Callable[[Path], list[Path]]
 
@@ -53,7 +53,7 @@ _BACKBONE = _Kind(
 
 
 def find_frozen(model: ModelFiles, *, sam: Path | None = None, backbone: Path | None = None) -> FrozenFiles:
-    """The frozen weights of a model: given, shipped, a stage's outputs, or published and fetched if need be.
+    """The frozen weights of a model: given, bundled, a stage's outputs, or published and fetched if need be.
 
     A stage's outputs are looked for in data/weights of the current folder, of the folders above the model, and of the
     repository that this code lies in; published files in data/sources/weights there, and in the user's cache.
@@ -106,9 +106,9 @@ def _find(kind: _Kind, origin: Origin, model: ModelFiles, given: Path | None) ->
     """The file, and whether it is in our own form for certain."""
     if given is not None:
         return _given(kind, origin, given)
-    for embedded in kind.embedded:
-        if sha256_of(embedded) == origin.sha256:
-            return embedded, True
+    for bundled in kind.bundled:
+        if sha256_of(bundled) == origin.sha256:
+            return bundled, True
     beside = model.folder / origin.checkpoint
     if beside.is_file() and sha256_of(beside) == origin.sha256:
         return beside, True

@@ -1,4 +1,4 @@
-"""Where a model comes from: the shipped one, a folder, a bundle, an archive, a URL or a hub."""
+"""Where a model comes from: the bundled one, a folder, a bundle, an archive, a URL or a hub."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urldefrag, urlparse
 
 from prosam.checkpoints.bundled import PROMPT_ENCODER
-from prosam.checkpoints.exported import read_bundle_description
+from prosam.checkpoints.exported import read_exported_description
 from prosam.checkpoints.obtain import is_url
 from prosam.checkpoints.trained import DESCRIPTION, WEIGHTS, read_description
 from prosam.errors import InputError
@@ -49,13 +49,13 @@ def open_model(source: str | Path | None) -> ModelFiles:
         source: a folder that the stage `train` wrote, such as models/shapes-5i/prosam/0 or .../current in
             `in_use`; a bundle of `prosam export`; a zip or tar of either; the URL of one of these files, with
             `#sha256=...` to have it verified; or a hub id, `owner/name` or `hf:owner/name@revision`. None is the
-            shipped model, which knows simple shapes only.
+            bundled model, which knows simple shapes only.
 
     Raises:
         InputError: there is none, or it is damaged or cannot be fetched.
     """
     if source is None:
-        return _at(PROMPT_ENCODER, "the shipped model")
+        return _at(PROMPT_ENCODER, "the bundled model")
     text = str(source)
     if is_url(text):
         return _at(_fetched(text), text)
@@ -79,7 +79,7 @@ def _at(path: Path, name: str) -> ModelFiles:
         path = path.parent
     if path.is_dir():
         return ModelFiles(name, read_description(path), path / WEIGHTS, path)
-    return ModelFiles(name, read_bundle_description(path), path, path.parent)
+    return ModelFiles(name, read_exported_description(path), path, path.parent)
 
 
 def _inside(folder: Path, name: str) -> Path:

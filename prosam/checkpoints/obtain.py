@@ -1,4 +1,4 @@
-"""Finding the checkpoint of a frozen model: one's own file or URL, the embedded one, or the published one."""
+"""Finding the checkpoint of a frozen model: one's own file or URL, the bundled one, or the published one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def obtain_checkpoint(
     settings: SamParams | BackboneParams,
     *,
     what: str,
-    embedded: Path | None,
+    bundled: Path | None,
     published: RemoteFile | None,
     folder: Path,
 ) -> Path:
@@ -25,7 +25,7 @@ def obtain_checkpoint(
     Args:
         settings: the model's entry in params.yaml; what it names comes first.
         what: the model, for errors: its key in params.yaml.
-        embedded: the file shipped with the package, if there is one.
+        bundled: the file bundled with the package, if there is one.
         published: the file that its authors published, if there is one.
         folder: for files that are fetched.
 
@@ -38,8 +38,8 @@ def obtain_checkpoint(
         return fetch(RemoteFile(name, (named,), sha256=settings.sha256), folder)
     if named is not None:
         return _verified(Path(named), settings.sha256, what)
-    if embedded is not None:
-        return embedded
+    if bundled is not None:
+        return bundled
     if published is not None:
         return fetch(published, folder)
     raise InputError(f"params.yaml: {what}.checkpoint: is missing, and no checkpoint of it is published; name a file")

@@ -16,7 +16,7 @@ from prosam.models.frozen import FrozenModels
 from prosam.models.prompt_encoder import PromptEncoder
 from prosam.params import RunParams
 
-FORMAT = 1
+MODEL_FORMAT = 1
 WEIGHTS, DESCRIPTION = "prompt_encoder.safetensors", "model.json"
 
 
@@ -30,7 +30,7 @@ def save_model(folder: Path, encoder: PromptEncoder, description: dict[str, Any]
     """
     write_weights(encoder, folder / WEIGHTS)
     trainable = sum(p.numel() for p in encoder.parameters())
-    content = {"format": FORMAT, "trainable_parameters": trainable, **description}
+    content = {"format": MODEL_FORMAT, "trainable_parameters": trainable, **description}
     write_text(folder / DESCRIPTION, json.dumps(content, indent=2) + "\n")
 
 
@@ -49,8 +49,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: is damaged ({error})") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: is not the description of a model")
-    if content.get("format") != FORMAT:
-        raise InputError(f"{path}: has format {content.get('format')!r}, this version reads {FORMAT}")
+    if content.get("format") != MODEL_FORMAT:
+        raise InputError(f"{path}: has format {content.get('format')!r}, this version reads {MODEL_FORMAT}")
     return content
 
 

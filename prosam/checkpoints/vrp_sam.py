@@ -21,7 +21,7 @@ from prosam.models.backbones import BACKBONE_BUILDERS
 from prosam.models.prompt_encoder import PromptEncoder
 from prosam.params import AnnotationKind, RunParams
 
-BACKBONE_WEIGHTS = "backbone.safetensors"
+BACKBONE_FILE = "backbone.safetensors"
 
 _DIM = 256
 _QUERIES = "transformer_decoder.supp_q_feat.weight"
@@ -60,7 +60,7 @@ class ConvertedModel:
     sha256: str
 
 
-def convert_vrp_sam(checkpoint: Path, out: Path, kind: AnnotationKind = "mask") -> ConvertedModel:
+def convert_checkpoint(checkpoint: Path, out: Path, kind: AnnotationKind = "mask") -> ConvertedModel:
     """Convert a checkpoint of the public VRP-SAM code.
 
     Args:
@@ -105,7 +105,7 @@ def convert_vrp_sam(checkpoint: Path, out: Path, kind: AnnotationKind = "mask") 
     )
     sha256 = sha256_of(checkpoint)
     with atomic_folder(out) as folder:
-        write_weights(backbone, folder / BACKBONE_WEIGHTS)
+        write_weights(backbone, folder / BACKBONE_FILE)
         description = {
             "name": run.method,
             "method": run.method,
@@ -116,7 +116,7 @@ def convert_vrp_sam(checkpoint: Path, out: Path, kind: AnnotationKind = "mask") 
             "run": run.model_dump(mode="json"),
             "image_size": 512,  # fixed in its code, as is the next
             "upsampling": "corners",
-            "backbone_weights": asdict(Origin(architecture, BACKBONE_WEIGHTS, sha256_of(folder / BACKBONE_WEIGHTS))),
+            "backbone_weights": asdict(Origin(architecture, BACKBONE_FILE, sha256_of(folder / BACKBONE_FILE))),
             "converted_from": {"code": "VRP-SAM", "file": checkpoint.name, "sha256": sha256},
         }
         save_model(folder, encoder, description)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from prosam.cli.references import BackboneOption, DeviceOption, ModelOption, SamOption
-from prosam.demo.server import is_local, listen, serve, url_of
+from prosam.demo.server import is_local, listen, serve_demo, url_of
 from prosam.errors import InputError
 
 _KEPT = 16  # images' embeddings; 60 MB each for SAM ViT
@@ -42,4 +42,4 @@ def demo(
         predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, keep=_KEPT)
         print(predictor.model)
         print(f"the page is {url}, until Ctrl-C")
-        serve(predictor, listening, url, names=[host, gethostname()], browser=browser)
+        serve_demo(predictor, listening, url, names=[host, gethostname()], browser=browser)

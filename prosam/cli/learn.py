@@ -27,7 +27,7 @@ from prosam.cli.references import (
 )
 from prosam.errors import InputError
 
-EXAMPLES = """\b
+LEARN_EXAMPLES = """\b
 Examples:
   prosam learn cat.safetensors --name cat --reference a.jpg --mask a.png --reference b.jpg --point 40,60
   prosam learn concepts/ --references annotations.json

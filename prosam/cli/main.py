@@ -71,16 +71,16 @@ def suite(
 
     Examples: prosam suite; prosam suite table-1 table-4; prosam suite all --data pascal-5i
     """
-    from prosam.params.suites import choose, left_out
+    from prosam.params.suites import choose_suites, left_out
 
     if not names:
         for name, described in load_params(params).suites.items():
             print(f"{name:16} {described.shows}")
         return
-    chosen = choose(params, names, [name for name in data.split(",") if name])
+    chosen = choose_suites(params, names, [name for name in data.split(",") if name])
     p = chosen.pipeline
     for run in left_out(chosen, names):
-        print(f"left out: {run}, for its backbone wants published weights, and models.sam is the embedded one")
+        print(f"left out: {run}, for its backbone wants published weights, and models.sam is the bundled one")
     trainings = len(p.datasets) * len(p.runs) * len(p.folds)
     studies = len(p.datasets) * len(p.studies) * len(p.studied) * len(p.folds) + len(p.datasets) * len(p.starts)
     print(f"{params}: {trainings} trainings and evaluations, {studies} studies, on {', '.join(p.datasets)}")
@@ -112,20 +112,20 @@ def plan(
     """
     settings = load_params(params)
 
-    from prosam.plan import as_json, as_text, make_plan
+    from prosam.plan import make_plan, plan_as_json, plan_as_text
 
     made = make_plan(settings)
-    print(as_json(made) if json else as_text(made))
+    print(plan_as_json(made) if json else plan_as_text(made))
 
 
-app.command("segment", cls=OrderedCommand, epilog=segment.EXAMPLES)(segment.segment)
-app.command("learn", cls=OrderedCommand, epilog=learn.EXAMPLES)(learn.learn)
+app.command("segment", cls=OrderedCommand, epilog=segment.SEGMENT_EXAMPLES)(segment.segment)
+app.command("learn", cls=OrderedCommand, epilog=learn.LEARN_EXAMPLES)(learn.learn)
 app.command("export")(export)
 app.command("demo")(demo)
 
 
 @convert.command("vrp-sam")
-def convert_vrp_sam(
+def convert_checkpoint(
     checkpoint: Annotated[Path, typer.Argument(help="best_model.pt of the public VRP-SAM code.")],
     out: Annotated[Path, typer.Argument(help="A new folder: prompt encoder, description, and the backbone's weights.")],
     kind: Annotated[
@@ -136,9 +136,9 @@ def convert_vrp_sam(
 
     Example: prosam convert vrp-sam best_model.pt models/converted
     """
-    from prosam.checkpoints.vrp_sam import convert_vrp_sam
+    from prosam.checkpoints.vrp_sam import convert_checkpoint
 
-    convert_vrp_sam(checkpoint, out, kind)
+    convert_checkpoint(checkpoint, out, kind)
     print(f"wrote {out}; `prosam info {out}` tells what it is")
 
 

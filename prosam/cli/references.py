@@ -14,7 +14,7 @@ import typer
 from prosam.errors import InputError
 
 if TYPE_CHECKING:
-    from prosam.exchange.references import References
+    from prosam.exchange.references import ReferenceList
     from prosam.predictor.annotations import Annotation
 
 ReferenceOption = Annotated[
@@ -62,7 +62,7 @@ ImagesOption = Annotated[
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--model", metavar="MODEL", help="A run's folder, a bundle, a URL or a hub id; without, the shipped model."
+        "--model", metavar="MODEL", help="A run's folder, a bundle, a URL or a hub id; without, the bundled model."
     ),
 ]
 SamOption = Annotated[
@@ -70,8 +70,8 @@ SamOption = Annotated[
 ]
 BackboneOption = Annotated[Path | None, typer.Option("--backbone", metavar="PATH", help="Likewise, its backbone.")]
 DeviceOption = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu or cuda.")]
-Joining = Literal["concatenate", "average"]
-JoiningOption = Annotated[Joining, typer.Option("--joining", help="How the prompts of several references are joined.")]
+Fusion = Literal["concatenate", "average"]
+FusionOption = Annotated[Fusion, typer.Option("--fusion", help="How the prompts of several references are joined.")]
 
 _KINDS = ("mask", "box", "point", "scribble")
 _POLYLINE = re.compile(r"[\d.,\s+-]+")
@@ -85,7 +85,7 @@ class _Given:
     texts: dict[str, list[str]] = field(default_factory=dict)
 
 
-def given_references(order: Sequence[str], options: Mapping[str, Sequence[str] | None]) -> dict[str, References]:
+def given_references(order: Sequence[str], options: Mapping[str, Sequence[str] | None]) -> dict[str, ReferenceList]:
     """The references of each concept, as `Predictor.learn` takes them.
 
     Args:
@@ -128,7 +128,7 @@ def all_references(
     labels: Sequence[str],
     most: int,
     images: Path | None,
-) -> dict[str, References]:
+) -> dict[str, ReferenceList]:
     """The references of each concept, given in options or in files, as `Predictor.learn` takes them.
 
     Args:
@@ -146,7 +146,7 @@ def all_references(
     for option in ("label", "most", "images"):
         if option in order and not options.get("references"):
             raise InputError(f"--{option}: is about --references, which is not given; --name names a concept")
-    concepts: dict[str, References] = {**given_references(order, options)}
+    concepts: dict[str, ReferenceList] = {**given_references(order, options)}
     for file in options.get("references") or ():
         for label, references in read_references(file, labels=labels, most=most, images=images).items():
             if label in concepts:

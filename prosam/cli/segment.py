@@ -14,8 +14,8 @@ from prosam.cli.references import (
     BackboneOption,
     BoxOption,
     DeviceOption,
+    FusionOption,
     ImagesOption,
-    JoiningOption,
     LabelOption,
     MaskOption,
     ModelOption,
@@ -32,10 +32,10 @@ from prosam.cli.references import (
 from prosam.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
-    from prosam.output.jobs import Job
+    from prosam.output.jobs import ImageJob
     from prosam.output.results_folder import Format
 
-EXAMPLES = """\b
+SEGMENT_EXAMPLES = """\b
 Examples:
   prosam segment photos/ --reference cat.jpg --mask cat.png --out found/
   prosam segment photos/ --reference cat.jpg --box 10,20,80,90 --out found/
@@ -74,7 +74,7 @@ def segment(
     model: ModelOption = None,
     sam: SamOption = None,
     backbone: BackboneOption = None,
-    joining: JoiningOption = "average",
+    fusion: FusionOption = "average",
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -111,7 +111,7 @@ def segment(
 
     from prosam.files import one_at_a_time
     from prosam.output.overview import reference_tiles
-    from prosam.output.results_folder import Maker, ResultsFolder
+    from prosam.output.results_folder import Provenance, ResultsFolder
     from prosam.predictor.concept import Concept
     from prosam.predictor.predictor import Predictor
     from prosam.progress import Progress
@@ -132,7 +132,7 @@ def segment(
     given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
     if not saved and not given:
         raise InputError("nothing to look for: give --reference with an annotation, --concept or --references")
-    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, joining=joining)
+    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, fusion=fusion)
     asked = {
         "samples": samples,
         "seed": 0,
@@ -144,10 +144,10 @@ def segment(
     if threshold is None and not asked["threshold"]:
         print("note: it is not known below which presence a kind is absent for this backbone; --threshold says it")
 
-    maker = Maker(
+    maker = Provenance(
         str(predictor.model),
         tuple(one.name for one in concepts),
-        {"model": predictor.model.digest, "concepts": [one.digest for one in concepts], "joining": joining, **asked},
+        {"model": predictor.model.digest, "concepts": [one.digest for one in concepts], "fusion": fusion, **asked},
     )
     formats = _formats(write, several=len(concepts) > 1, samples=samples)
     tiles = reference_tiles(maker.concepts, given)  # now, for hours later the references may be gone
@@ -176,7 +176,7 @@ def segment(
     _report(jobs, counts, out, unreadable)
 
 
-def _jobs(photos: Sequence[Path], out: Path) -> list[Job]:
+def _jobs(photos: Sequence[Path], out: Path) -> list[ImageJob]:
     from prosam.output.jobs import jobs_of
     from prosam.output.results_folder import results_below
     from prosam.predictor.image_folders import images_below
@@ -215,7 +215,9 @@ def _formats(wanted: Sequence[str] | None, *, several: bool, samples: int) -> li
     return [form for form in FORMATS if form in wanted]
 
 
-def _report(jobs: Sequence[Job], counts: dict[str, int], out: Path, unreadable: Sequence[tuple[Path, str]]) -> None:
+def _report(
+    jobs: Sequence[ImageJob], counts: dict[str, int], out: Path, unreadable: Sequence[tuple[Path, str]]
+) -> None:
     done = len(jobs) - len(unreadable)
     print(f"{out}: {', '.join(f'{concept} in {count}' for concept, count in counts.items())} of {done} images")
     if not unreadable:

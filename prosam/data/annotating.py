@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from prosam.data.annotations import Annotation, annotation_rng
+from prosam.data.annotations import AnnotationRow, annotation_rng
 from prosam.data.dataset import Dataset
 from prosam.data.drawing import draw_annotation
 from prosam.data.folds import ImageClass
@@ -16,7 +16,7 @@ from prosam.params import AnnotationKind, AnnotationsParams
 
 def annotate(
     dataset: Dataset, rows: Sequence[ImageClass], kind: AnnotationKind, settings: AnnotationsParams
-) -> Iterator[list[Annotation]]:
+) -> Iterator[list[AnnotationRow]]:
     """Yield the annotations of each row of the index, in order.
 
     A train row gets all variants, with a random number of points or strokes; a val row one, with the most.
@@ -35,7 +35,7 @@ def annotate(
 
 def _annotate_row(
     dataset: Dataset, kind: AnnotationKind, settings: AnnotationsParams, row: ImageClass
-) -> list[Annotation]:
+) -> list[AnnotationRow]:
     mask = dataset.mask(row.image, row.class_id)
     if not mask.any():
         name = dataset.classes[row.class_id - 1]
@@ -45,5 +45,5 @@ def _annotate_row(
     for variant in range(getattr(settings, kind).variants if training else 1):
         rng = annotation_rng(settings.seed, kind, row.split, row.image, row.class_id, variant)
         drawn = draw_annotation(mask, kind, rng, settings, training=training)
-        annotations.append(Annotation.of(drawn, row.image, row.class_id, variant))
+        annotations.append(AnnotationRow.of(drawn, row.image, row.class_id, variant))
     return annotations

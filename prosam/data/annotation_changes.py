@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-Mask = NDArray[np.bool_]
+MaskArray = NDArray[np.bool_]
 
 
-def shifted(annotation: Mask, distance: float, angle: float) -> Mask:
+def shifted(annotation: MaskArray, distance: float, angle: float) -> MaskArray:
     """Move an annotation; what leaves the image is cut off.
 
     Where nothing would be left it moves at right angles instead, and if need be half as far, so that it is never empty.
@@ -30,7 +30,7 @@ def shifted(annotation: Mask, distance: float, angle: float) -> Mask:
         distance /= 2
 
 
-def _moved(annotation: Mask, down: int, right: int) -> Mask:
+def _moved(annotation: MaskArray, down: int, right: int) -> MaskArray:
     moved = np.zeros_like(annotation)
     rows, columns = np.nonzero(annotation)
     rows, columns = rows + down, columns + right
@@ -40,7 +40,7 @@ def _moved(annotation: Mask, down: int, right: int) -> Mask:
     return moved
 
 
-def eroded(mask: Mask, depth: float) -> Mask:
+def eroded(mask: MaskArray, depth: float) -> MaskArray:
     """What lies deeper than `depth` px inside the mask (H, W), by Euclidean distance to the nearest pixel outside it.
 
     The image's border is no edge of the object. Where nothing is deep enough, the deepest pixels stay.
@@ -51,20 +51,20 @@ def eroded(mask: Mask, depth: float) -> Mask:
     return inside > depth if (inside > depth).any() else inside == inside.max()
 
 
-def dilated(mask: Mask, reach: float) -> Mask:
+def dilated(mask: MaskArray, reach: float) -> MaskArray:
     """The mask (H, W), not empty, and what lies within `reach` px of it, by Euclidean distance."""
     return _distances(~mask) <= reach
 
 
-def _distances(mask: Mask) -> NDArray[np.float64]:
+def _distances(mask: MaskArray) -> NDArray[np.float64]:
     return np.asarray(distance_transform_edt(mask), np.float64)
 
 
-def object_scale(mask: Mask) -> float:
+def object_scale(mask: MaskArray) -> float:
     """The size of an object, px: the square root of its area."""
     return math.sqrt(np.count_nonzero(mask))
 
 
-def equivalent_radius(mask: Mask) -> float:
+def equivalent_radius(mask: MaskArray) -> float:
     """The radius of a disk of the object's area, px."""
     return math.sqrt(np.count_nonzero(mask) / math.pi)

@@ -24,7 +24,7 @@ _ROWS_IN_GROUP = 8192
 
 
 @dataclass(frozen=True)
-class Annotation:
+class AnnotationRow:
     """One annotation of one class in one image.
 
     Attributes:
@@ -44,7 +44,7 @@ class Annotation:
     rle: str
 
     @classmethod
-    def of(cls, drawn: NDArray[np.bool_], image: str, class_id: int, variant: int) -> Annotation:
+    def of(cls, drawn: NDArray[np.bool_], image: str, class_id: int, variant: int) -> AnnotationRow:
         """The row for an (H, W) bool annotation."""
         height, width = drawn.shape
         return cls(image, class_id, variant, height, width, encode(drawn))
@@ -58,7 +58,7 @@ def annotation_rng(
     return np.random.default_rng([seed, _KINDS.index(kind), SPLITS.index(split), hashed, class_id, variant])
 
 
-def write_annotations(path: Path, rows: Iterable[Annotation]) -> None:
+def write_annotations(path: Path, rows: Iterable[AnnotationRow]) -> None:
     """Write a table as Parquet, consuming rows group by group; the same rows give the same bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -28,10 +28,10 @@ _NOISE = (0.08, 0.12, 0.18, 0.26, 0.38)
 _JPEG = (25, 18, 15, 10, 7)
 _BRIGHTNESS = (0.1, 0.2, 0.3, 0.4, 0.5)
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 
 
-def corrupted(image: Picture, name: CorruptionName, severity: int, *, seed: int, image_id: str) -> Picture:
+def corrupted(image: ImageArray, name: CorruptionName, severity: int, *, seed: int, image_id: str) -> ImageArray:
     """Corrupt an image.
 
     Args:
@@ -59,5 +59,5 @@ def corrupted(image: Picture, name: CorruptionName, severity: int, *, seed: int,
             return _rounded(image + 255 * _BRIGHTNESS[level])
 
 
-def _rounded(values: NDArray[np.floating]) -> Picture:
+def _rounded(values: NDArray[np.floating]) -> ImageArray:
     return np.rint(values).clip(0, 255).astype(np.uint8)

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from prosam.params import AnnotationKind, AnnotationsParams
 
-Mask = NDArray[np.bool_]
+MaskArray = NDArray[np.bool_]
 Rng = np.random.Generator
 
 
@@ -39,7 +39,9 @@ BRUSHES = (
 )
 
 
-def draw_annotation(mask: Mask, kind: AnnotationKind, rng: Rng, settings: AnnotationsParams, *, training: bool) -> Mask:
+def draw_annotation(
+    mask: MaskArray, kind: AnnotationKind, rng: Rng, settings: AnnotationsParams, *, training: bool
+) -> MaskArray:
     """Annotate an object.
 
     Args:
@@ -72,7 +74,7 @@ def _number(most: int, rng: Rng, training: bool) -> int:
     return int(rng.integers(1, most + 1)) if training else most
 
 
-def draw_points(mask: Mask, number: int, rng: Rng) -> Mask:
+def draw_points(mask: MaskArray, number: int, rng: Rng) -> MaskArray:
     """Single pixels of the mask, `number` of them or as many as it has; all are equally likely."""
     inside = np.flatnonzero(mask)
     points = np.zeros(mask.shape, bool)
@@ -80,7 +82,7 @@ def draw_points(mask: Mask, number: int, rng: Rng) -> Mask:
     return points
 
 
-def draw_scribble(mask: Mask, number: int, rng: Rng) -> Mask:
+def draw_scribble(mask: MaskArray, number: int, rng: Rng) -> MaskArray:
     """Random strokes, `number` of them, clipped to the mask; each starts inside it and has a random brush."""
     scale = math.sqrt(np.count_nonzero(mask))
     inside = np.flatnonzero(mask)
@@ -111,7 +113,7 @@ def draw_line(draw: ImageDraw.ImageDraw, points: Sequence[tuple[float, float]], 
     draw.line(list(points), fill=1, width=width, joint="curve")
 
 
-def draw_box(mask: Mask) -> Mask:
+def draw_box(mask: MaskArray) -> MaskArray:
     """The tight box around the mask, filled."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = np.zeros(mask.shape, bool)

@@ -10,10 +10,10 @@ from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 
 
-def parallel_map(function: Callable[[Item], Result], items: Sequence[Item], *, chunk: int) -> Iterator[Result]:
+def parallel_map(function: Callable[[Item], ResultT], items: Sequence[Item], *, chunk: int) -> Iterator[ResultT]:
     """Yield function(item) for each item, in order; the first exception in a worker is raised here.
 
     Args:

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prosam.demo.images import MOST_BYTES, ImageStore, KeptImage, view
+from prosam.demo.images import MAX_IMAGE_BYTES, ImageStore, KeptImage, view
 from prosam.demo.questions import Order, Question, annotation_of
 from prosam.demo.samples import sample_images
 from prosam.errors import InputError
-from prosam.output.jobs import Job, jobs_of
-from prosam.output.results_folder import Format, Maker, ResultsFolder
+from prosam.output.jobs import ImageJob, jobs_of
+from prosam.output.results_folder import Format, Provenance, ResultsFolder
 from prosam.predictor.concept import Concept
 from prosam.predictor.predictor import Predictor
 
@@ -61,7 +61,7 @@ class Answers:
             "caveat": model.caveat,
             "threshold": model.present_from,
             "uncertainty": self._samples > 0,
-            "most_bytes": MOST_BYTES,
+            "most_bytes": MAX_IMAGE_BYTES,
             "kind": samples.kind,
             "reference": self.kept(_png(samples.reference), "sample reference.png"),
             "mask": _data_url(samples.mask),
@@ -128,13 +128,13 @@ class Answers:
             raise
         return folder / ZIP_NAME
 
-    def _write(self, folder: Path, jobs: list[Job], concept: Concept, threshold: float) -> None:
+    def _write(self, folder: Path, jobs: list[ImageJob], concept: Concept, threshold: float) -> None:
         predictor = self._predictor
         formats: list[Format] = ["masks", "overlays", "labelme", "coco"]
         if self._samples:
             formats.append("uncertainty")
         identity = {"model": predictor.model.digest, "concepts": [concept.digest], "threshold": threshold}
-        with ResultsFolder(folder, jobs, Maker(str(predictor.model), (CONCEPT,), identity), formats) as results:
+        with ResultsFolder(folder, jobs, Provenance(str(predictor.model), (CONCEPT,), identity), formats) as results:
             for job in jobs:
                 result = predictor.segment(job.path, concept, threshold=threshold, samples=self._samples, seed=_SEED)
                 results.add(job, result)
@@ -146,7 +146,7 @@ class Answers:
         return self._predictor.learn([(image.pixels(), annotation)], CONCEPT)
 
 
-def _jobs(images: list[KeptImage], folder: Path) -> list[Job]:
+def _jobs(images: list[KeptImage], folder: Path) -> list[ImageJob]:
     """Copies of images in a folder, under their names; what is called as an earlier one gets a number."""
     folder.mkdir(parents=True)
     names: dict[str, KeptImage] = {}

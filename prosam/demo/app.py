@@ -65,7 +65,7 @@ def build_app(predictor: Predictor, *, names: Collection[str] = ()) -> Starlette
 
     async def add(request: Request) -> Response:
         name = request.query_params.get("name", "the image")
-        content = await _body(request, images.MOST_BYTES, name)
+        content = await _body(request, images.MAX_IMAGE_BYTES, name)
         return JSONResponse(await working(_answers(request).kept, content, name))
 
     async def show(request: Request) -> Response:
@@ -73,11 +73,11 @@ def build_app(predictor: Predictor, *, names: Collection[str] = ()) -> Starlette
         return Response(content, media_type="image/jpeg")
 
     async def segment(request: Request) -> Response:
-        question = read_question(Question, await _body(request, questions.MOST_BYTES, "the drawing"))
+        question = read_question(Question, await _body(request, questions.MAX_QUESTION_BYTES, "the drawing"))
         return JSONResponse(await working(_answers(request).segmented, question))
 
     async def download(request: Request) -> Response:
-        order = read_question(Order, await _body(request, questions.MOST_BYTES, "the drawing"))
+        order = read_question(Order, await _body(request, questions.MAX_QUESTION_BYTES, "the drawing"))
         path = await working(_answers(request).zipped, order)
         remove = BackgroundTask(shutil.rmtree, path.parent, ignore_errors=True)
         return FileResponse(path, filename=ZIP_NAME, background=remove)

@@ -17,9 +17,9 @@ from PIL import Image
 from prosam.data.formats.image_files import as_shown, opened_image
 from prosam.errors import InputError
 
-MOST_BYTES = 30 * 2**20  # a photograph of a telephone has 3 to 15 MiB
+MAX_IMAGE_BYTES = 30 * 2**20  # a photograph of a telephone has 3 to 15 MiB
 MOST_PIXELS = 50_000_000  # what a telephone takes at most; as float32 logits 200 MB
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # told by the content; what browsers show, and no more decoders
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # told by the content; what browsers show, and no more decoders
 
 _KEPT_BYTES = 2**30
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
@@ -79,7 +79,7 @@ class ImageStore:
             name: as the sender calls it; for messages and results.
 
         Raises:
-            InputError: it is no image of `FORMATS`, damaged, or too large.
+            InputError: it is no image of `IMAGE_FORMATS`, damaged, or too large.
         """
         pixels, form = decoded(content, name)
         digest = hashlib.sha256(content).hexdigest()[:32]
@@ -117,11 +117,11 @@ def decoded(content: bytes, name: str) -> tuple[NDArray[np.uint8], str]:
         name: for messages.
 
     Raises:
-        InputError: it is no image of `FORMATS`, damaged, or too large.
+        InputError: it is no image of `IMAGE_FORMATS`, damaged, or too large.
     """
-    if len(content) > MOST_BYTES:
-        raise InputError(f"{name}: has more than {MOST_BYTES >> 20} MiB; scale it down")
-    with opened_image(Path(name), BytesIO(content), formats=FORMATS) as image:
+    if len(content) > MAX_IMAGE_BYTES:
+        raise InputError(f"{name}: has more than {MAX_IMAGE_BYTES >> 20} MiB; scale it down")
+    with opened_image(Path(name), BytesIO(content), formats=IMAGE_FORMATS) as image:
         if image.width * image.height > MOST_PIXELS:
             size = f"{image.width}x{image.height}"
             raise InputError(f"{name}: is {size} px, more than {MOST_PIXELS // 10**6} megapixels; scale it down")

@@ -16,7 +16,7 @@ from prosam.data.formats.image_files import opened_image
 from prosam.errors import InputError
 from prosam.predictor.annotations import Annotation, Box, Mask, Points, Scribble
 
-MOST_BYTES = 8 * 2**20
+MAX_QUESTION_BYTES = 8 * 2**20
 
 _DATA_URL = "data:image/png;base64,"
 _MOST_PAINTED = 2**22  # pixels; the page paints at 1024x1024 px at most

@@ -11,7 +11,7 @@ from prosam.data.shapes.scenes import shapes_classes, shapes_scenes
 
 _SEED = 2025  # not that of the data set: these scenes are in no training
 _SCENES = 45
-_SIZE = 128  # px, as the shipped model sees them
+_SIZE = 128  # px, as the bundled model sees them
 _CLASS = 7
 _TARGETS = 3
 _LEAST = 500  # pixels of an object that is well to be seen

@@ -53,7 +53,9 @@ def url_of(listening: socket.socket, host: str) -> str:
     return f"http://{name}:{listening.getsockname()[1]}/"
 
 
-def serve(predictor: Predictor, listening: socket.socket, url: str, *, names: Collection[str], browser: bool) -> None:
+def serve_demo(
+    predictor: Predictor, listening: socket.socket, url: str, *, names: Collection[str], browser: bool
+) -> None:
     """Serve the page until Ctrl-C, or until its terminal is closed.
 
     Args:

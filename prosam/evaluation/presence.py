@@ -3,7 +3,7 @@
 The score is the largest cosine similarity between a place of the target and a place under the reference's annotation,
 in the backbone's level 4: the maximum of the raw pseudo mask. It needs neither training nor decoder.
 
-It was chosen by measurement, with 600 targets that show the kind and 600 that do not on each fold of the embedded
+It was chosen by measurement, with 600 targets that show the kind and 600 that do not on each fold of the bundled
 default: its AUC is 0.94, 0.94, 0.96 and 0.93. The other scores of a ProSAM trained for fold 0 have less there: SAM's
 own estimate of its IoU 0.66, the mean logit in the mask 0.66, the agreement of sampled masks 0.65, the mask's area
 0.63. How well the mask matches the reference, place by place, has 0.95: too little more for what it takes.

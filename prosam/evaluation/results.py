@@ -14,7 +14,7 @@ from prosam.evaluation.evaluate import Outcome
 from prosam.evaluation.metrics import fb_iou, miou, per_class_iou
 from prosam.files import atomic_folder, write_text
 
-Row = dict[str, Any]
+EpisodeRow = dict[str, Any]
 
 METRICS, EPISODES = "metrics.json", "episodes.parquet"
 _COUNTS = ("intersection", "union", "background_intersection", "background_union")
@@ -22,7 +22,7 @@ _COUNTS = ("intersection", "union", "background_intersection", "background_union
 
 def episode_rows(
     outcomes: Iterable[tuple[Episode, dict[str, Outcome]]], classes: Sequence[str], *, run: str
-) -> Iterator[Row]:
+) -> Iterator[EpisodeRow]:
     """What is kept of each episode.
 
     Args:
@@ -33,7 +33,7 @@ def episode_rows(
     return (_row(episode, by_name, classes, run) for episode, by_name in outcomes)
 
 
-def write_results(folder: Path, rows: Iterable[Row]) -> None:
+def write_results(folder: Path, rows: Iterable[EpisodeRow]) -> None:
     """Write an evaluation, all or nothing.
 
     Args:
@@ -59,7 +59,7 @@ def write_results(folder: Path, rows: Iterable[Row]) -> None:
         write_text(new / METRICS, json.dumps(metrics, indent=2) + "\n")
 
 
-def _row(episode: Episode, by_name: dict[str, Outcome], classes: Sequence[str], run: str) -> Row:
+def _row(episode: Episode, by_name: dict[str, Outcome], classes: Sequence[str], run: str) -> EpisodeRow:
     outcome = by_name[run]
     height, width = outcome.prediction.shape
     row = {

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def disagreement(masks: Tensor) -> Tensor:
+def pairwise_disagreement(masks: Tensor) -> Tensor:
     """One minus the IoU of two masks, averaged over all pairs of K; two empty masks agree.
 
     Args:

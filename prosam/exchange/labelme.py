@@ -27,7 +27,7 @@ from prosam.predictor.annotations import Annotation, Box, Mask, Points, Scribble
 
 VERSION = "5.4.0"  # of the format: the first labelme whose shapes have all the keys written here
 
-Drawn = NDArray[np.bool_]
+ShapeMask = NDArray[np.bool_]
 _XY = tuple[float, float]
 
 _AREAS = ("polygon", "circle", "mask", "oriented_rectangle")
@@ -83,7 +83,7 @@ def read_labelme(path: Path, content: Mapping[str, Any]) -> dict[str, tuple[Path
 
 
 def labelme_file(
-    image: str, masks: Sequence[tuple[str, Drawn]], size: tuple[int, int], *, extra: Mapping[str, Any]
+    image: str, masks: Sequence[tuple[str, ShapeMask]], size: tuple[int, int], *, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The content of a labelme file.
 
@@ -163,7 +163,7 @@ def _box(points: Sequence[Sequence[float]], height: int, width: int) -> Box:
     return Box(left, upper, right, lower)
 
 
-def _area(shape: dict[str, Any], height: int, width: int) -> Drawn:
+def _area(shape: dict[str, Any], height: int, width: int) -> ShapeMask:
     points = [(float(x), float(y)) for x, y in shape["points"]]
     if shape["shape_type"] == "mask":
         return _pasted(shape["mask"], points, height, width)
@@ -178,7 +178,7 @@ def _area(shape: dict[str, Any], height: int, width: int) -> Drawn:
     return np.array(canvas, bool)
 
 
-def _pasted(encoded: str, corners: Sequence[_XY], height: int, width: int) -> Drawn:
+def _pasted(encoded: str, corners: Sequence[_XY], height: int, width: int) -> ShapeMask:
     with opened_image(Path("mask"), BytesIO(base64.b64decode(encoded, validate=True))) as image:
         pixels = np.asarray(image) != 0
     (left, top), (right, bottom) = ((int(x), int(y)) for x, y in corners)
@@ -189,7 +189,7 @@ def _pasted(encoded: str, corners: Sequence[_XY], height: int, width: int) -> Dr
     return whole
 
 
-def _as_base64(pixels: Drawn) -> str:
+def _as_base64(pixels: ShapeMask) -> str:
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode("ascii")

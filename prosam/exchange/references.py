@@ -14,12 +14,12 @@ from prosam.exchange.labelme import is_labelme, read_labelme
 from prosam.exchange.voc import read_voc
 from prosam.predictor.annotations import Annotation
 
-References = list[tuple[Path, Annotation]]
+ReferenceList = list[tuple[Path, Annotation]]
 
 
 def read_references(
     path: str | Path, *, labels: Sequence[str] = (), most: int | None = None, images: str | Path | None = None
-) -> dict[str, References]:
+) -> dict[str, ReferenceList]:
     """The references of each label, as `Predictor.learn` takes them.
 
     Args:
@@ -33,7 +33,7 @@ def read_references(
         InputError: it is none of these or damaged, an image is not there, or it lacks a label that is wanted.
     """
     path = Path(path)
-    found: defaultdict[str, References] = defaultdict(list)
+    found: defaultdict[str, ReferenceList] = defaultdict(list)
     met: dict[str, None] = {}
 
     def is_wanted(label: str) -> bool:

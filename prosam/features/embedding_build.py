@@ -33,7 +33,7 @@ _SPARE_BYTES = 64 << 20  # left free on the disk
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageFile:
     """An image to embed.
 
     Attributes:
@@ -47,7 +47,7 @@ class Source:
 
 def build_store(
     folder: Path,
-    sources: Sequence[Source],
+    sources: Sequence[ImageFile],
     read: Reader,
     encoders: Sequence[Encoder],
     *,

@@ -31,8 +31,8 @@ from prosam.features.image_features import (
     TabledFeatures,
     on_device,
 )
-from prosam.features.pairs import AnnotatedReference, Drawn, ReadPairs, References, Targets
-from prosam.features.resized_images import DecodedSquares, SquareImages
+from prosam.features.pairs import AnnotatedReference, ReadPairs, ReferenceMask, References, Targets
+from prosam.features.resized_images import DecodedImages, ResizedImages
 from prosam.models.frozen import FrozenModels
 from prosam.models.pseudo_mask import annotated_features, annotation_grid
 from prosam.params import AnnotationKind
@@ -65,7 +65,7 @@ class EpisodeTensors:
         *,
         kind: AnnotationKind,
         annotation_grid: Literal["covered", "nearest"] = "covered",
-        squares: SquareImages | None = None,
+        squares: ResizedImages | None = None,
         compiled: bool = False,
     ):
         """Open.
@@ -86,7 +86,7 @@ class EpisodeTensors:
         self._models, self._dataset, self._annotations = models, dataset, annotations
         self._kind: AnnotationKind = kind
         self._images: ImageSource = dataset
-        squares = squares or DecodedSquares(dataset, models.image_size)
+        squares = squares or DecodedImages(dataset, models.image_size)
         self._features: ImageFeatures = ComputedFeatures(models, squares, compiled=compiled)
         if table is not None:
             self._features = TabledFeatures(table, models.device)
@@ -117,7 +117,7 @@ class EpisodeTensors:
         """
         other = copy.copy(self)
         other._memo, other._images = None, _Altered(self._images, change)
-        squares = DecodedSquares(other._images, self._models.image_size)
+        squares = DecodedImages(other._images, self._models.image_size)
         other._features = ComputedFeatures(self._models, squares)
         other._embeddings = ComputedEmbeddings(self._models, squares)
         return other
@@ -176,22 +176,22 @@ class EpisodeTensors:
         """The targets' true masks and the pixels that are not void, (B, 1, S, S) float32 each."""
         return self._placed(self._read_truth(images, class_ids)), self._placed(self._read_valid(images, class_ids))
 
-    def drawn(self, reference: AnnotatedReference) -> Drawn:
+    def drawn(self, reference: AnnotatedReference) -> ReferenceMask:
         """A reference's annotation."""
         return self._remembered(
             ("drawn", reference),
             lambda: self._on_grid(self._annotations.get(reference.image, reference.class_id, reference.variant)),
         )
 
-    def _on_grid(self, annotation: NDArray[np.bool_]) -> Drawn:
+    def _on_grid(self, annotation: NDArray[np.bool_]) -> ReferenceMask:
         mask, thin = torch.from_numpy(annotation), self._kind in THIN_KINDS
-        return Drawn(mask, annotation_grid(mask, self._models.grid, thin=thin, nearest_in=self._nearest_in))
+        return ReferenceMask(mask, annotation_grid(mask, self._models.grid, thin=thin, nearest_in=self._nearest_in))
 
     @torch.no_grad()
     def _references(
         self,
         levels: tuple[Tensor, Tensor],
-        drawn: Sequence[Drawn],
+        drawn: Sequence[ReferenceMask],
         wanted: Sequence[AnnotatedReference] = (),
     ) -> References:
         """From levels 2 and 3 of B references; what is `wanted` and was computed before is remembered."""

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from prosam.data.dataset import Dataset
 from prosam.data.images import ImageSource
-from prosam.features.resized_images import DecodedSquares
+from prosam.features.resized_images import DecodedImages
 from prosam.files import atomic_folder
 from prosam.models.frozen import FrozenModels
 from prosam.progress import Progress
@@ -45,7 +45,7 @@ class FeatureTable:
 @torch.no_grad()
 def compute_levels(models: FrozenModels, dataset: ImageSource, images: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
     """Levels 2, 3 and 4 of some images, batched: (B, C2, h, h), (B, C3, h, h) and (B, C4, h, h)."""
-    squares = torch.from_numpy(DecodedSquares(dataset, models.image_size).read(images))
+    squares = torch.from_numpy(DecodedImages(dataset, models.image_size).read(images))
     level2, level3 = models.backbone.levels(squares.to(models.device))
     return level2, level3, models.backbone.level4(level3)
 

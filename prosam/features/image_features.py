@@ -14,7 +14,7 @@ from torch import Tensor
 
 from prosam.features.embedding_store import EmbeddingStore
 from prosam.features.feature_table import FeatureTable
-from prosam.features.resized_images import SquareImages
+from prosam.features.resized_images import ResizedImages
 from prosam.models.frozen import FrozenModels
 
 Read = tuple[Tensor, ...]
@@ -66,7 +66,7 @@ class TabledFeatures:
 class ComputedFeatures:
     """By the backbone, all groups in one batch."""
 
-    def __init__(self, models: FrozenModels, squares: SquareImages, *, compiled: bool = False):
+    def __init__(self, models: FrozenModels, squares: ResizedImages, *, compiled: bool = False):
         """Open.
 
         Args:
@@ -128,7 +128,7 @@ class StoredEmbeddings:
 class ComputedEmbeddings:
     """By SAM's image encoder."""
 
-    def __init__(self, models: FrozenModels, squares: SquareImages):
+    def __init__(self, models: FrozenModels, squares: ResizedImages):
         self._models, self._squares = models, squares
 
     def read(self, images: Sequence[str]) -> Tensor:

@@ -24,7 +24,7 @@ class AnnotatedReference:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ReferenceMask:
     """An annotation as it was drawn, in the host's memory.
 
     Attributes:
@@ -52,7 +52,7 @@ class ReadPairs:
 
     wanted: Sequence[AnnotatedReference]
     references: Read
-    drawn: Sequence[Drawn]
+    drawn: Sequence[ReferenceMask]
     targets: Read
     embedding: Tensor
     truth: Tensor

@@ -21,7 +21,7 @@ from prosam.data.images import ImageSource, square_image
 _DIGEST_BYTES = 4  # CRC-32 of the pixels, behind them
 
 
-class SquareImages(Protocol):
+class ResizedImages(Protocol):
     """Gives images squashed to the models' size."""
 
     def read(self, images: Sequence[str]) -> NDArray[np.uint8]:
@@ -29,18 +29,18 @@ class SquareImages(Protocol):
         ...
 
 
-class DecodedSquares:
+class DecodedImages:
     """Decodes an image whenever it is asked for."""
 
     def __init__(self, source: ImageSource, size: int):
         self._source, self._size = source, size
 
     def read(self, images: Sequence[str]) -> NDArray[np.uint8]:
-        """See `SquareImages.read`."""
+        """See `ResizedImages.read`."""
         return np.stack([square_image(self._source.image(image), self._size) for image in images])
 
 
-class KeptSquares:
+class ResizedImageCache:
     """Decodes an image once. Several processes may use one folder."""
 
     def __init__(self, source: ImageSource, size: int, folder: Path):
@@ -51,10 +51,10 @@ class KeptSquares:
             size: S, px.
             folder: of the files; its name must follow from the images' content, S and the code that decodes.
         """
-        self._decoded, self._size, self._folder = DecodedSquares(source, size), size, folder
+        self._decoded, self._size, self._folder = DecodedImages(source, size), size, folder
 
     def read(self, images: Sequence[str]) -> NDArray[np.uint8]:
-        """See `SquareImages.read`."""
+        """See `ResizedImages.read`."""
         return np.stack([self._square(image) for image in images])
 
     def _square(self, image: str) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from prosam.errors import InputError
 from prosam.fetching.byte_progress import ByteProgress
 from prosam.fetching.disk import disk_failures
 from prosam.fetching.members import Member, damage, opened
-from prosam.fetching.unpacking import Plan, plan_unpacking
+from prosam.fetching.unpacking import UnpackingPlan, plan_unpacking
 from prosam.files import one_at_a_time, write_text
 
 _BLOCK = 1 << 20
@@ -63,7 +63,7 @@ def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] | None) -
     _write_record(folder, archive, identity | {"begun_ns": begun, "left_out": plan.left_out})
 
 
-def _write(plan: Plan, archive: Path, folder: Path) -> None:
+def _write(plan: UnpackingPlan, archive: Path, folder: Path) -> None:
     root, safe = folder.resolve(), set[Path]()
 
     def place_of(name: str) -> Path:

@@ -44,7 +44,7 @@ class ByteProgress:
             self._progress.__exit__(kind, error, trace)
 
 
-def in_words(count: int) -> str:
+def bytes_in_words(count: int) -> str:
     """A number of bytes for people: '512 bytes', '3.4 MB', '13.5 GB'."""
     for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:

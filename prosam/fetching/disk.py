@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prosam.errors import InputError
-from prosam.fetching.byte_progress import in_words
+from prosam.fetching.byte_progress import bytes_in_words
 
 _SPARE_BYTES = 64 * 10**6
 _SPARE_PART = 0.02  # of what is written: the file system's own books
@@ -33,8 +33,8 @@ def require_room(needed: int, folder: Path, what: str) -> None:
     if needed > 0 and needed * (1 + _SPARE_PART) > free_bytes(folder):
         free = shutil.disk_usage(folder).free
         raise InputError(
-            f"{what} needs {in_words(needed)}, and a margin, on the disk of {folder.absolute()}, where "
-            f"{in_words(free)} are free; make room there and start again"
+            f"{what} needs {bytes_in_words(needed)}, and a margin, on the disk of {folder.absolute()}, where "
+            f"{bytes_in_words(free)} are free; make room there and start again"
         )
 
 

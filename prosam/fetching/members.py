@@ -19,7 +19,7 @@ from typing import IO, Literal
 
 from prosam.errors import InputError
 
-SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 _END_MARK = bytes(tarfile.BLOCKSIZE)
 _LONGEST_LINK = 4096
 _DAMAGE = (
@@ -69,7 +69,7 @@ def opened(archive: Path, folder: Path) -> Iterator[Iterator[Member]]:
     """The members of an archive in its order, while it is open.
 
     Args:
-        archive: by suffix, one of `SUFFIXES`.
+        archive: by suffix, one of `ARCHIVE_SUFFIXES`.
         folder: that it is going to be unpacked into.
 
     Raises:
@@ -77,8 +77,8 @@ def opened(archive: Path, folder: Path) -> Iterator[Iterator[Member]]:
     """
     if not archive.is_file():
         raise InputError(f"{archive}: no such archive")
-    if not archive.name.lower().endswith(SUFFIXES):
-        raise InputError(f"{archive}: is no archive that can be unpacked; choose one of {', '.join(SUFFIXES)}")
+    if not archive.name.lower().endswith(ARCHIVE_SUFFIXES):
+        raise InputError(f"{archive}: is no archive that can be unpacked; choose one of {', '.join(ARCHIVE_SUFFIXES)}")
     with ExitStack() as stack:
         with damage(archive):
             if archive.suffix.lower() == ".zip":

@@ -14,7 +14,7 @@ from prosam.fetching.remote_file import Digests, RemoteFile, read_digests
 from prosam.files import write_text
 
 
-class Part:
+class PartialFile:
     """`.<name>.part` in a folder, as a context manager; beside it, in `.<name>.part.json`, where it came from.
 
     Bytes are hashed as they are written, and those of an earlier start when the part is opened, so that nothing is

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import requests
 import urllib3
 
-from prosam.fetching.byte_progress import ByteProgress, in_words
+from prosam.fetching.byte_progress import ByteProgress, bytes_in_words
 from prosam.fetching.disk import require_room
-from prosam.fetching.part import Part
+from prosam.fetching.part import PartialFile
 from prosam.fetching.remote_file import RemoteFile
 
 _BLOCK = 1 << 18
@@ -20,7 +20,7 @@ _PASSING = {408, 425, 429}  # and all from 500: it may go better in a moment
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to wait for a server, and how often.
 
     Attributes:
@@ -51,7 +51,7 @@ class Broken(Exception):  # noqa: N818
         self.pause = pause
 
 
-def transfer_from(url: str, file: RemoteFile, part: Part, patience: Patience) -> None:
+def transfer_from(url: str, file: RemoteFile, part: PartialFile, patience: RetryPolicy) -> None:
     """Bring a part to the whole, verified file.
 
     Args:
@@ -87,7 +87,7 @@ def transfer_from(url: str, file: RemoteFile, part: Part, patience: Patience) ->
         print(f"{file.name}: the part from an earlier start does not fit; fetched from the beginning")
 
 
-def _request(url: str, file: RemoteFile, part: Part, patience: Patience) -> None:
+def _request(url: str, file: RemoteFile, part: PartialFile, patience: RetryPolicy) -> None:
     """Ask once; on return the part holds all that the server has to give.
 
     Raises:
@@ -115,7 +115,7 @@ def _request(url: str, file: RemoteFile, part: Part, patience: Patience) -> None
     _request(url, file, part, patience)
 
 
-def _receive(url: str, file: RemoteFile, part: Part, response: requests.Response) -> None:
+def _receive(url: str, file: RemoteFile, part: PartialFile, response: requests.Response) -> None:
     """Append an answer's body to the part, or put it in the part's place when it is the whole file."""
     headers = response.headers
     if headers.get("Content-Type", "").lower().startswith("text/html"):
@@ -128,7 +128,7 @@ def _receive(url: str, file: RemoteFile, part: Part, response: requests.Response
     if file.size is not None and total not in (None, file.size):
         raise Refused(f"has {total} bytes, not {file.size}")  # before anything good is thrown away for it
     if response.status_code == 200 and part.length:
-        print(f"{file.name}: {url} cannot go on from {in_words(part.length)}; fetched from the beginning")
+        print(f"{file.name}: {url} cannot go on from {bytes_in_words(part.length)}; fetched from the beginning")
         part.start_over()
     total = total if file.size is None else file.size
     require_room((total or 0) - part.length, part.path.parent, file.name)
@@ -140,10 +140,10 @@ def _receive(url: str, file: RemoteFile, part: Part, response: requests.Response
             if file.size is not None and part.length > file.size:
                 return
         if total is not None and part.length < total:
-            raise Broken(f"the connection ended at {in_words(part.length)}")
+            raise Broken(f"the connection ended at {bytes_in_words(part.length)}")
 
 
-def _answer(url: str, headers: dict[str, str], patience: Patience) -> requests.Response:
+def _answer(url: str, headers: dict[str, str], patience: RetryPolicy) -> requests.Response:
     timeouts = (patience.connect_seconds, patience.read_seconds)
     try:
         # identity: an archive comes as it is, and its bytes can be counted
@@ -160,14 +160,14 @@ def _answer(url: str, headers: dict[str, str], patience: Patience) -> requests.R
         raise Refused(f"cannot be asked: {_innermost(error)}") from error
 
 
-def _blocks(response: requests.Response, part: Part) -> Iterator[bytes]:
+def _blocks(response: requests.Response, part: PartialFile) -> Iterator[bytes]:
     """The body as it is sent, even where it is called compressed: a .tgz may be."""
     try:
         yield from response.raw.stream(_BLOCK, decode_content=False)
     except urllib3.exceptions.ReadTimeoutError as error:
-        raise Broken(f"the server fell silent at {in_words(part.length)}") from error
+        raise Broken(f"the server fell silent at {bytes_in_words(part.length)}") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise Broken(f"the connection broke at {in_words(part.length)}") from error
+        raise Broken(f"the connection broke at {bytes_in_words(part.length)}") from error
 
 
 def _innermost(error: BaseException) -> str:

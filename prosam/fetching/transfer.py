@@ -13,11 +13,11 @@ from prosam.fetching.verified import what_is_wrong, write_stamp
 from prosam.files import one_at_a_time
 
 if TYPE_CHECKING:
-    from prosam.fetching.part import Part
-    from prosam.fetching.source import Patience
+    from prosam.fetching.part import PartialFile
+    from prosam.fetching.source import RetryPolicy
 
 
-def fetch(file: RemoteFile, folder: Path, *, patience: Patience | None = None) -> Path:
+def fetch(file: RemoteFile, folder: Path, *, patience: RetryPolicy | None = None) -> Path:
     """Make sure that a file lies in a folder.
 
     It is kept where it is there and right. Otherwise it is transferred to `.<name>.part`, from the first address that
@@ -83,16 +83,16 @@ def _use_as_part(file: RemoteFile, path: Path) -> None:
         path.replace(part)
 
 
-def _transfer(file: RemoteFile, path: Path, patience: Patience | None) -> None:
-    from prosam.fetching.part import Part
-    from prosam.fetching.source import Patience, Refused, transfer_from
+def _transfer(file: RemoteFile, path: Path, patience: RetryPolicy | None) -> None:
+    from prosam.fetching.part import PartialFile
+    from prosam.fetching.source import Refused, RetryPolicy, transfer_from
 
     reasons: list[str] = []
-    with Part(file, path.parent) as part:
+    with PartialFile(file, path.parent) as part:
         _require_room(file, part)
         for number, url in enumerate(file.urls, 1):
             try:
-                transfer_from(url, file, part, patience or Patience())
+                transfer_from(url, file, part, patience or RetryPolicy())
             except Refused as problem:
                 reasons.append(f"{url} ({problem})")
                 if number < len(file.urls):
@@ -108,6 +108,6 @@ def _transfer(file: RemoteFile, path: Path, patience: Patience | None) -> None:
     )
 
 
-def _require_room(file: RemoteFile, part: Part) -> None:
+def _require_room(file: RemoteFile, part: PartialFile) -> None:
     if file.size is not None:
         require_room(file.size - part.length, part.path.parent, file.name)

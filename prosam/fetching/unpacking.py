@@ -17,7 +17,7 @@ _MOST_MEMBERS = 2_000_000  # beyond that, names alone would fill the memory
 
 
 @dataclass
-class Plan:
+class UnpackingPlan:
     """What to write.
 
     Attributes:
@@ -42,7 +42,7 @@ def plan_unpacking(
     *,
     wanted: Callable[[str], bool] | None,
     kept_since: int | None,
-) -> Plan:
+) -> UnpackingPlan:
     """Look at all members before the first is written.
 
     Args:
@@ -55,7 +55,7 @@ def plan_unpacking(
     Raises:
         InputError: a member is unsafe, two contradict one another, or together they do not fit on the disk.
     """
-    plan, needed, room = Plan(), 0, free_bytes(folder)
+    plan, needed, room = UnpackingPlan(), 0, free_bytes(folder)
     for count, member in enumerate(members):
         if count >= _MOST_MEMBERS:
             raise InputError(f"{archive}: is not unpacked, for it has more than {_MOST_MEMBERS} members")
@@ -88,7 +88,7 @@ def _was_written(path: Path, size: int, since: int) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_size == size and status.st_mtime_ns >= since
 
 
-def _refuse_contradictions(plan: Plan, archive: Path) -> None:
+def _refuse_contradictions(plan: UnpackingPlan, archive: Path) -> None:
     """No member may be written through a link, or where another needs a folder."""
     leaves = plan.files.keys() | plan.symlinks.keys()
     needed_folders = set(plan.folders)

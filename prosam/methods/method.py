@@ -9,16 +9,16 @@ from torch import Tensor
 
 from prosam.features.pairs import References, Targets
 
-Concept = TypeVar("Concept")
+ConceptT = TypeVar("ConceptT")
 
 
-class Method(ABC, Generic[Concept]):
+class Method(ABC, Generic[ConceptT]):
     """Learns from annotated references, predicts targets; pair b of a batch has nothing to do with pair c."""
 
     @abstractmethod
-    def learn(self, references: References) -> Concept:
+    def learn(self, references: References) -> ConceptT:
         """What the method keeps of B references, one for each of B targets."""
 
     @abstractmethod
-    def predict(self, concept: Concept, targets: Targets) -> Tensor:
+    def predict(self, concept: ConceptT, targets: Targets) -> Tensor:
         """Mask logits of B targets, (B, r, r) at whatever resolution r is the method's own; positive is foreground."""

@@ -16,55 +16,55 @@ from prosam.methods.prompting import PromptConcept, PromptMethod
 from prosam.models.distributions import PromptDistribution
 from prosam.models.prompt_encoder import ReferenceCode
 
-Joining = Literal["concatenate", "average"]
+Fusion = Literal["concatenate", "average"]
 
 
 @dataclass(frozen=True)
-class JoinedPrompts:
+class FusedPrompts:
     """The distributions of prompts that k references give for each of B targets.
 
     Attributes:
         each: over (B k, N, d), the references of a target one after the other.
         references: k.
-        joining: `concatenate`, as VRP-SAM does: SAM gets k N prompts. `average`: N, each the mean over references.
+        fusion: `concatenate`, as VRP-SAM does: SAM gets k N prompts. `average`: N, each the mean over references.
     """
 
     each: PromptDistribution
     references: int
-    joining: Joining
+    fusion: Fusion
 
     def mean(self) -> Tensor:
         """The prompts of the mean, (B, 1, k N or N, d)."""
-        return self._joined(self.each.mean[:, None])
+        return self._fused(self.each.mean[:, None])
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """K samples, (B, K, k N or N, d)."""
-        return self._joined(self.each.sample(count, generator))
+        return self._fused(self.each.sample(count, generator))
 
-    def of(self, target: int) -> JoinedPrompts:
+    def of(self, target: int) -> FusedPrompts:
         """Those of one target: sampled apart, its samples do not depend on its neighbours."""
         rows = slice(target * self.references, (target + 1) * self.references)
         tensors = {name: value[rows] for name, value in vars(self.each).items() if isinstance(value, Tensor)}
-        return JoinedPrompts(replace(self.each, **tensors), self.references, self.joining)
+        return FusedPrompts(replace(self.each, **tensors), self.references, self.fusion)
 
-    def _joined(self, prompts: Tensor) -> Tensor:
+    def _fused(self, prompts: Tensor) -> Tensor:
         by_target = prompts.unflatten(0, (-1, self.references)).transpose(1, 2)  # (B, K, k, N, d)
-        return join(by_target, self.joining)
+        return fuse(by_target, self.fusion)
 
 
-def join(prompts: Tensor, joining: Joining) -> Tensor:
+def fuse(prompts: Tensor, fusion: Fusion) -> Tensor:
     """The prompts of k references as one set: (..., k, N, d) -> (..., k N, d), or (..., N, d) of their mean."""
-    return prompts.mean(-3) if joining == "average" else prompts.flatten(-3, -2)
+    return prompts.mean(-3) if fusion == "average" else prompts.flatten(-3, -2)
 
 
-def joined_prompts(method: PromptMethod, concept: PromptConcept, targets: Targets, joining: Joining) -> JoinedPrompts:
+def fused_prompts(method: PromptMethod, concept: PromptConcept, targets: Targets, fusion: Fusion) -> FusedPrompts:
     """What k references of one kind say about each of B targets.
 
     Args:
         method: whose encoder; in eval mode.
         concept: of k references.
         targets: B of them.
-        joining: see `JoinedPrompts`.
+        fusion: see `FusedPrompts`.
     """
     code, b, k = concept.code, targets.features.shape[0], len(concept.foreground)
     for_each_target = PromptConcept(
@@ -73,4 +73,4 @@ def joined_prompts(method: PromptMethod, concept: PromptConcept, targets: Target
     for_each_reference = Targets(
         targets.features.repeat_interleave(k, 0), targets.level4.repeat_interleave(k, 0), targets.embedding
     )
-    return JoinedPrompts(method.prompts(for_each_target, for_each_reference), k, joining)
+    return FusedPrompts(method.prompts(for_each_target, for_each_reference), k, fusion)

@@ -20,7 +20,7 @@ class FrozenModels(FrozenSam):
     backbone: Backbone
 
     @classmethod
-    def joining(cls, sam: FrozenSam, backbone: Backbone) -> Self:
+    def of_both(cls, sam: FrozenSam, backbone: Backbone) -> Self:
         """A SAM, and a backbone on its device."""
         return cls(**vars(sam), backbone=backbone)
 

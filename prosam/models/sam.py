@@ -22,11 +22,11 @@ from prosam.models.segment_anything import (
     sam_model_registry,
 )
 
-EMBEDDED_SAM = "tiny"
+BUNDLED_SAM = "tiny"
 
 
 def build_tiny_sam() -> Sam:
-    """The embedded default: SAM's own classes at 128 px, patch 8, 0.7 M parameters, randomly initialised."""
+    """The bundled default: SAM's own classes at 128 px, patch 8, 0.7 M parameters, randomly initialised."""
     size, patch, dim = 128, 8, 64
     grid = size // patch
     return Sam(
@@ -58,7 +58,7 @@ def build_tiny_sam() -> Sam:
 
 
 SAM_BUILDERS: dict[str, Callable[[], Sam]] = {
-    EMBEDDED_SAM: build_tiny_sam,
+    BUNDLED_SAM: build_tiny_sam,
     "vit_b": sam_model_registry["vit_b"],
     "vit_l": sam_model_registry["vit_l"],
     "vit_h": sam_model_registry["vit_h"],

@@ -12,7 +12,7 @@ from prosam.errors import InputError
 
 
 @dataclass(frozen=True)
-class Job:
+class ImageJob:
     """An image to segment.
 
     Attributes:
@@ -47,7 +47,7 @@ class Job:
         return None if self.path.exists() and there.samefile(self.path) else there
 
 
-def jobs_of(images: Iterable[tuple[Path, str]]) -> list[Job]:
+def jobs_of(images: Iterable[tuple[Path, str]]) -> list[ImageJob]:
     """The jobs of images with the names to file them under.
 
     Raises:
@@ -62,7 +62,8 @@ def jobs_of(images: Iterable[tuple[Path, str]]) -> list[Job]:
     stems = Counter(_stem(name) for name in names)
     # beside a.jpg and a.png, a.jpg.png is filed under its whole name, too
     return [
-        Job(path, name, stem if stems[stem := _stem(name)] == 1 and stem not in names else name) for path, name in named
+        ImageJob(path, name, stem if stems[stem := _stem(name)] == 1 and stem not in names else name)
+        for path, name in named
     ]
 
 

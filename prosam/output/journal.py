@@ -14,7 +14,7 @@ from typing import IO, Any
 from prosam.errors import InputError
 from prosam.files import atomic_path
 
-Line = dict[str, Any]
+JournalLine = dict[str, Any]
 """Of an image, with its name `image`, and `stem`, which its files are called."""
 
 _VERSION = 3
@@ -41,35 +41,35 @@ class Journal:
             InputError: the file is damaged, or of something else.
         """
         self.path = path
-        self.header: Line = {"prosam": _VERSION, **header}
+        self.header: JournalLine = {"prosam": _VERSION, **header}
         self.earlier_header, lines = self._read()
         self.owed: set[str] = set(self.earlier_header.pop(_OWED, ())) if self.earlier_header else set()
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, JournalLine] = {}
         self._filed: dict[str, str] = {}  # stem -> name of the image whose files bear it
         self._file: IO[str] | None = None
         for line in lines:
             self._take(line)
 
-    def get(self, image: str) -> Line | None:
+    def get(self, image: str) -> JournalLine | None:
         """The line of an image."""
         return self._lines.get(image)
 
-    def pop(self, image: str) -> Line | None:
+    def pop(self, image: str) -> JournalLine | None:
         """Forget an image, at the next `write` on disk, too."""
         return self._lines.pop(image, None)
 
-    def clear(self) -> list[Line]:
+    def clear(self) -> list[JournalLine]:
         """Forget all images, and what is owed; their lines."""
         lines = self.lines
         self._lines, self._filed, self.owed = {}, {}, set()
         return lines
 
     @property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[JournalLine]:
         """Of all images."""
         return list(self._lines.values())
 
-    def move_to_front(self, images: Sequence[str]) -> list[Line]:
+    def move_to_front(self, images: Sequence[str]) -> list[JournalLine]:
         """Put the lines of images first, in this order; those of them that there are."""
         lines = [self._lines.pop(image) for image in images if image in self._lines]
         self._lines = {line["image"]: line for line in lines} | self._lines
@@ -83,7 +83,7 @@ class Journal:
             file.writelines(json.dumps(line) + "\n" for line in [header, *self._lines.values()])
         self._file = self.path.open("a", encoding="utf-8")
 
-    def append(self, line: Line) -> None:
+    def append(self, line: JournalLine) -> None:
         """Add an image whose files are there.
 
         Raises:
@@ -100,7 +100,7 @@ class Journal:
         if self._file is not None:
             self._file.close()
 
-    def _take(self, line: Line) -> None:
+    def _take(self, line: JournalLine) -> None:
         """Take up a line in place of the image's earlier one, and of another image's whose files it has overwritten."""
         stem = line["stem"]
         other = self._filed.get(stem)
@@ -109,7 +109,7 @@ class Journal:
         self._lines[line["image"]] = line
         self._filed[stem] = line["image"]
 
-    def _read(self) -> tuple[Line | None, list[Line]]:
+    def _read(self) -> tuple[JournalLine | None, list[JournalLine]]:
         """The first line and the whole others; a kill may have cut the last."""
         try:
             texts = self.path.read_text(encoding="utf-8").split("\n")
@@ -117,7 +117,7 @@ class Journal:
             return None, []
         except (OSError, ValueError) as error:
             raise InputError(f"{self.path}: cannot be read ({error}); remove it, or name another folder") from error
-        lines: list[Line] = []
+        lines: list[JournalLine] = []
         for text in texts[:-1]:  # what follows the last line end is empty, or cut
             try:
                 lines.append(dict(json.loads(text)))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from prosam.data.formats.image_files import opened_image
-from prosam.exchange.references import References
+from prosam.exchange.references import ReferenceList
 from prosam.files import atomic_path
 from prosam.output.pictures import tinted
 from prosam.predictor.images import load_image
@@ -27,7 +27,7 @@ class Tile(NamedTuple):
     picture: Image.Image | Path
 
 
-def reference_tiles(concepts: Sequence[str], references: Mapping[str, References]) -> list[Tile]:
+def reference_tiles(concepts: Sequence[str], references: Mapping[str, ReferenceList]) -> list[Tile]:
     """The first reference of each concept, scaled down, with what is drawn on it in the colour that its masks have.
 
     Args:

@@ -37,13 +37,13 @@ def write_spread(path: Path, spread: NDArray[np.float32], model: str) -> None:
 
 def write_overlay(path: Path, result: Result) -> None:
     """The image with each mask as a tint and a line around it, as JPEG, scaled down where a side is too long for it."""
-    picture = Image.fromarray(overlay(result))
+    picture = Image.fromarray(overlaid(result))
     picture.thumbnail((_LONGEST, _LONGEST))
     with atomic_path(path) as temporary:
         picture.save(temporary, "JPEG", quality=_QUALITY, comment=result.model.encode())
 
 
-def overlay(result: Result) -> NDArray[np.uint8]:
+def overlaid(result: Result) -> NDArray[np.uint8]:
     """The image with each mask as a tint and a line around it: (H, W, 3); concept i has colour i of VOC's palette."""
     pixels = result.pixels
     for number, found in enumerate(result, 1):

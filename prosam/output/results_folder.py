@@ -23,12 +23,12 @@ from prosam.data.formats.masks import encode
 from prosam.errors import InputError
 from prosam.exchange.labelme import labelme_file
 from prosam.files import write_text
-from prosam.output.jobs import Job
-from prosam.output.journal import Journal, Line, is_journal
+from prosam.output.jobs import ImageJob
+from prosam.output.journal import Journal, JournalLine, is_journal
 from prosam.output.overview import Tile
 from prosam.output.pictures import write_labels, write_mask, write_overlay, write_spread
 from prosam.output.summaries import COCO, OVERVIEW, UNREADABLE, write_coco, write_first_overlays, write_unreadable
-from prosam.predictor.result import Found, Result
+from prosam.predictor.result import Detection, Result
 
 Format = Literal["masks", "labels", "overlays", "labelme", "coco", "uncertainty"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -38,7 +38,7 @@ _SUMMARIES: dict[str, Format] = {COCO: "coco", OVERVIEW: "overlays"}
 
 
 @dataclass(frozen=True)
-class Maker:
+class Provenance:
     """What makes the results.
 
     Attributes:
@@ -62,7 +62,13 @@ class ResultsFolder:
     """The folder of one run of `prosam segment`, as a context manager. One process at a time."""
 
     def __init__(
-        self, folder: Path, jobs: Sequence[Job], maker: Maker, formats: Sequence[Format], *, again: bool = False
+        self,
+        folder: Path,
+        jobs: Sequence[ImageJob],
+        maker: Provenance,
+        formats: Sequence[Format],
+        *,
+        again: bool = False,
     ):
         """Take up what is there.
 
@@ -121,7 +127,7 @@ class ResultsFolder:
     def __exit__(self, *_: object) -> None:
         self._journal.close()
 
-    def is_done(self, job: Job) -> bool:
+    def is_done(self, job: ImageJob) -> bool:
         """Whether the results of an image are there, and the image is as it was."""
         line = self._journal.get(job.name)
         state = job.state()
@@ -131,7 +137,7 @@ class ResultsFolder:
         same = line is not None and line["stem"] == job.stem and line["file"] == state
         return same and all(path.is_file() for path in self._files(job.stem, self._maker.concepts, self._formats))
 
-    def add(self, job: Job, result: Result) -> None:
+    def add(self, job: ImageJob, result: Result) -> None:
         """Write what was found in an image."""
         state = self._states.get(job.name) or job.state()
         before = self._journal.get(job.name)
@@ -203,10 +209,10 @@ class ResultsFolder:
         for name in _SUMMARIES:
             (self._folder / name).unlink(missing_ok=True)
 
-    def _overlay(self, line: Line) -> Path:
+    def _overlay(self, line: JournalLine) -> Path:
         return self._path("overlays", line["stem"])
 
-    def _write_labelme(self, job: Job, result: Result) -> None:
+    def _write_labelme(self, job: ImageJob, result: Result) -> None:
         path = self._path("labelme", job.stem)
         masks = [(found.concept, found.mask) for found in result]
         height, width = result.labels.shape
@@ -224,17 +230,17 @@ class ResultsFolder:
             elif form != "coco":
                 yield self._path(form, stem)
 
-    def _forget(self, job: Job, formats: Iterable[Format] = FORMATS) -> None:
+    def _forget(self, job: ImageJob, formats: Iterable[Format] = FORMATS) -> None:
         if (line := self._journal.pop(job.name)) is not None:
             self._remove(line, self._maker.concepts, formats)
 
-    def _remove(self, line: Line, concepts: Iterable[str], formats: Iterable[Format] = FORMATS) -> None:
+    def _remove(self, line: JournalLine, concepts: Iterable[str], formats: Iterable[Format] = FORMATS) -> None:
         """Remove the files of an earlier result, and nothing else that may lie there."""
         for path in self._files(line["stem"], concepts, formats):
             path.unlink(missing_ok=True)
 
 
-def _entry(found: Found) -> Line:
+def _entry(found: Detection) -> JournalLine:
     return {
         "concept": found.concept,
         "present": found.present,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prosam.exchange.coco import coco_file
 from prosam.files import write_text
-from prosam.output.journal import Line
+from prosam.output.journal import JournalLine
 from prosam.output.overview import MOST_RESULTS, Tile, write_overview
 
 COCO, OVERVIEW, UNREADABLE = "coco.json", "overview.jpg", "unreadable.txt"
@@ -16,7 +16,7 @@ COCO, OVERVIEW, UNREADABLE = "coco.json", "overview.jpg", "unreadable.txt"
 _CAPTIONED = 2  # concepts in the caption of an overlay
 
 
-def write_coco(path: Path, lines: Sequence[Line], concepts: Sequence[str], model: str) -> None:
+def write_coco(path: Path, lines: Sequence[JournalLine], concepts: Sequence[str], model: str) -> None:
     """Write the masks of all lines as COCO JSON; all or nothing."""
     images = [
         {
@@ -31,7 +31,11 @@ def write_coco(path: Path, lines: Sequence[Line], concepts: Sequence[str], model
 
 
 def write_first_overlays(
-    path: Path, lines: Sequence[Line], overlay_of: Callable[[Line], Path], references: Sequence[Tile], model: str
+    path: Path,
+    lines: Sequence[JournalLine],
+    overlay_of: Callable[[JournalLine], Path],
+    references: Sequence[Tile],
+    model: str,
 ) -> None:
     """Write references and the first overlays as one picture; none where there is no overlay.
 
@@ -57,7 +61,7 @@ def write_unreadable(path: Path, reasons: Sequence[str]) -> None:
     write_text(path, told.encode("utf-8", "backslashreplace").decode())  # a name need not be UTF-8
 
 
-def _caption(line: Line) -> str:
+def _caption(line: JournalLine) -> str:
     """Such as `photo1.jpg: cat 0.93`; of more than fits beside the name, how many."""
     there = [f"{found['concept']} {found['presence']:.2f}" for found in line["found"] if found["present"]]
     if len(there) > _CAPTIONED:

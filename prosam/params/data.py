@@ -13,7 +13,7 @@ ShapesStyle = Literal["shaded", "print"]
 
 
 class ShapesDownload(Section):
-    """The embedded data set: generated, nothing is fetched.
+    """The bundled data set: generated, nothing is fetched.
 
     Attributes:
         style: `shaded` objects in lit scenes, or the same classes as flat `print` on paper, for tests under a shift.

@@ -15,15 +15,15 @@ Architecture = Literal[
     "tiny-resnet", "tiny-vgg", "resnet50", "resnet50-deep-stem", "vgg16-bn", "vgg16-bn-vrp-sam", "dinov2-vitb14"
 ]
 
-EMBEDDED_SIZE, PAPER_SIZE = 128, 512
-_AUTO = {"auto": ("tiny-resnet", "resnet50"), "auto-vgg": ("tiny-vgg", "vgg16")}  # with the embedded SAM; the others
+BUNDLED_SIZE, PAPER_SIZE = 128, 512
+_AUTO = {"auto": ("tiny-resnet", "resnet50"), "auto-vgg": ("tiny-vgg", "vgg16")}  # with the bundled SAM; the others
 
 
 class SamParams(Section):
     """The SAM whose embeddings are stored and whose decoder answers.
 
     Attributes:
-        name: `tiny` is the embedded default; the others are segment-anything's.
+        name: `tiny` is the bundled default; the others are segment-anything's.
         checkpoint: a file of one's own, or a URL; the published one when left out, fetched if need be.
         sha256: of that file, or its beginning; another file is refused. A URL needs one.
     """
@@ -69,7 +69,7 @@ class ModelsParams(Section):
 
     Attributes:
         image_size: side of the square to which images are squashed for the backbone, px; also of the masks in the
-            loss. SAM gets that square, resized to its own input. `auto` is 128 for the embedded SAM and the paper's 512
+            loss. SAM gets that square, resized to its own input. `auto` is 128 for the bundled SAM and the paper's 512
             for the others.
         upsampling: how SAM's mask logits are brought to full size: `centres` maps pixel centres as SAM does,
             `corners` maps corner to corner (align_corners=True) as VRP-SAM's code does.
@@ -90,9 +90,9 @@ class ModelsParams(Section):
         """S, the image size in px, with `auto` resolved."""
         if isinstance(self.image_size, int):
             return self.image_size
-        return EMBEDDED_SIZE if self.sam.name == "tiny" else PAPER_SIZE
+        return BUNDLED_SIZE if self.sam.name == "tiny" else PAPER_SIZE
 
     def backbone_of(self, named: str) -> str:
         """The backbone that a run names, `auto` and `auto-vgg` resolved; a key of `backbones` if it is defined."""
-        embedded, published = _AUTO.get(named, (named, named))
-        return embedded if self.sam.name == "tiny" else published
+        bundled, published = _AUTO.get(named, (named, named))
+        return bundled if self.sam.name == "tiny" else published

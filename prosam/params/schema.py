@@ -233,7 +233,7 @@ class RunParams(Section):
         kind: of the references' annotations, in training and evaluation.
         distribution: of the prompts; None means the method's own (t3, dirac).
         nu: degrees of freedom of the t distributions, at least 1; `matched_gaussian` has the size of that t3.
-        backbone: a key of models.backbones; `auto` is tiny-resnet with the embedded SAM and resnet50 with the others.
+        backbone: a key of models.backbones; `auto` is tiny-resnet with the bundled SAM and resnet50 with the others.
         num_prompts: N.
         appended_linear: linear layers after VRP-SAM's others; two give it ProSAM's number of parameters (table 7).
         init: `paper` (VRP-SAM's) or `anchored` (docs/method.md).

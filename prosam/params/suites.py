@@ -15,10 +15,10 @@ from prosam.files import write_text
 from prosam.params import Params, Suite, load_params
 
 ALL = "all"
-EMBEDDED = "tiny"
+BUNDLED = "tiny"
 
 
-def choose(path: Path, names: Sequence[str], datasets: Sequence[str]) -> Params:
+def choose_suites(path: Path, names: Sequence[str], datasets: Sequence[str]) -> Params:
     """Put suites into the section `pipeline` of params.yaml; the rest of the file stays as it is.
 
     Args:
@@ -50,7 +50,7 @@ def choose(path: Path, names: Sequence[str], datasets: Sequence[str]) -> Params:
 
 
 def left_out(params: Params, names: Iterable[str]) -> list[str]:
-    """The runs of suites that the embedded default cannot make, for their backbone wants published weights."""
+    """The runs of suites that the bundled default cannot make, for their backbone wants published weights."""
     runs = _union(run for name in names for suite in _suites(params, name) for run in suite.runs)
     return [run for run in runs if not _can_run(params, run)]
 
@@ -99,7 +99,7 @@ def _shifts(params: Params, datasets: Sequence[str]) -> dict[str, list[Any]]:
 def _can_run(params: Params, run: str) -> bool:
     """Whether the weights of a run's backbone are there, as all are with a published SAM: they are fetched."""
     architecture = params.models.backbones[params.backbone(run)].architecture
-    return params.models.sam.name != EMBEDDED or architecture.startswith(EMBEDDED)
+    return params.models.sam.name != BUNDLED or architecture.startswith(BUNDLED)
 
 
 def _union(names: Iterable[str]) -> list[str]:

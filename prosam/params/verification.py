@@ -12,7 +12,7 @@ from prosam.params.section import Count, Fraction, NonNegative, Positive, Sectio
 class VerificationParams(Section):
     """The verification study (the paper's section 5.3 and figure 4).
 
-    The defaults take about a CPU minute a start with the embedded SAM: its prompts are learnt at a high rate, and
+    The defaults take about a CPU minute a start with the bundled SAM: its prompts are learnt at a high rate, and
     `max_steps` ends most of them before the paper's stopping rule would.
 
     Attributes:

@@ -12,7 +12,7 @@ from prosam.data.sources.published import COCO_ANNOTATIONS, parts_of
 from prosam.fetching.disk import free_bytes
 from prosam.params import CocoDownload, OwnDownload, Params, PascalDownload, ShapesDownload
 from prosam.plan.counts import ImageCounts
-from prosam.plan.downloads import Download
+from prosam.plan.downloads import PlannedDownload
 
 _SPARE_PART = 0.02  # of what is written: the file system's own books
 _SHAPES_BYTES = 1.25  # a pixel: an image and its mask
@@ -56,7 +56,7 @@ class Disk:
         return max(0, self.needed - self.free)
 
 
-def data_written(params: Params, files: list[Download]) -> Iterator[Written]:
+def data_written(params: Params, files: list[PlannedDownload]) -> Iterator[Written]:
     """Archives and checkpoints, and what becomes of the data sets."""
     fetched = sum(file.bytes or 0 for file in files)
     if fetched:

@@ -14,13 +14,13 @@ from prosam.checkpoints.published import PUBLISHED_SAM
 from prosam.data.sources.published import is_gathered, parts_of
 from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
-from prosam.models.backbones import EMBEDDED_BACKBONES
-from prosam.models.sam import EMBEDDED_SAM
+from prosam.models.backbones import BUNDLED_BACKBONES
+from prosam.models.sam import BUNDLED_SAM
 from prosam.params import BackboneParams, CocoDownload, Params, PascalDownload, SamParams
 
 
 @dataclass(frozen=True)
-class Download:
+class PlannedDownload:
     """A file that the pipeline needs.
 
     Attributes:
@@ -34,7 +34,7 @@ class Download:
     bytes: int | None
 
 
-def downloads(params: Params) -> list[Download]:
+def downloads(params: Params) -> list[PlannedDownload]:
     """The files that the pipeline of params.yaml needs from the internet, those that are there included.
 
     Raises:
@@ -58,7 +58,7 @@ def bytes_there(file: RemoteFile, folder: Path) -> int:
     return 0
 
 
-def _of_dataset(name: str, params: Params) -> Iterator[Download]:
+def _of_dataset(name: str, params: Params) -> Iterator[PlannedDownload]:
     download = params.datasets[name].download
     if not isinstance(download, PascalDownload | CocoDownload):
         return
@@ -67,30 +67,30 @@ def _of_dataset(name: str, params: Params) -> Iterator[Download]:
         raise InputError(f"{root}: no such folder; params.yaml names it as data_root")
     for part in parts_of(download):
         there = is_gathered(part, folder, root)
-        yield Download(name, part.archive.name, 0 if there else _remaining(part.archive, folder))
+        yield PlannedDownload(name, part.archive.name, 0 if there else _remaining(part.archive, folder))
 
 
-def _of_backbone(name: str, settings: BackboneParams) -> Iterator[Download]:
+def _of_backbone(name: str, settings: BackboneParams) -> Iterator[PlannedDownload]:
     published = PUBLISHED.get(settings.architecture)
     return _of_model(settings, f"models.backbones.{name}", settings.architecture, published)
 
 
 def _of_model(
     settings: SamParams | BackboneParams, key: str, model: str, published: RemoteFile | None
-) -> Iterator[Download]:
+) -> Iterator[PlannedDownload]:
     named, what = settings.checkpoint, f"SAM {model}" if isinstance(settings, SamParams) else model
     if named is not None and not is_url(named):
         if not Path(named).is_file():
             raise InputError(f"{named}: no such file; params.yaml names it as {key}.checkpoint")
-        yield Download(what, named, 0)
+        yield PlannedDownload(what, named, 0)
         return
     if named is not None:
         published = RemoteFile(Path(urlparse(named).path).name or "checkpoint", (named,), sha256=settings.sha256)
-    elif model in (EMBEDDED_SAM, *EMBEDDED_BACKBONES):
+    elif model in (BUNDLED_SAM, *BUNDLED_BACKBONES):
         return
     if published is None:
         raise InputError(f"params.yaml: {key}.checkpoint: is missing, and no checkpoint is published; name a file")
-    yield Download(what, published.name, _remaining(published, layout.sources("weights")))
+    yield PlannedDownload(what, published.name, _remaining(published, layout.sources("weights")))
 
 
 def _remaining(file: RemoteFile, folder: Path) -> int | None:

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-Kind = Literal["matrix", "batch", "attention", "convolution", "memory", "reading"]
+OperationKind = Literal["matrix", "batch", "attention", "convolution", "memory", "reading"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Operation:
         bytes: read and written; of products, written; of an image that is read, the decoded bytes.
     """
 
-    kind: Kind
+    kind: OperationKind
     flops: int
     bytes: int
 
@@ -83,7 +83,7 @@ def _size(values: object) -> int:
     return sum(leaf.numel() * leaf.element_size() for leaf in tree_leaves(values) if isinstance(leaf, Tensor))
 
 
-def _kind(name: str) -> Kind:
+def _kind(name: str) -> OperationKind:
     if "attention" in name:
         return "attention"
     if "convolution" in name:

@@ -13,7 +13,7 @@ from prosam.params import Params
 from prosam.plan.compute import Computed, Costs
 from prosam.plan.counts import ImageCounts, count_images
 from prosam.plan.disk import Disk, Written, data_written, disks, embeddings_written, store_is_there
-from prosam.plan.downloads import Download, downloads
+from prosam.plan.downloads import PlannedDownload, downloads
 from prosam.plan.rates import Rates, measure_rates
 from prosam.plan.weightless import WeightlessModels
 
@@ -36,7 +36,7 @@ class Plan:
 
     what: str
     device: str
-    downloads: list[Download]
+    downloads: list[PlannedDownload]
     written: list[Written]
     disks: list[Disk]
     computed: list[Computed]
@@ -78,7 +78,7 @@ def make_plan(params: Params) -> Plan:
 
 
 def _written(
-    params: Params, files: list[Download], counts: dict[str, ImageCounts], models: WeightlessModels, costs: Costs
+    params: Params, files: list[PlannedDownload], counts: dict[str, ImageCounts], models: WeightlessModels, costs: Costs
 ) -> Iterator[Written]:
     yield from data_written(params, files)
     used = {run: params.backbone(run) for run in params.pipeline.runs}

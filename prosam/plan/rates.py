@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prosam.data.images import square_image
-from prosam.plan.operations import Kind, Operation, Work, count_operations, flops_of
+from prosam.plan.operations import Operation, OperationKind, Work, count_operations, flops_of
 
 _BUDGET = 0.12  # s for each measurement, but for its first runs
 _NUMBERS = (1 << 17, 1 << 24)  # in the tensors that the two bandwidths are measured with
@@ -35,7 +35,7 @@ class Rates:
         overlap: whether one operation is computed while the next is prepared, as on a GPU.
     """
 
-    flops: dict[Kind, float]
+    flops: dict[OperationKind, float]
     small: float
     large: float
     reading: float
@@ -72,7 +72,7 @@ def measure_rates(device: torch.device, image_size: int) -> Rates:
     matrix, weight = torch.rand(1024, 1024, device=device), torch.rand(1024, 1024, device=device)
     tokens = torch.rand(1, 12, 1024, 64, device=device)
     image, kernel = torch.rand(1, 256, 64, 64, device=device), torch.rand(256, 256, 3, 3, device=device)
-    flops: dict[Kind, float] = {
+    flops: dict[OperationKind, float] = {
         "matrix": _flops(lambda: F.linear(matrix, weight), device),
         "batch": _flops(lambda: tokens[0] @ tokens[0].transpose(1, 2), device),
         "attention": _flops(lambda: F.scaled_dot_product_attention(tokens, tokens, tokens), device),

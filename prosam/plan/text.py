@@ -7,23 +7,25 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from prosam.fetching.byte_progress import in_words
+from prosam.fetching.byte_progress import bytes_in_words
 from prosam.plan.plan import Plan
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
-def as_text(plan: Plan) -> str:
+def plan_as_text(plan: Plan) -> str:
     """Three tables with totals, then what was assumed."""
     lines = [f"{plan.what}, on {plan.device}", "", "download"]
     lines += _table([(f.what, f.file, "there" if f.bytes == 0 else _size(f.bytes)) for f in plan.downloads])
     unknown = sum(file.bytes is None for file in plan.downloads)
-    total = in_words(plan.bytes_to_fetch) if plan.bytes_to_fetch else "nothing"
+    total = bytes_in_words(plan.bytes_to_fetch) if plan.bytes_to_fetch else "nothing"
     lines += [f"  total: {total}" + (f", and {unknown} of unknown size" if unknown else ""), "", "disk"]
-    lines += _table([(item.what, ("" if item.exact else "about ") + in_words(item.bytes)) for item in plan.written])
+    lines += _table(
+        [(item.what, ("" if item.exact else "about ") + bytes_in_words(item.bytes)) for item in plan.written]
+    )
     for disk in plan.disks:
-        fits = f"DOES NOT FIT, {in_words(disk.short)} are missing" if disk.short else "fits"
-        needed, free = in_words(disk.needed), in_words(disk.free)
+        fits = f"DOES NOT FIT, {bytes_in_words(disk.short)} are missing" if disk.short else "fits"
+        needed, free = bytes_in_words(disk.needed), bytes_in_words(disk.free)
         lines.append(f"  total: {needed}; {free} are free on the disk of {disk.folder}: {fits}")
     lines += ["", "compute"]
     lines += _table(
@@ -36,7 +38,7 @@ def as_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def as_json(plan: Plan) -> str:
+def plan_as_json(plan: Plan) -> str:
     """Everything, with the totals; bytes, seconds and floating-point operations."""
     content = asdict(plan)
     content["disks"] = [asdict(disk) | {"short": disk.short} for disk in plan.disks]
@@ -64,7 +66,7 @@ def _operations(flops: float) -> str:
 
 
 def _size(count: int | None) -> str:
-    return "unknown" if count is None else in_words(count)
+    return "unknown" if count is None else bytes_in_words(count)
 
 
 def _table(rows: Sequence[Sequence[str]], right: int = 1) -> list[str]:

@@ -121,7 +121,7 @@ class WeightlessModels:
             return count_operations(lambda: method.predict(method.learn(references), targets))
 
     def step(self, run: RunParams, backbone: str, batch: int, samples: int) -> Work:
-        """Work of a step of training, as `prosam.training.loop.train` does it, but for the backbone.
+        """Work of a step of training, as `prosam.training.loop.train_prompt_encoder` does it, but for the backbone.
 
         Args:
             run: its entry in params.yaml.
@@ -153,7 +153,7 @@ class WeightlessModels:
             sam = FrozenSam.of(
                 self._sam, image_size=self._params.size, upsampling=self._params.upsampling, device=self._device
             )
-        return FrozenModels.joining(sam, self._backbones[backbone])
+        return FrozenModels.of_both(sam, self._backbones[backbone])
 
     def _method(self, run: RunParams, backbone: str) -> PromptMethod:
         """As `build_prompt_method` makes it, but for values."""

@@ -23,7 +23,7 @@ from prosam.models.prompt_encoder import ReferenceCode
 from prosam.predictor.images import content_digest
 from prosam.predictor.model_card import ModelCard
 
-FORMAT = 1
+CONCEPT_FORMAT = 1
 MOST_CONCEPTS = 254  # a label map has room for as many
 _METADATA = "prosam_concept"  # one entry: safetensors keeps several in no fixed order
 _FOREGROUND = "foreground."
@@ -93,8 +93,8 @@ class Concept:
             ) from error
         if not isinstance(described, dict):
             raise InputError(f"{path}: is no concept; make one with `prosam learn`")
-        if described.get("format") != FORMAT:
-            raise InputError(f"{path}: has format {described.get('format')!r}, this version reads {FORMAT}")
+        if described.get("format") != CONCEPT_FORMAT:
+            raise InputError(f"{path}: has format {described.get('format')!r}, this version reads {CONCEPT_FORMAT}")
         try:
             kinds = tuple(described["kinds"])
             foreground = [tensors[f"{_FOREGROUND}{i}"] for i in range(len(kinds))]
@@ -118,7 +118,7 @@ class Concept:
 
     def _described(self) -> dict[str, Any]:
         return {
-            "format": FORMAT,
+            "format": CONCEPT_FORMAT,
             "name": self.name,
             "model": self.model,
             "made_by": self.made_by,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prosam.models.frozen import FrozenModels
-from prosam.predictor.result import Found, Result, Uncertainty
+from prosam.predictor.result import Detection, Result, Uncertainty
 
 
 class Draft:
@@ -28,7 +28,7 @@ class Draft:
         height, width = pixels.shape[:2]
         self._models, self._size, self._threshold = models, (height, width), threshold
         self._image, self._pixels = image, pixels
-        self._found: list[Found] = []
+        self._found: list[Detection] = []
         self._highest = torch.zeros((height, width), device=models.device)  # logit so far; background's is 0
         self._labels = torch.zeros((height, width), dtype=torch.uint8, device=models.device)
 
@@ -46,7 +46,7 @@ class Draft:
         present = bool(mask.any())
         wins = mask & (full > self._highest)
         self._found.append(
-            Found(
+            Detection(
                 concept,
                 mask.cpu().numpy(),
                 sure,

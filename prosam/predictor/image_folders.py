@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prosam.data.formats.image_files import NOT_ALWAYS_READ
-from prosam.data.sources.own_voc import SUFFIXES
+from prosam.data.sources.own_voc import IMAGE_SUFFIXES
 from prosam.errors import InputError
 from prosam.predictor.images import load_image
 
@@ -36,13 +36,13 @@ def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
     found = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in (*SUFFIXES, *NOT_ALWAYS_READ)
+        if path.suffix.lower() in (*IMAGE_SUFFIXES, *NOT_ALWAYS_READ)
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and not _is_in(path, left_out)
         and (path.is_file() or (path.is_symlink() and not path.exists()))
     ]
     if not found:
-        raise InputError(f"{folder}: has no images; those are {', '.join(SUFFIXES)}")
+        raise InputError(f"{folder}: has no images; those are {', '.join(IMAGE_SUFFIXES)}")
     return found
 
 

@@ -11,7 +11,7 @@ from prosam.checkpoints.frozen_search import FrozenFiles
 from prosam.checkpoints.model_source import ModelFiles
 from prosam.evaluation.presence import usual_threshold
 from prosam.methods.prompting import PromptMethod
-from prosam.models.sam import EMBEDDED_SAM
+from prosam.models.sam import BUNDLED_SAM
 
 ONLY_SHAPES = "knows simple generated shapes only, no photographs"
 
@@ -54,7 +54,7 @@ def describe_model(files: ModelFiles, frozen: FrozenFiles, method: PromptMethod)
         digest.update(tensor.cpu().numpy().tobytes())
     trained_on = files.description.get("dataset")
     title = f"{files.description.get('name', 'a model')}" + (f" trained on {trained_on}" if trained_on else "")
-    caveat = ONLY_SHAPES if frozen.sam_origin.model == EMBEDDED_SAM else None
+    caveat = ONLY_SHAPES if frozen.sam_origin.model == BUNDLED_SAM else None
     present_from = usual_threshold(frozen.backbone_origin.model)
     return ModelCard(
         digest.hexdigest(), f"{title} ({digest.hexdigest()[:12]})", caveat, present_from, files.description

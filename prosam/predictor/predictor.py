@@ -16,7 +16,7 @@ from prosam.errors import InputError
 from prosam.evaluation.presence import best_presence
 from prosam.features.pairs import References
 from prosam.methods.prompting import PromptMethod
-from prosam.methods.several_references import Joining, joined_prompts
+from prosam.methods.several_references import Fusion, fused_prompts
 from prosam.predictor.annotations import Annotation, AnnotationInput, as_annotation
 from prosam.predictor.concept import Concept, concepts_for, reference_digest
 from prosam.predictor.draft import Draft
@@ -34,7 +34,7 @@ class Asked(TypedDict, total=False):
 
     Attributes:
         threshold: of presence; below it a concept is not there, and its mask is empty. 0 always answers. Unless given,
-            as measured for the shipped backbone, and 0 with others.
+            as measured for the bundled backbone, and 0 with others.
         samples: of prompts, for the uncertainty; 0, the default, for none.
         seed: of the samples, 0 unless given. The same seed gives every image the same noise.
     """
@@ -66,7 +66,7 @@ class Predictor:
         model: ModelCard,
         *,
         nearest_in: int | None = None,
-        joining: Joining = "average",
+        fusion: Fusion = "average",
         keep: int = 0,
     ):
         """Wrap a loaded method; `load` is the usual way.
@@ -75,12 +75,12 @@ class Predictor:
             method: whose frozen SAM has its image encoder.
             model: its card.
             nearest_in: how annotations get to the grid, see `prosam.models.pseudo_mask.annotation_grid`.
-            joining: see `load`.
+            fusion: see `load`.
             keep: likewise.
         """
         self.method, self.model = method, model
         self._nearest_in = nearest_in
-        self._joining: Joining = joining
+        self._fusion: Fusion = fusion
         self._encoder = ImageEncoder(method.models, keep)
 
     @classmethod
@@ -91,7 +91,7 @@ class Predictor:
         device: str = "auto",
         sam: str | Path | None = None,
         backbone: str | Path | None = None,
-        joining: Joining = "average",
+        fusion: Fusion = "average",
         keep: int = 0,
     ) -> Self:
         """Load a model.
@@ -104,17 +104,17 @@ class Predictor:
             sam: the SAM that the model was trained with, where it is not found by itself: a folder of the stage
                 `sam`, or a checkpoint.
             backbone: likewise.
-            joining: what several references do: `average` their prompts, measured to be better, or `concatenate` them,
+            fusion: what several references do: `average` their prompts, measured to be better, or `concatenate` them,
                 as VRP-SAM does.
             keep: of so many images the embeddings are kept in memory, the last used; about 0.5 MB an image for the
-                shipped model, 60 MB for SAM ViT with ResNet-50.
+                bundled model, 60 MB for SAM ViT with ResNet-50.
 
         Raises:
             InputError: the model or its frozen weights are missing, damaged or of something else.
         """
         loaded = load_method(source, device=device, sam=_path(sam), backbone=_path(backbone))
         card = describe_model(loaded.files, loaded.frozen, loaded.method)
-        return cls(loaded.method, card, nearest_in=loaded.nearest_in, joining=joining, keep=keep)
+        return cls(loaded.method, card, nearest_in=loaded.nearest_in, fusion=fusion, keep=keep)
 
     @torch.no_grad()
     def learn(self, references: Iterable[tuple[ImageInput, AnnotationInput]], name: str = "object") -> Concept:
@@ -248,7 +248,7 @@ class Predictor:
         targets = self._encoder.targets(images)
         drafts = [Draft(models, path, image, threshold) for path, image in zip(paths, images, strict=True)]
         for concept in concepts:
-            prompts = joined_prompts(self.method, concept.on(models.device), targets, self._joining)
+            prompts = fused_prompts(self.method, concept.on(models.device), targets, self._fusion)
             logits = self.method.decode(targets, prompts.mean())[:, 0]
             sure = best_presence(concept.state.foreground, targets).tolist()
             for row, draft in enumerate(drafts):

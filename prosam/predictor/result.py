@@ -27,7 +27,7 @@ class Uncertainty:
 
 
 @dataclass(frozen=True)
-class Found:
+class Detection:
     """One concept in one image.
 
     Attributes:
@@ -61,14 +61,14 @@ class Result:
 
     image: Path | None
     pixels: NDArray[np.uint8]
-    found: tuple[Found, ...]
+    found: tuple[Detection, ...]
     labels: NDArray[np.uint8]
     model: str
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[Detection]:
         return iter(self.found)
 
-    def __getitem__(self, concept: str) -> Found:
+    def __getitem__(self, concept: str) -> Detection:
         """What was found of a concept; InputError when it was not asked for."""
         for found in self.found:
             if found.concept == concept:
@@ -106,7 +106,7 @@ class Result:
         return self._only.uncertainty
 
     @property
-    def _only(self) -> Found:
+    def _only(self) -> Detection:
         if len(self.found) != 1:
             raise InputError(
                 f"there are {len(self.found)} concepts; say which, as in result['{self.found[0].concept}']"

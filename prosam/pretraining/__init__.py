@@ -1,1 +1,1 @@
-"""How the embedded default's small models are made: `make pretrain`."""
+"""How the bundled default's small models are made: `make pretrain`."""

@@ -1,4 +1,4 @@
-"""Make the embedded default's models again: `python -m prosam.pretraining` (about 45 CPU minutes).
+"""Make the bundled default's models again: `python -m prosam.pretraining` (about 45 CPU minutes).
 
 Writes safetensors files and, beside each, the figures measured on held-out scenes as JSON.
 """
@@ -23,11 +23,11 @@ def pretrain(
     out: Annotated[Path, typer.Option(help="Folder for weights and figures.")] = WEIGHTS_FOLDER,
     steps: Annotated[int | None, typer.Option(min=1, help="Fewer steps, for a try.")] = None,
 ) -> None:
-    """Train the embedded default's small SAM and backbones and the shipped prompt encoder, seeded, and measure them.
+    """Train the bundled default's small SAM and backbones and the bundled prompt encoder, seeded, and measure them.
 
     Example: `python -m prosam.pretraining tiny-vgg --steps 50 --out /tmp/try`
     """
-    from prosam.checkpoints.exported import write_bundle
+    from prosam.checkpoints.exported import write_exported
     from prosam.checkpoints.weights import write_weights
     from prosam.files import write_text
     from prosam.pretraining import backbone, prompt_encoder, sam
@@ -42,8 +42,8 @@ def pretrain(
             figures = sam.measure_sam(trained)
             write_weights(trained, path)
         elif name != ENCODER:
-            shipped = backbone.SETTINGS[name]
-            settings = replace(shipped, steps=steps or shipped.steps)
+            bundled = backbone.SETTINGS[name]
+            settings = replace(bundled, steps=steps or bundled.steps)
             trained, path = backbone.pretrain_backbone(name, settings), out / BACKBONE_WEIGHTS[name].name
             figures = backbone.measure_backbone(trained)
             write_weights(trained, path)
@@ -51,7 +51,7 @@ def pretrain(
             usual = prompt_encoder.PromptEncoderPretraining()
             settings = replace(usual, steps=steps or usual.steps)
             (trained, figures), path = prompt_encoder.pretrain_prompt_encoder(settings), out / PROMPT_ENCODER.name
-            write_bundle(path, trained.state_dict(), prompt_encoder.describe_prompt_encoder(settings))
+            write_exported(path, trained.state_dict(), prompt_encoder.describe_prompt_encoder(settings))
         parameters = sum(p.numel() for p in trained.parameters())
         card = {"parameters": parameters, "settings": asdict(settings), "held-out": figures}
         write_text(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")

@@ -20,15 +20,15 @@ from prosam.data.folds import ClassImages, ImageClass, image_classes
 from prosam.data.formats.voc import VocDataset, write_voc
 from prosam.data.images import square_image
 from prosam.data.shapes.scenes import LabelledImage, shapes_classes, shapes_scenes
-from prosam.features.embedding_build import Source, build_store
+from prosam.features.embedding_build import ImageFile, build_store
 from prosam.features.embedding_store import EmbeddingStore
 from prosam.features.episode_tensors import EpisodeTensors
 from prosam.features.feature_table import FeatureTable, open_feature_table
-from prosam.features.pairs import AnnotatedReference, Drawn
+from prosam.features.pairs import AnnotatedReference, ReferenceMask
 from prosam.models.frozen import FrozenModels
-from prosam.models.sam import EMBEDDED_SAM, encode_images
+from prosam.models.sam import BUNDLED_SAM, encode_images
 from prosam.params import AnnotationKind, AnnotationsParams
-from prosam.params.models import EMBEDDED_SIZE
+from prosam.params.models import BUNDLED_SIZE
 
 BACKBONE = "tiny-resnet"
 KINDS: tuple[AnnotationKind, ...] = ("mask", "box", "scribble", "point")  # of a variant, by its number modulo 4
@@ -54,7 +54,7 @@ class EveryKind(EpisodeTensors):
         }
         self._variants = {kind: of_kind.variants for kind, of_kind in annotations.items()}
 
-    def drawn(self, reference: AnnotatedReference) -> Drawn:
+    def drawn(self, reference: AnnotatedReference) -> ReferenceMask:
         """See `EpisodeTensors.drawn`; variant v is drawing v // 4 of kind v modulo 4."""
         drawing, number = divmod(reference.variant, len(KINDS))
         kind = KINDS[number]
@@ -62,14 +62,14 @@ class EveryKind(EpisodeTensors):
         return self.of_kind[kind].drawn(AnnotatedReference(reference.image, reference.class_id, variant))
 
 
-def embedded_models() -> FrozenModels:
-    """The embedded default's SAM, with its image encoder, and backbone, on the CPU."""
+def bundled_models() -> FrozenModels:
+    """The bundled default's SAM, with its image encoder, and backbone, on the CPU."""
     return load_frozen_models(
-        sam=EMBEDDED_SAM,
+        sam=BUNDLED_SAM,
         sam_checkpoint=SAM_WEIGHTS,
         architecture=BACKBONE,
         backbone_checkpoint=BACKBONE_WEIGHTS[BACKBONE],
-        image_size=EMBEDDED_SIZE,
+        image_size=BUNDLED_SIZE,
         upsampling="centres",
         device=torch.device("cpu"),
         image_encoder=True,
@@ -100,10 +100,10 @@ def annotated_shapes(counts: dict[Split, int], seed: int) -> Iterator[AnnotatedS
     """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        root, models = folder / "shapes", embedded_models()
+        root, models = folder / "shapes", bundled_models()
         root.mkdir()
         scenes: dict[Split, Iterable[LabelledImage]] = {
-            split: shapes_scenes(split, count, size=EMBEDDED_SIZE, seed=seed) for split, count in counts.items()
+            split: shapes_scenes(split, count, size=BUNDLED_SIZE, seed=seed) for split, count in counts.items()
         }
         write_voc(root, shapes_classes(), scenes)
         dataset = VocDataset(root)
@@ -114,7 +114,7 @@ def annotated_shapes(counts: dict[Split, int], seed: int) -> Iterator[AnnotatedS
 
         build_store(
             folder / "embeddings",
-            [Source(image, dataset.image_path(image)) for image in ids],
+            [ImageFile(image, dataset.image_path(image)) for image in ids],
             read,
             [partial(encode_images, models.sam)],
             shape=(models.sam.prompt_encoder.embed_dim, *models.sam.prompt_encoder.image_embedding_size),

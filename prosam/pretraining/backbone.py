@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from prosam.data.shapes.draw import Kind, class_kinds, object_crop, pool_kinds
-from prosam.models.backbones import EMBEDDED_BACKBONES, KindClassifier
+from prosam.data.shapes.draw import ShapeKind, class_kinds, object_crop, pool_kinds
+from prosam.models.backbones import BUNDLED_BACKBONES, KindClassifier
 from prosam.training.schedule import cosine_with_warmup
 
 TRAINING, HELD_OUT, SHOTS = 0, 1, 2  # the streams of crops
@@ -20,7 +20,7 @@ TRAINING, HELD_OUT, SHOTS = 0, 1, 2  # the streams of crops
 
 @dataclass(frozen=True)
 class BackbonePretraining:
-    """Settings; SETTINGS made the shipped weights."""
+    """Settings; SETTINGS made the bundled weights."""
 
     steps: int = 1500
     crops: int = 48  # a step
@@ -37,7 +37,7 @@ SETTINGS = {  # by architecture
 }
 
 
-def crops(kinds: list[Kind], rng: np.random.Generator) -> tuple[Tensor, NDArray[np.bool_]]:
+def crops(kinds: list[ShapeKind], rng: np.random.Generator) -> tuple[Tensor, NDArray[np.bool_]]:
     """Fresh crops, one of each given kind: (B, 3, 64, 64) uint8 and the objects' masks (B, 64, 64)."""
     scenes = [object_crop(rng, kind) for kind in kinds]
     images = np.stack([scene.image.transpose(2, 0, 1) for scene in scenes])
@@ -53,7 +53,7 @@ def pretrain_backbone(architecture: str, settings: BackbonePretraining) -> KindC
     """
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        net = EMBEDDED_BACKBONES[architecture]()
+        net = BUNDLED_BACKBONES[architecture]()
     pool = pool_kinds()
     optimizer = torch.optim.AdamW(net.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     rng = np.random.default_rng([settings.seed, TRAINING])

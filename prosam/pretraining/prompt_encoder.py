@@ -1,4 +1,4 @@
-"""Training the shipped prompt encoder: ProSAM on all 20 classes of shapes-5i, references annotated in every kind.
+"""Training the bundled prompt encoder: ProSAM on all 20 classes of shapes-5i, references annotated in every kind.
 
 The protocol of folds holds nothing out here, for nothing is measured on novel classes: it is what answers before one
 has trained a model of one's own.
@@ -20,19 +20,19 @@ from prosam.evaluation.metrics import miou
 from prosam.files import sha256_of
 from prosam.methods.prompting import PromptMethod, build_prompt_method
 from prosam.models.prompt_encoder import PromptEncoder
-from prosam.models.sam import EMBEDDED_SAM
+from prosam.models.sam import BUNDLED_SAM
 from prosam.params import RunParams, TrainParams
-from prosam.params.models import EMBEDDED_SIZE
+from prosam.params.models import BUNDLED_SIZE
 from prosam.pretraining.annotated_shapes import BACKBONE, KINDS, AnnotatedShapes, annotated_shapes
 from prosam.training.execution import Execution
-from prosam.training.loop import Watch, train
+from prosam.training.loop import Validation, train_prompt_encoder
 
 _DRAWINGS = 5  # of each image, class and kind
 
 
 @dataclass(frozen=True)
 class PromptEncoderPretraining:
-    """Settings; the defaults made the shipped weights. They are those of params.yaml, but for more steps.
+    """Settings; the defaults made the bundled weights. They are those of params.yaml, but for more steps.
 
     Attributes:
         scenes: of the train split of shapes-5i.
@@ -54,7 +54,7 @@ class PromptEncoderPretraining:
 
 
 def pretrain_prompt_encoder(settings: PromptEncoderPretraining) -> tuple[PromptEncoder, dict[str, float]]:
-    """Train the shipped prompt encoder.
+    """Train the bundled prompt encoder.
 
     Returns:
         The encoder, and its mIoU in percent on held-out scenes of the same 20 classes, by kind of annotation.
@@ -73,12 +73,12 @@ def pretrain_prompt_encoder(settings: PromptEncoderPretraining) -> tuple[PromptE
         watched = draw_episodes(
             shapes.val_images, shapes.val_order, 50, targets="in-order", seed=settings.seed, fold=0, purpose="monitor"
         )
-        train(
+        train_prompt_encoder(
             method,
             shapes.train,
             sampler,
             optimisation,
-            watch=Watch(shapes.val, shapes.dataset, watched, 50),
+            validation=Validation(shapes.val, shapes.dataset, watched, 50),
             checkpoint=shapes.folder / "checkpoint.pt",
             name="pretrain prompt-encoder",
             execution=Execution(),
@@ -123,9 +123,9 @@ def describe_prompt_encoder(settings: PromptEncoderPretraining) -> dict[str, Any
         "base_classes": shapes_classes(),
         "run": run.model_dump(mode="json"),
         "train": training_params(settings).model_dump(mode="json"),
-        "image_size": EMBEDDED_SIZE,
+        "image_size": BUNDLED_SIZE,
         "upsampling": "centres",
-        "sam": asdict(Origin(EMBEDDED_SAM, SAM_WEIGHTS.name, sha256_of(SAM_WEIGHTS))),
+        "sam": asdict(Origin(BUNDLED_SAM, SAM_WEIGHTS.name, sha256_of(SAM_WEIGHTS))),
         "backbone_weights": asdict(Origin(BACKBONE, backbone.name, sha256_of(backbone))),
     }
 

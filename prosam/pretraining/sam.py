@@ -21,7 +21,7 @@ TRAINING, HELD_OUT = 0, 1  # the streams of scenes
 
 @dataclass(frozen=True)
 class SamPretraining:
-    """Settings; the defaults made the shipped weights."""
+    """Settings; the defaults made the bundled weights."""
 
     steps: int = 4000
     images: int = 8

@@ -63,7 +63,7 @@ class EpisodeScores:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PromotionDecision:
     """What is done with a new model, and why.
 
     Attributes:
@@ -108,7 +108,7 @@ class Verdict:
         }
 
 
-def decide(new: EpisodeScores, old: EpisodeScores, *, replicates: int, rng: np.random.Generator) -> Verdict:
+def decide(new: EpisodeScores, old: EpisodeScores, *, replicates: int, rng: np.random.Generator) -> PromotionDecision:
     """Compare a new model with the one in use.
 
     The new one is refused only when it is worse: when the 95% interval of new minus old, paired over the same resampled
@@ -137,7 +137,7 @@ def decide(new: EpisodeScores, old: EpisodeScores, *, replicates: int, rng: np.r
     gain = Interval(100 * difference.estimate, 100 * difference.low, 100 * difference.high)
     worse = gain.high < 0
     note = "the new model is worse" if worse else "the new model is better" if gain.low > 0 else "no worse is shown"
-    return Verdict("kept" if worse else "replaced", note, len(new.episodes), new.miou, old.miou, gain)
+    return PromotionDecision("kept" if worse else "replaced", note, len(new.episodes), new.miou, old.miou, gain)
 
 
 def read_scores(path: Path, remedy: str) -> EpisodeScores:

@@ -10,9 +10,9 @@ from prosam.params import Params
 from prosam.progress import Progress
 from prosam.report.figures.choice import Rank
 from prosam.report.figures.curves import training_curves
-from prosam.report.figures.pictures import Episode, episode_pictures
+from prosam.report.figures.pictures import PicturedEpisode, episode_pictures
 from prosam.report.figures.truths import describe_truths
-from prosam.report.inputs import Setting, in_words
+from prosam.report.inputs import Setting, names_in_words
 from prosam.report.paper.beside import Beside, beside
 from prosam.report.paper.confusion import rate_table
 from prosam.report.runs.circumstances import unlike_trainings
@@ -21,13 +21,13 @@ from prosam.report.runs.provenance import Provenance, provenance
 from prosam.report.runs.seeds import REPEATS
 from prosam.report.scores.scores import score_setting
 from prosam.report.scores.tables import Table, class_table, difference_table, score_tables, summary_table
-from prosam.report.studies.part import Part
+from prosam.report.studies.part import StudyPart
 from prosam.report.studies.sections import study_parts
 from prosam.report.verdict import Verdict, judge
 
 
 @dataclass(frozen=True)
-class Section:
+class SettingSection:
     """All about one setting.
 
     Attributes:
@@ -45,8 +45,8 @@ class Section:
     tables: tuple[Table, ...]
     beside: Beside
     curves: dict[int, str]
-    episodes: dict[Rank, list[Episode]]
-    studies: tuple[Part, ...] = ()
+    episodes: dict[Rank, list[PicturedEpisode]]
+    studies: tuple[StudyPart, ...] = ()
 
     @property
     def on_shown(self) -> str:
@@ -54,14 +54,14 @@ class Section:
         few, all_runs = self.shown.runs, self.setting.runs
         if few == all_runs:
             return ""
-        return f"Of the {len(all_runs)} runs {len(few)} are shown: {in_words(few)}."
+        return f"Of the {len(all_runs)} runs {len(few)} are shown: {names_in_words(few)}."
 
 
 @dataclass(frozen=True)
 class Report:
     """The whole report; `summary` when there is more than one section."""
 
-    sections: tuple[Section, ...]
+    sections: tuple[SettingSection, ...]
     summary: Table | None
     provenance: Provenance
     params: Params
@@ -108,7 +108,7 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
             verdict = replace(verdict, warnings=(*verdict.warnings, *unlike_trainings(params, setting)))
             compared = beside(params, setting, scores)
             kept = tuple(table for table in tables if table)
-            sections.append(Section(setting, shown, verdict, kept, compared, curves, episodes, studies))
+            sections.append(SettingSection(setting, shown, verdict, kept, compared, curves, episodes, studies))
     summary = summary_table(settings, means) if len(settings) > 1 else None
     return Report(tuple(sections), summary, provenance(params, settings), params)
 
@@ -147,7 +147,7 @@ def _sentences(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _episode_record(episode: Episode) -> dict[str, Any]:
+def _episode_record(episode: PicturedEpisode) -> dict[str, Any]:
     return {
         "fold": episode.fold,
         "episode": episode.number,

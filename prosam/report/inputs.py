@@ -31,7 +31,7 @@ _Content = TypeVar("_Content")
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """One run on one fold.
 
     Attributes:
@@ -75,7 +75,7 @@ class Setting:
     runs: tuple[str, ...]
     kinds: dict[str, AnnotationKind]
     folds: tuple[int, ...]
-    results: dict[tuple[str, int], Result]
+    results: dict[tuple[str, int], RunResult]
 
     @property
     def shifted(self) -> bool:
@@ -92,7 +92,7 @@ class Setting:
         """For people, such as `shapes-5i, mask annotations`, or `shapes-5i: mask and point annotations`."""
         data = f"trained on {self.trained_on}, tested on {self.tested_on}" if self.shifted else self.tested_on
         kinds = list(self.by_kind)
-        return f"{data}{':' if len(kinds) > 1 else ','} {in_words(kinds)} annotations"
+        return f"{data}{':' if len(kinds) > 1 else ','} {names_in_words(kinds)} annotations"
 
     def only(self, runs: tuple[str, ...]) -> Setting:
         """The same with fewer runs."""
@@ -115,7 +115,7 @@ class Setting:
         return _stage(self.trained_on, self.tested_on, run, fold)
 
 
-def in_words(names: Sequence[str]) -> str:
+def names_in_words(names: Sequence[str]) -> str:
     """Such as `point, box and mask`."""
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
@@ -163,7 +163,7 @@ def _read_setting(params: Params, trained_on: str, tested_on: str) -> Setting:
     return setting
 
 
-def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> Result:
+def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> RunResult:
     folder = layout.results(_filed_as(trained_on, tested_on), run, fold)
     stage = _stage(trained_on, tested_on, run, fold)
     metrics = _read_json(folder / "metrics.json", stage, ("miou", "fb_iou", "iou", "baselines"))
@@ -183,7 +183,7 @@ def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> Result
     if training["step"][-1] != steps:
         last = f"{training['step'][-1]:.0f} of {steps}"
         raise InputError(f"{folder / 'training.csv'}: ends at step {last}; run `dvc repro --force {stage}`")
-    return Result(
+    return RunResult(
         episodes,
         baselines,
         model=model,

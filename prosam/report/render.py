@@ -14,7 +14,7 @@ from markupsafe import Markup
 from prosam.report.compose import Report, record
 from prosam.report.figures.svg import run_colour, run_dash
 from prosam.report.runs.plateau import RULE
-from prosam.report.scores.tables import Row, Table
+from prosam.report.scores.tables import Table, TableRow
 
 
 def write_report(report: Report, folder: Path) -> None:
@@ -76,7 +76,7 @@ def _graph_end(table: Table) -> int:
     return step * max(1, math.ceil(max(bounds, default=0) / step))
 
 
-def _graph(table: Table, row: Row) -> dict[str, float]:
+def _graph(table: Table, row: TableRow) -> dict[str, float]:
     """Places of a row's last interval in the graph, a box of 120 units: low, value, high and zero."""
     end = _graph_end(table)
     start = -end if table.graph == "difference" else 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prosam.evaluation.bootstrap import Interval, paired_difference
 from prosam.params import AnnotationKind, Params
-from prosam.report.inputs import Setting, in_words
+from prosam.report.inputs import Setting, names_in_words
 from prosam.report.runs.matched import Match, matches
 from prosam.report.runs.ranking import Ranked, leads, ranking
 from prosam.report.runs.seeds import MIN_SEEDS
@@ -119,7 +119,7 @@ def _methods_over_kinds(setting: Setting, scores: Scores, matched: Mapping[Annot
         gain = match.gain(setting, scores)
         shown = gain.low > 0 or gain.high < 0
         places[2 * (not match.repeated) + (gain.high < 0) if shown else -1].append(kind)
-    sentence = "; ".join(words.format(in_words(kinds)) for words, kinds in told.items() if kinds)
+    sentence = "; ".join(words.format(names_in_words(kinds)) for words, kinds in told.items() if kinds)
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
@@ -137,7 +137,7 @@ def _over_kinds(scores: Scores, orders: Mapping[AnnotationKind, Sequence[Ranked]
             best.append(f"{order[0].label} is best with {kind} annotations")
         else:
             open_kinds.append(kind)
-    parts = [*best, f"with {in_words(open_kinds)} annotations no run is shown to be best"] if open_kinds else best
+    parts = [*best, f"with {names_in_words(open_kinds)} annotations no run is shown to be best"] if open_kinds else best
     sentence = f"{'; '.join(parts)}."
     return sentence if best else sentence[0].upper() + sentence[1:]
 
@@ -211,7 +211,7 @@ def _warnings(setting: Setting, scores: Scores) -> list[str]:
 def _on_folds(run: str, some: Sequence[Training]) -> str:
     """Such as `prosam on folds 0 and 2 (mIoU 27.6 and 30.1, untrained 26.0 and 25.1)`."""
     folds, after, before = (
-        in_words(list(texts))
+        names_in_words(list(texts))
         for texts in zip(*((str(t.fold), f"{t.miou:.1f}", f"{t.untrained:.1f}") for t in some), strict=True)
     )
     return f"{run} on fold{'s' if len(some) > 1 else ''} {folds} (mIoU {after}, untrained {before})"

@@ -12,11 +12,11 @@ from prosam.errors import InputError
 from prosam.evaluation.presence import presence
 from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import AbsentParams
-from prosam.studies.study import Row, Subject, batches
+from prosam.studies.study import StudyRow, Subject, batches
 
 
 @torch.no_grad()
-def rows(subject: Subject, settings: AbsentParams) -> Iterator[Row]:
+def rows(subject: Subject, settings: AbsentParams) -> Iterator[StudyRow]:
     """Predict in each episode's target and in images of the test split that do not show the class, nor may hide it.
 
     Yields:

@@ -21,13 +21,13 @@ from prosam.data.episodes import Episode
 from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import AnnotationNoiseParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
-from prosam.studies.study import Row, Subject, batches
+from prosam.studies.study import StudyRow, Subject, batches
 
 NONE, WRONG = "none", "wrong"
 
 
 @torch.no_grad()
-def rows(subject: Subject, settings: AnnotationNoiseParams) -> Iterator[Row]:
+def rows(subject: Subject, settings: AnnotationNoiseParams) -> Iterator[StudyRow]:
     """Predict from changed annotations. An episode is shifted in one random direction, whatever the distance.
 
     Yields:
@@ -51,7 +51,7 @@ def rows(subject: Subject, settings: AnnotationNoiseParams) -> Iterator[Row]:
             logits.append(subject.method.predict(subject.method.learn(references), targets))
         by_episode = torch.stack(logits, 1)
         for i, episode in enumerate(part):
-            described: list[Row] = [{"change": change, "size": size} for change, size in conditions]
+            described: list[StudyRow] = [{"change": change, "size": size} for change, size in conditions]
             kept = [k for k, (change, _) in enumerate(conditions) if change != WRONG or _others(subject, episode)]
             masks = full_masks(subject, first + i, by_episode[i, kept])
             yield from pixel_rows(subject, first + i, masks, [described[k] for k in kept])

@@ -16,13 +16,13 @@ from prosam.features.episode_tensors import EpisodeTensors
 from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import CorruptionName, CorruptionParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
-from prosam.studies.study import Row, Subject, batches
+from prosam.studies.study import StudyRow, Subject, batches
 
 CLEAN = ("none", 0)
 
 
 @torch.no_grad()
-def rows(subject: Subject, settings: CorruptionParams) -> Iterator[Row]:
+def rows(subject: Subject, settings: CorruptionParams) -> Iterator[StudyRow]:
     """Predict from corrupted images; their features and embeddings are computed, which needs SAM's image encoder.
 
     Yields:
@@ -33,7 +33,7 @@ def rows(subject: Subject, settings: CorruptionParams) -> Iterator[Row]:
         (name, severity) for name in settings.names for severity in settings.severities
     ]
     keys = [(side, name, severity) for side in settings.sides for name, severity in [CLEAN, *conditions]]
-    described: list[Row] = [{"corruption": name, "severity": size, "side": side} for side, name, size in keys]
+    described: list[StudyRow] = [{"corruption": name, "severity": size, "side": side} for side, name, size in keys]
     for first, part in _limited(subject, settings.episodes):
         clean = _predict(subject, subject.tensors, subject.tensors, part)
         logits: dict[tuple[str, str, int], Tensor] = {(side, *CLEAN): clean for side in settings.sides}

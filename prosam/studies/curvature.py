@@ -15,11 +15,11 @@ from prosam.features.pairs import AnnotatedReference
 from prosam.params.curvature import CurvatureParams
 from prosam.studies.laplacian import estimate, noise_gaps, quadratic_forms, rademacher
 from prosam.studies.objective import Objective, objective_of
-from prosam.studies.study import Row, Subject
+from prosam.studies.study import StudyRow, Subject
 from prosam.training.seeds import step_generator
 
 
-def rows(subject: Subject, settings: CurvatureParams) -> Iterator[Row]:
+def rows(subject: Subject, settings: CurvatureParams) -> Iterator[StudyRow]:
     """For each episode, a row for each noise.
 
     | column | meaning |
@@ -50,7 +50,7 @@ def rows(subject: Subject, settings: CurvatureParams) -> Iterator[Row]:
         yield from _batch(subject, settings, episodes[start : start + settings.batch_size])
 
 
-def _batch(subject: Subject, settings: CurvatureParams, part: list[tuple[int, Episode]]) -> Iterator[Row]:
+def _batch(subject: Subject, settings: CurvatureParams, part: list[tuple[int, Episode]]) -> Iterator[StudyRow]:
     method, tensors = subject.method, subject.tensors
     episodes = [episode for _, episode in part]
     targets = tensors.targets([e.target for e in episodes])
@@ -106,7 +106,7 @@ def _compared(
     return columns | {f"{name}_se": found.error for name, found in estimates.items()}
 
 
-def _rows(part: list[tuple[int, Episode]], noise: Row, columns: dict[str, Tensor]) -> Iterator[Row]:
+def _rows(part: list[tuple[int, Episode]], noise: StudyRow, columns: dict[str, Tensor]) -> Iterator[StudyRow]:
     values = {name: column.tolist() for name, column in columns.items()}
     for row, (number, episode) in enumerate(part):
         figures = {name: column[row] for name, column in values.items()}

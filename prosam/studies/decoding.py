@@ -13,7 +13,7 @@ def decode_many(models: FrozenModels, targets: Targets, prompts: Tensor, at_once
     """Decode K prompt sets on each of B targets, few targets at a time.
 
     The sets of one target share part of the work, and on a CPU few targets stay in the cache: three times as fast as
-    a set of each target at a time (20 sets on each of 50 targets, the embedded SAM).
+    a set of each target at a time (20 sets on each of 50 targets, the bundled SAM).
 
     Args:
         models: with the decoder.

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-Losses = Callable[[Tensor], Tensor]
+LossesOfPrompts = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def rademacher(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return 2.0 * torch.randint(0, 2, shape, generator=generator, device=generator.device) - 1.0
 
 
-def quadratic_forms(losses: Losses, prompts: Tensor, probes: Tensor) -> Tensor:
+def quadratic_forms(losses: LossesOfPrompts, prompts: Tensor, probes: Tensor) -> Tensor:
     """w^T H w of each target's Hessian with some vectors, by Hessian-vector products.
 
     With Rademacher w they are Hutchinson's estimates of the Laplacian; with entries multiplied by sqrt(var_i), of
@@ -70,7 +70,7 @@ def quadratic_forms(losses: Losses, prompts: Tensor, probes: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def noise_gaps(losses: Losses, prompts: Tensor, noise: Tensor) -> Tensor:
+def noise_gaps(losses: LossesOfPrompts, prompts: Tensor, noise: Tensor) -> Tensor:
     """(L(p + delta) + L(p - delta)) / 2 - L(p) for each draw of noise.
 
     Of noise that is as likely as its opposite, the mean of these is E[L(p + delta)] - L(p). Gradient and all odd

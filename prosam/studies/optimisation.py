@@ -16,7 +16,7 @@ from prosam.models.distributions import PromptDistribution, make_distribution
 from prosam.params.verification import VerificationParams
 from prosam.progress import Progress
 
-Losses = Callable[[Tensor], Tensor]
+LossesOfPrompts = Callable[[Tensor], Tensor]
 
 
 class StoppingRule:
@@ -64,7 +64,9 @@ class LearntPrompts:
     steps: Tensor
 
 
-def learn_prompts(losses: Losses, initial: Tensor, settings: VerificationParams, *, name: str) -> LearntPrompts:
+def learn_prompts(
+    losses: LossesOfPrompts, initial: Tensor, settings: VerificationParams, *, name: str
+) -> LearntPrompts:
     """Minimise the loss of each of P prompts: what a prompt encoder without a distribution is trained for.
 
     Args:
@@ -115,7 +117,7 @@ class LearntDistribution:
 
 
 def learn_distribution(
-    losses: Losses, initial: Tensor, settings: VerificationParams, generator: torch.Generator, *, name: str
+    losses: LossesOfPrompts, initial: Tensor, settings: VerificationParams, generator: torch.Generator, *, name: str
 ) -> LearntDistribution:
     """Minimise the expected loss over a distribution's samples (eq. 8-10): what ProSAM is trained for.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prosam.evaluation.overlap import overlap
-from prosam.studies.study import Row, Subject
+from prosam.studies.study import StudyRow, Subject
 
 
 def full_masks(subject: Subject, number: int, logits: Tensor) -> NDArray[np.bool_]:
@@ -20,7 +20,9 @@ def full_masks(subject: Subject, number: int, logits: Tensor) -> NDArray[np.bool
     return (subject.method.models.full_size(logits[None], (height, width))[0] > 0).cpu().numpy()
 
 
-def pixel_rows(subject: Subject, number: int, masks: NDArray[np.bool_], conditions: Sequence[Row]) -> Iterator[Row]:
+def pixel_rows(
+    subject: Subject, number: int, masks: NDArray[np.bool_], conditions: Sequence[StudyRow]
+) -> Iterator[StudyRow]:
     """Compare masks with an episode's truth.
 
     Args:

@@ -11,12 +11,12 @@ from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import PromptNoiseParams
 from prosam.studies.decoding import decode_many
 from prosam.studies.pixel_rows import full_masks, pixel_rows
-from prosam.studies.study import Row, Subject, batches
+from prosam.studies.study import StudyRow, Subject, batches
 from prosam.training.seeds import step_generator
 
 
 @torch.no_grad()
-def rows(subject: Subject, settings: PromptNoiseParams) -> Iterator[Row]:
+def rows(subject: Subject, settings: PromptNoiseParams) -> Iterator[StudyRow]:
     """Decode the mean prompt with Gaussian noise on it: p + size * scale * eps, eps ~ N(0, I).
 
     The scale is the root mean square of the episode's own prompt ("relative") or 1 ("absolute"). An episode's eps are
@@ -26,7 +26,7 @@ def rows(subject: Subject, settings: PromptNoiseParams) -> Iterator[Row]:
     Yields:
         Rows with the columns scale, size, draw, and prompt_rms of the mean prompt.
     """
-    conditions: list[Row] = [
+    conditions: list[StudyRow] = [
         {"scale": scale, "size": size, "draw": draw}
         for scale, sizes in (("relative", settings.relative), ("absolute", settings.absolute))
         for size in sizes
@@ -55,7 +55,7 @@ def _directions(mean: Tensor, draws: int, seed: int, episode: int) -> Tensor:
     return torch.randn((draws, *mean.shape[1:]), generator=generator).to(mean.device)
 
 
-def _noise(eps: Tensor, rms: Tensor, conditions: Sequence[Row]) -> Tensor:
+def _noise(eps: Tensor, rms: Tensor, conditions: Sequence[StudyRow]) -> Tensor:
     """The noise of each condition, (B, K, N, d), from eps (B, draws, N, d) and rms (B,)."""
     chosen = eps[:, [int(condition["draw"]) for condition in conditions]]
     sizes = torch.tensor([float(condition["size"]) for condition in conditions], device=eps.device)

@@ -14,16 +14,16 @@ from torch import Tensor
 
 from prosam.data.episodes import Episode
 from prosam.features.pairs import AnnotatedReference, Targets
-from prosam.methods.several_references import join
+from prosam.methods.several_references import fuse
 from prosam.params.studies import ReferencesParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
-from prosam.studies.study import Row, Subject, batches
+from prosam.studies.study import StudyRow, Subject, batches
 
 SINGLE, CONCATENATED, AVERAGED = "single", "concatenated", "averaged"
 
 
 @torch.no_grad()
-def rows(subject: Subject, settings: ReferencesParams) -> Iterator[Row]:
+def rows(subject: Subject, settings: ReferencesParams) -> Iterator[StudyRow]:
     """Predict from k references of an episode's list, and from single ones of it.
 
     The list starts with the episode's own reference; the others are drawn without replacement from the images in which
@@ -35,7 +35,7 @@ def rows(subject: Subject, settings: ReferencesParams) -> Iterator[Row]:
     """
     length = max(settings.choices, *settings.counts)
     annotated = {c: subject.tensors.annotations.images(c) for c in {e.class_id for e in subject.episodes}}
-    conditions: list[Row] = [{"merge": SINGLE, "k": 1, "choice": choice} for choice in range(settings.choices)]
+    conditions: list[StudyRow] = [{"merge": SINGLE, "k": 1, "choice": choice} for choice in range(settings.choices)]
     conditions += [{"merge": merge, "k": k, "choice": 0} for merge in (CONCATENATED, AVERAGED) for k in settings.counts]
     for first, part in batches(subject):
         chosen = [_list(subject, first + i, annotated[e.class_id], length) for i, e in enumerate(part)]
@@ -64,16 +64,16 @@ def _prompts(subject: Subject, part: Sequence[Episode], chosen: Sequence[Sequenc
     return torch.stack(by_place, 1)
 
 
-def _merged(prompts: Tensor, condition: Row) -> Tensor:
+def _merged(prompts: Tensor, condition: StudyRow) -> Tensor:
     """The prompts of a condition, (B, N, d) or (B, k N, d)."""
     k, choice = int(condition["k"]), int(condition["choice"])
     match condition["merge"]:
         case "single":
             return prompts[:, min(choice, prompts.shape[1] - 1)]
         case "concatenated":
-            return join(prompts[:, :k], "concatenate")
+            return fuse(prompts[:, :k], "concatenate")
         case _:
-            return join(prompts[:, :k], "average")
+            return fuse(prompts[:, :k], "average")
 
 
 def _list(subject: Subject, number: int, images: list[str], length: int) -> list[str]:

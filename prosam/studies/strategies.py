@@ -25,13 +25,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prosam.evaluation.uncertainty import disagreement
+from prosam.evaluation.uncertainty import pairwise_disagreement
 from prosam.features.pairs import AnnotatedReference
 from prosam.models.distributions import PromptDistribution
 from prosam.params.studies import StrategiesParams
 from prosam.studies.decoding import decode_many
 from prosam.studies.pixel_rows import full_masks, pixel_rows
-from prosam.studies.study import Row, Subject, batches
+from prosam.studies.study import StudyRow, Subject, batches
 from prosam.training.seeds import step_generator
 
 MEAN_PROMPT = "mean-prompt"
@@ -39,7 +39,7 @@ STRATEGIES = (MEAN_PROMPT, "max-logits", "mean-logits", "max-binary", "mean-bina
 
 
 @torch.no_grad()
-def rows(subject: Subject, settings: StrategiesParams) -> Iterator[Row]:
+def rows(subject: Subject, settings: StrategiesParams) -> Iterator[StudyRow]:
     """Predict by each strategy, from the same K samples.
 
     Yields:
@@ -54,7 +54,7 @@ def rows(subject: Subject, settings: StrategiesParams) -> Iterator[Row]:
         sampled = decode_many(subject.method.models, targets, drawn, subject.batch)
         for i in range(len(part)):
             masks = full_masks(subject, first + i, sampled[i])
-            uncertainty: Row = {"disagreement": disagreement(torch.from_numpy(masks)).item()}
+            uncertainty: StudyRow = {"disagreement": pairwise_disagreement(torch.from_numpy(masks)).item()}
             merged = merge(subject, first + i, clean[i, 0], sampled[i], masks)
             described = [{"strategy": strategy} | uncertainty for strategy in STRATEGIES]
             yield from pixel_rows(subject, first + i, merged, described)

@@ -10,7 +10,7 @@ from prosam.data.episodes import Episode
 from prosam.features.episode_tensors import EpisodeTensors
 from prosam.methods.prompting import PromptMethod
 
-Row = dict[str, int | float | str | bool]
+StudyRow = dict[str, int | float | str | bool]
 """A line of a study's table: column to value. All rows of a study have the same columns."""
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from prosam.files import atomic_folder
-from prosam.studies.study import Row
+from prosam.studies.study import StudyRow
 
 ROWS = "rows.parquet"
 
 
-def write_study(folder: Path, rows: Iterable[Row]) -> None:
+def write_study(folder: Path, rows: Iterable[StudyRow]) -> None:
     """Write a study, all or nothing; the same rows give the same bytes.
 
     Args:

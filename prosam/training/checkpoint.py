@@ -13,7 +13,7 @@ from torch import nn
 
 from prosam.files import atomic_path
 
-Row = dict[str, float]
+LogRow = dict[str, float]
 
 _DIGEST_BYTES = 32  # SHA-256 of the rest of the file, in front: torch notices a missing end, but not every changed bit
 
@@ -34,7 +34,7 @@ class Best:
 
 
 @dataclass
-class Progressed:
+class TrainState:
     """How far a training has come.
 
     Attributes:
@@ -46,17 +46,17 @@ class Progressed:
     """
 
     step: int = 0
-    training: list[Row] = field(default_factory=list)
-    monitor: list[Row] = field(default_factory=list)
+    training: list[LogRow] = field(default_factory=list)
+    monitor: list[LogRow] = field(default_factory=list)
     best: Best | None = None
 
     @property
-    def selected(self) -> Row:
+    def selected(self) -> LogRow:
         """Whose weights a finished training ends with: `step`, and `test_miou` where that selected them."""
         return {"step": self.best.step, "test_miou": self.best.test_miou} if self.best else {"step": self.step}
 
 
-def save_checkpoint(path: Path, progressed: Progressed, encoder: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def save_checkpoint(path: Path, progressed: TrainState, encoder: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Write everything that going on needs, all or nothing."""
     state = {
         "step": progressed.step,
@@ -73,28 +73,28 @@ def save_checkpoint(path: Path, progressed: Progressed, encoder: nn.Module, opti
         temporary.write_bytes(hashlib.sha256(content).digest() + content)
 
 
-def load_checkpoint(path: Path, encoder: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed:
+def load_checkpoint(path: Path, encoder: nn.Module, optimizer: torch.optim.Optimizer) -> TrainState:
     """Go on from a checkpoint, or from the start where there is none or it is damaged."""
     if not path.exists():
-        return Progressed()
+        return TrainState()
     whole = path.read_bytes()
     digest, content = whole[:_DIGEST_BYTES], whole[_DIGEST_BYTES:]
     if hashlib.sha256(content).digest() != digest:
         print(f"{path}: is damaged; training starts from the beginning")
-        return Progressed()
+        return TrainState()
     state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")  # of several GPUs each has its own
     encoder.load_state_dict(state["encoder"])
     optimizer.load_state_dict(state["optimizer"])
     best = None if state["best"] is None else Best(**state["best"])
-    return Progressed(state["step"], _rows(state["training"]), _rows(state["monitor"]), best)
+    return TrainState(state["step"], _rows(state["training"]), _rows(state["monitor"]), best)
 
 
-def _columns(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+def _columns(rows: Sequence[LogRow]) -> dict[str, torch.Tensor]:
     """Rows that have the same keys; as tensors they are written and read a thousand times as fast."""
     return {key: torch.tensor([row[key] for row in rows], dtype=torch.float64) for key in (rows[0] if rows else ())}
 
 
-def _rows(columns: Mapping[str, torch.Tensor]) -> list[Row]:
+def _rows(columns: Mapping[str, torch.Tensor]) -> list[LogRow]:
     values = {key: column.tolist() for key, column in columns.items()}
     if "step" in values:
         values["step"] = [round(step) for step in values["step"]]

@@ -25,7 +25,7 @@ from prosam.methods.prompting import PromptMethod
 from prosam.models.distributions import Dirac, Gaussian, PromptDistribution
 from prosam.params import TrainParams
 from prosam.progress import Progress
-from prosam.training.checkpoint import Best, Progressed, Row, load_checkpoint, save_checkpoint
+from prosam.training.checkpoint import Best, LogRow, TrainState, load_checkpoint, save_checkpoint
 from prosam.training.execution import PLAIN, Execution
 from prosam.training.measurements import Measurements
 from prosam.training.samples import SampleLoss
@@ -36,8 +36,8 @@ _QUANTILES = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True)
-class Watch:
-    """Frozen episodes to watch a training by: of base classes, or of novel ones to select weights on.
+class Validation:
+    """Frozen episodes that a training is validated on: of base classes, or of novel ones to select weights by.
 
     Attributes:
         tensors: of their images.
@@ -65,19 +65,19 @@ class Watch:
         return 100 * miou([o.intersection for o in overlaps], [o.union for o in overlaps], classes)
 
 
-def train(
+def train_prompt_encoder(
     method: PromptMethod,
     tensors: EpisodeTensors,
     sampler: TrainingSampler,
     settings: TrainParams,
     *,
-    watch: Watch,
-    test: Watch | None = None,
+    validation: Validation,
+    test: Validation | None = None,
     checkpoint: Path,
     name: str,
     execution: Execution = PLAIN,
     ranks: Ranks = ALONE,
-) -> Progressed:
+) -> TrainState:
     """Train a method's prompt encoder, going on from a checkpoint where there is one.
 
     Every step draws from generators that depend on (seed, step) alone, so a training that was killed ends in the same
@@ -89,7 +89,7 @@ def train(
         tensors: of the training images.
         sampler: draws (reference, target) pairs of base classes.
         settings: section `train` of params.yaml.
-        watch: held-out episodes of base classes, looked at every `monitor_every` steps, and at the end.
+        validation: held-out episodes of base classes, looked at every `monitor_every` steps, and at the end.
         test: the episodes that the run will be tested on, looked at as well; the training then ends with the weights
             that did best on them, the earliest of equals, instead of the last.
         checkpoint: file for the unfinished state; the caller removes it when its outputs are written.
@@ -107,15 +107,15 @@ def train(
     in_steps = method.compiled() if execution.compiled else method
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     sample_loss, measurements = SampleLoss(method.models, execution, ranks.mean), Measurements(device)
-    progressed = load_checkpoint(checkpoint, encoder, optimizer)
+    state = load_checkpoint(checkpoint, encoder, optimizer)
     ranks.wait()  # for the first may be done at once, and the caller remove the file
-    if progressed.step:
-        print(f"{name}: goes on from step {progressed.step} of {settings.steps}")
-    steps = range(progressed.step, settings.steps)
+    if state.step:
+        print(f"{name}: goes on from step {state.step} of {settings.steps}")
+    steps = range(state.step, settings.steps)
     drawn = (ranks.share(sampler.batch(step)) for step in steps)
     batches = read_batches(tensors, drawn, workers=execution.workers, valid=settings.void == "ignore")
     with (
-        Progress(name, settings.steps, "step", done=progressed.step, shown=ranks.first) as progress,
+        Progress(name, settings.steps, "step", done=state.step, shown=ranks.first) as progress,
         closing(batches),
     ):
         for step, batch in zip(steps, batches, strict=True):
@@ -139,21 +139,21 @@ def train(
             saved = last or (step + 1) % settings.checkpoint_every == 0
             for row in measurements.ready(all_of_them=looked or saved):
                 _check(row, name)
-                progressed.training.append(row)
+                state.training.append(row)
                 progress.advance(loss=row["loss"])
             if looked:
-                look: Row = {"step": step + 1, "base_miou": watch.miou(method)}
+                look: LogRow = {"step": step + 1, "base_miou": validation.miou(method)}
                 if test is not None:
                     look["test_miou"] = test.miou(method)
-                    progressed.best = _better(progressed.best, look, encoder)
-                progressed.monitor.append(look)
-            progressed.step = step + 1
+                    state.best = _better(state.best, look, encoder)
+                state.monitor.append(look)
+            state.step = step + 1
             if ranks.first and saved:
-                save_checkpoint(checkpoint, progressed, encoder, optimizer)
-    if progressed.best is not None:
-        encoder.load_state_dict(progressed.best.weights)
+                save_checkpoint(checkpoint, state, encoder, optimizer)
+    if state.best is not None:
+        encoder.load_state_dict(state.best.weights)
     encoder.eval()
-    return progressed
+    return state
 
 
 def learning_rate(settings: TrainParams, step: int) -> float:
@@ -182,13 +182,13 @@ def _loss(
     return sample_loss(prompts.sample(count, generator), targets.embedding, truth, valid), prompts
 
 
-def _check(row: Row, name: str) -> None:
+def _check(row: LogRow, name: str) -> None:
     for what, value in (("loss", row["loss"]), ("gradient's norm", row["grad_norm"])):
         if not math.isfinite(value):
             raise InputError(f"{name}: the {what} is {value} at step {row['step']}; lower train.lr or clip_norm")
 
 
-def _better(best: Best | None, look: Row, encoder: torch.nn.Module) -> Best:
+def _better(best: Best | None, look: LogRow, encoder: torch.nn.Module) -> Best:
     """The best so far, or these weights where they are better on the test episodes."""
     if best is not None and look["test_miou"] <= best.test_miou:
         return best

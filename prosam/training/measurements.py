@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from prosam.training.checkpoint import Row
+from prosam.training.checkpoint import LogRow
 
 
 class Measurements:
@@ -20,9 +20,9 @@ class Measurements:
 
     def __init__(self, device: torch.device):
         self._gpu = device.type == "cuda"
-        self._pending: deque[tuple[Row, tuple[str, ...], Tensor, torch.cuda.Event | None]] = deque()
+        self._pending: deque[tuple[LogRow, tuple[str, ...], Tensor, torch.cuda.Event | None]] = deque()
 
-    def add(self, known: Row, measured: Mapping[str, Tensor]) -> None:
+    def add(self, known: LogRow, measured: Mapping[str, Tensor]) -> None:
         """Add a step's row.
 
         Args:
@@ -36,7 +36,7 @@ class Measurements:
             copied.record()
         self._pending.append((known, tuple(measured), values, copied))
 
-    def ready(self, *, all_of_them: bool) -> list[Row]:
+    def ready(self, *, all_of_them: bool) -> list[LogRow]:
         """Complete rows that were not handed out before, in order: on a GPU all but the newest, unless all are due."""
         keep = 1 if self._gpu and not all_of_them else 0
         rows = []

@@ -16,7 +16,7 @@ from prosam.checkpoints.published import PUBLISHED_SAM
 from prosam.checkpoints.weights import load_state
 from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
-from prosam.models.backbones import BACKBONE_BUILDERS, EMBEDDED_BACKBONES
+from prosam.models.backbones import BACKBONE_BUILDERS, BUNDLED_BACKBONES
 from prosam.models.sam import SAM_BUILDERS
 from tests.models.random_weights import random_backbone, randomise
 
@@ -167,5 +167,5 @@ def test_published_files_agree_with_their_own_names(file: RemoteFile):
 
 
 def test_every_architecture_is_published_or_says_what_to_give():
-    assert set(BACKBONE_BUILDERS) - set(PUBLISHED) == {*EMBEDDED_BACKBONES, "resnet50-deep-stem"}
+    assert set(BACKBONE_BUILDERS) - set(PUBLISHED) == {*BUNDLED_BACKBONES, "resnet50-deep-stem"}
     assert set(SAM_BUILDERS) - set(PUBLISHED_SAM) == {"tiny"}

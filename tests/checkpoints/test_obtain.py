@@ -20,7 +20,7 @@ from prosam.errors import InputError
 from prosam.params import SamParams
 from tasks.backbone import backbone
 from tasks.sam import sam
-from tests.conftest import shipped_params, write_params
+from tests.conftest import bundled_params, write_params
 from tests.fetching.conftest import Server, described, server  # noqa: F401 - a fixture
 
 
@@ -30,7 +30,7 @@ def sha256(path: Path) -> str:
 
 def obtained(settings: dict[str, Any], folder: Path, **others: Any) -> Path:
     """The checkpoint of a SAM named so."""
-    chosen = {"embedded": None, "published": None} | others
+    chosen = {"bundled": None, "published": None} | others
     parsed = SamParams.model_validate({"name": "vit_b"} | settings)
     return obtain_checkpoint(parsed, what="models.sam", folder=folder, **chosen)
 
@@ -41,7 +41,7 @@ def test_ones_own_file_comes_before_the_embedded_one_and_that_before_the_publish
 ):
     (tmp_path / "own.pth").write_bytes(b"own")
     published = described("sam.pth", b"published", server.offer("/sam.pth", b"published"))
-    both = {"embedded": SAM_WEIGHTS, "published": published}
+    both = {"bundled": SAM_WEIGHTS, "published": published}
     assert obtained({"checkpoint": str(tmp_path / "own.pth")}, tmp_path, **both) == tmp_path / "own.pth"
     assert obtained({}, tmp_path, **both) == SAM_WEIGHTS
     assert server.requests == []
@@ -79,25 +79,25 @@ def test_no_file_at_all_is_one_line_that_names_the_key(tmp_path: Path):
 
 @pytest.fixture
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The shipped parameters; the current folder is an empty one."""
+    """The bundled parameters; the current folder is an empty one."""
     monkeypatch.chdir(tmp_path)
-    return shipped_params()
+    return bundled_params()
 
 
-def test_the_embedded_models_weights_are_those_that_are_shipped(params: dict[str, Any], tmp_path: Path):
+def test_the_embedded_models_weights_are_those_that_are_bundled(params: dict[str, Any], tmp_path: Path):
     params["runs"]["vrp-sam"]["backbone"] = "tiny-vgg"
     write_params(tmp_path, params)
     sam()
     backbone("prosam")
     backbone("vrp-sam")
-    for folder, shipped, model in (
+    for folder, bundled, model in (
         (layout.sam_weights(), SAM_WEIGHTS, "tiny"),
         (layout.backbone_weights("prosam"), BACKBONE_WEIGHTS["tiny-resnet"], "tiny-resnet"),
         (layout.backbone_weights("vrp-sam"), BACKBONE_WEIGHTS["tiny-vgg"], "tiny-vgg"),
     ):
         origin = read_origin(folder, stage="")
-        assert (origin.model, origin.checkpoint, origin.sha256) == (model, shipped.name, sha256(shipped))
-        written, expected = load_file(weights_file(folder)), load_file(shipped)
+        assert (origin.model, origin.checkpoint, origin.sha256) == (model, bundled.name, sha256(bundled))
+        written, expected = load_file(weights_file(folder)), load_file(bundled)
         assert written.keys() == expected.keys()
         assert all(torch.equal(written[name], expected[name]) for name in expected)
 

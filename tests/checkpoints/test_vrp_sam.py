@@ -22,7 +22,7 @@ from prosam.checkpoints.bundled import SAM_WEIGHTS
 from prosam.checkpoints.frozen import load_backbone
 from prosam.checkpoints.sam import load_sam
 from prosam.checkpoints.trained import load_model, read_description
-from prosam.checkpoints.vrp_sam import convert_vrp_sam
+from prosam.checkpoints.vrp_sam import convert_checkpoint
 from prosam.errors import InputError
 from prosam.features.episode_tensors import EpisodeTensors
 from prosam.features.pairs import AnnotatedReference, References, Targets
@@ -130,7 +130,7 @@ def converted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     backbone: Backbone = request.param
     folder = tmp_path_factory.mktemp(backbone)
     state = random_checkpoint(backbone, 0, PROMPTS)
-    found = convert_vrp_sam(write_checkpoint(folder / "best_model.pt", state, prefix="module."), folder / "out")
+    found = convert_checkpoint(write_checkpoint(folder / "best_model.pt", state, prefix="module."), folder / "out")
     sam = published_decoder_sam()
     models = FrozenModels(
         sam=sam,
@@ -215,7 +215,7 @@ def test_the_backbone_and_the_number_of_prompts_follow_from_the_tensors(
 ):
     checkpoint = write_checkpoint(tmp_path / "best_model.pt", hollow_checkpoint(backbone))
     (tmp_path / "empty").mkdir()
-    found = convert_vrp_sam(checkpoint, tmp_path / "empty")
+    found = convert_checkpoint(checkpoint, tmp_path / "empty")
     assert (found.backbone, found.num_prompts, found.trainable_parameters) == (architecture, 50, trainable)
     description = read_description(tmp_path / "empty")
     assert description["trainable_parameters"] == trainable
@@ -230,7 +230,7 @@ def test_the_prefix_makes_no_difference(tmp_path: Path):
         state[name] = torch.randn(state[name].shape, generator=noise)
     for prefix in ("", "module."):
         checkpoint = write_checkpoint(tmp_path / f"{prefix}pt", state, prefix=prefix)
-        convert_vrp_sam(checkpoint, tmp_path / f"out{prefix}")
+        convert_checkpoint(checkpoint, tmp_path / f"out{prefix}")
     for name in ("prompt_encoder.safetensors", "backbone.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "outmodule." / name).read_bytes()
 
@@ -280,7 +280,7 @@ def test_another_file_is_refused_in_one_line_and_leaves_nothing(tmp_path: Path, 
     checkpoint, out = tmp_path / "best_model.pt", tmp_path / "parent" / "out"
     torch.save(make(), checkpoint)
     with pytest.raises(InputError) as caught:
-        convert_vrp_sam(checkpoint, out)
+        convert_checkpoint(checkpoint, out)
     assert str(caught.value).startswith(f"{checkpoint}: ")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -291,15 +291,15 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path):
     checkpoint = write_checkpoint(tmp_path / "best_model.pt", hollow_checkpoint("vgg16"))
     checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
     with pytest.raises(InputError, match="cannot be read as weights"):
-        convert_vrp_sam(checkpoint, tmp_path / "out")
+        convert_checkpoint(checkpoint, tmp_path / "out")
     checkpoint.unlink()
     with pytest.raises(InputError, match="no such weight file"):
-        convert_vrp_sam(checkpoint, tmp_path / "out")
+        convert_checkpoint(checkpoint, tmp_path / "out")
 
 
 def test_what_is_already_there_is_not_overwritten(tmp_path: Path):
     checkpoint = write_checkpoint(tmp_path / "best_model.pt", hollow_checkpoint("vgg16"))
     for out in (tmp_path, checkpoint):
         with pytest.raises(InputError, match="is already there; name a new or an empty folder"):
-            convert_vrp_sam(checkpoint, out)
+            convert_checkpoint(checkpoint, out)
     assert checkpoint.is_file()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from prosam.output.jobs import Job
+from prosam.output.jobs import ImageJob
 from prosam.predictor.result import Result
 from tests.cli.conftest import Prosam, files_below
 
@@ -34,7 +34,7 @@ def test_what_looks_like_an_image_and_cannot_be_read_is_reported(work: Path, pro
 
 def test_all_outputs_agree_that_an_empty_mask_is_nothing(work: Path, prosam: Prosam):
     (work / "dark").mkdir()
-    Image.new("RGB", (60, 40)).save(work / "dark/1.png")  # where the shipped model has no pixel to show
+    Image.new("RGB", (60, 40)).save(work / "dark/1.png")  # where the bundled model has no pixel to show
     status, out, _ = prosam("segment", "dark", *CAT, "--out", "found", "--threshold", "0")
     assert status == 0
     assert not any(Image.open(work / "found/masks/cat/1.png").tobytes())
@@ -73,7 +73,7 @@ def test_a_run_that_is_stopped_says_how_it_goes_on(work: Path, prosam: Prosam, m
 
     add, command = ResultsFolder.add, ("segment", "photos", *CAT, "--out", "found")
 
-    def stopped_at_2(folder: ResultsFolder, job: Job, result: Result) -> None:
+    def stopped_at_2(folder: ResultsFolder, job: ImageJob, result: Result) -> None:
         if job.stem == "2":
             raise KeyboardInterrupt
         add(folder, job, result)

@@ -314,12 +314,12 @@ def test_an_exported_run_is_the_same_model(work: Path, prosam: Prosam):
     from safetensors.torch import save_file
 
     from prosam import Predictor
-    from prosam.checkpoints.exported import read_bundle_description
+    from prosam.checkpoints.exported import read_exported_description
     from prosam.checkpoints.weights import load_state
 
     (work / "run").mkdir()
     save_file(load_state(PROMPT_ENCODER), work / "run/prompt_encoder.safetensors")
-    (work / "run/model.json").write_text(json.dumps(read_bundle_description(PROMPT_ENCODER)))
+    (work / "run/model.json").write_text(json.dumps(read_exported_description(PROMPT_ENCODER)))
     status, out, _ = prosam("export", "run", "one.safetensors")
     assert (status, "SHA-256" in out) == (0, True)
     assert (work / "one.safetensors").read_bytes() == PROMPT_ENCODER.read_bytes()

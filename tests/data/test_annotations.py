@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prosam.data.annotating import annotate
-from prosam.data.annotations import Annotation, Annotations, annotation_rng, write_annotations
+from prosam.data.annotations import AnnotationRow, Annotations, annotation_rng, write_annotations
 from prosam.data.folds import ImageClass, image_classes
 from prosam.data.formats.voc import VocDataset
 from prosam.errors import InputError
@@ -26,7 +26,7 @@ def a_table(variants: int = 3) -> dict[tuple[str, int, int], np.ndarray]:
 
 
 def write(path: Path, table: dict[tuple[str, int, int], np.ndarray]) -> Path:
-    write_annotations(path, (Annotation.of(drawn, *key) for key, drawn in table.items()))
+    write_annotations(path, (AnnotationRow.of(drawn, *key) for key, drawn in table.items()))
     return path
 
 

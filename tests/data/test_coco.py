@@ -21,7 +21,7 @@ from prosam.data.formats.masks import decode
 from prosam.data.formats.records import ImageRecord
 from prosam.data.formats.table import TableDataset, write_table
 from prosam.data.sources.coco import coco_records
-from prosam.data.sources.coco_json import Annotation, CocoImage, read_instances
+from prosam.data.sources.coco_json import CocoAnnotation, CocoImage, read_instances
 from prosam.data.sources.coco_masks import Crowd, Masks, class_masks
 from prosam.errors import InputError
 from tests.data.coco_tree import IDS, run_counts, write_coco_tree
@@ -195,13 +195,13 @@ def test_any_outlines_are_painted_pixel_by_pixel(masks: Masks, crowd: Crowd, tmp
 
 def test_empty_runs_within_a_code_are_taken_as_none():
     outline = {"size": [2, 3], "counts": [0, 0, 1, 2, 0, 1, 2, 0]}
-    masks, _ = class_masks(CocoImage("x.jpg", 2, 3, [Annotation(1, 1, False, outline)]), "exact", "class")
+    masks, _ = class_masks(CocoImage("x.jpg", 2, 3, [CocoAnnotation(1, 1, False, outline)]), "exact", "class")
     assert decode(masks[1], 2, 3).tolist() == [[False, True, False], [True, True, False]]
 
 
 def test_masks_without_pixels_are_dropped():
     point = [array("d", [5.0, 5.0, 5.0, 5.0, 5.0, 5.0])]
-    masks, _ = class_masks(CocoImage("x.jpg", 20, 20, [Annotation(1, 1, False, point)]), "exact", "class")
+    masks, _ = class_masks(CocoImage("x.jpg", 20, 20, [CocoAnnotation(1, 1, False, point)]), "exact", "class")
     assert masks == {}
 
 

@@ -1,4 +1,4 @@
-"""The app of `prosam demo` with the shipped model, asked as its own page asks."""
+"""The app of `prosam demo` with the bundled model, asked as its own page asks."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def test_the_count_is_of_what_is_shown_and_an_empty_mask_is_never_there(tab: Tab
     assert tab.evaluate(status) == f"The object is in {tab.evaluate(VERDICTS).count('there')} of 3 targets."
     tab.click("#remove-all")
     assert tab.evaluate(status) == ""
-    Image.new("RGB", (60, 40)).save(tmp_path / "dark.png")  # where the shipped model has no pixel to show
+    Image.new("RGB", (60, 40)).save(tmp_path / "dark.png")  # where the bundled model has no pixel to show
     tab.drop([tmp_path / "dark.png"], "#targets-drop")
     tab.wait_for(f"{status} === 'The object is in 0 of 1 targets.'")
     assert tab.evaluate(VERDICTS) == ["not there"]

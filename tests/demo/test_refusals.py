@@ -12,7 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from prosam.demo.images import MOST_BYTES, ImageStore
+from prosam.demo.images import MAX_IMAGE_BYTES, ImageStore
 from prosam.errors import InputError
 from tests.demo.conftest import file_of, send
 
@@ -65,7 +65,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(page: TestClient, 
 
 def test_too_many_bytes_are_refused_though_no_header_tells_them(page: TestClient):
     def parts() -> Iterator[bytes]:
-        for _ in range(MOST_BYTES // 2**20 + 1):
+        for _ in range(MAX_IMAGE_BYTES // 2**20 + 1):
             yield bytes(2**20)
 
     answer = page.post("/api/images", params={"name": "film.png"}, content=parts())

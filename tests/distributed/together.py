@@ -22,7 +22,7 @@ from prosam.distributed.ranks import Ranks, joined
 from prosam.errors import InputError
 from prosam.methods.prompting import build_prompt_method
 from prosam.params import load_params
-from prosam.training.loop import Watch, train
+from prosam.training.loop import Validation, train_prompt_encoder
 from tasks.inputs import RunInputs
 from tests.conftest import DATASET
 
@@ -81,12 +81,12 @@ def train_briefly(ranks: Ranks) -> None:
         settings = settings.model_copy(update={"schedule": settings.schedule.model_copy(update={"warmup": 0})})
         hard = params.runs[run].model_copy(update={"dropout": 0.5, "init": "paper"})
         tensors = inputs.tensors(inputs.annotations("train"))
-        train(
+        train_prompt_encoder(
             build_prompt_method(hard, inputs.models, seed=0),
             tensors,
             TrainingSampler(dealt.train, batch_size=BATCH, seed=0, sampling="class", variants=1),
             settings,
-            watch=Watch(inputs.tensors(inputs.annotations("val")), inputs.dataset, monitor, BATCH, ranks),
+            validation=Validation(inputs.tensors(inputs.annotations("val")), inputs.dataset, monitor, BATCH, ranks),
             checkpoint=Path(f"{run}-{steps}-by-{ranks.size}.pt"),
             name=run,
             ranks=ranks,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from prosam.checkpoints.bundled import SAM_WEIGHTS
 from prosam.checkpoints.sam import load_sam
-from prosam.features.embedding_build import Source, build_store
+from prosam.features.embedding_build import ImageFile, build_store
 from prosam.features.embedding_encoding import encode_shards
 from prosam.models import sam
 from tests.features.test_embeddings import (
@@ -27,15 +27,15 @@ from tests.features.test_embeddings import (
 )
 
 
-def image_files(folder: Path, count: int) -> list[Source]:
+def image_files(folder: Path, count: int) -> list[ImageFile]:
     (folder / "images").mkdir()
-    files = [Source(str(number), folder / f"images/{number}.jpg") for number in range(count)]
+    files = [ImageFile(str(number), folder / f"images/{number}.jpg") for number in range(count)]
     for file in files:
         file.path.write_text(f"image {file.image}")
     return files
 
 
-def encode_all(images: Sequence[Source], encoders: Sequence[CountingEncoder], folder: Path) -> None:
+def encode_all(images: Sequence[ImageFile], encoders: Sequence[CountingEncoder], folder: Path) -> None:
     build_store(
         folder / "store",
         images,

@@ -21,7 +21,7 @@ from prosam.checkpoints.sam import load_sam
 from prosam.data.formats.voc import VocDataset
 from prosam.errors import InputError
 from prosam.features import embedding_build as builder
-from prosam.features.embedding_build import Source, build_store
+from prosam.features.embedding_build import ImageFile, build_store
 from prosam.features.embedding_store import EmbeddingStore
 from prosam.models import sam
 from tasks.embeddings import embeddings as embed
@@ -61,15 +61,15 @@ def embedding_of(image: str) -> Tensor:
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> Callable[[Sequence[int]], list[Source]]:
+def sources(tmp_path: Path) -> Callable[[Sequence[int]], list[ImageFile]]:
     """Image files of the given numbers."""
     folder = tmp_path / "images"
     folder.mkdir()
 
-    def make(numbers: Sequence[int]) -> list[Source]:
+    def make(numbers: Sequence[int]) -> list[ImageFile]:
         for number in numbers:
             (folder / f"{number}.jpg").write_text(f"image {number}")
-        return [Source(str(number), folder / f"{number}.jpg") for number in numbers]
+        return [ImageFile(str(number), folder / f"{number}.jpg") for number in numbers]
 
     return make
 
@@ -79,7 +79,7 @@ def build(tmp_path: Path) -> Callable[..., CountingEncoder]:
     """Build the store `store` (or another) with the scratch folder `scratch` (or another); returns the encoder."""
 
     def run(
-        images: Sequence[Source],
+        images: Sequence[ImageFile],
         encoder: CountingEncoder | None = None,
         *,
         store: str = "store",
@@ -115,7 +115,7 @@ def kept_shards(tmp_path: Path) -> list[Path]:
     return sorted((tmp_path / "scratch").rglob("*.safetensors"))
 
 
-def assert_holds(store: Path, images: Sequence[Source]) -> None:
+def assert_holds(store: Path, images: Sequence[ImageFile]) -> None:
     opened = EmbeddingStore(store)
     assert list(opened) == [s.image for s in images]
     expected = torch.stack([embedding_of(s.image) for s in images]).half().float()

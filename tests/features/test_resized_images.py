@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from prosam.features.resized_images import DecodedSquares, KeptSquares
+from prosam.features.resized_images import DecodedImages, ResizedImageCache
 
 SIZE = 8
 
@@ -42,28 +42,28 @@ IMAGES = [f"a b/{number}" for number in range(3)]
 
 def test_they_are_pillows_squashed_images_decoded_once(source: Source, tmp_path: Path):
     expected = np.stack([by_pillow(Source().image(image)) for image in IMAGES])
-    assert np.array_equal(DecodedSquares(source, SIZE).read(IMAGES), expected)
+    assert np.array_equal(DecodedImages(source, SIZE).read(IMAGES), expected)
     source.asked.clear()
     for _ in range(2):  # the second time by another process's object
-        assert np.array_equal(KeptSquares(source, SIZE, tmp_path).read(IMAGES), expected)
+        assert np.array_equal(ResizedImageCache(source, SIZE, tmp_path).read(IMAGES), expected)
     assert source.asked == IMAGES
 
 
 @pytest.mark.parametrize("harm", ["short", "changed", "empty", "zeros"])
 def test_a_damaged_file_is_made_again(source: Source, tmp_path: Path, harm: str):
-    expected = KeptSquares(source, SIZE, tmp_path).read(IMAGES[:1])
+    expected = ResizedImageCache(source, SIZE, tmp_path).read(IMAGES[:1])
     (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
     content = file.read_bytes()
     changed = {"short": content[:-9], "changed": b"\1" + content[1:], "empty": b"", "zeros": bytes(len(content))}
     file.write_bytes(changed[harm])
     assert content != changed[harm]
-    assert np.array_equal(KeptSquares(source, SIZE, tmp_path).read(IMAGES[:1]), expected)
+    assert np.array_equal(ResizedImageCache(source, SIZE, tmp_path).read(IMAGES[:1]), expected)
     assert source.asked == IMAGES[:1] * 2
     assert file.read_bytes() == content
 
 
 def test_many_threads_may_ask_for_one_image(source: Source, tmp_path: Path):
-    kept = KeptSquares(source, SIZE, tmp_path)
+    kept = ResizedImageCache(source, SIZE, tmp_path)
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(kept.read, [IMAGES[:1]] * 64))
     assert all(np.array_equal(one, found[0]) for one in found)

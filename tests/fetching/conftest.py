@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from prosam.fetching.remote_file import RemoteFile
-from prosam.fetching.source import Patience
+from prosam.fetching.source import RetryPolicy
 from tests.fetching.archive_files import FILES, write_tar, write_zip
 
-IMPATIENT = Patience(connect_seconds=2, read_seconds=2, attempts=3, first_pause=0.01, longest_pause=0.02)
+IMPATIENT = RetryPolicy(connect_seconds=2, read_seconds=2, attempts=3, first_pause=0.01, longest_pause=0.02)
 HALF = 1 << 19  # of `content`
 _BLOCK = 1 << 16
 

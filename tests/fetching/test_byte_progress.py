@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prosam.fetching.byte_progress import ByteProgress, in_words
+from prosam.fetching.byte_progress import ByteProgress, bytes_in_words
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from prosam.fetching.byte_progress import ByteProgress, in_words
     [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (13_510_573_713, "13.5 GB"), (2 * 10**12, "2.0 TB")],
 )
 def test_bytes_in_words(count: int, words: str):
-    assert in_words(count) == words
+    assert bytes_in_words(count) == words
 
 
 def test_progress_counts_megabytes_however_small_the_blocks(capsys: pytest.CaptureFixture[str]):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from prosam.data.sources.published import COCO_ANNOTATIONS, SBD, VOC, Part, gather, is_gathered, parts_of
+from prosam.data.sources.published import COCO_ANNOTATIONS, SBD, VOC, ArchivePart, gather, is_gathered, parts_of
 from prosam.errors import InputError
 from prosam.params import CocoDownload, PascalDownload
 from tests.fetching.archive_files import unpacked, write_tar, write_zip
@@ -19,14 +19,14 @@ IMAGES = {"photos/1.jpg": b"one", "photos/2.jpg": b"two"}
 
 
 @pytest.fixture
-def part(server: Server, tmp_path: Path) -> Part:
+def part(server: Server, tmp_path: Path) -> ArchivePart:
     """A part whose archive a server offers, with a file that is not needed."""
     archive = write_zip(tmp_path / "made.zip", IMAGES | {"photos/read.me": b"no"}).read_bytes()
     url = server.offer("/photos.zip", archive)
-    return Part("photos", described("photos.zip", archive, url), lambda member: member.endswith(".jpg"))
+    return ArchivePart("photos", described("photos.zip", archive, url), lambda member: member.endswith(".jpg"))
 
 
-def test_what_is_nowhere_is_fetched_and_extracted_once(part: Part, server: Server, tmp_path: Path):
+def test_what_is_nowhere_is_fetched_and_extracted_once(part: ArchivePart, server: Server, tmp_path: Path):
     folder = tmp_path / "sources"
     assert not is_gathered(part, folder, None)
     gather([part], folder, None)
@@ -36,7 +36,7 @@ def test_what_is_nowhere_is_fetched_and_extracted_once(part: Part, server: Serve
     assert len(server.requests) == 1
 
 
-def test_once_extracted_the_archive_may_go(part: Part, server: Server, tmp_path: Path):
+def test_once_extracted_the_archive_may_go(part: ArchivePart, server: Server, tmp_path: Path):
     folder = tmp_path / "sources"
     gather([part], folder, None)
     (folder / "photos.zip").unlink()
@@ -45,7 +45,7 @@ def test_once_extracted_the_archive_may_go(part: Part, server: Server, tmp_path:
     assert is_gathered(part, folder, None)
 
 
-def test_what_was_removed_is_extracted_again_from_the_archive(part: Part, server: Server, tmp_path: Path):
+def test_what_was_removed_is_extracted_again_from_the_archive(part: ArchivePart, server: Server, tmp_path: Path):
     folder = tmp_path / "sources"
     gather([part], folder, None)
     shutil.rmtree(folder / "photos")
@@ -54,13 +54,13 @@ def test_what_was_removed_is_extracted_again_from_the_archive(part: Part, server
     assert len(server.requests) == 1
 
 
-def test_a_transfer_that_was_cut_goes_on(part: Part, server: Server, tmp_path: Path):
+def test_a_transfer_that_was_cut_goes_on(part: ArchivePart, server: Server, tmp_path: Path):
     server.script["/photos.zip"] = [Answer(cut=100)]
     gather([part], tmp_path / "sources", None)
     assert [request.range for request in server.requests] == [None, "bytes=100-"]
 
 
-def test_a_folder_that_the_user_has_is_linked_and_left_as_it_is(part: Part, server: Server, tmp_path: Path):
+def test_a_folder_that_the_user_has_is_linked_and_left_as_it_is(part: ArchivePart, server: Server, tmp_path: Path):
     given = tmp_path / "mine" / "photos"
     given.mkdir(parents=True)
     (given / "1.jpg").write_bytes(b"mine")
@@ -80,7 +80,9 @@ def test_a_folder_that_the_user_has_is_linked_and_left_as_it_is(part: Part, serv
     assert (folder / "photos" / "1.jpg").read_bytes() == b"one"
 
 
-def test_an_archive_that_the_user_has_is_verified_and_extracted_elsewhere(part: Part, server: Server, tmp_path: Path):
+def test_an_archive_that_the_user_has_is_verified_and_extracted_elsewhere(
+    part: ArchivePart, server: Server, tmp_path: Path
+):
     mine, folder = tmp_path / "mine", tmp_path / "sources"
     mine.mkdir()
     archive = server.files["/photos.zip"]
@@ -95,7 +97,7 @@ def test_an_archive_that_the_user_has_is_verified_and_extracted_elsewhere(part: 
     assert [path.name for path in mine.iterdir() if not path.name.startswith(".")] == ["photos.zip"]
 
 
-def test_a_data_root_that_is_not_there_or_in_the_way_is_one_line(part: Part, tmp_path: Path):
+def test_a_data_root_that_is_not_there_or_in_the_way_is_one_line(part: ArchivePart, tmp_path: Path):
     with pytest.raises(InputError, match=r"no such folder; params\.yaml names it as data_root"):
         gather([part], tmp_path / "sources", tmp_path / "nowhere")
     (tmp_path / "mine" / "photos").mkdir(parents=True)
@@ -106,7 +108,7 @@ def test_a_data_root_that_is_not_there_or_in_the_way_is_one_line(part: Part, tmp
         gather([part], tmp_path / "sources", tmp_path / "mine")
 
 
-def test_a_data_root_that_has_a_part_of_the_data_set_is_completed(part: Part, server: Server, tmp_path: Path):
+def test_a_data_root_that_has_a_part_of_the_data_set_is_completed(part: ArchivePart, server: Server, tmp_path: Path):
     (tmp_path / "mine" / "lists").mkdir(parents=True)
     lists = replace(part, content="lists", archive=replace(part.archive, name="lists.zip"))
     gather([lists, part], tmp_path / "sources", tmp_path / "mine")
@@ -114,7 +116,7 @@ def test_a_data_root_that_has_a_part_of_the_data_set_is_completed(part: Part, se
     assert len(server.requests) == 1
 
 
-def test_a_data_root_that_is_the_folder_of_the_sources_is_taken_as_it_is(part: Part, tmp_path: Path):
+def test_a_data_root_that_is_the_folder_of_the_sources_is_taken_as_it_is(part: ArchivePart, tmp_path: Path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "1.jpg").write_bytes(b"mine")
     gather([part], tmp_path, tmp_path)
@@ -151,7 +153,9 @@ def test_the_parts_are_those_of_the_published_data_sets():
         (COCO_ANNOTATIONS, ["annotations/instances_val2014.json", "annotations/captions_val2014.json"], 1),
     ],
 )  # fmt: skip
-def test_of_an_archive_only_what_is_needed_is_extracted(part: Part, members: list[str], needed: int, tmp_path: Path):
+def test_of_an_archive_only_what_is_needed_is_extracted(
+    part: ArchivePart, members: list[str], needed: int, tmp_path: Path
+):
     archive = write_tar(tmp_path / "made.tar", {member: member.encode() for member in members})
     content = archive.read_bytes()
     (tmp_path / "mine").mkdir()

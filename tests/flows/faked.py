@@ -74,7 +74,7 @@ def fake_stages(
 
 
 def workplace(folder: Path) -> Path:
-    """A folder with the shipped params.yaml and nothing else; flows take the current folder for the repository."""
+    """A folder with the bundled params.yaml and nothing else; flows take the current folder for the repository."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(REPOSITORY / "params.yaml", folder)
     return folder

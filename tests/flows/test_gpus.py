@@ -11,7 +11,7 @@ from flows.gpus import Gpus, gpu_names, gpus, on_one
 from flows.graph import metas
 from flows.stage_processes import StageProcesses
 from prosam.params import Params
-from tests.conftest import REPOSITORY, shipped_params
+from tests.conftest import REPOSITORY, bundled_params
 
 TWO = Gpus(["0", "1"], frozenset({"train", "evaluate", "study"}))
 
@@ -25,7 +25,7 @@ def driver(folder: Path, says: str, status: int = 0) -> dict[str, str]:
 
 
 def params(**execution: object) -> Params:
-    return Params.model_validate(shipped_params() | execution)
+    return Params.model_validate(bundled_params() | execution)
 
 
 def test_each_stage_has_the_gpu_with_the_fewest_stages():

@@ -1,4 +1,4 @@
-"""SAMs to test against segment-anything: the shipped one, and one with the decoder of the published checkpoints."""
+"""SAMs to test against segment-anything: the bundled one, and one with the decoder of the published checkpoints."""
 
 from __future__ import annotations
 

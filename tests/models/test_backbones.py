@@ -15,7 +15,7 @@ from prosam.checkpoints.bundled import BACKBONE_WEIGHTS
 from prosam.checkpoints.frozen import load_backbone
 from prosam.checkpoints.weights import write_weights
 from prosam.errors import InputError
-from prosam.models.backbones import BACKBONE_BUILDERS, EMBEDDED_BACKBONES, Backbone, TinyVgg, for_inference
+from prosam.models.backbones import BACKBONE_BUILDERS, BUNDLED_BACKBONES, Backbone, TinyVgg, for_inference
 from prosam.models.pseudo_mask import annotated_features
 from tests.models.random_weights import random_backbone, random_images, randomise, relative_difference
 
@@ -68,12 +68,12 @@ def test_it_is_frozen_even_under_a_parent_that_trains(backbone: Backbone):
     assert all(torch.equal(before[name], value) for name, value in backbone.state_dict().items())
 
 
-def test_every_embedded_one_is_shipped():
-    assert BACKBONE_WEIGHTS.keys() == EMBEDDED_BACKBONES.keys()
+def test_every_embedded_one_is_bundled():
+    assert BACKBONE_WEIGHTS.keys() == BUNDLED_BACKBONES.keys()
     assert all(path.is_file() for path in BACKBONE_WEIGHTS.values())
 
 
-@pytest.mark.parametrize("architecture", sorted(EMBEDDED_BACKBONES))
+@pytest.mark.parametrize("architecture", sorted(BUNDLED_BACKBONES))
 def test_the_embedded_ones_train_until_they_are_frozen(architecture: str):
     backbone = BACKBONE_BUILDERS[architecture]()
     assert all(module.training for module in backbone.train().modules())
@@ -165,12 +165,12 @@ def test_a_damaged_or_foreign_checkpoint_names_the_file(tmp_path: Path):
     path = tmp_path / "backbone.safetensors"
     with pytest.raises(InputError, match=r"backbone\.safetensors: no such weight file"):
         load_backbone("tiny-resnet", path)
-    shipped = BACKBONE_WEIGHTS["tiny-resnet"].read_bytes()
-    path.write_bytes(shipped[:100_000])
+    bundled = BACKBONE_WEIGHTS["tiny-resnet"].read_bytes()
+    path.write_bytes(bundled[:100_000])
     with pytest.raises(InputError, match=r"backbone\.safetensors: cannot be read as weights") as caught:
         load_backbone("tiny-resnet", path)
     assert "\n" not in str(caught.value)
-    path.write_bytes(shipped)
+    path.write_bytes(bundled)
     with pytest.raises(
         InputError, match=r"backbone\.safetensors: is not a checkpoint of backbone 'resnet50': it lacks"
     ):

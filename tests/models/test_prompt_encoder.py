@@ -178,7 +178,7 @@ def test_appended_layers_are_linear_and_come_last():
 
 @pytest.fixture(scope="module")
 def positions() -> Tensor:
-    """The shipped SAM's dense positional encoding, (64, 16, 16)."""
+    """The bundled SAM's dense positional encoding, (64, 16, 16)."""
     return dense_positions(load_sam("tiny", SAM_WEIGHTS))
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from prosam.output.jobs import jobs_of
-from prosam.output.results_folder import Format, Maker, ResultsFolder
-from prosam.predictor.result import Found, Result
+from prosam.output.results_folder import Format, Provenance, ResultsFolder
+from prosam.predictor.result import Detection, Result
 
-MAKER = Maker("a model", ("cat",), {"model": "0"})
+MAKER = Provenance("a model", ("cat",), {"model": "0"})
 SHAPE = (8, 10)
 
 
@@ -30,7 +30,7 @@ def result(path: Path, rows: int) -> Result:
     """A cat in the upper rows."""
     mask = np.zeros(SHAPE, bool)
     mask[:rows] = True
-    found = Found("cat", mask, 1.0, True, 1.0)
+    found = Detection("cat", mask, 1.0, True, 1.0)
     return Result(path, np.zeros((*SHAPE, 3), np.uint8), (found,), mask.astype(np.uint8), MAKER.model)
 
 

@@ -13,9 +13,9 @@ from PIL import Image
 from prosam.errors import InputError
 from prosam.output.jobs import jobs_of
 from prosam.output.overview import Tile, reference_tiles, write_overview
-from prosam.output.results_folder import Maker, ResultsFolder
+from prosam.output.results_folder import Provenance, ResultsFolder
 from prosam.predictor.annotations import Box
-from prosam.predictor.result import Found, Result
+from prosam.predictor.result import Detection, Result
 from tests.output.results import MAKER, SHAPE, coco_areas, journal, photo, result, rows, run
 
 
@@ -126,7 +126,9 @@ def test_an_image_too_long_for_a_jpeg_has_an_overlay(tmp_path: Path, size: tuple
     pixels = np.zeros((*mask.shape, 3), np.uint8)
     [job] = jobs_of([(path, "1.png")])
     with ResultsFolder(out, [job], MAKER, ("overlays",)) as results:
-        results.add(job, Result(path, pixels, (Found("cat", mask, 1.0, True, 1.0),), mask.astype(np.uint8), "a model"))
+        results.add(
+            job, Result(path, pixels, (Detection("cat", mask, 1.0, True, 1.0),), mask.astype(np.uint8), "a model")
+        )
         results.finish([])
     assert max(Image.open(out / "overlays/1.jpg").size) == 65_500
     assert Image.open(out / "overview.jpg").size == (264, 288)
@@ -147,8 +149,8 @@ def test_an_image_that_shows_many_concepts_keeps_its_name_in_the_overview(tmp_pa
     image, out = photo(tmp_path / "1.png"), tmp_path / "out"
     [job] = jobs_of([(image, "1.png")])
     mask = np.ones(SHAPE, bool)
-    found = tuple(Found(concept, mask, 1.0, concept != "a bird", 1.0) for concept in concepts)
-    with ResultsFolder(out, [job], Maker("a model", concepts, {}), ("overlays",)) as results:
+    found = tuple(Detection(concept, mask, 1.0, concept != "a bird", 1.0) for concept in concepts)
+    with ResultsFolder(out, [job], Provenance("a model", concepts, {}), ("overlays",)) as results:
         results.add(job, Result(image, np.zeros((*SHAPE, 3), np.uint8), found, mask.astype(np.uint8), "a model"))
         results.finish([])
     write_overview(tmp_path / "expected.jpg", [Tile("1.png: 3 of 4 concepts", out / "overlays/1.jpg")], "a model")

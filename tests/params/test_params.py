@@ -26,14 +26,14 @@ from tasks.folds import folds
 from tasks.sam import sam
 from tasks.shift import shift
 from tasks.train import train
-from tests.conftest import DATASET, REPOSITORY, shipped_params, write_params
+from tests.conftest import DATASET, REPOSITORY, bundled_params, write_params
 
 REMOVE = object()
 
 
 def changed(keys: str, value: object) -> dict[str, Any]:
-    """The shipped parameters with one value set, or removed, by a path of keys separated by spaces."""
-    params: Any = copy.deepcopy(shipped_params())
+    """The bundled parameters with one value set, or removed, by a path of keys separated by spaces."""
+    params: Any = copy.deepcopy(bundled_params())
     *outer, last = keys.split(" ")
     section = params
     for key in outer:
@@ -55,7 +55,7 @@ def complaint(path: Path) -> str:
     return message.removeprefix(f"{path}: ")
 
 
-def test_the_shipped_file_is_valid_and_says_what_the_schema_understood():
+def test_the_bundled_file_is_valid_and_says_what_the_schema_understood():
     params = load_params(REPOSITORY / "params.yaml")
     written = YAML(typ="safe").load(REPOSITORY / "params.yaml")
     assert params.pipeline.model_dump(mode="json") == written["pipeline"]
@@ -225,11 +225,11 @@ def test_several_mistakes_are_counted(tmp_path: Path):
 def test_a_runs_own_settings_reach_its_training_and_no_other(tmp_path: Path):
     own = {"steps": 7, "schedule": {"warmup": 3}, "clip_norm": None}
     params = load_params(write_params(tmp_path, changed("runs prosam train", own)))
-    shipped = load_params(REPOSITORY / "params.yaml")
-    expected = shipped.train.model_dump() | {"steps": 7, "clip_norm": None}
-    expected["schedule"] = shipped.train.schedule.model_dump() | {"warmup": 3}
+    bundled = load_params(REPOSITORY / "params.yaml")
+    expected = bundled.train.model_dump() | {"steps": 7, "clip_norm": None}
+    expected["schedule"] = bundled.train.schedule.model_dump() | {"warmup": 3}
     assert params.training(DATASET, "prosam") == TrainParams.model_validate(expected)
-    assert params.training(DATASET, "vrp-sam") == params.train == shipped.train
+    assert params.training(DATASET, "vrp-sam") == params.train == bundled.train
 
 
 def test_a_run_may_change_the_kind_of_schedule(tmp_path: Path):
@@ -258,8 +258,8 @@ def test_epochs_become_steps_with_the_last_batch_of_an_epoch_counted(tmp_path: P
 
 
 def test_size_and_backbone_follow_the_sam_unless_named(tmp_path: Path):
-    shipped = load_params(REPOSITORY / "params.yaml")
-    assert (shipped.models.size, shipped.backbone("prosam")) == (128, "tiny-resnet")
+    bundled = load_params(REPOSITORY / "params.yaml")
+    assert (bundled.models.size, bundled.backbone("prosam")) == (128, "tiny-resnet")
     params = load_params(write_params(tmp_path, changed("runs prosam backbone", "tiny-vgg")))
     assert (params.backbone("prosam"), params.backbone("vrp-sam")) == ("tiny-vgg", "tiny-resnet")
     params = load_params(write_params(tmp_path, changed("models sam", {"name": "vit_h"})))
@@ -312,7 +312,7 @@ def test_a_shift_that_no_run_is_tested_on_is_one_line(tmp_path: Path):
 
 
 def test_what_was_read_cannot_be_changed(tmp_path: Path):
-    params = load_params(write_params(tmp_path, shipped_params()))
+    params = load_params(write_params(tmp_path, bundled_params()))
     with pytest.raises(ValueError, match="frozen"):
         params.device = "cpu"  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -325,16 +325,16 @@ def names_of(section: Any, prefix: str = "") -> set[str]:
     return found
 
 
-def test_every_section_of_the_schema_stands_in_the_shipped_file():
-    assert set(Params.model_fields) == set(shipped_params())
+def test_every_section_of_the_schema_stands_in_the_bundled_file():
+    assert set(Params.model_fields) == set(bundled_params())
     optional = {"train.schedule.restart_every", "train.schedule.restart_epochs", "train.epochs"}
     defaults = names_of(load_params(REPOSITORY / "params.yaml").train.model_dump(), "train.")
-    assert defaults - optional == {name for name in names_of(shipped_params()) if name.startswith("train.")}
+    assert defaults - optional == {name for name in names_of(bundled_params()) if name.startswith("train.")}
 
 
 @pytest.mark.parametrize("kind", ["point", "scribble", "box"])
 @pytest.mark.parametrize("base", ["prosam", "vrp-sam"])
-def test_the_shipped_runs_of_other_kinds_differ_in_nothing_else(base: str, kind: str):
+def test_the_bundled_runs_of_other_kinds_differ_in_nothing_else(base: str, kind: str):
     runs = load_params(REPOSITORY / "params.yaml").runs
     resolved, wanted = (
         run.model_dump() | {"distribution": run.prompt_distribution} for run in (runs[f"{base}-{kind}"], runs[base])
@@ -420,7 +420,7 @@ def test_a_name_that_the_file_lacks_is_one_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    write_params(tmp_path, shipped_params())
+    write_params(tmp_path, bundled_params())
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as caught:
         stage(*arguments)

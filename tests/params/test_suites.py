@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from prosam.cli.main import app
 from prosam.errors import InputError
 from prosam.params import load_params
-from prosam.params.suites import ALL, choose, left_out
+from prosam.params.suites import ALL, choose_suites, left_out
 from prosam.report.paper.published import published_rows
 from tests.conftest import REPOSITORY
 
@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_suite_becomes_the_pipeline_and_nothing_else_changes(path: Path):
     before = load_params(path)
-    after = choose(path, ["table-8", "section-7"], [])
+    after = choose_suites(path, ["table-8", "section-7"], [])
     assert after.pipeline.runs == ["prosam", "vrp-sam"]
     assert after.pipeline.studies == ["strategies", "curvature"]
     assert after.pipeline.studied == ["prosam", "vrp-sam"]
@@ -33,7 +33,7 @@ def test_a_suite_becomes_the_pipeline_and_nothing_else_changes(path: Path):
 
 def test_only_the_lines_of_the_axes_differ_in_the_file(path: Path):
     before = path.read_text().splitlines()
-    choose(path, ["table-4"], [])
+    choose_suites(path, ["table-4"], [])
     after = path.read_text().splitlines()
     assert len(before) == len(after)
     changed = {new.split(":")[0].strip() for old, new in zip(before, after, strict=True) if old != new}
@@ -41,42 +41,42 @@ def test_only_the_lines_of_the_axes_differ_in_the_file(path: Path):
     assert [line.partition("#")[2] for line in before] == [line.partition("#")[2] for line in after]
 
 
-def test_choosing_the_default_again_gives_the_shipped_file(path: Path):
-    choose(path, [ALL], [])
-    choose(path, ["default"], [])
+def test_choosing_the_default_again_gives_the_bundled_file(path: Path):
+    choose_suites(path, [ALL], [])
+    choose_suites(path, ["default"], [])
     assert load_params(path) == load_params(REPOSITORY / "params.yaml")
 
 
 def test_suites_run_on_other_data(path: Path):
-    assert choose(path, ["table-1"], ["pascal-5i", "coco-20i"]).pipeline.datasets == ["pascal-5i", "coco-20i"]
+    assert choose_suites(path, ["table-1"], ["pascal-5i", "coco-20i"]).pipeline.datasets == ["pascal-5i", "coco-20i"]
 
 
 def test_runs_that_want_published_weights_are_left_out_with_the_embedded_sam(path: Path):
-    embedded = choose(path, ["table-5"], [])
+    embedded = choose_suites(path, ["table-5"], [])
     assert embedded.pipeline.runs == ["prosam", "vrp-sam"]
     assert left_out(embedded, ["table-5"]) == ["prosam-dinov2", "vrp-sam-dinov2"]
     path.write_text(path.read_text().replace("sam: {name: tiny}", "sam: {name: vit_h}"))
-    assert "prosam-dinov2" in choose(path, ["table-5"], []).pipeline.runs
+    assert "prosam-dinov2" in choose_suites(path, ["table-5"], []).pipeline.runs
 
 
 def test_the_domain_shift_is_to_the_data_set_that_each_names(path: Path):
-    miniature = choose(path, ["table-3"], []).pipeline
+    miniature = choose_suites(path, ["table-3"], []).pipeline
     assert [shift.model_dump() for shift in miniature.shifts] == [{"train": "shapes-5i", "test": "shapes-print-5i"}]
     assert (miniature.datasets, miniature.tested) == (["shapes-5i"], ["shapes-print-5i"])
-    assert choose(path, ["all"], []).pipeline.shifted == ["prosam", "vrp-sam"]
-    published = choose(path, ["table-3"], ["coco-20i", "pascal-5i"]).pipeline
+    assert choose_suites(path, ["all"], []).pipeline.shifted == ["prosam", "vrp-sam"]
+    published = choose_suites(path, ["table-3"], ["coco-20i", "pascal-5i"]).pipeline
     assert [shift.model_dump() for shift in published.shifts] == [{"train": "coco-20i", "test": "pascal-5i"}]
     assert published.tested == []
     with pytest.raises(InputError, match="pascal-5i: no `shift_to`"):
-        choose(path, ["table-3"], ["pascal-5i"])
+        choose_suites(path, ["table-3"], ["pascal-5i"])
 
 
 def test_a_wrong_name_leaves_the_file_as_it_was(path: Path):
     before = path.read_bytes()
     with pytest.raises(InputError, match="did you mean 'table-1'"):
-        choose(path, ["tabel-1"], [])
+        choose_suites(path, ["tabel-1"], [])
     with pytest.raises(InputError, match="shapes"):
-        choose(path, ["table-1"], ["shapes"])
+        choose_suites(path, ["table-1"], ["shapes"])
     assert path.read_bytes() == before
 
 
@@ -101,9 +101,9 @@ def test_a_suite_whose_run_was_deleted_says_so_and_the_others_go_on(path: Path):
     text = path.read_text()
     line = next(line for line in text.splitlines() if line.startswith("  prosam-gaussian:"))
     path.write_text(text.replace(line + "\n", ""))
-    assert choose(path, ["table-7"], []).pipeline.runs == ["prosam", "vrp-sam", "vrp-sam-2linear"]
+    assert choose_suites(path, ["table-7"], []).pipeline.runs == ["prosam", "vrp-sam", "vrp-sam-2linear"]
     with pytest.raises(InputError, match="unknown run 'prosam-gaussian'"):
-        choose(path, ["table-4"], [])
+        choose_suites(path, ["table-4"], [])
 
 
 def test_the_command_lists_suites_and_says_what_was_chosen(path: Path):

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from flows import remote
 from flows.graph import dependencies
-from flows.machines import Job, MachineError, job_for, remote_of, send, take_up, work
+from flows.machines import MachineError, StageJob, job_for, remote_of, send, take_up, work
 from flows.stage_processes import Ran, StageProcesses
 from prosam.errors import InputError
 from tests.pipeline.clone import DATASET, Clone
@@ -47,13 +47,13 @@ class Machines:
             shutil.copy(self.coordinator.root / ".dvc/config.local", self.worker.root / ".dvc/config.local")
         self.printed = list[str]()
 
-    def send(self, stage: str) -> Job:
+    def send(self, stage: str) -> StageJob:
         """Push what a stage needs; returns the job as it arrives on the other side of a network."""
         root = self.coordinator.root
         send(root, sorted(dependencies(root)[stage]), StageProcesses(root), self.printed.append)
-        return Job(**json.loads(json.dumps(asdict(job_for(root, stage)))))
+        return StageJob(**json.loads(json.dumps(asdict(job_for(root, stage)))))
 
-    def work(self, job: Job) -> Ran:
+    def work(self, job: StageJob) -> Ran:
         return work(self.worker.root, job, StageProcesses(self.worker.root), self.printed.append)
 
     def take_up(self, stage: str) -> Ran:
@@ -65,7 +65,7 @@ class Machines:
         assert there.state != "Failed", (there, self.printed)
         return there.state, self.take_up(stage).state
 
-    def refusal(self, job: Job) -> str:
+    def refusal(self, job: StageJob) -> str:
         """The one line with which the worker refuses a job, for which it must not have run anything."""
         with pytest.raises(MachineError) as raised:
             self.work(job)

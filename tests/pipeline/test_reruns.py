@@ -38,7 +38,7 @@ class Case:
 
 
 def perturb_sam(clone: Clone) -> None:
-    """Another SAM of the same architecture in the place of the shipped one."""
+    """Another SAM of the same architecture in the place of the bundled one."""
     path = clone.root / "prosam/weights/sam-tiny.safetensors"
     weights = load_file(path)
     path.unlink()

@@ -1,4 +1,4 @@
-"""The shipped params.yaml with changes, in an empty folder."""
+"""The bundled params.yaml with changes, in an empty folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prosam.params import Params
-from tests.conftest import shipped_params
+from tests.conftest import bundled_params
 
 ParamsWith = Callable[..., Params]
 
@@ -20,7 +20,7 @@ def params_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ParamsWith:
     monkeypatch.delenv("PROSAM_SCRATCH", raising=False)
 
     def changed(*, sam: str = "tiny", datasets: list[str] | None = None, **download: object) -> Params:
-        content = shipped_params()
+        content = bundled_params()
         content["pipeline"]["runs"] = ["prosam"]  # counting another takes seconds
         content["models"]["sam"] = {"name": sam}
         content["pipeline"]["datasets"] = datasets or ["shapes-5i"]

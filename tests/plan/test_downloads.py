@@ -9,13 +9,13 @@ import pytest
 from prosam import layout
 from prosam.data.sources.published import SBD, VOC
 from prosam.errors import InputError
-from prosam.plan.downloads import Download, downloads
+from prosam.plan.downloads import PlannedDownload, downloads
 from tests.plan.conftest import ParamsWith
 
 VIT_H = "sam_vit_h_4b8939.pth"
 
 
-def sizes(files: list[Download]) -> dict[str, int | None]:
+def sizes(files: list[PlannedDownload]) -> dict[str, int | None]:
     return {file.file: file.bytes for file in files}
 
 

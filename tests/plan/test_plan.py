@@ -11,7 +11,7 @@ import torch
 from prosam.models.sam import build_tiny_sam, encode_images
 from prosam.params import ModelsParams
 from prosam.params.schema import Shift
-from prosam.plan import as_json, as_text, make_plan
+from prosam.plan import make_plan, plan_as_json, plan_as_text
 from prosam.plan.compute import Costs
 from prosam.plan.counts import count_images
 from prosam.plan.operations import Operation
@@ -46,7 +46,7 @@ def test_the_estimate_for_a_small_model_is_near_the_truth():
     assert min(measured) / 3 < estimated < min(measured) * 3  # others use the machine
 
 
-def test_the_plan_of_the_shipped_params(params_with: ParamsWith):
+def test_the_plan_of_the_bundled_params(params_with: ParamsWith):
     plan = make_plan(params_with())
     assert plan.downloads == []
     assert plan.bytes_to_fetch == 0
@@ -54,12 +54,12 @@ def test_the_plan_of_the_shipped_params(params_with: ParamsWith):
     training = plan.computed[2]
     assert training.amount == "4 x 160 steps"
     assert 10 < plan.seconds < 3600  # two cores take minutes
-    text = as_text(plan)
+    text = plan_as_text(plan)
     assert "total: nothing" in text
     assert "1,600 images" in text
     assert "fits" in text
     assert all(len(line) <= 120 for line in text.splitlines() if "free on the disk of" not in line)  # a path
-    content = json.loads(as_json(plan))
+    content = json.loads(plan_as_json(plan))
     assert content["totals"] == {"bytes_to_fetch": 0, "seconds": pytest.approx(plan.seconds)}
     assert [stage["flops"] for stage in content["computed"]] == [stage.flops for stage in plan.computed]
 
@@ -79,7 +79,7 @@ def test_the_plan_of_the_papers_data_and_models(params_with: ParamsWith, monkeyp
     assert coco["training"].flops > pairs * 395e9
     shift = plan.computed[-1]
     assert (shift.dataset, shift.stage, shift.amount) == ("coco-20i-to-pascal-5i", "shift", "4 x 600 episodes")
-    text = as_text(plan)
+    text = plan_as_text(plan)
     assert "VOCtrainval_11-May-2012.tar" in text
     assert "DOES NOT FIT" in text
     assert plan.bytes_to_fetch > 26.3e9

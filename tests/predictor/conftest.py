@@ -1,4 +1,4 @@
-"""The shipped model, loaded once; a folder of files from the internet for each test."""
+"""The bundled model, loaded once; a folder of files from the internet for each test."""
 
 from __future__ import annotations
 

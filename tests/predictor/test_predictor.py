@@ -1,4 +1,4 @@
-"""Learning from references and finding in images, with the shipped model."""
+"""Learning from references and finding in images, with the bundled model."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def test_several_references_concatenate_their_prompts_or_average_them(predictor:
         alone = [method.prompts(predictor.learn([each]).state, targets).mean for each in pairs]
         concatenated = method.decode(targets, torch.cat(alone, 1)[:, None])[0, 0]
         averaged = method.decode(targets, torch.stack(alone).mean(0)[:, None])[0, 0]
-    joining = Predictor(method, predictor.model, joining="concatenate")
-    assert np.array_equal(joining.segment(target.image, together, threshold=0).mask, upsampled(concatenated))
+    concatenating = Predictor(method, predictor.model, fusion="concatenate")
+    assert np.array_equal(concatenating.segment(target.image, together, threshold=0).mask, upsampled(concatenated))
     assert np.array_equal(predictor.segment(target.image, together, threshold=0).mask, upsampled(averaged))
 
 

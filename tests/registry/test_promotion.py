@@ -23,7 +23,7 @@ from prosam.data.episodes import Episode
 from prosam.errors import InputError
 from prosam.evaluation.bootstrap import Interval
 from prosam.evaluation.overlap import Overlap
-from prosam.registry.promotion import EpisodeScores, Verdict, decide, incomparable, read_scores
+from prosam.registry.promotion import EpisodeScores, PromotionDecision, decide, incomparable, read_scores
 from tasks.evaluate import evaluate
 from tasks.folds import folds
 from tasks.promote import promote
@@ -42,7 +42,7 @@ def scores(intersections: list[int], classes: list[int] | None = None, union: in
     return EpisodeScores.of(zip(pairs, overlaps, strict=True))
 
 
-def verdict(new: EpisodeScores, old: EpisodeScores, replicates: int = 2000) -> Verdict:
+def verdict(new: EpisodeScores, old: EpisodeScores, replicates: int = 2000) -> PromotionDecision:
     return decide(new, old, replicates=replicates, rng=np.random.default_rng(0))
 
 
@@ -113,7 +113,7 @@ def test_models_scored_on_different_episodes_are_not_compared():
 
 
 def test_a_verdict_in_words_and_for_json():
-    decided = Verdict("replaced", "no worse is shown", 600, 71.94, 71.96, Interval(-0.02, -0.51, 0.8))
+    decided = PromotionDecision("replaced", "no worse is shown", 600, 71.94, 71.96, Interval(-0.02, -0.51, 0.8))
     assert decided.text == "replaced, 71.9 against 72.0 mIoU, 0.0 (-0.5 to +0.8) over 600 episodes"
     assert decided.record() == {
         "verdict": "replaced",
@@ -124,8 +124,11 @@ def test_a_verdict_in_words_and_for_json():
         "difference": -0.02,
         "interval": [-0.51, 0.8],
     }
-    assert Verdict("first", "there was none", 6, 71.94).text == "first, there was none, 71.9 mIoU over 6 episodes"
-    assert Verdict("unchanged", "this model is in use").text == "unchanged, this model is in use"
+    assert (
+        PromotionDecision("first", "there was none", 6, 71.94).text
+        == "first, there was none, 71.9 mIoU over 6 episodes"
+    )
+    assert PromotionDecision("unchanged", "this model is in use").text == "unchanged, this model is in use"
 
 
 def test_scores_agree_when_they_can_be_of_one_model():

@@ -13,7 +13,7 @@ from prosam.report.compose import Report, compose
 from prosam.report.inputs import Setting, read_settings
 from prosam.report.paper.tables import PaperTable, paper_tables
 from prosam.report.scores.scores import score_setting
-from prosam.report.studies.part import Part
+from prosam.report.studies.part import StudyPart
 from tests.report.beside_paper import FOUR, write_strategies
 from tests.report.made_up_studies import write_studies
 from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree
@@ -65,7 +65,7 @@ def studied(studied_tree: Path) -> Report:
 
 
 @pytest.fixture(scope="session")
-def parts(studied: Report) -> dict[str, Part]:
+def parts(studied: Report) -> dict[str, StudyPart]:
     """What the report says of each study."""
     return {part.key: part for part in studied.sections[0].studies}
 

@@ -12,7 +12,7 @@ from prosam.params import load_params
 from prosam.report.figures.truths import describe_truths
 from prosam.report.inputs import read_settings
 from prosam.report.scores.tables import Cell, Table
-from prosam.report.studies.part import Part
+from prosam.report.studies.part import StudyPart
 from prosam.report.studies.sections import study_parts
 from tests.report.made_up_studies import FOLDS
 
@@ -25,7 +25,7 @@ def cells(table: Table) -> dict[tuple[str, str], Cell]:
     return {(row.label, c): cell for row in table.rows for c, cell in zip(table.columns, row.cells, strict=True)}
 
 
-def table_of(part: Part, key: str) -> dict[tuple[str, str], Cell]:
+def table_of(part: StudyPart, key: str) -> dict[tuple[str, str], Cell]:
     return cells(next(table for table in part.tables if table.key == key))
 
 
@@ -43,7 +43,7 @@ def miou(studied_tree: Path, run: str, study: str, keep: Callable[[pd.DataFrame]
     return 100 * sum(by_fold) / len(by_fold)
 
 
-def parts_here() -> tuple[Part, ...]:
+def parts_here() -> tuple[StudyPart, ...]:
     """Of the first setting of the tree that is the current folder."""
     params = load_params()
     setting = read_settings(params)[0]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from prosam.params import load_params
-from prosam.report.figures.choice import choose
+from prosam.report.figures.choice import choose_episodes
 from prosam.report.figures.truths import describe_truths, solidity
 from prosam.report.inputs import read_settings
 from tests.report.tree import toy_scenes
@@ -25,13 +25,13 @@ def plain(count: int) -> pd.DataFrame:
 
 def not_shown(truths: pd.DataFrame) -> list[int]:
     """Of a thousand episodes, those that four of each rank leave."""
-    shown = {index for indices in choose(np.arange(1000.0), truths, 4).values() for index in indices}
+    shown = {index for indices in choose_episodes(np.arange(1000.0), truths, 4).values() for index in indices}
     return [index for index in range(1000) if index not in shown]
 
 
 def test_episodes_are_chosen_by_rank():
     ious = np.random.default_rng(0).permutation(np.arange(101.0))  # so that an IoU is its own percentile
-    chosen = choose(ious, plain(101), 3)
+    chosen = choose_episodes(ious, plain(101), 3)
     percentiles = {rank: [int(ious[i]) for i in chosen[rank]] for rank in ("good", "typical", "bad")}
     assert percentiles == {"good": [99, 94, 90], "typical": [55, 50, 45], "bad": [10, 6, 1]}
 
@@ -39,7 +39,7 @@ def test_episodes_are_chosen_by_rank():
 @pytest.mark.parametrize("episodes", [1, 2, 5, 30])
 def test_no_episode_is_shown_twice(episodes: int):
     truths = plain(episodes).assign(objects=5, class_id=range(episodes))
-    chosen = choose(np.zeros(episodes), truths, 4)
+    chosen = choose_episodes(np.zeros(episodes), truths, 4)
     shown = [index for indices in chosen.values() for index in indices]
     assert shown
     assert len(set(shown)) == len(shown)
@@ -51,7 +51,7 @@ def test_many_objects_come_first_and_no_target_twice():
     a, b, c, d, e = free[:5]
     truths.loc[[a, b, c, d, e], "objects"] = [3, 7, 7, 2, 4]
     truths.loc[c, "target"] = truths.loc[b, "target"]
-    assert choose(np.arange(1000.0), truths, 4)["many objects"] == [b, e, a]
+    assert choose_episodes(np.arange(1000.0), truths, 4)["many objects"] == [b, e, a]
 
 
 def test_the_least_full_object_of_each_class_is_irregular():
@@ -60,7 +60,7 @@ def test_the_least_full_object_of_each_class_is_irregular():
     first, second = (index for index in free[100:107] if index % 5 == 3)
     other = next(index for index in free[200:] if index % 5 == 1)
     truths.loc[[first, second, other], "solidity"] = [0.2, 0.1, 0.3]
-    assert choose(np.arange(1000.0), truths, 2)["irregular"] == [second, other]
+    assert choose_episodes(np.arange(1000.0), truths, 2)["irregular"] == [second, other]
 
 
 @pytest.mark.parametrize(

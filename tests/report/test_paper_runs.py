@@ -15,11 +15,11 @@ from prosam.report.paper.claims import CLAIMS
 from prosam.report.paper.published import published_rows
 from prosam.report.paper.runs import PAPER_RUNS, departed_note, departures
 from prosam.report.scores.scores import score_setting
-from tests.conftest import shipped_params
+from tests.conftest import bundled_params
 
 
-def shipped(run: str, sam: str = "tiny", **changes: Any) -> Params:
-    content = shipped_params()
+def bundled(run: str, sam: str = "tiny", **changes: Any) -> Params:
+    content = bundled_params()
     content["models"]["sam"]["name"] = sam
     content["runs"][run] |= changes
     return Params.model_validate(content)
@@ -27,8 +27,8 @@ def shipped(run: str, sam: str = "tiny", **changes: Any) -> Params:
 
 @pytest.mark.parametrize("sam", ["tiny", "vit_h"])
 @pytest.mark.parametrize("run", sorted(PAPER_RUNS))
-def test_the_shipped_runs_are_what_their_names_stand_for(run: str, sam: str):
-    assert departures(shipped(run, sam), run) == ()
+def test_the_bundled_runs_are_what_their_names_stand_for(run: str, sam: str):
+    assert departures(bundled(run, sam), run) == ()
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_shipped_runs_are_what_their_names_stand_for(run: str, sam: str):
     ],
 )
 def test_a_run_that_is_something_else_departs(run: str, changes: dict[str, Any], said: tuple[str, ...]):
-    assert departures(shipped(run, **changes), run) == said
+    assert departures(bundled(run, **changes), run) == said
 
 
 def test_every_published_row_and_claim_has_its_run_with_the_kind_backbone_and_method_that_are_printed():

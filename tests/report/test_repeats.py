@@ -8,14 +8,14 @@ import pytest
 
 from prosam.params import Params
 from prosam.report.runs.repeats import repeats
-from tests.conftest import DATASET, shipped_params
+from tests.conftest import DATASET, bundled_params
 
 PROSAM: dict[str, Any] = {"method": "prosam", "kind": "mask", "backbone": "auto"}
 
 
 def params_of(runs: dict[str, dict[str, Any]], **train: Any) -> Params:
-    """The shipped parameters with these runs alone."""
-    content = shipped_params()
+    """The bundled parameters with these runs alone."""
+    content = bundled_params()
     content["runs"], content["pipeline"]["runs"] = runs, list(runs)
     content["train"] |= train
     return Params.model_validate(content)

@@ -16,7 +16,7 @@ from prosam.report.inputs import read_settings
 from prosam.report.paper.tables import paper_tables
 from prosam.report.scores.scores import score_setting
 from prosam.report.scores.tables import difference_table, score_tables
-from prosam.report.studies.part import Part
+from prosam.report.studies.part import StudyPart
 from tests.report.made_up_studies import FOLDS, RUNS, STUDIES, add_studies
 from tests.report.studied import miou, parts_here, rows_of, table_of
 
@@ -24,11 +24,11 @@ MINUS = "\N{MINUS SIGN}"
 DIFFERENCE = f"prosam {MINUS} vrp-sam"
 
 
-def test_all_studies_are_shown_in_the_order_of_the_pipeline(parts: dict[str, Part]):
+def test_all_studies_are_shown_in_the_order_of_the_pipeline(parts: dict[str, StudyPart]):
     assert list(parts) == [*STUDIES, "failures", "verification"]
 
 
-def test_noise_is_scored_over_all_draws(studied_tree: Path, parts: dict[str, Part]):
+def test_noise_is_scored_over_all_draws(studied_tree: Path, parts: dict[str, StudyPart]):
     found = table_of(parts["prompt_noise"], "prompt_noise")
     for scale, size in (("relative", 0.0), ("relative", 0.5), ("relative", 1.0), ("absolute", 0.5)):
         scores = [
@@ -40,7 +40,7 @@ def test_noise_is_scored_over_all_draws(studied_tree: Path, parts: dict[str, Par
         assert found[label, DIFFERENCE].value == pytest.approx(scores[0] - scores[1])
 
 
-def test_the_cost_of_noise_is_compared_apart_from_the_scores(parts: dict[str, Part]):
+def test_the_cost_of_noise_is_compared_apart_from_the_scores(parts: dict[str, StudyPart]):
     found = table_of(parts["prompt_noise"], "prompt_noise")
     of_change = f"{DIFFERENCE}, of the change"
     clean, noisy = found["relative 0", DIFFERENCE], found["relative 1", DIFFERENCE]
@@ -69,7 +69,7 @@ def test_runs_that_answer_alike_are_not_told_apart(studied_tree: Path, tmp_path:
     assert all(row.cells[2].value == 0 and not row.cells[2].best for row in part.tables[0].rows)
 
 
-def test_undisturbed_images_are_no_look(parts: dict[str, Part]):
+def test_undisturbed_images_are_no_look(parts: dict[str, StudyPart]):
     """They stand in the table once for each side; four corruptions of each of two sides are looked at."""
     found = table_of(parts["corruption"], "corruption")
     assert {label for label, _ in found if "undisturbed" in label} == {"target: undisturbed", "reference: undisturbed"}
@@ -90,7 +90,7 @@ def test_of_few_targets_no_looks_are_counted(studied_tree: Path, tmp_path: Path,
     assert part.sentences == (f"prosam against vrp-sam: {count} target images are too few to tell.",)
 
 
-def test_curves_have_a_panel_for_each_kind_of_condition(parts: dict[str, Part]):
+def test_curves_have_a_panel_for_each_kind_of_condition(parts: dict[str, StudyPart]):
     titles = {key: [figure.caption for figure in parts[key].figures] for key in STUDIES[:3]}
     assert titles["prompt_noise"] == ["relative noise", "absolute noise"]
     assert titles["annotation_noise"] == ["shift", "erode"]
@@ -101,7 +101,7 @@ def test_curves_have_a_panel_for_each_kind_of_condition(parts: dict[str, Part]):
             assert "http" not in figure.svg
 
 
-def test_a_wrong_object_is_compared_on_the_episodes_that_have_one(studied_tree: Path, parts: dict[str, Part]):
+def test_a_wrong_object_is_compared_on_the_episodes_that_have_one(studied_tree: Path, parts: dict[str, StudyPart]):
     found = table_of(parts["annotation_noise"], "wrong-object")
     for run in RUNS:
         wrong = miou(studied_tree, run, "annotation_noise", lambda r: r["change"] == "wrong")
@@ -113,7 +113,7 @@ def test_a_wrong_object_is_compared_on_the_episodes_that_have_one(studied_tree: 
     assert "(32)" in caption  # two of three of 24, twice
 
 
-def test_several_references_are_compared_with_one_on_the_same_episodes(studied_tree: Path, parts: dict[str, Part]):
+def test_several_references_are_compared_with_one_on_the_same_episodes(studied_tree: Path, parts: dict[str, StudyPart]):
     found = table_of(parts["references"], "references")
     several = miou(studied_tree, "prosam", "references", lambda r: (r["merge"] == "averaged") & (r["k"] == 3))
     one = miou(
@@ -128,7 +128,7 @@ def test_several_references_are_compared_with_one_on_the_same_episodes(studied_t
     assert found["prosam, 3 averaged", f"several {MINUS} one"].value == pytest.approx(several - one)
 
 
-def test_the_choice_of_a_reference_is_told_by_ranges(studied_tree: Path, parts: dict[str, Part]):
+def test_the_choice_of_a_reference_is_told_by_ranges(studied_tree: Path, parts: dict[str, StudyPart]):
     found = table_of(parts["references"], "choice")
     scores = [
         miou(
@@ -149,7 +149,7 @@ def test_the_choice_of_a_reference_is_told_by_ranges(studied_tree: Path, parts: 
     assert found["prosam", "range of a target's IoU"].value == pytest.approx(sum(spreads) / len(spreads))
 
 
-def test_presence_is_scored_by_pairs_and_cuts_the_false_area(studied_tree: Path, parts: dict[str, Part]):
+def test_presence_is_scored_by_pairs_and_cuts_the_false_area(studied_tree: Path, parts: dict[str, StudyPart]):
     found = table_of(parts["absent"], "absent")
     for run in RUNS:
         rows = pd.concat([rows_of(studied_tree, run, fold, "absent") for fold in FOLDS])

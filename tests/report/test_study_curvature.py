@@ -11,12 +11,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from prosam import layout
-from prosam.report.studies.part import Part
+from prosam.report.studies.part import StudyPart
 from tests.report.made_up_studies import FOLDS, RUNS, add_studies
 from tests.report.studied import parts_here, rows_of, table_of
 
 
-def test_curvature_has_means_with_standard_errors(studied_tree: Path, parts: dict[str, Part]):
+def test_curvature_has_means_with_standard_errors(studied_tree: Path, parts: dict[str, StudyPart]):
     found = table_of(parts["curvature"], "curvature")
     by_target: dict[str, list[float]] = {}
     for fold in FOLDS:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from prosam.report.compose import Report
-from prosam.report.studies.part import Part
+from prosam.report.studies.part import StudyPart
 from tests.report.made_up_studies import FOLDS
 from tests.report.tree import toy_scenes
 
 
 def test_failures_are_counted_by_size_and_number_of_objects(
-    studied_tree: Path, studied: Report, parts: dict[str, Part]
+    studied_tree: Path, studied: Report, parts: dict[str, StudyPart]
 ):
     labels = {name: mask for name, _, mask in toy_scenes(12)}
     setting = studied.sections[0].setting

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prosam.report.studies.part import Part
+from prosam.report.studies.part import StudyPart
 from tests.report.made_up_studies import FOLDS
 from tests.report.studied import rows_of, table_of
 
 
-def test_disagreement_is_ranked_against_iou(studied_tree: Path, parts: dict[str, Part]):
+def test_disagreement_is_ranked_against_iou(studied_tree: Path, parts: dict[str, StudyPart]):
     found = table_of(parts["strategies"], "disagreement")
     rows = pd.concat([rows_of(studied_tree, "prosam", fold, "strategies") for fold in FOLDS])
     clean = rows[rows["strategy"] == "mean-prompt"]

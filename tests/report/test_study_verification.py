@@ -11,13 +11,13 @@ import pytest
 
 from prosam import layout
 from prosam.report.studies.inputs import VerificationStart
-from prosam.report.studies.part import Part
+from prosam.report.studies.part import StudyPart
 from prosam.report.studies.verification import beaten
 from tests.report.made_up_studies import STEP_CAP, add_studies
 from tests.report.studied import parts_here, table_of
 
 
-def test_samples_are_counted_against_each_direct_prompt(studied_tree: Path, parts: dict[str, Part]):
+def test_samples_are_counted_against_each_direct_prompt(studied_tree: Path, parts: dict[str, StudyPart]):
     shares, claimed = [], []
     for start in (0, 1):
         prompts = pd.read_parquet(studied_tree / layout.verification("toy", start) / "prompts.parquet")
@@ -52,7 +52,7 @@ def test_a_sample_that_is_as_good_as_a_direct_prompt_beats_half_of_it():
     assert beaten(alike, "iou").tolist() == [0.5] * 5  # no difference
 
 
-def test_closeness_to_the_centre_is_told_over_starts(parts: dict[str, Part]):
+def test_closeness_to_the_centre_is_told_over_starts(parts: dict[str, StudyPart]):
     """3 against 12 in the first start, 4 against 3.5 in the second."""
     found = table_of(parts["verification"], "from-centre")
     expected = {
@@ -66,7 +66,7 @@ def test_closeness_to_the_centre_is_told_over_starts(parts: dict[str, Part]):
     assert "than the median direct prompt in 1 of 2 starts" in parts["verification"].sentences[1]
 
 
-def test_what_the_step_cap_ended_is_said(parts: dict[str, Part]):
+def test_what_the_step_cap_ended_is_said(parts: dict[str, StudyPart]):
     (*_, caveat) = parts["verification"].sentences
     assert caveat.startswith(
         f"The cap of {STEP_CAP} steps, not a loss at rest, ended 25% of the direct prompts and 1 of 2"

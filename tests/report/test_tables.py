@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prosam.report.compose import Report, record
-from prosam.report.scores.tables import BOOTSTRAP, Cell, Row, Table
+from prosam.report.scores.tables import BOOTSTRAP, Cell, Table, TableRow
 
 
 def test_a_small_number_keeps_its_digits():
@@ -19,7 +19,7 @@ def test_a_small_number_keeps_its_digits():
 
 def test_units_and_intervals_are_told():
     cells = (Cell(50.0, 40.0, 60.0), Cell(2.0, signed=True), Cell(48, decimals=0, unit="episodes"))
-    held = Table("k", "t", "what it is", "", ("score", "gain", "count"), (Row("a", "run", cells),)).record()
+    held = Table("k", "t", "what it is", "", ("score", "gain", "count"), (TableRow("a", "run", cells),)).record()
     assert held["caption"] == "what it is"
     assert held["interval"] == BOOTSTRAP
     units = {column: cell["unit"] for column, cell in held["rows"][0]["cells"].items()}

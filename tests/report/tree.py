@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import ndimage
 
 from prosam import layout
-from prosam.data.annotations import Annotation, write_annotations
+from prosam.data.annotations import AnnotationRow, write_annotations
 from prosam.data.formats.masks import encode
 from prosam.data.formats.voc import VOID, write_voc
 from prosam.params import Params, load_params
@@ -87,7 +87,7 @@ def write_tree(
             folder, kind = layout.annotations(dataset, run), params.runs[run].kind
             folder.mkdir(parents=True)
             ids = range(1, len(classes) + 1)
-            drawn = [Annotation.of(_annotate(labels[i] == c, kind), i, c, 0) for i in labels for c in ids]
+            drawn = [AnnotationRow.of(_annotate(labels[i] == c, kind), i, c, 0) for i in labels for c in ids]
             write_annotations(folder / "test.parquet", drawn)
         for fold in params.pipeline.folds:
             per_fold = len(classes) // params.datasets[dataset].protocol.num_folds

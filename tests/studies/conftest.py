@@ -1,4 +1,4 @@
-"""A run with random weights and what it is tested on; and small objectives: the embedded decoder, disks as truth."""
+"""A run with random weights and what it is tested on; and small objectives: the bundled decoder, disks as truth."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from prosam.methods.prompting import build_prompt_method
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.params import RunParams
 from prosam.studies.objective import Objective
-from prosam.studies.study import Row, Subject
+from prosam.studies.study import StudyRow, Subject
 from tasks.inputs import RunInputs
 from tests.conftest import DATASET
 
@@ -46,7 +46,7 @@ def vrp_sam(subject: Subject, inputs: RunInputs) -> Subject:
     return replace(subject, method=build_prompt_method(a_run(method="vrp-sam"), inputs.models, seed=0))
 
 
-def counts(row: Row) -> list[int]:
+def counts(row: StudyRow) -> list[int]:
     return [int(row[count]) for count in COUNTS]
 
 
@@ -58,7 +58,7 @@ def evaluated(subject: Subject) -> list[list[int]]:
     return [[getattr(outcomes["run"].overlap, count) for count in COUNTS] for _, outcomes in found]
 
 
-def assert_batch_does_not_matter(subject: Subject, rows: Callable[[Subject], list[Row]]) -> None:
+def assert_batch_does_not_matter(subject: Subject, rows: Callable[[Subject], list[StudyRow]]) -> None:
     """One episode at a time, and all at once: the same rows, but for a pixel on the threshold."""
     alone, together = rows(replace(subject, batch=1)), rows(replace(subject, batch=50))
     assert len(alone) == len(together) > 0

@@ -15,18 +15,20 @@ from prosam.evaluation.presence import presence
 from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import AbsentParams
 from prosam.studies import absent
-from prosam.studies.study import Row, Subject
+from prosam.studies.study import StudyRow, Subject
 from tests.studies.conftest import assert_batch_does_not_matter
 
 TWO = AbsentParams(targets=2)
 
 
 @pytest.fixture
-def rows(subject: Subject) -> list[Row]:
+def rows(subject: Subject) -> list[StudyRow]:
     return list(absent.rows(subject, TWO))
 
 
-def test_each_episode_has_its_own_target_and_others_without_a_pixel_of_the_class(subject: Subject, rows: list[Row]):
+def test_each_episode_has_its_own_target_and_others_without_a_pixel_of_the_class(
+    subject: Subject, rows: list[StudyRow]
+):
     val = subject.dataset.image_ids("val")
     for number, episode in enumerate(subject.episodes):
         true, *others = [row for row in rows if row["episode"] == number]
@@ -39,7 +41,7 @@ def test_each_episode_has_its_own_target_and_others_without_a_pixel_of_the_class
             assert row["false_area"] == row["area"]
 
 
-def test_shares_are_those_of_the_evaluations_prediction(subject: Subject, rows: list[Row]):
+def test_shares_are_those_of_the_evaluations_prediction(subject: Subject, rows: list[StudyRow]):
     outcomes = evaluate_episodes(
         {"run": subject.method}, subject.tensors, subject.dataset, subject.episodes, subject.batch
     )
@@ -52,7 +54,7 @@ def test_shares_are_those_of_the_evaluations_prediction(subject: Subject, rows: 
 
 
 def test_presence_is_the_largest_cosine_of_a_place_in_the_target_and_one_under_the_annotation(
-    subject: Subject, rows: list[Row]
+    subject: Subject, rows: list[StudyRow]
 ):
     for number, episode in enumerate(subject.episodes):
         references = subject.tensors.references([AnnotatedReference(episode.reference, episode.class_id)])

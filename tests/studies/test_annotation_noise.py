@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prosam.data.annotations import Annotation, Annotations, write_annotations
+from prosam.data.annotations import AnnotationRow, Annotations, write_annotations
 from prosam.data.drawing import draw_box
 from prosam.features.episode_tensors import EpisodeTensors
 from prosam.params import AnnotationKind
@@ -48,7 +48,7 @@ def of_kind(subject: Subject, inputs: RunInputs, kind: AnnotationKind, folder: P
         for class_id in inputs.dataset.class_areas(image):
             mask = inputs.dataset.mask(image, class_id)
             point = np.arange(mask.size).reshape(mask.shape) == np.flatnonzero(mask)[0]
-            rows.append(Annotation.of(draw_box(mask) if kind == "box" else point, image, class_id, 0))
+            rows.append(AnnotationRow.of(draw_box(mask) if kind == "box" else point, image, class_id, 0))
     write_annotations(folder / "test.parquet", rows)
     annotations = Annotations(folder / "test.parquet")
     tensors = EpisodeTensors(inputs.models, inputs.dataset, annotations, inputs.embeddings, None, kind=kind)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from prosam.studies.laplacian import Losses, estimate, noise_gaps, quadratic_forms, rademacher
+from prosam.studies.laplacian import LossesOfPrompts, estimate, noise_gaps, quadratic_forms, rademacher
 from prosam.studies.objective import Objective
 from tests.studies.conftest import DIM, TARGETS, random_prompts
 
@@ -36,7 +36,7 @@ def quadratic(prompts: Tensor) -> Tensor:
     return torch.einsum("bki,bij,bkj->bk", p, matrices(), p) / 2 + p.sum(-1)
 
 
-def powers(exponent: int) -> Losses:
+def powers(exponent: int) -> LossesOfPrompts:
     return lambda prompts: (prompts**exponent).sum((-2, -1))
 
 

@@ -10,13 +10,13 @@ import torch
 from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import ReferencesParams
 from prosam.studies import references
-from prosam.studies.study import Row, Subject
+from prosam.studies.study import StudyRow, Subject
 from tests.studies.conftest import assert_batch_does_not_matter, counts, evaluated
 
 THREE = ReferencesParams(counts=(1, 3), choices=3)
 
 
-def chosen(rows: list[Row], merge: str, k: int, choice: int = 0) -> list[Row]:
+def chosen(rows: list[StudyRow], merge: str, k: int, choice: int = 0) -> list[StudyRow]:
     return [row for row in rows if (row["merge"], row["k"], row["choice"]) == (merge, k, choice)]
 
 

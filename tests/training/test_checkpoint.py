@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from prosam.training.checkpoint import Best, Progressed, load_checkpoint, save_checkpoint
+from prosam.training.checkpoint import Best, TrainState, load_checkpoint, save_checkpoint
 
 
 def untrained() -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -32,7 +32,7 @@ def saved(tmp_path: Path) -> Path:
         step(encoder, optimizer)
     path = tmp_path / "work" / "checkpoint.pt"
     save_checkpoint(
-        path, Progressed(3, [{"step": 1, "loss": 0.5}], [{"step": 2, "base_miou": 30.0}]), encoder, optimizer
+        path, TrainState(3, [{"step": 1, "loss": 0.5}], [{"step": 2, "base_miou": 30.0}]), encoder, optimizer
     )
     return path
 
@@ -43,7 +43,7 @@ def test_going_on_from_a_checkpoint_is_going_on(saved: Path):
         step(undisturbed, optimizer)
     encoder, optimizer = untrained()
     progressed = load_checkpoint(saved, encoder, optimizer)
-    assert progressed == Progressed(3, [{"step": 1, "loss": 0.5}], [{"step": 2, "base_miou": 30.0}])
+    assert progressed == TrainState(3, [{"step": 1, "loss": 0.5}], [{"step": 2, "base_miou": 30.0}])
     for _ in range(2):
         step(encoder, optimizer)
     assert all(torch.equal(a, b) for a, b in zip(encoder.parameters(), undisturbed.parameters(), strict=True))
@@ -54,7 +54,7 @@ def test_the_best_weights_so_far_are_kept_as_well(tmp_path: Path):
     step(encoder, optimizer)
     best = {name: value.detach().clone() for name, value in encoder.state_dict().items()}
     step(encoder, optimizer)
-    save_checkpoint(tmp_path / "checkpoint.pt", Progressed(2, best=Best(1, 40.5, best)), encoder, optimizer)
+    save_checkpoint(tmp_path / "checkpoint.pt", TrainState(2, best=Best(1, 40.5, best)), encoder, optimizer)
     loaded = load_checkpoint(tmp_path / "checkpoint.pt", *untrained())
     assert loaded.best is not None
     assert (loaded.best.step, loaded.best.test_miou) == (1, 40.5)
@@ -64,7 +64,7 @@ def test_the_best_weights_so_far_are_kept_as_well(tmp_path: Path):
 
 def assert_from_the_beginning(path: Path) -> None:
     encoder, optimizer = untrained()
-    assert load_checkpoint(path, encoder, optimizer) == Progressed()
+    assert load_checkpoint(path, encoder, optimizer) == TrainState()
     fresh, _ = untrained()
     assert all(torch.equal(a, b) for a, b in zip(encoder.parameters(), fresh.parameters(), strict=True))
     assert not optimizer.state

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from prosam.training.checkpoint import Row
+from prosam.training.checkpoint import LogRow
 from prosam.training.loop import _quantile
 from prosam.training.measurements import Measurements
 
 
-def handed_over(device: str) -> list[list[Row]]:
+def handed_over(device: str) -> list[list[LogRow]]:
     measurements = Measurements(torch.device("cpu"))
     measurements._gpu = device == "cuda"
     steps = []

@@ -17,7 +17,7 @@ from prosam.models.mask_token import MaskTokenDecoder
 from prosam.params import Params
 from prosam.training.execution import Execution, execution
 from prosam.training.samples import LossOf, expected_loss
-from tests.conftest import shipped_params
+from tests.conftest import bundled_params
 
 B, K = 2, 3
 CPU = torch.device("cpu")
@@ -121,13 +121,13 @@ def test_samples_that_fit_at_once_are_one_call(at_once: int | None):
     [(1, "auto", 5), (2, "auto", 5), (8, "auto", 4), (16, "auto", 2), (100, "auto", 1), (16, 3, 3)],
 )
 def test_on_a_cpu_a_large_batch_has_fewer_samples_at_once(images: int, said: str | int, at_once: int):
-    params = Params.model_validate(shipped_params() | {"samples_at_once": said})
+    params = Params.model_validate(bundled_params() | {"samples_at_once": said})
     assert execution(params, torch.device("cpu")).at_once(images) == at_once
     assert images * at_once <= 32 or at_once == 1 or said != "auto"
 
 
 def test_on_a_gpu_all_samples_are_there_at_once():
-    params = Params.model_validate(shipped_params() | {"precision": "float32", "workers": 0})
+    params = Params.model_validate(bundled_params() | {"precision": "float32", "workers": 0})
     assert execution(params, torch.device("cuda")).at_once(16) is None
 
 

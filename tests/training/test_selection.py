@@ -46,14 +46,14 @@ def columns(content: bytes, *names: str) -> list[tuple[str, ...]]:
 def weights_at_each_look(monkeypatch: pytest.MonkeyPatch) -> list[Weights]:
     """Filled by a training: the weights at each look at the base episodes."""
     seen: list[Weights] = []
-    look, monitored = loop.Watch.miou, read_episodes(layout.folds(DATASET) / "monitor-0.csv")
+    look, monitored = loop.Validation.miou, read_episodes(layout.folds(DATASET) / "monitor-0.csv")
 
-    def miou(self: loop.Watch, method: PromptMethod) -> float:
+    def miou(self: loop.Validation, method: PromptMethod) -> float:
         if list(self.episodes) == monitored:
             seen.append({name: value.clone() for name, value in method.encoder.state_dict().items()})
         return look(self, method)
 
-    monkeypatch.setattr(loop.Watch, "miou", miou)
+    monkeypatch.setattr(loop.Validation, "miou", miou)
     return seen
 
 
@@ -146,7 +146,7 @@ def test_looks_at_the_test_episodes_disturb_nothing_and_last_looks_at_none(
 
 
 def test_of_looks_that_do_equally_well_the_first_counts(selecting: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(loop.Watch, "miou", lambda *_: 40.0)
+    monkeypatch.setattr(loop.Validation, "miou", lambda *_: 40.0)
     train(DATASET, "vrp-sam", 0)
     assert json.loads(outputs("vrp-sam")["model.json"])["selected"] == {"step": 1, "test_miou": 40.0}
 

@@ -126,7 +126,7 @@ class TableDataset:
         if not root.is_dir():
             raise InputError(f"{root}: not found; run the download stage first")
         self.root = root
-        description = table_files.read_description(root)
+        description = table_files.read_table_description(root)
         self.classes = description.classes
         self._images = Path(os.path.normpath(root / description.images))  # for errors, and should data/raw be a link
         images = table_files.read_images(root, description.counts)

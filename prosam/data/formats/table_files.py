@@ -26,7 +26,7 @@ from prosam.errors import InputError
 DESCRIPTION = "dataset.json"
 IMAGES = "images.csv"
 LABELS = "labels.arrow"
-FORMAT = 1
+TABLE_FORMAT = 1
 
 IMAGE_COLUMNS = {
     "image": pa.string(),
@@ -66,11 +66,11 @@ class Description:
 
 def write_description(folder: Path, description: Description) -> None:
     """Write dataset.json."""
-    content = {"format": FORMAT, **vars(description)}
+    content = {"format": TABLE_FORMAT, **vars(description)}
     (folder / DESCRIPTION).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_description(folder: Path) -> Description:
+def read_table_description(folder: Path) -> Description:
     """Read dataset.json.
 
     Raises:
@@ -84,8 +84,8 @@ def read_description(folder: Path) -> Description:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(folder / DESCRIPTION) from error
-    if version != FORMAT:
-        raise InputError(f"{folder / DESCRIPTION}: is of format {version}, not {FORMAT}; {remedy(folder)}")
+    if version != TABLE_FORMAT:
+        raise InputError(f"{folder / DESCRIPTION}: is of format {version}, not {TABLE_FORMAT}; {remedy(folder)}")
     return description
 
 

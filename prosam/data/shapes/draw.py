@@ -1,4 +1,4 @@
-"""The embedded data set: generated scenes of textured, coloured shapes.
+"""The bundled data set: generated scenes of textured, coloured shapes.
 
 A *kind* is a combination of shape, texture, hue and second colour. Twenty kinds are the classes of `shapes-5i`; any
 two of them share at most one of shape, texture and hue, so none can be told by one attribute alone. Sixty-four other
@@ -35,7 +35,7 @@ VOID = 255  # the label of pixels on an object's edge, as in PASCAL VOC
 
 
 @dataclass(frozen=True)
-class Kind:
+class ShapeKind:
     """What an object looks like: indices into SHAPES, TEXTURES, HUES and SECOND_COLOURS."""
 
     shape: int
@@ -48,7 +48,7 @@ class Kind:
         """A readable name, such as `red-striped-disc`."""
         return f"{HUES[self.hue]}-{TEXTURES[self.texture]}-{SHAPES[self.shape]}"
 
-    def shared(self, other: Kind) -> int:
+    def shared(self, other: ShapeKind) -> int:
         """How many of shape, texture and hue two kinds have in common."""
         return (self.shape == other.shape) + (self.texture == other.texture) + (self.hue == other.hue)
 
@@ -69,27 +69,27 @@ class Scene:
 
 
 @lru_cache
-def class_kinds() -> tuple[Kind, ...]:
+def class_kinds() -> tuple[ShapeKind, ...]:
     """The twenty classes, in class-id order (class id = index + 1)."""
     return _draw_kinds()[0]
 
 
 @lru_cache
-def pool_kinds() -> tuple[Kind, ...]:
+def pool_kinds() -> tuple[ShapeKind, ...]:
     """The sixty-four kinds of distractors and of the backbone's training; disjoint from the classes."""
     return _draw_kinds()[1]
 
 
 @lru_cache
-def _draw_kinds() -> tuple[tuple[Kind, ...], tuple[Kind, ...]]:
+def _draw_kinds() -> tuple[tuple[ShapeKind, ...], tuple[ShapeKind, ...]]:
     rng = np.random.default_rng(_KINDS_SEED)
     sizes = (len(SHAPES), len(TEXTURES), len(HUES), len(SECOND_COLOURS))
     order = rng.permutation(math.prod(sizes))
-    combinations = [Kind(*(int(i) for i in np.unravel_index(flat, sizes))) for flat in order]
+    combinations = [ShapeKind(*(int(i) for i in np.unravel_index(flat, sizes))) for flat in order]
     # Spread the classes evenly over the attributes: each shape twice, each texture and hue two or three times.
     room = ({}, {}, {})
     limits = (2, 3, 3)
-    classes: list[Kind] = []
+    classes: list[ShapeKind] = []
     for kind in combinations:
         if len(classes) == NUM_CLASSES:
             break
@@ -100,7 +100,7 @@ def _draw_kinds() -> tuple[tuple[Kind, ...], tuple[Kind, ...]]:
         classes.append(kind)
         for used, attribute in zip(room, attributes, strict=True):
             used[attribute] = used.get(attribute, 0) + 1
-    pool: list[Kind] = []
+    pool: list[ShapeKind] = []
     for kind in combinations:
         if len(pool) == POOL_SIZE:
             break
@@ -190,7 +190,7 @@ def hsv(h: float, s: float, v: float) -> Array:
     return np.array(colorsys.hsv_to_rgb(h % 1, min(max(s, 0), 1), min(max(v, 0), 1)), np.float32)
 
 
-def _colours(kind: Kind, rng: Rng) -> tuple[Array, Array]:
+def _colours(kind: ShapeKind, rng: Rng) -> tuple[Array, Array]:
     hue = kind.hue / len(HUES) + rng.uniform(-0.035, 0.035)
     first = hsv(hue, rng.uniform(0.65, 1), rng.uniform(0.65, 1))
     match SECOND_COLOURS[kind.second]:
@@ -255,7 +255,7 @@ class Canvas:
         c, s = math.cos(angle), math.sin(angle)
         return dx * c + dy * s, dy * c - dx * s
 
-    def paint(self, kind: Kind, place: Placement, class_id: int = 0) -> None:
+    def paint(self, kind: ShapeKind, place: Placement, class_id: int = 0) -> None:
         """Paint one object over what is there; pixels only partly covered by it become VOID where a class is concerned.
 
         Args:
@@ -281,7 +281,7 @@ class Canvas:
         self.count += 1
         self.instances[rows, columns][coverage > 0.5] = self.count
 
-    def _surface(self, kind: Kind, x: Array, y: Array, radius: float, distance: Array) -> Array:
+    def _surface(self, kind: ShapeKind, x: Array, y: Array, radius: float, distance: Array) -> Array:
         """What an object looks like about its place: (h, w, 3) colours in [0, 1], which its shape is then cut out of.
 
         Args:
@@ -341,7 +341,7 @@ def episode_scene(rng: Rng, size: int = 128, canvas: type[Canvas] = Canvas) -> S
     wanted = [(classes[i], i + 1) for i in ids]
     wanted += [(pool[rng.integers(len(pool))], 0) for _ in range(rng.integers(1, 4))]
     order = [0, *(1 + rng.permutation(len(wanted) - 1))]  # the first object is placed first: it always finds room
-    placed: list[tuple[Kind, int, Placement]] = []
+    placed: list[tuple[ShapeKind, int, Placement]] = []
     for i in order:
         place = find_place(rng, size, [p for *_, p in placed])
         if place is not None:
@@ -354,10 +354,10 @@ def episode_scene(rng: Rng, size: int = 128, canvas: type[Canvas] = Canvas) -> S
 
 def promptable_scene(rng: Rng, size: int = 128) -> Scene:
     """A scene for class-agnostic training of the small SAM: two to six objects of any kind but the twenty classes."""
-    kinds: list[Kind] = []
+    kinds: list[ShapeKind] = []
     while len(kinds) < 6:
         sizes = (len(SHAPES), len(TEXTURES), len(HUES), len(SECOND_COLOURS))
-        kind = Kind(*(int(rng.integers(n)) for n in sizes))
+        kind = ShapeKind(*(int(rng.integers(n)) for n in sizes))
         if all(kind.shared(c) < 3 for c in class_kinds()):
             kinds.append(kind)
     number = int(rng.integers(2, 7))
@@ -371,7 +371,7 @@ def promptable_scene(rng: Rng, size: int = 128) -> Scene:
     return canvas.finish()
 
 
-def object_crop(rng: Rng, kind: Kind, size: int = 64) -> Scene:
+def object_crop(rng: Rng, kind: ShapeKind, size: int = 64) -> Scene:
     """A crop around one object of `kind` (labelled 1), for training and testing the small backbone."""
     canvas = Canvas(2 * size, rng)
     radius = math.exp(rng.uniform(math.log(12), math.log(30))) * size / 64

@@ -18,8 +18,8 @@ from prosam.data.shapes.draw import (
     TEXTURES,
     Array,
     Canvas,
-    Kind,
     Scene,
+    ShapeKind,
     hsv,
     smooth_noise,
     texture_pattern,
@@ -46,7 +46,7 @@ class PrintCanvas(Canvas):
             image[(np.abs(x) < rng.uniform(2, 30)) & (np.abs(y) < rng.uniform(0.5, 1.2))] = self._pen
         return image
 
-    def _surface(self, kind: Kind, x: Array, y: Array, radius: float, distance: Array) -> Array:
+    def _surface(self, kind: ShapeKind, x: Array, y: Array, radius: float, distance: Array) -> Array:
         """Two flat inks in the kind's texture, moved against the outline, which is drawn over them."""
         rng = self._rng
         first, second = self._inks(kind)
@@ -60,7 +60,7 @@ class PrintCanvas(Canvas):
         line = np.clip(rng.uniform(1.4, 2.4) - inside, 0, 1)[..., None]
         return fill + (self._pen - fill) * line
 
-    def _inks(self, kind: Kind) -> tuple[Array, Array]:
+    def _inks(self, kind: ShapeKind) -> tuple[Array, Array]:
         """The kind's two colours, paler than in shaded scenes; what is white there is bare paper."""
         rng = self._rng
         hue = kind.hue / len(HUES) + rng.uniform(-0.035, 0.035)

@@ -21,7 +21,7 @@ from prosam.errors import InputError
 SECTIONS = ("images", "annotations", "categories")
 
 
-class Annotation(NamedTuple):
+class CocoAnnotation(NamedTuple):
     """One outlined object, or a crowd of them.
 
     Attributes:
@@ -52,7 +52,7 @@ class CocoImage:
     file_name: str
     height: int
     width: int
-    annotations: list[Annotation] = field(default_factory=list)
+    annotations: list[CocoAnnotation] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def instances_of(path: Path, content: Any) -> Instances:
             raise InputError(
                 f"{path}: annotation {parsed.id} is of category {parsed.category_id!r}, which is not listed"
             )
-        image.annotations.append(Annotation(parsed.id, class_id, parsed.crowd, parsed.outline))
+        image.annotations.append(CocoAnnotation(parsed.id, class_id, parsed.crowd, parsed.outline))
     return Instances(path, classes, list(by_id.values()))
 
 

@@ -14,7 +14,7 @@ from pycocotools import mask as coco
 
 from prosam.data.formats.masks import encode
 from prosam.data.formats.run_lengths import run_lengths
-from prosam.data.sources.coco_json import Annotation, CocoImage
+from prosam.data.sources.coco_json import CocoAnnotation, CocoImage
 
 Masks = Literal["exact", "flattened"]
 Crowd = Literal["class", "void"]
@@ -104,7 +104,7 @@ def _coded(mask: NDArray[np.bool_]) -> Code:
     return {"size": list(mask.shape), "counts": encode(mask).encode("ascii")}
 
 
-def _code(annotation: Annotation, height: int, width: int) -> Code:
+def _code(annotation: CocoAnnotation, height: int, width: int) -> Code:
     """The pixels of an outline; checked first, for pycocotools takes it on trust and would leave its memory."""
     match annotation.outline:
         case [array(), *_] as polygons:

@@ -10,7 +10,7 @@ from prosam.data.dataset import Split
 from prosam.data.sources.coco import AnnotatedImage, image_records, read_splits
 from prosam.data.sources.coco_json import Instances, read_instances
 from prosam.data.sources.coco_masks import Crowd
-from prosam.data.sources.own_found import Found, by_id
+from prosam.data.sources.own_found import OwnImages, by_id
 from prosam.errors import InputError
 
 _PAIRS = (  # patterns of the files of train and val, in the folder or in its `annotations`
@@ -51,7 +51,7 @@ def _matching(place: Path, pattern: str) -> list[Path]:
     return [path for path in there if fnmatchcase(path.name.lower(), name) and not path.name.startswith(".")]
 
 
-def read_coco_layout(folder: Path, crowd: Crowd) -> Found:
+def read_coco_layout(folder: Path, crowd: Crowd) -> OwnImages:
     """Read a folder with COCO JSON; masks are exact.
 
     Raises:
@@ -73,7 +73,7 @@ def read_coco_layout(folder: Path, crowd: Crowd) -> Found:
     by_id(image.source for image in found)
     records = list(image_records(found, masks="exact", crowd=crowd))
     sources = {image.file: image.source for image in found}
-    return Found(splits["train"].classes, records, sources, len(splits) == 2, without)
+    return OwnImages(splits["train"].classes, records, sources, len(splits) == 2, without)
 
 
 def locate_images(folder: Path, instances: Instances, names: Sequence[str]) -> list[Path]:

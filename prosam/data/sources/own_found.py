@@ -11,7 +11,7 @@ from prosam.errors import InputError
 
 
 @dataclass(frozen=True)
-class Found:
+class OwnImages:
     """The images of a folder.
 
     Attributes:

@@ -35,7 +35,7 @@ class Labels:
     colours: Mapping[Colour, int] | None
 
 
-def read_labels(folder: Path) -> Labels:
+def read_class_labels(folder: Path) -> Labels:
     """Read the one file of a folder that names its classes.
 
     Raises:

@@ -21,13 +21,13 @@ from prosam.data.formats.image_files import inspect_images, opened_image
 from prosam.data.formats.label_maps import check_labels, codes_of, read_label_map
 from prosam.data.formats.records import ImageRecord
 from prosam.data.parallel import parallel_map
-from prosam.data.sources.own_found import Found, by_id
-from prosam.data.sources.own_labels import Labels, read_labels, read_lines
+from prosam.data.sources.own_found import OwnImages, by_id
+from prosam.data.sources.own_labels import Labels, read_class_labels, read_lines
 from prosam.errors import InputError
 
-IMAGES = "JPEGImages"
+IMAGES_FOLDER = "JPEGImages"
 MASKS = ("SegmentationClass", "SegmentationClassPNG")  # the latter in older versions of labelme
-SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 _CHUNK = 50
 _SETS = Path("ImageSets/Segmentation")
@@ -44,17 +44,17 @@ class _Job:
 
 def is_voc_layout(folder: Path) -> bool:
     """Whether there is a folder of VOC's names."""
-    return any((folder / name).is_dir() for name in (IMAGES, *MASKS))
+    return any((folder / name).is_dir() for name in (IMAGES_FOLDER, *MASKS))
 
 
-def read_voc_layout(folder: Path) -> Found:
+def read_voc_layout(folder: Path) -> OwnImages:
     """Read a folder in VOC layout.
 
     Raises:
         InputError: see `prosam.data.sources.own.own_records`.
     """
-    labels = read_labels(folder)
-    images = by_id(path for path in _files(folder, IMAGES) if path.suffix.lower() in SUFFIXES)
+    labels = read_class_labels(folder)
+    images = by_id(path for path in _files(folder, IMAGES_FOLDER) if path.suffix.lower() in IMAGE_SUFFIXES)
     masks = _masks(folder)
     splits = _splits(folder)
     ids: dict[str, Split] = dict.fromkeys(masks, "train") if splits is None else splits
@@ -76,12 +76,12 @@ def read_voc_layout(folder: Path) -> Found:
     sources = {PurePosixPath(job.image.name): job.image for job in jobs}
     without_mask = [image for image in images if image not in masks]
     unlisted = [image for image in images if image in masks and image not in ids]
-    return Found(labels.classes, records, sources, splits is not None, without_mask, unlisted)
+    return OwnImages(labels.classes, records, sources, splits is not None, without_mask, unlisted)
 
 
 def _files(folder: Path, name: str) -> list[Path]:
     if not (folder / name).is_dir():
-        raise InputError(f"{folder / name}: not found; layout voc needs {IMAGES} and {MASKS[0]}")
+        raise InputError(f"{folder / name}: not found; layout voc needs {IMAGES_FOLDER} and {MASKS[0]}")
     return sorted(p for p in (folder / name).iterdir() if p.is_file() and not p.name.startswith("."))  # ._* of macOS
 
 
@@ -91,7 +91,7 @@ def _masks(folder: Path) -> dict[str, Path]:
     for path in _files(folder, place):
         if path.suffix.lower() == ".png":
             masks.append(path)
-        elif path.suffix.lower() in SUFFIXES:
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
             raise InputError(f"{path}: is no PNG; save masks as PNG, for JPEG and others change the class ids")
     if not masks:
         raise InputError(f"{folder / place}: has no PNG; put a mask there for each image, of the image's name")
@@ -100,14 +100,14 @@ def _masks(folder: Path) -> dict[str, Path]:
 
 def _no_image(folder: Path, image: str, images: Mapping[str, Path], mask: Path | None) -> InputError:
     """That an image which has a mask or is listed is not there, and why, as far as one can tell."""
-    other = [path for path in _files(folder, IMAGES) if path.stem == image]
+    other = [path for path in _files(folder, IMAGES_FOLDER) if path.stem == image]
     if other:  # such as an iPhone's .heic
         return InputError(f"{other[0]}: is of a kind that is not read; convert it to JPEG or PNG")
     if PurePosixPath(image).stem in images:
         stem = PurePosixPath(image).stem
         return InputError(f"{folder / _SETS}: has {image!r} in a list; write {stem!r}, without the suffix")
     why = f"for the mask {mask}; add it, or rename the mask" if mask else "but is listed; add it or take it off"
-    return InputError(f"{folder / IMAGES / image}.jpg: not found, nor with another suffix, {why}")
+    return InputError(f"{folder / IMAGES_FOLDER / image}.jpg: not found, nor with another suffix, {why}")
 
 
 def _splits(folder: Path) -> dict[str, Split] | None:

@@ -19,7 +19,7 @@ _SBD = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/sema
 
 
 @dataclass(frozen=True)
-class Part:
+class ArchivePart:
     """A part of a published data set.
 
     Attributes:
@@ -33,7 +33,7 @@ class Part:
     wanted: Callable[[str], bool]
 
 
-VOC = Part(
+VOC = ArchivePart(
     "VOCdevkit",
     RemoteFile(
         "VOCtrainval_11-May-2012.tar",
@@ -46,12 +46,12 @@ VOC = Part(
     ),
     lambda member: any(f"/{folder}/" in member for folder in ("JPEGImages", "SegmentationClass", "ImageSets")),
 )
-SBD = Part(
+SBD = ArchivePart(
     "benchmark_RELEASE",
     RemoteFile("benchmark.tgz", (_SBD,), size=1_419_539_633, md5="82b4d87ceb2ed10f6038a1cba92111cb"),
     lambda member: "/dataset/cls/" in member or member.endswith(("/dataset/train.txt", "/dataset/val.txt")),
 )
-COCO_TRAIN = Part(
+COCO_TRAIN = ArchivePart(
     "train2014",
     RemoteFile(
         "train2014.zip",
@@ -61,14 +61,14 @@ COCO_TRAIN = Part(
     ),
     lambda _: True,
 )
-COCO_VAL = Part(
+COCO_VAL = ArchivePart(
     "val2014",
     RemoteFile(
         "val2014.zip", (f"{_COCO}zips/val2014.zip",), size=6_645_013_297, md5="a3d79f5ed8d289b7a7554ce06a5782b3"
     ),
     lambda _: True,
 )
-COCO_ANNOTATIONS = Part(
+COCO_ANNOTATIONS = ArchivePart(
     "annotations",
     RemoteFile(
         "annotations_trainval2014.zip",
@@ -80,14 +80,14 @@ COCO_ANNOTATIONS = Part(
 )
 
 
-def parts_of(download: PascalDownload | CocoDownload) -> tuple[Part, ...]:
+def parts_of(download: PascalDownload | CocoDownload) -> tuple[ArchivePart, ...]:
     """The parts that a data set is made of."""
     if isinstance(download, CocoDownload):
         return COCO_ANNOTATIONS, COCO_VAL, COCO_TRAIN  # the small one first: it finds most mistakes
     return (VOC,) if download.pool == "voc" else (VOC, SBD)
 
 
-def gather(parts: Sequence[Part], folder: Path, data_root: Path | None) -> None:
+def gather(parts: Sequence[ArchivePart], folder: Path, data_root: Path | None) -> None:
     """Have the content of all parts in a folder: linked, extracted, or fetched and extracted.
 
     What is there is kept. A content or an archive that lies in `data_root` is taken from there, and never copied.
@@ -118,14 +118,14 @@ def gather(parts: Sequence[Part], folder: Path, data_root: Path | None) -> None:
             write_text(_stamp(folder, part), f"{part.archive.md5}\n")
 
 
-def is_gathered(part: Part, folder: Path, data_root: Path | None) -> bool:
+def is_gathered(part: ArchivePart, folder: Path, data_root: Path | None) -> bool:
     """Whether nothing of a part would have to be fetched."""
     if _extracted(folder, part) or (folder / part.archive.name).is_file():
         return True
     return data_root is not None and _is_in(data_root, part)
 
 
-def _check_data_root(parts: Sequence[Part], data_root: Path) -> None:
+def _check_data_root(parts: Sequence[ArchivePart], data_root: Path) -> None:
     if not data_root.is_dir():
         raise InputError(f"{data_root}: no such folder; params.yaml names it as data_root")
     if not any(_is_in(data_root, part) for part in parts):  # one level too high or too low, say
@@ -133,7 +133,7 @@ def _check_data_root(parts: Sequence[Part], data_root: Path) -> None:
         raise InputError(f"{data_root}: holds none of {wanted}; params.yaml names it as data_root")
 
 
-def _is_in(data_root: Path, part: Part) -> bool:
+def _is_in(data_root: Path, part: ArchivePart) -> bool:
     return (data_root / part.content).is_dir() or (data_root / part.archive.name).is_file()
 
 
@@ -146,7 +146,7 @@ def _link(content: Path, given: Path) -> None:
     print(f"{content} is {given}")
 
 
-def _archive_of(part: Part, folder: Path, data_root: Path | None) -> Path:
+def _archive_of(part: ArchivePart, folder: Path, data_root: Path | None) -> Path:
     given = data_root / part.archive.name if data_root else None
     if given is None or not given.is_file():
         if given is not None and not (folder / part.archive.name).is_file():
@@ -157,9 +157,9 @@ def _archive_of(part: Part, folder: Path, data_root: Path | None) -> Path:
     return given
 
 
-def _extracted(folder: Path, part: Part) -> bool:
+def _extracted(folder: Path, part: ArchivePart) -> bool:
     return (folder / part.content).is_dir() and _stamp(folder, part).is_file()
 
 
-def _stamp(folder: Path, part: Part) -> Path:
+def _stamp(folder: Path, part: ArchivePart) -> Path:
     return folder / f".{part.content}.extracted"

@@ -18,7 +18,7 @@ from prosam.models.backbones.vgg16 import build_dilated_vgg16, build_vrp_sam_vgg
 
 __all__ = [
     "BACKBONE_BUILDERS",
-    "EMBEDDED_BACKBONES",
+    "BUNDLED_BACKBONES",
     "Backbone",
     "KindClassifier",
     "TinyResNet",
@@ -26,12 +26,12 @@ __all__ = [
     "for_inference",
 ]
 
-EMBEDDED_BACKBONES: dict[str, Callable[[], KindClassifier]] = {  # by architecture; weights of them are shipped
+BUNDLED_BACKBONES: dict[str, Callable[[], KindClassifier]] = {  # by architecture; weights of them are bundled
     "tiny-resnet": TinyResNet,
     "tiny-vgg": TinyVgg,
 }
 BACKBONE_BUILDERS: dict[str, Callable[[], Backbone]] = {  # by architecture; with random weights, not yet frozen
-    **EMBEDDED_BACKBONES,
+    **BUNDLED_BACKBONES,
     "resnet50": build_resnet50,
     "resnet50-deep-stem": build_deep_stem_resnet50,
     "vgg16-bn": build_dilated_vgg16,

@@ -1,4 +1,4 @@
-"""The embedded default: a small residual network of our own."""
+"""The bundled default: a small residual network of our own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ResidualBlock(nn.Module):
 
 
 class TinyResNet(KindClassifier):
-    """The embedded default: a small residual network, dilated from level 3 on, 1.3 M parameters."""
+    """The bundled default: a small residual network, dilated from level 3 on, 1.3 M parameters."""
 
     WIDTHS = (32, 48, 64, 128, 192)
     level_channels = (64, 128, 192)

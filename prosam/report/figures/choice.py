@@ -14,7 +14,7 @@ RANKS: dict[Rank, tuple[float, float]] = {"good": (0.90, 0.99), "typical": (0.45
 MANY = 3  # objects
 
 
-def choose(mean_iou: NDArray[np.float64], truths: pd.DataFrame, count: int) -> dict[Rank, list[int]]:
+def choose_episodes(mean_iou: NDArray[np.float64], truths: pd.DataFrame, count: int) -> dict[Rank, list[int]]:
     """Indices of the episodes to show; none appears twice, and few episodes may leave fewer than `count` of a rank.
 
     Good, typical and bad ones are evenly spread over the `RANKS`, shares of all episodes by IoU. Then, whatever their

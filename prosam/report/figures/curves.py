@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prosam.report.figures.svg import inline_svg, page_style, run_style
-from prosam.report.inputs import Log, Result, Setting
+from prosam.report.inputs import Log, RunResult, Setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,18 +50,18 @@ def _fold_figure(setting: Setting, fold: int) -> Figure:
     return figure
 
 
-def _draw_loss(axis: Axes, result: Result, style: dict[str, Any]) -> None:
+def _draw_loss(axis: Axes, result: RunResult, style: dict[str, Any]) -> None:
     step, loss = _binned(result.training, "loss")
     axis.plot(step, loss, color=style["color"], linewidth=0.6, alpha=0.35)
     axis.plot(step, _smoothed(loss), **style)
 
 
-def _draw_monitor(axis: Axes, result: Result, style: dict[str, Any]) -> None:
+def _draw_monitor(axis: Axes, result: RunResult, style: dict[str, Any]) -> None:
     step, miou = _binned(result.monitor, "base_miou")
     axis.plot(step, miou, marker="o", markersize=2.5, **style)
 
 
-def _draw_sigma(axis: Axes, result: Result, style: dict[str, Any]) -> None:
+def _draw_sigma(axis: Axes, result: RunResult, style: dict[str, Any]) -> None:
     step, low = _binned(result.training, "sigma_q05")
     _, high = _binned(result.training, "sigma_q95")
     _, median = _binned(result.training, "sigma_q50")
@@ -70,7 +70,7 @@ def _draw_sigma(axis: Axes, result: Result, style: dict[str, Any]) -> None:
         axis.plot(step, median, **style)
 
 
-def _draw_learning_rate(axis: Axes, result: Result, style: dict[str, Any]) -> None:
+def _draw_learning_rate(axis: Axes, result: RunResult, style: dict[str, Any]) -> None:
     step, rate = _binned(result.training, "lr")
     axis.plot(step, rate, linewidth=1, **style)
 

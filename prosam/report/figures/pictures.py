@@ -21,11 +21,11 @@ from prosam.data.formats import masks
 from prosam.data.open import open_dataset
 from prosam.errors import InputError
 from prosam.params import ReportParams
-from prosam.report.figures.choice import Rank, choose
+from prosam.report.figures.choice import Rank, choose_episodes
 from prosam.report.figures.svg import run_colour
 from prosam.report.inputs import Setting, read_predictions
 
-Mask = NDArray[np.bool_]
+MaskArray = NDArray[np.bool_]
 # The page's --run-0 .. --run-5, as they look in the dark: pictures do not follow the reader's mode.
 _RUN_COLOURS = (
     (86, 166, 246),
@@ -52,7 +52,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Episode:
+class PicturedEpisode:
     """An episode to be shown; `iou` in percent by run, and `mean_iou` over the runs."""
 
     fold: int
@@ -65,7 +65,7 @@ class Episode:
     pictures: tuple[Picture, ...]
 
 
-def episode_pictures(setting: Setting, truths: pd.DataFrame, report: ReportParams) -> dict[Rank, list[Episode]]:
+def episode_pictures(setting: Setting, truths: pd.DataFrame, report: ReportParams) -> dict[Rank, list[PicturedEpisode]]:
     """The chosen episodes of all folds of a setting, with their pictures; ranks that have any.
 
     Args:
@@ -83,7 +83,7 @@ def episode_pictures(setting: Setting, truths: pd.DataFrame, report: ReportParam
             for fold in setting.folds
         ]
     )
-    chosen = choose(ious, truths, report.pictures)
+    chosen = choose_episodes(ious, truths, report.pictures)
     predictions = _predictions(setting, [places[i] for indices in chosen.values() for i in indices])
     dataset = open_dataset(layout.raw(setting.tested_on))
     annotations = {
@@ -101,7 +101,7 @@ def _draw(
     predictions: dict[tuple[str, int, int], str],
     fold: int,
     row: int,
-) -> Episode:
+) -> PicturedEpisode:
     episode = _episodes(setting, fold).iloc[row]
     number, class_id, name = int(episode["episode"]), int(episode["class_id"]), str(episode["class_name"])
     reference, target = str(episode["reference"]), str(episode["target"])
@@ -133,7 +133,7 @@ def _draw(
         alt = f"mask that {label} predicts, IoU {iou:.1f}"
         pictures.append(_overlaid(image, mask, _RUN_COLOURS[run_colour(index)], f"{label}: {iou:.1f}", alt))
     mean = float(np.mean(list(ious.values())))
-    return Episode(fold, number, name, reference, target, ious, mean, tuple(pictures))
+    return PicturedEpisode(fold, number, name, reference, target, ious, mean, tuple(pictures))
 
 
 def _episodes(setting: Setting, fold: int) -> pd.DataFrame:
@@ -154,7 +154,7 @@ def _predictions(setting: Setting, places: Sequence[tuple[int, int]]) -> dict[tu
     }
 
 
-def _prediction(counts: str, truth: Mask, setting: Setting, run: str, fold: int, row: int) -> Mask:
+def _prediction(counts: str, truth: MaskArray, setting: Setting, run: str, fold: int, row: int) -> MaskArray:
     """The mask that was predicted and scored; a damaged run-length code may decode to something else."""
     episode = setting.results[run, fold].episodes.iloc[row]
     try:
@@ -175,7 +175,7 @@ def _prediction(counts: str, truth: Mask, setting: Setting, run: str, fold: int,
 
 def _overlaid(
     image: NDArray[np.uint8],
-    mask: Mask,
+    mask: MaskArray,
     colour: tuple[int, int, int],
     caption: str,
     alt: str,
@@ -198,7 +198,7 @@ def _overlaid(
     return _picture(np.rint(canvas).clip(0, 255).astype(np.uint8), caption, alt)
 
 
-def _grown(mask: Mask, pixels: int) -> Mask:
+def _grown(mask: MaskArray, pixels: int) -> MaskArray:
     return np.asarray(ndimage.binary_dilation(mask, np.ones((3, 3)), iterations=pixels), np.bool_)
 
 
@@ -219,7 +219,7 @@ def _scaled(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.array(Image.fromarray(image).resize((width, height), resampling))
 
 
-def _scaled_mask(mask: Mask, size: tuple[int, ...], keep_thin: bool) -> Mask:
+def _scaled_mask(mask: MaskArray, size: tuple[int, ...], keep_thin: bool) -> MaskArray:
     height, width = size
     if keep_thin and height < mask.shape[0]:
         scaled = np.zeros((height, width), bool)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from prosam.params import Params
-from prosam.report.inputs import Setting, in_words
+from prosam.report.inputs import Setting, names_in_words
 from prosam.report.paper.comparison import DATA_NAMES, papers_data
 from prosam.report.paper.published import FOLDS, published_rows
 from prosam.report.paper.runs import departures
 from prosam.report.runs.matched import Match
 from prosam.report.runs.repeats import groups
 from prosam.report.scores.scores import Scores
-from prosam.report.scores.tables import BOOTSTRAP, Cell, Row, Table, difference_cell
+from prosam.report.scores.tables import BOOTSTRAP, Cell, Table, TableRow, difference_cell
 
 CLAIMS = (  # table, or None for what the paper lacks; what is compared, the run said to be better, the other
     (1, "ProSAM \N{MINUS SIGN} VRP-SAM, point", "prosam-point", "vrp-sam-point"),
@@ -50,10 +50,10 @@ def claims_table(params: Params, setting: Setting, scores: Scores) -> Table | No
         theirs = [Cell(a - b, signed=True, decimals=2) for a, b in means]
         where = f"table {number}" if number else "not in the paper"
         seeds = f"; means of {len(match.pairs)} seeds" if len(match.pairs) > 1 else ""
-        rows.append(Row(f"{label} ({where}{seeds})", "claim", (ours, *theirs)))
+        rows.append(TableRow(f"{label} ({where}{seeds})", "claim", (ours, *theirs)))
     if not rows:
         return None
-    folds = f"fold{'s' if len(setting.folds) > 1 else ''} {in_words([str(fold) for fold in setting.folds])}"
+    folds = f"fold{'s' if len(setting.folds) > 1 else ''} {names_in_words([str(fold) for fold in setting.folds])}"
     caption = (
         f"Points of mIoU, mean over {folds}, the paper's of the same. Ours on {setting.tested_on}, of one training of "
         "each run, or of the means of several seeds where a row says so; paired bootstrap over targets, and over seeds "

@@ -10,7 +10,7 @@ import numpy as np
 from prosam.params import Params
 from prosam.report.inputs import Setting
 from prosam.report.paper.published import FOLDS, PublishedRow
-from prosam.report.scores.tables import Cell, Row
+from prosam.report.scores.tables import Cell, TableRow
 
 DATA_NAMES = {"pascal-5i": "PASCAL-5i", "coco-20i": "COCO-20i"}
 
@@ -54,7 +54,7 @@ def published_cells(row: PublishedRow, setting: Setting) -> tuple[Cell, ...]:
 
 def compared(
     group: str, label: str, ours: Sequence[Cell], published: Sequence[Published], setting: Setting, other: str
-) -> list[Row]:
+) -> list[TableRow]:
     """Our row, and for each published row that row and the difference, ours minus published.
 
     A published mean is over four folds: without all four of ours it is shown but not subtracted. A difference between
@@ -68,13 +68,13 @@ def compared(
         setting: whose folds these are.
         other: as `otherness` has it.
     """
-    rows = [Row(label, group, tuple(ours))]
+    rows = [TableRow(label, group, tuple(ours))]
     whole = set(setting.folds) == set(range(FOLDS))
     for theirs in published:
         points = [a.value - b.value for a, b in zip(ours, theirs.cells, strict=True)]
         points[-1] = points[-1] if whole else np.nan
-        rows.append(Row(theirs.label, group, theirs.cells))
+        rows.append(TableRow(theirs.label, group, theirs.cells))
         name = theirs.label.removeprefix("paper, ").split(",")[0]
         difference = ", ".join(filter(None, (f"ours \N{MINUS SIGN} {name}", other)))
-        rows.append(Row(difference, group, tuple(Cell(point, signed=True) for point in points)))
+        rows.append(TableRow(difference, group, tuple(Cell(point, signed=True) for point in points)))
     return rows

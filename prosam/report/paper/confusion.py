@@ -20,7 +20,7 @@ from prosam.params import ReportParams
 from prosam.report.inputs import Setting
 from prosam.report.paper.comparison import DATA_NAMES, Published, compared, published_cells
 from prosam.report.paper.published import PublishedRow
-from prosam.report.scores.tables import MINUS, Cell, Row, Table, fold_headings, score_cell
+from prosam.report.scores.tables import MINUS, Cell, Table, TableRow, fold_headings, score_cell
 
 Counts = NDArray[np.float64]
 
@@ -65,7 +65,9 @@ def rate_table(setting: Setting, report: ReportParams) -> Table:
     """
     measured = {label: _measured(setting, run, report) for run, label in zip(setting.runs, setting.labels, strict=True)}
     rows = tuple(
-        Row(label, _RATES_SHOWN[name], tuple(cells[name])) for name in _RATES_SHOWN for label, cells in measured.items()
+        TableRow(label, _RATES_SHOWN[name], tuple(cells[name]))
+        for name in _RATES_SHOWN
+        for label, cells in measured.items()
     )
     caption = (
         "In percent, pixels summed over the episodes of a fold. Of the foreground "
@@ -138,8 +140,8 @@ def _compare(
     rows: Sequence[PublishedRow],
     other: str,
     printed: Callable[[str, Mapping[str, Counts]], Counts],
-) -> list[Row]:
-    compared_rows: list[Row] = []
+) -> list[TableRow]:
+    compared_rows: list[TableRow] = []
     for name in names:
         for run, cells in measured.items():
             by_data = {

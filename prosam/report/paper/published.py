@@ -51,7 +51,7 @@ class PublishedRow:
 @cache
 def published_rows() -> tuple[PublishedRow, ...]:
     """All rows, in the order of the tables. Table 3 is described in the paper, but its numbers are not in the text."""
-    text = (files("prosam.report") / "published.csv").read_text(encoding="utf-8")
+    text = (files("prosam.report.paper") / "published.csv").read_text(encoding="utf-8")
     return tuple(_row(entry) for entry in csv.DictReader(text.splitlines()))
 
 

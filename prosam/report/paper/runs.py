@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from prosam.params import Params
-from prosam.report.inputs import Setting, in_words
+from prosam.report.inputs import Setting, names_in_words
 from prosam.report.paper.published import PublishedRow, published_rows
 
 PRINTED_BACKBONES = {
@@ -20,7 +20,7 @@ PRINTED_BACKBONES = {
     "vgg16-bn-vrp-sam": "VGG-16",
     "dinov2-vitb14": "DINOv2 ViT-B/14",
 }
-_EMBEDDED = {"tiny-resnet": "ResNet-50", "tiny-vgg": "VGG-16"}  # of that kind; that they are small is told
+_BUNDLED = {"tiny-resnet": "ResNet-50", "tiny-vgg": "VGG-16"}  # of that kind; that they are small is told
 
 _PROSAM = {
     "method": "prosam",
@@ -64,7 +64,7 @@ def departures(params: Params, run: str) -> tuple[str, ...]:
         "distribution": entry.prompt_distribution,
         "nu": None if entry.prompt_distribution in ("gaussian", "dirac") else entry.nu,
         "appended_linear": entry.appended_linear,
-        "backbone": (PRINTED_BACKBONES | _EMBEDDED)[architecture],
+        "backbone": (PRINTED_BACKBONES | _BUNDLED)[architecture],
     }
     return tuple(
         f"{key} {ours[key]}, not {value}"
@@ -82,4 +82,4 @@ def comparable_rows(params: Params, setting: Setting) -> list[PublishedRow]:
 def departed_note(params: Params, setting: Setting) -> str:
     """Which runs have a name of the paper's and are something else; empty when none are."""
     told = [f"{run} ({'; '.join(gone)})" for run in setting.runs if (gone := departures(params, run))]
-    return f"Not beside the paper's numbers: {in_words(told)}." if told else ""
+    return f"Not beside the paper's numbers: {names_in_words(told)}." if told else ""

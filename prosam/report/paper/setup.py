@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from prosam.params import Params, RunParams, TrainParams
-from prosam.report.inputs import Setting, in_words
+from prosam.report.inputs import Setting, names_in_words
 from prosam.report.paper.comparison import DATA_NAMES, ORDERS, otherness
 from prosam.report.paper.published import PublishedRow
 from prosam.report.paper.runs import PRINTED_BACKBONES
 
-Source = Literal["paper", "VRP-SAM's code"]
+FactSource = Literal["paper", "VRP-SAM's code"]
 
 
 class Fact(NamedTuple):
@@ -31,7 +31,7 @@ class Fact(NamedTuple):
     name: str
     ours: str
     theirs: str
-    source: Source
+    source: FactSource
 
     @property
     def sentence(self) -> str:
@@ -39,14 +39,14 @@ class Fact(NamedTuple):
         return f"{self.name} {self.ours} ({self.source}: {self.theirs})"
 
 
-RUN: dict[str, tuple[str, Source]] = {
+RUN: dict[str, tuple[str, FactSource]] = {
     "init": ("paper", "VRP-SAM's code"),  # our name for it; the paper does not say
     "dropout": ("0.5", "VRP-SAM's code"),
     "num_prompts": ("50", "paper"),
     "pseudo_mask": ("normalised", "paper"),
     "annotation_grid": ("nearest", "VRP-SAM's code"),
 }
-TRAIN: dict[str, tuple[str, Source]] = {
+TRAIN: dict[str, tuple[str, FactSource]] = {
     "lr": ("0.0001", "paper"),
     "weight_decay": ("1e-06", "paper"),
     "seed": ("321", "paper"),
@@ -105,7 +105,7 @@ def facts(params: Params, setting: Setting, rows: Sequence[PublishedRow]) -> lis
 def _of_data(params: Params, setting: Setting, runs: Sequence[str], rows: Sequence[PublishedRow]) -> list[Fact]:
     """Data, protocol and backbone; the protocol's details only where the data are the paper's."""
     names, dataset = list(dict.fromkeys(row.data for row in rows)), params.datasets[setting.tested_on]
-    papers = in_words([DATA_NAMES[name] for name in names])
+    papers = names_in_words([DATA_NAMES[name] for name in names])
     other = otherness(params, setting)
     architectures = [params.models.backbones[params.backbone(row.run)].architecture for row in rows]
     episodes = _listed(len(setting.results[run, fold].episodes) for run in runs for fold in setting.folds)

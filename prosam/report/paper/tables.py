@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from prosam.params import Params, StudyName
-from prosam.report.inputs import Setting, in_words
+from prosam.report.inputs import Setting, names_in_words
 from prosam.report.paper.comparison import DATA_NAMES, Published, compared, otherness, papers_data, published_cells
 from prosam.report.paper.confusion import confusion_tables
 from prosam.report.paper.published import PublishedRow
 from prosam.report.paper.runs import comparable_rows
 from prosam.report.paper.setup import differences
 from prosam.report.scores.scores import Scores
-from prosam.report.scores.tables import Cell, Row, Table, fold_headings, score_cell
+from prosam.report.scores.tables import Cell, Table, TableRow, fold_headings, score_cell
 from prosam.report.studies.inference import inference_table
 from prosam.report.studies.inputs import read_study
 
@@ -103,7 +103,7 @@ def _paper_table(params: Params, setting: Setting, scores: Scores, number: int) 
 
 
 def _miou_table(setting: Setting, scores: Scores, number: int, rows: Sequence[PublishedRow], other: str) -> Table:
-    compared_rows: list[Row] = []
+    compared_rows: list[TableRow] = []
     for run in dict.fromkeys(row.run for row in rows if row.run in setting.runs):
         published = [row for row in rows if row.run == run]
         label = f"{_named(published[0], rows)} ({run})"
@@ -114,7 +114,7 @@ def _miou_table(setting: Setting, scores: Scores, number: int, rows: Sequence[Pu
         others = [row for row in rows if row.data == data and row.run not in setting.runs]
         group = f"published only, {DATA_NAMES[data]}"
         compared_rows += [
-            Row(", ".join(filter(None, (_named(row, rows), row.parameters))), group, published_cells(row, setting))
+            TableRow(", ".join(filter(None, (_named(row, rows), row.parameters))), group, published_cells(row, setting))
             for row in others
         ]
     headings = fold_headings(setting)
@@ -153,4 +153,4 @@ def _notes(rows: Sequence[PublishedRow]) -> tuple[str, ...]:
     for row in rows:
         if row.note:
             where.setdefault(row.note, {})[f"{_named(row, rows)} on {DATA_NAMES[row.data]}"] = None
-    return tuple(f"As printed, {in_words(list(names))}: {note}." for note, names in where.items())
+    return tuple(f"As printed, {names_in_words(list(names))}: {note}." for note, names in where.items())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prosam.params import Params
-from prosam.report.inputs import Result, Setting, in_words
+from prosam.report.inputs import RunResult, Setting, names_in_words
 from prosam.report.runs.matched import matches
 
 KEYS = ("device", "precision", "versions", "commit")
 
 
-def circumstances(result: Result) -> dict[str, str]:
+def recorded_circumstances(result: RunResult) -> dict[str, str]:
     """Those that a model records, for people; a model of an older version, or one that was converted, has not all."""
     return {key: _told(result.model[key]) for key in KEYS if result.model.get(key)}
 
@@ -21,7 +21,7 @@ def all_circumstances(settings: Sequence[Setting], run: str) -> dict[str, str]:
     found: dict[str, dict[str, None]] = {}
     for setting in settings:
         for fold in setting.folds if run in setting.runs else ():
-            for key, value in circumstances(setting.results[run, fold]).items():
+            for key, value in recorded_circumstances(setting.results[run, fold]).items():
                 found.setdefault(key, {})[value] = None
     return {key: " / ".join(values) for key, values in found.items()}
 
@@ -33,7 +33,7 @@ def unlike_trainings(params: Params, setting: Setting) -> list[str]:
     for first, second in dict.fromkeys(pairs):
         differing: dict[str, list[int]] = {}
         for fold in setting.folds:
-            ours, theirs = (circumstances(setting.results[run, fold]) for run in (first, second))
+            ours, theirs = (recorded_circumstances(setting.results[run, fold]) for run in (first, second))
             for key in KEYS:
                 if ours.get(key) != theirs.get(key):
                     told = f"{key} {ours.get(key, 'not recorded')} and {theirs.get(key, 'not recorded')}"
@@ -51,4 +51,4 @@ def _told(value: object) -> str:
 
 
 def _folds(folds: Sequence[int]) -> str:
-    return f"fold{'s' if len(folds) > 1 else ''} {in_words([str(fold) for fold in folds])}"
+    return f"fold{'s' if len(folds) > 1 else ''} {names_in_words([str(fold) for fold in folds])}"

@@ -10,10 +10,10 @@ import numpy as np
 
 from prosam.evaluation.bootstrap import Bootstrap, Interval, mean_over_folds
 from prosam.params import Params
-from prosam.report.inputs import Setting, in_words
+from prosam.report.inputs import Setting, names_in_words
 from prosam.report.runs.repeats import repeats
 from prosam.report.scores.scores import Scores
-from prosam.report.scores.tables import Cell, Row, Table, difference_cell, fold_headings, score_cell
+from prosam.report.scores.tables import Cell, Table, TableRow, difference_cell, fold_headings, score_cell
 
 REPEATS = "repeats"  # key of the table
 MIN_SEEDS = 3  # for calling a difference one; a variance from two seeds is too often near zero by luck
@@ -39,7 +39,7 @@ class Repeats:
     @property
     def label(self) -> str:
         """Such as `prosam, seeds 0, 1 and 2`."""
-        return f"{self.name}, seeds {in_words([str(seed) for seed in self.runs])}"
+        return f"{self.name}, seeds {names_in_words([str(seed) for seed in self.runs])}"
 
 
 def repeated_trainings(params: Params, setting: Setting) -> list[Repeats]:
@@ -56,21 +56,21 @@ def repeats_table(params: Params, setting: Setting, scores: Scores) -> Table | N
     groups = repeated_trainings(params, setting)
     if not groups:
         return None
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for group in groups:
         places = [setting.runs.index(run) for run in group.runs.values()]
         folds = [of_systems(fold, places) for fold in scores.miou]
-        rows.append(Row("mean over seeds", group.label, tuple(map(score_cell, over_seeds(folds)))))
-        rows.append(Row("standard deviation over seeds", group.label, tuple(map(Cell, spread(folds)))))
+        rows.append(TableRow("mean over seeds", group.label, tuple(map(score_cell, over_seeds(folds)))))
+        rows.append(TableRow("standard deviation over seeds", group.label, tuple(map(Cell, spread(folds)))))
     for first, second in combinations(groups, 2):
         common = [seed for seed in first.runs if seed in second.runs]
         if first.kind == second.kind and len(common) > 1:
             pairs = [(setting.runs.index(first.runs[s]), setting.runs.index(second.runs[s])) for s in common]
             gains = difference_over_seeds(scores.miou, pairs)
             of_all = list(first.runs) == list(second.runs) == common
-            seeds = "" if of_all else f", seeds {in_words([str(seed) for seed in common])}"
+            seeds = "" if of_all else f", seeds {names_in_words([str(seed) for seed in common])}"
             label = f"{first.name} \N{MINUS SIGN} {second.name}{seeds}"
-            rows.append(Row(label, "differences of the means", tuple(map(difference_cell, gains))))
+            rows.append(TableRow(label, "differences of the means", tuple(map(difference_cell, gains))))
     caption = (
         "mIoU in percent of trainings that differ in their seed alone. 95% intervals over seeds and targets: the "
         "variance between seeds is added to that of the bootstrap over targets, and few seeds widen them (t, with "

@@ -10,7 +10,7 @@ from prosam.params import Params
 from prosam.report.inputs import Setting
 from prosam.report.runs.plateau import Plateau, plateau
 from prosam.report.scores.scores import Scores
-from prosam.report.scores.tables import Cell, Row, Table
+from prosam.report.scores.tables import Cell, Table, TableRow
 
 Finding = Plateau | Literal["transfers little"]
 
@@ -66,7 +66,7 @@ def initialisation_table(params: Params, setting: Setting, scores: Scores) -> Ta
         for init, some in by_init.items():
             found = [training for training in judged if training.run in some]
             if all(by_init.values()) and found:
-                rows.append(Row(f"{init}: {', '.join(some)}", params.runs[some[0]].method, _cells(found)))
+                rows.append(TableRow(f"{init}: {', '.join(some)}", params.runs[some[0]].method, _cells(found)))
     if not rows:
         return None
     caption = (

@@ -11,7 +11,7 @@ import numpy as np
 
 from prosam.evaluation.bootstrap import MIN_TARGETS, Bootstrap, Interval, paired_difference
 from prosam.evaluation.metrics import per_class_iou
-from prosam.report.inputs import Setting, in_words
+from prosam.report.inputs import Setting, names_in_words
 from prosam.report.scores.scores import Scores
 
 MINUS = "\N{MINUS SIGN}"
@@ -77,7 +77,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A labelled row; `group` says what it is, such as run or baseline, and sets it apart from others."""
 
     label: str
@@ -107,7 +107,7 @@ class Table:
     caption: str
     corner: str
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     graph: str | None = None
     headings: bool = False
     unit: str = "percent"
@@ -119,7 +119,7 @@ class Table:
         return len(self.rows) > _LONG and self.key != "miou"
 
     @property
-    def groups(self) -> list[tuple[str, list[Row]]]:
+    def groups(self) -> list[tuple[str, list[TableRow]]]:
         """Neighbouring rows of one group, in order."""
         return [(name, list(rows)) for name, rows in groupby(self.rows, key=lambda row: row.group)]
 
@@ -188,7 +188,7 @@ def summary_table(settings: Sequence[Setting], scores: Sequence[Scores]) -> Tabl
         cells = [score_cell(s.miou_mean.interval(run)) for run in range(s.num_runs)]
         columns.append(dict(zip(setting.runs, _mark_best(setting, cells), strict=True)))
     nothing = Cell(float("nan"))
-    rows = (Row(labels[run], "run", tuple(column.get(run, nothing) for column in columns)) for run in shown)
+    rows = (TableRow(labels[run], "run", tuple(column.get(run, nothing) for column in columns)) for run in shown)
     caption = f"mIoU, mean over folds, in percent, with 95% intervals; bold: {_best(settings[0])}."
     titles = tuple(setting.title for setting in settings)
     return Table("summary", "All settings", caption, "run", titles, tuple(rows))
@@ -198,7 +198,7 @@ def difference_table(setting: Setting, scores: Scores) -> Table | None:
     """Paired differences of mIoU between runs of one kind of annotation; None when no two have the same."""
     columns = (*scores.miou, scores.miou_mean)
     rows = tuple(
-        Row(
+        TableRow(
             f"{setting.runs[first]} {MINUS} {setting.labels[second]}",
             "difference",
             tuple(difference_cell(paired_difference(b, first, second)) for b in columns),
@@ -223,7 +223,7 @@ def _tested_on(setting: Setting, scores: Scores) -> str:
     episodes = {fold: len(setting.results[setting.runs[0], fold].episodes) for fold in setting.folds}
     counts = [f"fold {fold}, {episodes[fold]} episodes of {found.targets} target images" for fold, found in folds]
     few = [f"fold {fold}" for fold, found in folds if not found.enough]
-    told = f" Fewer than {MIN_TARGETS} are too few to tell: {in_words(few)}." if few else ""
+    told = f" Fewer than {MIN_TARGETS} are too few to tell: {names_in_words(few)}." if few else ""
     return f"Tested on: {'; '.join(counts)}.{told}"
 
 
@@ -234,14 +234,14 @@ def _compared(alike: Sequence[int]) -> list[tuple[int, int]]:
 
 def class_table(setting: Setting) -> Table:
     """IoU of each novel class by run."""
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for fold in setting.folds:
         episodes = {run: setting.results[run, fold].episodes for run in setting.runs}
         names = episodes[setting.runs[0]].drop_duplicates("class_id").set_index("class_id")["class_name"]
         ious = [per_class_iou(e["intersection"], e["union"], e["class_id"]) for e in episodes.values()]
         for class_id in ious[0]:
             cells = [Cell(100 * iou[class_id]) for iou in ious]
-            rows.append(Row(str(names[class_id]), f"fold {fold}", _mark_best(setting, cells)))
+            rows.append(TableRow(str(names[class_id]), f"fold {fold}", _mark_best(setting, cells)))
     caption = f"IoU of each novel class over all its episodes, in percent; bold: {_best(setting)}."
     return Table("classes", "IoU by class", caption, "class", setting.labels, tuple(rows), headings=True)
 
@@ -252,7 +252,7 @@ def _score_table(
     by_column = [_mark_best(setting, [score_cell(b.interval(s)) for s in range(len(scores.systems))]) for b in columns]
     by_kind = [place for alike in setting.by_kind.values() for place in alike]
     rows = tuple(
-        Row(scores.systems[s].label, "run" if s < scores.num_runs else "baseline", tuple(c[s] for c in by_column))
+        TableRow(scores.systems[s].label, "run" if s < scores.num_runs else "baseline", tuple(c[s] for c in by_column))
         for s in (*by_kind, *range(scores.num_runs, len(scores.systems)))
     )
     return Table(key, title, caption, "run", fold_headings(setting), rows, "scale")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from prosam.evaluation.roc import roc
-from prosam.report.scores.tables import Cell, Row, Table
+from prosam.report.scores.tables import Cell, Table, TableRow
 from prosam.report.studies.inputs import Studied
-from prosam.report.studies.lines import Line, Panel, line_figures
-from prosam.report.studies.part import Part
+from prosam.report.studies.lines import Panel, PlottedLine, line_figures
+from prosam.report.studies.part import StudyPart
 
 _POINTS = 200  # of a drawn curve
 
 
-def absent_part(studied: Studied) -> Part:
+def absent_part(studied: Studied) -> StudyPart:
     """The presence score's ROC curve, and how much of a target without the kind is claimed, with and without it."""
     lines, rows, told = [], [], []
     for run in studied.runs:
@@ -26,7 +26,7 @@ def absent_part(studied: Studied) -> Part:
         without, with_threshold = (100 * float(area[~present].mean()) for area in (false_area, kept))
         few = np.unique(np.linspace(0, len(curve.thresholds) - 1, _POINTS).astype(int))
         drawn = (100 * curve.false_positive_rate[few], 100 * curve.true_positive_rate[few])
-        lines.append(Line(studied.place(run), studied.label(run), *(values.tolist() for values in drawn)))
+        lines.append(PlottedLine(studied.place(run), studied.label(run), *(values.tolist() for values in drawn)))
         cells = (
             Cell(curve.auc, decimals=3, unit="probability"),
             Cell(curve.thresholds[best], decimals=3, unit="presence score"),
@@ -35,7 +35,7 @@ def absent_part(studied: Studied) -> Part:
             Cell(without),
             Cell(with_threshold),
         )
-        rows.append(Row(studied.label(run), "run", cells))
+        rows.append(TableRow(studied.label(run), "run", cells))
         told.append(f"{studied.label(run)}: {without:.1f}% without the threshold, {with_threshold:.1f}% with it")
     panel = Panel("presence score", "false alarms, %", "found, %", tuple(lines), markers=False, diagonal=True)
     caption = (
@@ -44,7 +44,7 @@ def absent_part(studied: Studied) -> Part:
         "share of targets without the kind, in percent, without and with the threshold."
     )
     columns = ("AUC", "threshold", "found, %", "false alarms, %", "false area, %", "with threshold, %")
-    return Part(
+    return StudyPart(
         studied.study,
         "Targets without the kind",
         (f"Of a target that does not show the kind, this much is claimed on average: {'; '.join(told)}.",),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from prosam.report.scores.tables import Cell, Row, Table
+from prosam.report.scores.tables import Cell, Table, TableRow
 from prosam.report.studies.inputs import Studied
-from prosam.report.studies.part import Part
+from prosam.report.studies.part import StudyPart
 
 _LEVEL = 0.95
 _SCALE = 1000  # small noise costs thousandths of the loss
@@ -14,7 +14,7 @@ _UNIT = "thousandths of the loss"
 _DECIMALS = 2
 
 
-def curvature_part(studied: Studied) -> Part:
+def curvature_part(studied: Studied) -> StudyPart:
     """Gap, prediction and excess of each run under each noise, with standard errors over targets."""
     rows, told, episodes = [], [], 0
     for run in studied.runs:
@@ -29,7 +29,7 @@ def curvature_part(studied: Studied) -> Part:
                 Cell(_SCALE * group["loss"].mean(), decimals=0),
             )
             marked = Cell(excess.value, best=sure, signed=True, decimals=_DECIMALS, error=excess.error)
-            rows.append(Row(f"{studied.label(run)}, {name}", "condition", (*figures, gap, predicted, marked)))
+            rows.append(TableRow(f"{studied.label(run)}, {name}", "condition", (*figures, gap, predicted, marked)))
             excesses, total, episodes = excesses + sure, total + 1, len(group)
         told.append(f"{studied.label(run)}: {excesses} of {total}")
     caption = (
@@ -39,7 +39,7 @@ def curvature_part(studied: Studied) -> Part:
         "there are targets)."
     )
     columns = ("noise (std, prompt unit)", "loss", "gap", "predicted", "excess")
-    return Part(
+    return StudyPart(
         studied.study,
         "Noise against curvature",
         (f"Noises whose cost is shown to differ from what the curvature predicts: {'; '.join(told)}.",),

@@ -14,13 +14,13 @@ from prosam.params import Params
 from prosam.report.figures.choice import MANY
 from prosam.report.inputs import Setting
 from prosam.report.runs.matched import matches
-from prosam.report.scores.tables import MINUS, Row, Table, difference_cell, score_cell
-from prosam.report.studies.part import Link, Part
+from prosam.report.scores.tables import MINUS, Table, TableRow, difference_cell, score_cell
+from prosam.report.studies.part import Link, StudyPart
 
 _HARDEST = 3  # classes that are named
 
 
-def failures_part(params: Params, setting: Setting, truths: pd.DataFrame) -> Part:
+def failures_part(params: Params, setting: Setting, truths: pd.DataFrame) -> StudyPart:
     """Tables by object size and by number of objects.
 
     Args:
@@ -45,7 +45,7 @@ def failures_part(params: Params, setting: Setting, truths: pd.DataFrame) -> Par
         ("size", "By object size", f"Thirds of the episodes by the truth's share of the target. {how}", sizes),
         ("objects", "By number of objects", f"Connected pieces of the truth. {how}", counts),
     ]
-    return Part(
+    return StudyPart(
         "failures",
         "Where it fails",
         (_hardest(setting),),
@@ -69,13 +69,13 @@ def _table(
     there = {f"{label}, {member.sum()} episodes": member for label, member in groups if member.any()}
     scores = [_scores(params, setting, truths["fold"].to_numpy(), m.to_numpy(bool)) for m in there.values()]
     rows = [
-        Row(label, "run", tuple(score_cell(group.interval(place)) for group in scores))
+        TableRow(label, "run", tuple(score_cell(group.interval(place)) for group in scores))
         for place, label in enumerate(setting.labels)
     ]
     places = {run: place for place, run in enumerate(setting.runs)}
     for first, second in compared:
         gains = (paired_difference(group, places[first], places[second]) for group in scores)
-        rows.append(Row(f"{first} {MINUS} {second}", "difference", tuple(difference_cell(gain) for gain in gains)))
+        rows.append(TableRow(f"{first} {MINUS} {second}", "difference", tuple(difference_cell(gain) for gain in gains)))
     return Table(key, title, caption, "run", tuple(there), tuple(rows))
 
 

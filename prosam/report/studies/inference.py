@@ -9,7 +9,7 @@ import numpy as np
 from prosam.evaluation.bootstrap import Bootstrap, paired_difference
 from prosam.report.paper.comparison import DATA_NAMES, Published, compared, published_cells
 from prosam.report.paper.published import PublishedRow
-from prosam.report.scores.tables import MINUS, Cell, Row, Table, difference_cell, fold_headings, score_cell
+from prosam.report.scores.tables import MINUS, Cell, Table, TableRow, difference_cell, fold_headings, score_cell
 from prosam.report.studies.inputs import MEAN_PROMPT, Studied
 from prosam.report.studies.scores import conditions, score_conditions
 
@@ -19,19 +19,21 @@ def strategies_table(studied: Studied) -> Table:
 
     A run whose prompt is a single point answers alike by all strategies: it has one row.
     """
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for run in studied.runs:
         strategies = [str(strategy) for (strategy,) in conditions(studied, run, ["strategy"])]
         columns, usual = _scores(studied, run, strategies), strategies.index(MEAN_PROMPT)
         if all(np.ptp(b.estimates) == 0 and not np.ptp(b.replicates, axis=1).any() for b in columns):
             cells = tuple(score_cell(b.interval(usual)) for b in columns)
-            rows.append(Row("all strategies, to the pixel", studied.label(run), cells))
+            rows.append(TableRow("all strategies, to the pixel", studied.label(run), cells))
             continue
         for i, strategy in enumerate(strategies):
-            rows.append(Row(strategy, studied.label(run), tuple(score_cell(b.interval(i)) for b in columns)))
+            rows.append(TableRow(strategy, studied.label(run), tuple(score_cell(b.interval(i)) for b in columns)))
         for i, strategy in enumerate(strategies):
             if i != usual:
-                rows.append(Row(f"{strategy} {MINUS} {MEAN_PROMPT}", studied.label(run), _gains(columns, i, usual)))
+                rows.append(
+                    TableRow(f"{strategy} {MINUS} {MEAN_PROMPT}", studied.label(run), _gains(columns, i, usual))
+                )
     caption = (
         "mIoU in percent by strategy, with 95% intervals; differences in points on the same resampled targets, bold "
         "when the interval excludes zero."
@@ -51,7 +53,7 @@ def inference_table(studied: Studied, rows: Sequence[PublishedRow], other: str) 
     run, strategies, setting = rows[0].run, [row.strategy for row in rows], studied.setting
     columns, usual = _scores(studied, run, strategies), strategies.index(MEAN_PROMPT)
     printed = published_cells(rows[usual], setting)
-    compared_rows: list[Row] = []
+    compared_rows: list[TableRow] = []
     for i, row in enumerate(rows):
         ours, theirs = [score_cell(b.interval(i)) for b in columns], published_cells(row, setting)
         published = [Published(f"paper, {DATA_NAMES[row.data]}", theirs)]
@@ -60,8 +62,8 @@ def inference_table(studied: Studied, rows: Sequence[PublishedRow], other: str) 
             gaps = [a.value - b.value for a, b in zip(theirs, printed, strict=True)]
             printed_gains = tuple(Cell(gap, signed=True, decimals=2) for gap in gaps)
             compared_rows += [
-                Row("ours, minus mean-prompt", row.strategy, _gains(columns, i, usual)),
-                Row("paper, minus mean-prompt", row.strategy, printed_gains),
+                TableRow("ours, minus mean-prompt", row.strategy, _gains(columns, i, usual)),
+                TableRow("paper, minus mean-prompt", row.strategy, printed_gains),
             ]
     caption = (
         f"mIoU in percent of {run} by strategy. Ours with 95% intervals; minus mean-prompt: on the same resampled "

@@ -10,7 +10,7 @@ from prosam.report.studies.part import Figure
 
 
 @dataclass(frozen=True)
-class Line:
+class PlottedLine:
     """A run's curve.
 
     Attributes:
@@ -37,7 +37,7 @@ class Panel:
     title: str
     x_label: str
     y_label: str
-    lines: tuple[Line, ...]
+    lines: tuple[PlottedLine, ...]
     markers: bool = True
     diagonal: bool = False
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prosam.evaluation.bootstrap import Interval
-from prosam.report.inputs import in_words
-from prosam.report.scores.tables import MINUS, Cell, Row, Table, difference_cell, score_cell
+from prosam.report.inputs import names_in_words
+from prosam.report.scores.tables import MINUS, Cell, Table, TableRow, difference_cell, score_cell
 from prosam.report.studies.inputs import Studied
-from prosam.report.studies.lines import Line, Panel, line_figures
-from prosam.report.studies.part import Part
+from prosam.report.studies.lines import Panel, PlottedLine, line_figures
+from prosam.report.studies.part import StudyPart
 from prosam.report.studies.scores import Condition, ConditionScores, conditions, score_conditions
 
 _CHANCE = 0.05  # of a 95% interval to exclude zero where nothing differs
@@ -68,12 +68,12 @@ DISTURBANCES = {
 }
 
 
-def disturbance_part(studied: Studied) -> Part:
+def disturbance_part(studied: Studied) -> StudyPart:
     """Curves and tables of mIoU by size of the disturbance, with the differences between ProSAM and VRP-SAM."""
     shown = DISTURBANCES[studied.study]
     sentences: list[str] = []
     tables: list[Table] = []
-    lines: dict[Condition, list[Line]] = {}
+    lines: dict[Condition, list[PlottedLine]] = {}
     for kind, runs in studied.by_kind.items():
         found = [c for c in conditions(studied, runs[0], shown.by) if c != _WRONG]
         scores = score_conditions(studied, runs, shown.by, found)
@@ -88,7 +88,7 @@ def disturbance_part(studied: Studied) -> Part:
     wrong = _wrong_table(studied) if studied.study == "annotation_noise" else None
     panels = [Panel(shown.panel(panel), shown.axis, "mIoU, %", tuple(of_panel)) for panel, of_panel in lines.items()]
     prefix = f"{studied.setting.dataset}-{studied.study}"
-    return Part(
+    return StudyPart(
         studied.study,
         shown.title,
         tuple(sentences),
@@ -106,7 +106,7 @@ def _lines(
     runs: Sequence[str],
     found: Sequence[Condition],
     panel: Condition,
-) -> list[Line]:
+) -> list[PlottedLine]:
     of_panel = [c for c in found if c[:-1] == panel]
     clean = shown.clean(of_panel[0])
     points = [(float(c[-1]), c) for c in of_panel]
@@ -117,7 +117,7 @@ def _lines(
     for run in runs:
         intervals = [scores.interval(run, c) for _, c in points]
         values = [[100 * getattr(i, name) for i in intervals] for name in ("estimate", "low", "high")]
-        drawn.append(Line(studied.place(run), studied.label(run), [x for x, _ in points], *values))
+        drawn.append(PlottedLine(studied.place(run), studied.label(run), [x for x, _ in points], *values))
     return drawn
 
 
@@ -142,7 +142,7 @@ def _table(
                 nothing if condition == clean else difference_cell(scores.change(a, b, condition, clean))
                 for a, b in pairs
             ]
-        rows.append(Row(_name(condition), "condition", tuple(cells)))
+        rows.append(TableRow(_name(condition), "condition", tuple(cells)))
     differences = tuple(f"{studied.label(a)} {MINUS} {studied.label(b)}" for a, b in pairs)
     columns = (*studied.labels(runs), *differences, *(f"{d}, of the change" for d in differences if with_clean))
     caption = (
@@ -215,13 +215,13 @@ def _wrong_table(studied: Studied) -> Table | None:
                 difference_cell(scores.difference((run, _WRONG), (run, _UNDISTURBED))),
             )
             episodes[scores.episodes] = None
-            rows.append(Row(studied.label(run), "run", cells))
+            rows.append(TableRow(studied.label(run), "run", cells))
     if not rows:
         return None
     caption = (
         f"mIoU in percent when an object of another class is annotated in the reference, and of the same episodes "
-        f"undisturbed: only those whose reference shows another class ({in_words([str(n) for n in episodes])}); with "
-        "95% bootstrap intervals over targets."
+        f"undisturbed: only those whose reference shows another class ({names_in_words([str(n) for n in episodes])}); "
+        "with 95% bootstrap intervals over targets."
     )
     columns = ("wrong object", "undisturbed", f"wrong {MINUS} undisturbed")
     return Table("wrong-object", "The wrong object annotated", caption, "run", columns, tuple(rows))

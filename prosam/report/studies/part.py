@@ -25,7 +25,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Part:
+class StudyPart:
     """What the report says about one study on one data set.
 
     Attributes:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from prosam.report.scores.tables import MINUS, Cell, Row, Table, difference_cell, score_cell
+from prosam.report.scores.tables import MINUS, Cell, Table, TableRow, difference_cell, score_cell
 from prosam.report.studies.inputs import Studied
-from prosam.report.studies.lines import Line, Panel, line_figures
-from prosam.report.studies.part import Part
+from prosam.report.studies.lines import Panel, PlottedLine, line_figures
+from prosam.report.studies.part import StudyPart
 from prosam.report.studies.scores import Condition, conditions, score_conditions
 
 _BY = ("merge", "k", "choice")
 _ONE: Condition = ("single", 1, 0)
 
 
-def references_part(studied: Studied) -> Part:
+def references_part(studied: Studied) -> StudyPart:
     """mIoU by number of references and way of merging, against one reference; the spread over single ones."""
-    lines: dict[str, list[Line]] = {}
-    rows: list[Row] = []
+    lines: dict[str, list[PlottedLine]] = {}
+    rows: list[TableRow] = []
     gains: list[str] = []
     for run in studied.runs:
         merged = [c for c in conditions(studied, run, _BY) if c[0] != "single"]
@@ -36,12 +36,12 @@ def references_part(studied: Studied) -> Part:
             )
             if k == 1:
                 continue  # is the one reference, however merged
-            rows.append(Row(f"{studied.label(run)}, {k:g} {merge}", "condition", cells))
+            rows.append(TableRow(f"{studied.label(run)}, {k:g} {merge}", "condition", cells))
             if gain.excludes_zero:
                 gains.append(f"{studied.label(run)} with {k:g} {merge} ({cells[-1].text})")
         for merge, of_merge in points.items():
             columns = [list(column) for column in zip(*sorted(of_merge), strict=True)]
-            lines.setdefault(merge, []).append(Line(studied.place(run), studied.label(run), *columns))
+            lines.setdefault(merge, []).append(PlottedLine(studied.place(run), studied.label(run), *columns))
     panels = [Panel(merge, "references", "mIoU, %", tuple(of_merge)) for merge, of_merge in lines.items()]
     caption = (
         "mIoU in percent, mean over folds, of the episodes whose class has as many references, and of the same "
@@ -50,7 +50,7 @@ def references_part(studied: Studied) -> Part:
     columns = ("episodes", "mIoU", "one reference", f"several {MINUS} one")
     told = f"Shown to differ from one reference, in points of mIoU: {'; '.join(gains)}." if gains else ""
     choice = _choice_table(studied)
-    return Part(
+    return StudyPart(
         studied.study,
         "Several references",
         (told or "No number of references, and no way of merging them, is shown to differ from one reference.",),
@@ -75,7 +75,7 @@ def _choice_table(studied: Studied) -> Table:
         spread = 100 * (ious.max() - ious.min())[ious.size() == len(singles)].mean()
         figures = (min(values), max(values), max(values) - min(values), float(spread))
         cells = (Cell(scores.episodes, decimals=0, unit="episodes"), *(Cell(value) for value in figures))
-        rows.append(Row(studied.label(run), "run", cells))
+        rows.append(TableRow(studied.label(run), "run", cells))
     caption = (
         "One reference at a time, on the episodes that have as many as were tried: the lowest and highest mIoU, which "
         "averages luck out over episodes, and how far the IoU of one target ranges over its references, on average."

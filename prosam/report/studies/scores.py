@@ -12,7 +12,7 @@ from prosam.evaluation.bootstrap import Bootstrap, Interval, bootstrap_miou, mea
 from prosam.report.studies.inputs import Studied
 
 Condition = tuple[str | float, ...]
-System = tuple[str, Condition]
+RunCondition = tuple[str, Condition]
 """A run under a condition."""
 
 
@@ -27,7 +27,7 @@ class ConditionScores:
         by_fold: likewise, of each fold that has such episodes.
     """
 
-    systems: tuple[System, ...]
+    systems: tuple[RunCondition, ...]
     episodes: int
     bootstrap: Bootstrap
     by_fold: tuple[Bootstrap, ...]
@@ -36,7 +36,7 @@ class ConditionScores:
         """The score of a system."""
         return self.contrast({(run, condition): 1})
 
-    def difference(self, first: System, second: System) -> Interval:
+    def difference(self, first: RunCondition, second: RunCondition) -> Interval:
         """The first minus the second, on the same resampled targets."""
         return self.contrast({first: 1, second: -1})
 
@@ -46,7 +46,7 @@ class ConditionScores:
             {(first, condition): 1, (first, clean): -1, (second, condition): -1, (second, clean): 1},
         )
 
-    def contrast(self, weights: Mapping[System, float]) -> Interval:
+    def contrast(self, weights: Mapping[RunCondition, float]) -> Interval:
         """A weighted sum of scores, on the same resampled targets."""
         sums = np.zeros(len(self.systems))
         for system, weight in weights.items():

@@ -14,12 +14,12 @@ from prosam.report.studies.curvature import curvature_part
 from prosam.report.studies.failures import failures_part
 from prosam.report.studies.inputs import Studied, read_study
 from prosam.report.studies.noise import DISTURBANCES, disturbance_part
-from prosam.report.studies.part import Part
+from prosam.report.studies.part import StudyPart
 from prosam.report.studies.references import references_part
 from prosam.report.studies.strategies import disagreement_part
 from prosam.report.studies.verification import verification_part
 
-_PARTS: dict[str, Callable[[Studied], Part]] = {
+_PARTS: dict[str, Callable[[Studied], StudyPart]] = {
     **dict.fromkeys(DISTURBANCES, disturbance_part),
     "strategies": disagreement_part,
     "references": references_part,
@@ -28,7 +28,7 @@ _PARTS: dict[str, Callable[[Studied], Part]] = {
 }
 
 
-def study_parts(params: Params, setting: Setting, truths: pd.DataFrame) -> tuple[Part, ...]:
+def study_parts(params: Params, setting: Setting, truths: pd.DataFrame) -> tuple[StudyPart, ...]:
     """The parts on a setting, in the order of the pipeline's studies; none under a domain shift.
 
     Where runs fail is shown beside any study; the verification study comes last.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from prosam.report.scores.tables import Cell, Row, Table
+from prosam.report.scores.tables import Cell, Table, TableRow
 from prosam.report.studies.inference import strategies_table
 from prosam.report.studies.inputs import MEAN_PROMPT, Studied
-from prosam.report.studies.part import Part
+from prosam.report.studies.part import StudyPart
 
 
-def disagreement_part(studied: Studied) -> Part:
+def disagreement_part(studied: Studied) -> StudyPart:
     """The mIoU of each strategy; Spearman's correlation of the samples' disagreement with the mean prompt's IoU."""
     rows, told = [], []
     for run in studied.runs:
@@ -20,7 +20,7 @@ def disagreement_part(studied: Studied) -> Part:
             Cell(_rank_correlation(rows_of), signed=True, decimals=2, unit="correlation")
             for rows_of in (*by_fold, studied.pooled(run))
         ]
-        rows.append(Row(studied.label(run), "run", tuple(cells)))
+        rows.append(TableRow(studied.label(run), "run", tuple(cells)))
         no_answer = "n/a (the samples or the IoUs are all alike)"
         told.append(f"{studied.label(run)} {no_answer if np.isnan(cells[-1].value) else cells[-1].text}")
     caption = (
@@ -28,7 +28,7 @@ def disagreement_part(studied: Studied) -> Part:
         "its mean prompt: −1 ranks the episodes perfectly, 0 tells nothing."
     )
     columns = (*(f"fold {fold}" for fold in studied.setting.folds), "all folds")
-    return Part(
+    return StudyPart(
         studied.study,
         "Sampled prompts",
         (f"Rank correlation of disagreement and IoU: {'; '.join(told)}.",),

@@ -10,16 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from prosam.params import Params
-from prosam.report.scores.tables import Cell, Row, Table
+from prosam.report.scores.tables import Cell, Table, TableRow
 from prosam.report.studies.inputs import VerificationStart, read_verification
-from prosam.report.studies.part import Part
+from prosam.report.studies.part import StudyPart
 from prosam.report.studies.verification_plots import ORIGINS, box_plots, scatter
 
 RANGE = "lowest to highest start"
 _CLAIM = 0.75  # the paper: samples are better than at least so many of 200 direct prompts
 
 
-def verification_part(params: Params, dataset: str) -> Part:
+def verification_part(params: Params, dataset: str) -> StudyPart:
     """Box plots over all starts, a t-SNE of the first, and the paper's statement against the shares found.
 
     Raises:
@@ -34,7 +34,7 @@ def verification_part(params: Params, dataset: str) -> Part:
         f"{100 * claimed:.0f}% of the samples are better than at least 75% of them; the paper says that samples are "
         f"better than at least 75% of 200 direct prompts. {_averaged(starts)}"
     )
-    return Part(
+    return StudyPart(
         "verification",
         "Prompts learnt for one object",
         (told, _nearness(starts), *_caveats(params, starts)),
@@ -77,7 +77,7 @@ def _beaten_table(starts: Sequence[VerificationStart]) -> Table:
     for column, name in (("iou", "IoU"), ("bce", "BCE")):
         shares = [beaten(start, column) for start in starts]
         cells = [_over_starts([100 * value for value in values]) for values in _figures(shares)]
-        rows.append(Row(f"by {name}", "condition", tuple(cells)))
+        rows.append(TableRow(f"by {name}", "condition", tuple(cells)))
     columns = ("beaten by a sample, mean", "beaten by the median sample", "samples that beat 75%")
     caption = (
         "Share of direct prompts that samples are better than (a tie counts half), and share of samples that are "
@@ -121,7 +121,7 @@ def _centre_table(starts: Sequence[VerificationStart]) -> Table:
         "prompts that were learnt apart need not be the middle of the region that SAM answers well."
     )
     columns = ("mean of the distribution", "median direct prompt", "ratio")
-    rows = (Row("distance from the middle", "condition", cells),)
+    rows = (TableRow("distance from the middle", "condition", cells),)
     return Table(
         "from-centre", "Closeness to the centre", caption, "", columns, rows, unit="prompt unit", interval=RANGE
     )
@@ -137,7 +137,9 @@ def _noise_table(starts: Sequence[VerificationStart]) -> Table:
         for origin in ORIGINS:
             means = [float(s.prompts.loc[s.prompts["origin"] == origin, name].mean()) for s in starts]
             cells.append(_over_starts([100 * value for value in means]))
-        rows.append(Row("no noise" if name == "iou" else " ".join(_kind_and_size(name)), "condition", tuple(cells)))
+        rows.append(
+            TableRow("no noise" if name == "iou" else " ".join(_kind_and_size(name)), "condition", tuple(cells))
+        )
     pooled = pd.concat([start.prompts for start in starts])
     sizes = ", ".join(f"{name} {pooled.loc[pooled['origin'] == o, 'rms'].median():.2g}" for o, name in ORIGINS.items())
     caption = (

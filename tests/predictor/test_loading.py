@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 from prosam import InputError, Predictor
 from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS
-from prosam.checkpoints.exported import export_model, read_bundle_description, write_bundle
+from prosam.checkpoints.exported import export_model, read_exported_description, write_exported
 from prosam.checkpoints.frozen_weights import Origin, weights_file, write_frozen_weights
 from prosam.checkpoints.model_source import open_model
 from prosam.checkpoints.trained import read_description
@@ -32,10 +32,10 @@ __all__ = ["server"]
 
 
 def make_run(folder: Path, **changes: Any) -> Path:
-    """The shipped model as the stage `train` would write it."""
+    """The bundled model as the stage `train` would write it."""
     folder.mkdir(parents=True)
     save_file(load_state(PROMPT_ENCODER), folder / "prompt_encoder.safetensors")
-    description = {**read_bundle_description(PROMPT_ENCODER), **changes}
+    description = {**read_exported_description(PROMPT_ENCODER), **changes}
     (folder / "model.json").write_text(json.dumps(description))
     return folder
 
@@ -57,7 +57,7 @@ def test_exporting_gives_the_same_bytes_and_keeps_the_description(tmp_path: Path
     for name in ("one", "two"):
         export_model(run, tmp_path / f"{name}.safetensors")
     assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
-    assert read_bundle_description(tmp_path / "one.safetensors") == read_description(run)
+    assert read_exported_description(tmp_path / "one.safetensors") == read_description(run)
 
 
 def test_a_model_comes_from_a_url_verified_and_once(predictor: Predictor, server: Server, tmp_path: Path):
@@ -127,7 +127,7 @@ def test_a_mistyped_folder_is_not_looked_for_in_a_hub(tmp_path: Path, monkeypatc
 
 
 def other_sam(folder: Path) -> tuple[Path, Origin]:
-    """A SAM that is not the shipped one, as the stage `sam` writes it."""
+    """A SAM that is not the bundled one, as the stage `sam` writes it."""
     state = load_state(SAM_WEIGHTS)
     state["mask_decoder.iou_token.weight"] = state["mask_decoder.iou_token.weight"] + 1
     origin = Origin("tiny", "mine.safetensors", "5a" * 32)
@@ -199,10 +199,10 @@ def test_a_damaged_model_is_one_line(tmp_path: Path, file: str, content: str, me
 
 
 def test_a_model_without_a_distribution_has_no_uncertainty(tmp_path: Path):
-    run = {**read_bundle_description(PROMPT_ENCODER)["run"], "method": "vrp-sam", "distribution": None}
-    description = {**read_bundle_description(PROMPT_ENCODER), "run": run, "name": "vrp-sam"}
+    run = {**read_exported_description(PROMPT_ENCODER)["run"], "method": "vrp-sam", "distribution": None}
+    description = {**read_exported_description(PROMPT_ENCODER), "run": run, "name": "vrp-sam"}
     state = {name: tensor for name, tensor in load_state(PROMPT_ENCODER).items() if "head" not in name}
-    write_bundle(tmp_path / "vrp-sam.safetensors", state, description)
+    write_exported(tmp_path / "vrp-sam.safetensors", state, description)
     vrp_sam = Predictor.load(tmp_path / "vrp-sam.safetensors", device="cpu")
     reference, target, class_id = pair()
     concept = vrp_sam.learn([(reference.image, reference.mask(class_id))])
@@ -211,9 +211,9 @@ def test_a_model_without_a_distribution_has_no_uncertainty(tmp_path: Path):
         vrp_sam.segment(target.image, concept, samples=5)
 
 
-def test_the_shipped_model_is_under_a_megabyte_and_goes_with_the_shipped_weights():
+def test_the_bundled_model_is_under_a_megabyte_and_goes_with_the_bundled_weights():
     assert PROMPT_ENCODER.stat().st_size < 1e6
-    description = read_bundle_description(PROMPT_ENCODER)
+    description = read_exported_description(PROMPT_ENCODER)
     for key, path in (("sam", SAM_WEIGHTS), ("backbone_weights", BACKBONE_WEIGHTS["tiny-resnet"])):
         assert description[key]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert len(description["base_classes"]) == 20
