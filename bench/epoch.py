@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from prosam.features.episode_tensors import EpisodeTensors
     from prosam.features.pairs import References, Targets
     from prosam.params import RunParams
-    from prosam.training.execution import Execution
+    from prosam.training.settings import Execution
     from tasks.inputs import RunInputs
 
     Batch = tuple[References, Targets, Tensor]
@@ -51,7 +51,7 @@ def bench(
     from prosam.data.fold_files import read_fold
     from prosam.data.sampling import TrainingSampler
     from prosam.params import load_params
-    from prosam.training.execution import execution
+    from prosam.training.settings import execution
     from tasks.arguments import dataset_params, known
     from tasks.inputs import RunInputs
 
@@ -60,19 +60,19 @@ def bench(
     known("run", run, params.runs)
     settings, inputs = params.training(dataset, run), RunInputs(params, dataset, run)
     batch, samples, device = batch or settings.batch_size, samples or settings.samples, inputs.models.device
-    annotations = inputs.annotations("train")
+    masks = inputs.masks("train")
     sampler = TrainingSampler(
         read_fold(layout.folds(dataset) / f"fold-{fold}.json").train,
         batch_size=batch,
         seed=0,
         sampling=settings.sampling,
-        variants=annotations.variants,
+        variants=masks.annotations.variants,
     )
     how = execution(params, device)
     step = optimisation(inputs, params.runs[run], samples, how)
     print(f"batch {batch}, K {samples}, {device}; milliseconds a step, first half / second half")
     for threads in workers if workers is not None else [0, 1]:
-        tensors = inputs.tensors(annotations)  # anew, with nothing remembered
+        tensors = inputs.tensors(masks)  # anew, with nothing remembered
         waiting, computing = [], []
         start = time.perf_counter()
         for tensors_of_step in batches(tensors, sampler, steps, threads, how):

@@ -29,8 +29,8 @@ from prosam.models.pseudo_mask import annotated_features, annotation_grid
 from prosam.models.sam import build_tiny_sam, decode_masks
 from prosam.models.segment_anything import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from prosam.params import RunParams
-from prosam.training.execution import Execution
 from prosam.training.samples import LossOf, SampleLoss
+from prosam.training.settings import Execution
 
 TINY_GRID = 16  # of the bundled SAM
 _PIXELS_A_CELL = 8  # of the backbones

@@ -79,7 +79,7 @@ def parts(grid: int, images: int, samples: int, device: torch.device) -> dict[st
 
     from bench.forms import OurPrompts, build_methods, our_loss, random_pairs
     from prosam.models.pseudo_mask import pseudo_masks
-    from prosam.training.execution import Execution
+    from prosam.training.settings import Execution
 
     _, method = build_methods(grid, device)
     models, encoder = method.models, method.encoder

@@ -52,7 +52,7 @@ def bench(
     import torch
 
     from bench.forms import OurPrompts, build_methods, our_loss, plain_loss, plain_prompts, random_pairs
-    from prosam.training.execution import Execution
+    from prosam.training.settings import Execution
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from prosam.data.sampling import TrainingEpisode
     from prosam.methods.prompting import PromptMethod
     from prosam.params import RunParams, TrainParams
-    from prosam.training.execution import Execution
+    from prosam.training.settings import Execution
     from tasks.inputs import RunInputs
 
     LossOf = Callable[[Sequence[TrainingEpisode], int], Tensor]
@@ -51,7 +51,7 @@ def bench(
     from prosam.data.sampling import TrainingSampler
     from prosam.methods.prompting import build_prompt_method
     from prosam.params import load_params
-    from prosam.training.execution import execution
+    from prosam.training.settings import execution
     from tasks.arguments import dataset_params, known
     from tasks.inputs import RunInputs
 
@@ -68,10 +68,10 @@ def bench(
         batch_size=settings.batch_size,
         seed=settings.seed,
         sampling=settings.sampling,
-        variants=inputs.annotations("train").variants,
+        variants=inputs.masks("train").annotations.variants,
     )
     begun = time.perf_counter()
-    inputs.tensors(inputs.annotations("train"))
+    inputs.tensors(inputs.masks("train"))
     opened = time.perf_counter() - begun
     method = build_prompt_method(params.runs[run], inputs.models, seed=settings.seed)
     take_step = {
@@ -115,6 +115,9 @@ def plain_form(
     from prosam.checkpoints.weights import load_state
     from prosam.features.batches import read_batches
     from prosam.features.episode_tensors import EpisodeTensors
+    from prosam.features.levels import ComputedLevels
+    from prosam.features.resized_images import DecodedImages
+    from prosam.features.source import FeatureSource
     from prosam.methods.prompting import PromptMethod
     from prosam.models.backbones import BACKBONE_BUILDERS
     from prosam.models.distributions import Dirac
@@ -124,15 +127,22 @@ def plain_form(
     backbone.load_state_dict(load_state(weights_file(layout.backbone_weights(run))))
     models = replace(inputs.models, backbone=backbone.freeze().to(inputs.models.device))
     plain = PromptMethod(copy.deepcopy(method.encoder), models, normalised_pseudo_mask=True)
-    files = inputs.dataset, inputs.annotations("train"), inputs.embeddings
-    tensors = EpisodeTensors(models, *files, None, kind=entry.kind, annotation_grid=entry.annotation_grid)
+    levels = ComputedLevels(models, DecodedImages(inputs.dataset, models.image_size))
+    source = FeatureSource(models, levels, inputs.embeddings.read_stored)
+    tensors = EpisodeTensors(source, inputs.dataset, inputs.masks("train"))
 
     def loss_of(episodes: Sequence[TrainingEpisode], step: int) -> Tensor:
         (read,) = read_batches(tensors, [episodes], workers=0, valid=False)
         side = models.image_size // models.grid
-        cells = torch.stack([one.cells[0] for one in read.drawn]).bool()
+        cells = torch.stack([one.cells[0] for one in read.masks]).bool()
         annotation = cells.repeat_interleave(side, 1).repeat_interleave(side, 2)
-        made = read.references[0], annotation, read.targets[0], read.embedding.float(), read.truth.float()
+        made = (
+            read.references[0],
+            annotation,
+            read.targets.levels[0],
+            read.targets.embedding.float(),
+            read.truth.float(),
+        )
         pairs = Pairs(*(tensor.to(models.device) for tensor in made))
         prompts = plain_prompts(plain, pairs)
         count = 1 if isinstance(prompts, Dirac) else settings.samples
@@ -151,7 +161,7 @@ def our_form(
     from prosam.training.samples import SampleLoss
     from prosam.training.seeds import step_generator
 
-    tensors, models = inputs.tensors(inputs.annotations("train")), inputs.models
+    tensors, models = inputs.tensors(inputs.masks("train")), inputs.models
     sample_loss = SampleLoss(models, execution)
 
     def loss_of(episodes: Sequence[TrainingEpisode], step: int) -> Tensor:

@@ -34,6 +34,7 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
     from prosam.data.open import open_dataset
     from prosam.distributed.device import all_alike, machine, prepare_device
     from prosam.features.embedding_build import ImageFile, build_store
+    from prosam.features.embedding_encoding import batch_on, precision_on
     from prosam.models.sam import encode_images
 
     images = open_dataset(layout.raw(dataset))
@@ -43,7 +44,7 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
     models = [load_sam(origin.model, weights_file(weights)).to(device) for device in devices]
     size, grid = params.models.size, models[0].prompt_encoder.image_embedding_size
     kind, settings = devices[0].type, params.embeddings
-    precision, batch_size = settings.precision_on(kind), settings.batch_on(kind)
+    precision, batch_size = precision_on(settings, kind), batch_on(settings, kind)
     encoders = [partial(encode_images, sam, precision=getattr(torch, precision)) for sam in models]
 
     def read(image: str) -> torch.Tensor:

@@ -13,11 +13,11 @@ from prosam.params import Params
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong params.yaml need none of it
     from prosam.checkpoints.frozen_weights import Origin
-    from prosam.data.annotations import Annotations
     from prosam.data.dataset import Dataset, Split
     from prosam.features.embedding_store import EmbeddingStore
     from prosam.features.episode_tensors import EpisodeTensors
     from prosam.features.feature_table import FeatureTable
+    from prosam.features.reference_masks import DrawnMasks, ReferenceMasks
     from prosam.features.resized_images import ResizedImages
     from prosam.models.frozen import FrozenModels
 
@@ -64,32 +64,35 @@ class RunInputs:
             image_encoder=image_encoder,
         )
 
-    def annotations(self, split: Split) -> Annotations:
-        """The annotations of a split."""
-        from prosam.data.annotations import Annotations
-
-        return Annotations(self._annotations / ("train.parquet" if split == "train" else "test.parquet"))
-
     def files(self) -> list[Path]:
         """The files that, with the weights, determine what is read from here."""
         embeddings = layout.embeddings(self._dataset) / "index.json"
         return [embeddings, *sorted(self._annotations.iterdir()), *self.dataset.label_files()]
 
-    def tensors(self, annotations: Annotations, *, compiled: bool = False) -> EpisodeTensors:
-        """Tensors of episodes, with references annotated so; perhaps with the backbone by torch.compile."""
-        from prosam.features.episode_tensors import EpisodeTensors
+    def masks(self, split: Split) -> DrawnMasks:
+        """The drawn annotations of a split, with the run's rule for the feature grid."""
+        from prosam.data.annotations import Annotations
+        from prosam.features.reference_masks import DrawnMasks, GridRule
 
-        return EpisodeTensors(
-            self.models,
-            self.dataset,
-            annotations,
-            self.embeddings,
-            self._features,
-            kind=self._run.kind,
-            annotation_grid=self._run.annotation_grid,
-            squares=self._squares,
-            compiled=compiled,
-        )
+        annotations = Annotations(self._annotations / ("train.parquet" if split == "train" else "test.parquet"))
+        return DrawnMasks(annotations, self._run.kind, GridRule.of(self.models, self._run.annotation_grid))
+
+    def tensors(self, masks: ReferenceMasks, *, compiled: bool = False) -> EpisodeTensors:
+        """Tensors of episodes, with references annotated so; perhaps with the backbone by torch.compile.
+
+        With a table of features, whatever is small is kept in memory as well.
+        """
+        from prosam.features.episode_cache import EpisodeCache
+        from prosam.features.episode_tensors import EpisodeTensors
+        from prosam.features.levels import ComputedLevels, TabledLevels
+        from prosam.features.source import FeatureSource
+
+        if self._features is None:
+            levels = ComputedLevels(self.models, self._resized_images, compiled=compiled)
+        else:
+            levels = TabledLevels(self._features, self.models.device)
+        source = FeatureSource(self.models, levels, self.embeddings.read_stored)
+        return EpisodeTensors(source, self.dataset, masks, None if self._features is None else EpisodeCache())
 
     @cached_property
     def _images(self) -> list[str]:
@@ -98,12 +101,12 @@ class RunInputs:
         return [image for split in SPLITS for image in self.dataset.image_ids(split)]
 
     @cached_property
-    def _squares(self) -> ResizedImages | None:
-        from prosam.features.resized_images import ResizedImageCache
+    def _resized_images(self) -> ResizedImages[str]:
+        from prosam.features.resized_images import DecodedImages, ResizedImageCache
 
         size = self.models.image_size
-        if self._features is not None or 3 * size**2 * len(self._images) > self._params.models.decoded_gb * 1e9:
-            return None
+        if 3 * size**2 * len(self._images) > self._params.models.decoded_gb * 1e9:
+            return DecodedImages(self.dataset, size)
         code = digest_of_code("prosam.data.open", "prosam.features.resized_images")
         key = f"{self.embeddings.content[:16]}-{size}-{code[:16]}"
         return ResizedImageCache(self.dataset, size, layout.scratch() / "decoded" / key)

@@ -114,8 +114,7 @@ class _Candidate:
         inputs = self._inputs(model)
         outcomes = evaluate_episodes(
             {"run": load_model(model, inputs.models)},
-            inputs.tensors(inputs.annotations("val")),
-            inputs.dataset,
+            inputs.tensors(inputs.masks("val")),
             episodes,
             self._params.evaluate.batch_size,
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from prosam.data.folds import Fold
-    from prosam.training.execution import Execution
+    from prosam.training.settings import Execution
     from tasks.inputs import RunInputs
 
 CODE = ("prosam", "tasks")  # folders whose content decides what comes out

@@ -50,12 +50,12 @@ def score(
         "pseudo-mask": ThresholdedPseudoMask(params.evaluate.pseudo_mask_threshold),
         "untrained": build_prompt_method(params.runs[run], inputs.models, seed=initial_seed),
     }
-    tensors = inputs.tensors(inputs.annotations("val"))
+    tensors = inputs.tensors(inputs.masks("val"))
     batch = params.evaluate.batch_size
     with joined(inputs.models.device) as ranks:
 
         def rows_of(part: Sequence[Episode]) -> Iterator[dict[str, Any]]:
-            outcomes = evaluate_episodes(methods, tensors, inputs.dataset, part, batch)
+            outcomes = evaluate_episodes(methods, tensors, part, batch)
             shown = track(outcomes, name, len(part), "episode", shown=ranks.first)
             return episode_rows(shown, inputs.dataset.classes, run="run")
 

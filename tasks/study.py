@@ -40,10 +40,11 @@ def study(
 
     made = import_module(f"prosam.studies.{study}")
     inputs = RunInputs(params, dataset, run, image_encoder=study == "corruption")
+    masks = inputs.masks("val")
     subject = Subject(
         load_model(layout.model(dataset, run, fold), inputs.models),
-        inputs.tensors(inputs.annotations("val")),
-        inputs.dataset,
+        inputs.tensors(masks),
+        masks,
         read_episodes(layout.folds(dataset) / f"episodes-{fold}.csv"),
         batch=params.evaluate.batch_size,
         seed=params.studies.seed,

@@ -39,56 +39,56 @@ def train(
     from prosam.distributed.ranks import joined
     from prosam.files import atomic_folder
     from prosam.methods.prompting import build_prompt_method
-    from prosam.training.execution import execution
     from prosam.training.log import write_log
     from prosam.training.loop import Validation, train_prompt_encoder
+    from prosam.training.settings import TrainSettings
     from tasks.inputs import RunInputs
     from tasks.provenance import circumstances, class_names, commit, describe_run, unfinished_work
 
     inputs = RunInputs(params, dataset, run)
     files = [layout.folds(dataset) / name for name in (f"fold-{fold}.json", f"monitor-{fold}.csv")]
     dealt, monitor = read_fold(files[0]), read_episodes(files[1])
-    settings = params.training(dataset, run).in_steps(images=len(classes_of_images(dealt.train)))
+    images = len(classes_of_images(dealt.train))
+    settings = TrainSettings.of(params, dataset, run, images=images, device=inputs.models.device)
+    optimisation = settings.optimisation
     description = {
         "dataset": dataset,
         "fold": fold,
-        **describe_run(params, run, settings, inputs),
+        **describe_run(params, run, optimisation, inputs),
         **class_names(dealt),
     }
     tested = None
-    if settings.select == "best-on-test":
+    if optimisation.select == "best-on-test":
         files.append(layout.folds(dataset) / f"episodes-{fold}.csv")
         tested = read_episodes(files[-1])
     work = unfinished_work("train", description, files, params, inputs)
 
-    method = build_prompt_method(params.runs[run], inputs.models, seed=settings.seed)
-    annotations = inputs.annotations("train")
+    method = build_prompt_method(params.runs[run], inputs.models, seed=optimisation.seed)
+    masks = inputs.masks("train")
     sampler = TrainingSampler(
         dealt.train,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        sampling=settings.sampling,
-        variants=annotations.variants,
+        batch_size=optimisation.batch_size,
+        seed=optimisation.seed,
+        sampling=optimisation.sampling,
+        variants=masks.annotations.variants,
     )
-    val = inputs.tensors(inputs.annotations("val"))
-    how = execution(params, inputs.models.device)
+    val = inputs.tensors(inputs.masks("val"))
     with joined(inputs.models.device) as ranks:
         log = train_prompt_encoder(
             method,
-            inputs.tensors(annotations, compiled=how.compiled),
+            inputs.tensors(masks, compiled=settings.execution.compiled),
             sampler,
             settings,
-            validation=Validation(val, inputs.dataset, monitor, params.evaluate.batch_size, ranks),
-            test=Validation(val, inputs.dataset, tested, params.evaluate.batch_size, ranks) if tested else None,
+            validation=Validation(val, monitor, params.evaluate.batch_size, ranks),
+            test=Validation(val, tested, params.evaluate.batch_size, ranks) if tested else None,
             checkpoint=work / "checkpoint.pt",
             name=f"train {dataset} {run} fold {fold}",
-            execution=how,
             ranks=ranks,
         )
     if not ranks.first:
         return
     with atomic_folder(layout.model(dataset, run, fold)) as folder:
-        made = {"selected": log.selected, "commit": commit(), **circumstances(inputs.models.device, how)}
+        made = {"selected": log.selected, "commit": commit(), **circumstances(inputs.models.device, settings.execution)}
         save_model(folder, method.encoder, description | made)
         write_log(folder, log)
     shutil.rmtree(work)  # with what a kill while a checkpoint was written may have left

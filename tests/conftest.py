@@ -119,7 +119,7 @@ def prepared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             backbone(run)
         embeddings(DATASET)
         inputs = RunInputs(load_params(), DATASET, "prosam")
-        inputs.tensors(inputs.annotations("val"))  # makes the table of backbone features, which trainings share
+        inputs.tensors(inputs.masks("val"))  # makes the table of backbone features, which trainings share
     return root
 
 
@@ -144,4 +144,4 @@ def inputs(prepared_workspace: Path) -> RunInputs:
 def tensors(inputs: RunInputs, prepared_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> EpisodeTensors:
     """Tensors of val episodes, in the prepared workspace as current folder."""
     monkeypatch.chdir(prepared_workspace)
-    return inputs.tensors(inputs.annotations("val"))
+    return inputs.tensors(inputs.masks("val"))

@@ -12,6 +12,7 @@ from prosam.checkpoints.trained import read_run
 from prosam.checkpoints.weights import read_weights
 from prosam.distributed.device import named_device
 from prosam.errors import InputError
+from prosam.features.reference_masks import GridRule
 from prosam.methods.prompting import PromptMethod, build_prompt_method
 
 
@@ -23,13 +24,13 @@ class LoadedMethod:
         method: whose frozen SAM has its image encoder.
         files: the model's description and weights.
         frozen: the files of its frozen models.
-        nearest_in: how annotations get to the grid, see `prosam.models.pseudo_mask.annotation_grid`.
+        rule: how annotations get to the feature grid.
     """
 
     method: PromptMethod
     files: ModelFiles
     frozen: FrozenFiles
-    nearest_in: int | None
+    rule: GridRule
 
 
 def load_method(
@@ -66,4 +67,4 @@ def load_method(
     method = build_prompt_method(run, models, seed=0)
     read_weights(method.encoder, files.weights, what=f"a prompt encoder for {run.backbone!r}")
     method.encoder.requires_grad_(False)
-    return LoadedMethod(method, files, frozen, size if run.annotation_grid == "nearest" else None)
+    return LoadedMethod(method, files, frozen, GridRule.of(models, run.annotation_grid))

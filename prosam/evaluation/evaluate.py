@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prosam.data.dataset import Dataset
 from prosam.data.episodes import Episode
 from prosam.evaluation.overlap import Overlap, overlap
 from prosam.features.episode_tensors import EpisodeTensors
@@ -32,20 +31,20 @@ class Outcome:
 
 @torch.no_grad()
 def evaluate_episodes(
-    methods: Mapping[str, Method], tensors: EpisodeTensors, dataset: Dataset, episodes: Sequence[Episode], batch: int
+    methods: Mapping[str, Method], tensors: EpisodeTensors, episodes: Sequence[Episode], batch: int
 ) -> Iterator[tuple[Episode, dict[str, Outcome]]]:
     """Run every method on every episode, in order.
 
     Args:
         methods: by name.
-        tensors: of the data set's images.
-        dataset: gives the truth.
+        tensors: of the data set's images; its data set gives the truth.
         episodes: frozen pairs.
         batch: episodes predicted at once.
 
     Yields:
         An episode and each method's outcome.
     """
+    dataset = tensors.dataset
     for start in range(0, len(episodes), batch):
         part = episodes[start : start + batch]
         references = tensors.references([AnnotatedReference(e.reference, e.class_id) for e in part])

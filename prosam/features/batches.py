@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from prosam.data.reading_ahead import read_ahead
 from prosam.data.sampling import TrainingEpisode
 from prosam.features.episode_tensors import EpisodeTensors
-from prosam.features.pairs import AnnotatedReference, ReadPairs
+from prosam.features.pairs import AnnotatedReference
+from prosam.features.read import ReadPairs
 
 
 def read_batches(

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from itertools import chain, islice
 from threading import Event
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from prosam.data.reading_ahead import read_ahead
+from prosam.params.schema import EmbeddingsParams
 
 Reader = Callable[[str], Tensor]
 """Image id to what an encoder wants of it, (3, S, S) uint8."""
@@ -86,3 +88,17 @@ def _encode(
             written = writer.submit(write, shard, embeddings)
     if written is not None:
         written.result()
+
+
+def batch_on(settings: EmbeddingsParams, device: str) -> int:
+    """How many images are encoded at once on a type of device, `auto` resolved."""
+    if settings.batch_size != "auto":
+        return settings.batch_size
+    return 8 if device == "cuda" else 1
+
+
+def precision_on(settings: EmbeddingsParams, device: str) -> Literal["float32", "float16", "bfloat16"]:
+    """The precision of matrix products on a type of device, `auto` resolved."""
+    if settings.precision != "auto":
+        return settings.precision
+    return "float16" if device == "cuda" else "float32"

@@ -6,12 +6,9 @@ g side of SAM's grid, S side of the square image, px.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
-
-from prosam.features.image_features import Read
 
 
 @dataclass(frozen=True)
@@ -34,40 +31,6 @@ class ReferenceMask:
 
     mask: Tensor
     cells: Tensor
-
-
-@dataclass(frozen=True)
-class ReadPairs:
-    """B pairs as far as any thread can read them, in the host's memory.
-
-    Attributes:
-        wanted: the references.
-        references: what was read of their images.
-        drawn: their annotations.
-        targets: what was read of the targets' images.
-        embedding: what was read of SAM's embeddings of them.
-        truth: (B, 1, S, S) bool, their true masks.
-        valid: (B, 1, S, S) bool, the pixels that are not void; None where not asked for.
-    """
-
-    wanted: Sequence[AnnotatedReference]
-    references: Read
-    drawn: Sequence[ReferenceMask]
-    targets: Read
-    embedding: Tensor
-    truth: Tensor
-    valid: Tensor | None
-
-    def pinned(self) -> ReadPairs:
-        """The same in memory that a GPU can copy from by itself."""
-        return replace(
-            self,
-            references=tuple(tensor.pin_memory() for tensor in self.references),
-            targets=tuple(tensor.pin_memory() for tensor in self.targets),
-            embedding=self.embedding.pin_memory(),
-            truth=self.truth.pin_memory(),
-            valid=None if self.valid is None else self.valid.pin_memory(),
-        )
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,35 @@ import threading
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prosam.data.images import ImageSource, square_image
 
+_ImageT = TypeVar("_ImageT", contravariant=True)
+
 _DIGEST_BYTES = 4  # CRC-32 of the pixels, behind them
 
 
-class ResizedImages(Protocol):
+class ResizedImages(Protocol[_ImageT]):
     """Gives images squashed to the models' size."""
 
-    def read(self, images: Sequence[str]) -> NDArray[np.uint8]:
+    def read(self, images: Sequence[_ImageT]) -> NDArray[np.uint8]:
         """(B, 3, S, S) RGB, in any thread."""
         ...
+
+
+class ResizedArrays:
+    """Squashes images that are in memory already."""
+
+    def __init__(self, size: int):
+        self._size = size
+
+    def read(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """See `ResizedImages.read`; images are (H, W, 3) RGB."""
+        return np.stack([square_image(image, self._size) for image in images])
 
 
 class DecodedImages:

@@ -157,18 +157,6 @@ class EmbeddingsParams(Section):
     batch_size: Literal["auto"] | Count = "auto"
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
 
-    def batch_on(self, device: str) -> int:
-        """The images encoded at once on a type of device."""
-        if self.batch_size != "auto":
-            return self.batch_size
-        return 8 if device == "cuda" else 1
-
-    def precision_on(self, device: str) -> Literal["float32", "float16", "bfloat16"]:
-        """The precision on a type of device."""
-        if self.precision != "auto":
-            return self.precision
-        return "float16" if device == "cuda" else "float32"
-
 
 # --------------------------------------------------------------------------------------------------------- training
 
@@ -213,16 +201,6 @@ class TrainParams(Section):
     select: Selection = "last"
     checkpoint_every: Count = 50
     seed: NonNegative = 0
-
-    def in_steps(self, images: int) -> TrainParams:
-        """The same with epochs turned into steps, for so many training images."""
-        an_epoch = -(-images // self.batch_size)
-        steps = self.epochs * an_epoch if self.epochs else self.steps
-        schedule = self.schedule
-        if schedule.restart_epochs:
-            period = schedule.restart_epochs * an_epoch
-            schedule = schedule.model_copy(update={"restart_every": period, "restart_epochs": None})
-        return self.model_copy(update={"steps": steps, "epochs": None, "schedule": schedule})
 
 
 class RunParams(Section):

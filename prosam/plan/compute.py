@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from prosam.features.embedding_encoding import batch_on
 from prosam.params import CocoDownload, Params, ShapesDownload, TrainParams
 from prosam.plan.counts import ImageCounts
 from prosam.plan.operations import Operation, Work, add, flops_of
 from prosam.plan.rates import Rates
 from prosam.plan.weightless import BackboneShape, WeightlessModels
+from prosam.training.settings import in_steps
 
 _IMAGES_AT_ONCE = 4  # that the backbone is counted with
 _DECODED = 2  # of the methods that are evaluated, those with a decoder: the run, and the same untrained
@@ -57,7 +59,7 @@ class Costs:
         """
         if not images:
             return Computed(name, "embeddings", "there", 0, 0)
-        batch = self._params.embeddings.batch_on("cuda" if self._rates.overlap else "cpu")
+        batch = batch_on(self._params.embeddings, "cuda" if self._rates.overlap else "cpu")
         work = add((self._models.encoding(batch), images / batch), (self._reading(name), images))
         return self._computed(name, "embeddings", f"{images:,} images", work)
 
@@ -78,7 +80,7 @@ class Costs:
         for run in self._params.pipeline.runs:
             variants = getattr(self._params.annotations, self._params.runs[run].kind).variants
             for images in counts.training.values():
-                settings = self._params.training(name, run).in_steps(images)
+                settings = in_steps(self._params.training(name, run), images)
                 steps.append(settings.steps)
                 parts.append(self._training(name, run, settings, counts.total, images * variants))
         work = add(*((part, 1) for part in parts))

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from prosam.checkpoints.loading import load_method
-from prosam.data.annotations import THIN_KINDS
 from prosam.errors import InputError
 from prosam.evaluation.presence import best_presence
 from prosam.features.pairs import References
+from prosam.features.reference_masks import GridRule
 from prosam.methods.prompting import PromptMethod
 from prosam.methods.several_references import Fusion, fused_prompts
 from prosam.predictor.annotations import Annotation, AnnotationInput, as_annotation
@@ -65,7 +65,7 @@ class Predictor:
         method: PromptMethod,
         model: ModelCard,
         *,
-        nearest_in: int | None = None,
+        rule: GridRule | None = None,
         fusion: Fusion = "average",
         keep: int = 0,
     ):
@@ -74,14 +74,13 @@ class Predictor:
         Args:
             method: whose frozen SAM has its image encoder.
             model: its card.
-            nearest_in: how annotations get to the grid, see `prosam.models.pseudo_mask.annotation_grid`.
+            rule: how annotations get to the feature grid; by coverage unless given.
             fusion: see `load`.
             keep: likewise.
         """
         self.method, self.model = method, model
-        self._nearest_in = nearest_in
         self._fusion: Fusion = fusion
-        self._encoder = ImageEncoder(method.models, keep)
+        self._encoder = ImageEncoder(method.models, rule or GridRule.of(method.models, "covered"), keep)
 
     @classmethod
     def load(
@@ -114,7 +113,7 @@ class Predictor:
         """
         loaded = load_method(source, device=device, sam=_path(sam), backbone=_path(backbone))
         card = describe_model(loaded.files, loaded.frozen, loaded.method)
-        return cls(loaded.method, card, nearest_in=loaded.nearest_in, fusion=fusion, keep=keep)
+        return cls(loaded.method, card, rule=loaded.rule, fusion=fusion, keep=keep)
 
     @torch.no_grad()
     def learn(self, references: Iterable[tuple[ImageInput, AnnotationInput]], name: str = "object") -> Concept:
@@ -157,7 +156,7 @@ class Predictor:
             drawn = annotation.draw(height, width)
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
-        return self._encoder.reference(image, drawn, thin=annotation.kind in THIN_KINDS, nearest_in=self._nearest_in)
+        return self._encoder.reference(image, drawn, annotation.kind)
 
     def segment(self, image: ImageInput, concepts: Concept | Sequence[Concept], **asked: Unpack[Asked]) -> Result:
         """Find concepts in an image.

@@ -22,9 +22,13 @@ from prosam.data.images import square_image
 from prosam.data.shapes.scenes import LabelledImage, shapes_classes, shapes_scenes
 from prosam.features.embedding_build import ImageFile, build_store
 from prosam.features.embedding_store import EmbeddingStore
+from prosam.features.episode_cache import EpisodeCache
 from prosam.features.episode_tensors import EpisodeTensors
-from prosam.features.feature_table import FeatureTable, open_feature_table
+from prosam.features.feature_table import open_feature_table
+from prosam.features.levels import TabledLevels
 from prosam.features.pairs import AnnotatedReference, ReferenceMask
+from prosam.features.reference_masks import DrawnMasks, GridRule, ReferenceMasks
+from prosam.features.source import FeatureSource
 from prosam.models.frozen import FrozenModels
 from prosam.models.sam import BUNDLED_SAM, encode_images
 from prosam.params import AnnotationKind, AnnotationsParams
@@ -35,31 +39,22 @@ KINDS: tuple[AnnotationKind, ...] = ("mask", "box", "scribble", "point")  # of a
 _MIN_AREA = 64  # px, as the protocol of shapes-5i has it
 
 
-class EveryKind(EpisodeTensors):
-    """Reads references annotated in any kind: the number of the variant says which, and which drawing."""
+@dataclass(frozen=True)
+class EveryKind:
+    """Annotations of any kind: the number of a reference's variant says which, and which drawing.
 
-    def __init__(
-        self,
-        models: FrozenModels,
-        dataset: Dataset,
-        annotations: Mapping[AnnotationKind, Annotations],
-        embeddings: EmbeddingStore,
-        table: FeatureTable | None,
-    ):
-        """Open; see `EpisodeTensors`. There are annotations of all KINDS."""
-        super().__init__(models, dataset, annotations[KINDS[0]], embeddings, table, kind=KINDS[0])
-        self.of_kind = {
-            kind: EpisodeTensors(models, dataset, of_kind, embeddings, table, kind=kind)
-            for kind, of_kind in annotations.items()
-        }
-        self._variants = {kind: of_kind.variants for kind, of_kind in annotations.items()}
+    Attributes:
+        of_kind: the masks of each of KINDS.
+    """
 
-    def drawn(self, reference: AnnotatedReference) -> ReferenceMask:
-        """See `EpisodeTensors.drawn`; variant v is drawing v // 4 of kind v modulo 4."""
+    of_kind: Mapping[AnnotationKind, DrawnMasks]
+
+    def mask(self, reference: AnnotatedReference) -> ReferenceMask:
+        """See `ReferenceMasks.mask`; variant v is drawing v // 4 of kind v modulo 4."""
         drawing, number = divmod(reference.variant, len(KINDS))
-        kind = KINDS[number]
-        variant = drawing % self._variants[kind]
-        return self.of_kind[kind].drawn(AnnotatedReference(reference.image, reference.class_id, variant))
+        masks = self.of_kind[KINDS[number]]
+        variant = drawing % masks.annotations.variants
+        return masks.mask(AnnotatedReference(reference.image, reference.class_id, variant))
 
 
 def bundled_models() -> FrozenModels:
@@ -83,8 +78,9 @@ class AnnotatedShapes:
     folder: Path
     models: FrozenModels
     dataset: VocDataset
-    train: EveryKind
-    val: EveryKind
+    train: EpisodeTensors
+    val: dict[AnnotationKind, EpisodeTensors]
+    val_every_kind: EpisodeTensors
     train_images: ClassImages
     val_images: ClassImages
     val_order: list[str]
@@ -126,6 +122,8 @@ def annotated_shapes(counts: dict[Split, int], seed: int) -> Iterator[AnnotatedS
         )
         store = EmbeddingStore(folder / "embeddings")
         table = open_feature_table(models, dataset, ids, made_by={}, scratch=folder, budget_bytes=float("inf"))
+        assert table is not None  # the budget has no bound
+        source = FeatureSource(models, TabledLevels(table, models.device), store.read_stored)
         rows = {
             split: [
                 row
@@ -136,31 +134,36 @@ def annotated_shapes(counts: dict[Split, int], seed: int) -> Iterator[AnnotatedS
             for split in counts
         }
         every_kind = {
-            split: EveryKind(models, dataset, _annotations(folder, dataset, rows[split], split), store, table)
+            split: EveryKind(_masks(folder, dataset, rows[split], split, GridRule.of(models, "covered")))
             for split in counts
         }
+
+        def tensors(masks: ReferenceMasks) -> EpisodeTensors:
+            return EpisodeTensors(source, dataset, masks, EpisodeCache())
+
         yield AnnotatedShapes(
             folder,
             models,
             dataset,
-            every_kind["train"],
-            every_kind["val"],
+            tensors(every_kind["train"]),
+            {kind: tensors(masks) for kind, masks in every_kind["val"].of_kind.items()},
+            tensors(every_kind["val"]),
             _by_class(rows["train"]),
             _by_class(rows["val"]),
             dataset.image_ids("val"),
         )
 
 
-def _annotations(
-    folder: Path, dataset: Dataset, rows: Sequence[ImageClass], split: Split
-) -> dict[AnnotationKind, Annotations]:
-    tables = {}
+def _masks(
+    folder: Path, dataset: Dataset, rows: Sequence[ImageClass], split: Split, rule: GridRule
+) -> dict[AnnotationKind, DrawnMasks]:
+    masks = {}
     for kind in KINDS:
         path = folder / f"{split}-{kind}.parquet"
         drawn = annotate(dataset, rows, kind, AnnotationsParams())
         write_annotations(path, (annotation for of_row in drawn for annotation in of_row))
-        tables[kind] = Annotations(path)
-    return tables
+        masks[kind] = DrawnMasks(Annotations(path), kind, rule)
+    return masks
 
 
 def _by_class(rows: Sequence[ImageClass]) -> ClassImages:

@@ -24,8 +24,8 @@ from prosam.models.sam import BUNDLED_SAM
 from prosam.params import RunParams, TrainParams
 from prosam.params.models import BUNDLED_SIZE
 from prosam.pretraining.annotated_shapes import BACKBONE, KINDS, AnnotatedShapes, annotated_shapes
-from prosam.training.execution import Execution
 from prosam.training.loop import Validation, train_prompt_encoder
+from prosam.training.settings import TrainSettings
 
 _DRAWINGS = 5  # of each image, class and kind
 
@@ -77,11 +77,10 @@ def pretrain_prompt_encoder(settings: PromptEncoderPretraining) -> tuple[PromptE
             method,
             shapes.train,
             sampler,
-            optimisation,
-            validation=Validation(shapes.val, shapes.dataset, watched, 50),
+            TrainSettings(optimisation),
+            validation=Validation(shapes.val_every_kind, watched, 50),
             checkpoint=shapes.folder / "checkpoint.pt",
             name="pretrain prompt-encoder",
-            execution=Execution(),
         )
         return method.encoder, _measured(method, shapes, settings)
 
@@ -141,10 +140,8 @@ def _measured(method: PromptMethod, shapes: AnnotatedShapes, settings: PromptEnc
         purpose="test",
     )
     figures = {}
-    for kind, tensors in shapes.val.of_kind.items():
-        outcomes = [
-            o["run"].overlap for _, o in evaluate_episodes({"run": method}, tensors, shapes.dataset, episodes, 50)
-        ]
+    for kind, tensors in shapes.val.items():
+        outcomes = [o["run"].overlap for _, o in evaluate_episodes({"run": method}, tensors, episodes, 50)]
         class_ids = [episode.class_id for episode in episodes]
         figures[kind] = 100 * miou([o.intersection for o in outcomes], [o.union for o in outcomes], class_ids)
     return figures

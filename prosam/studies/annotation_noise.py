@@ -33,7 +33,7 @@ def rows(subject: Subject, settings: AnnotationNoiseParams) -> Iterator[StudyRow
     Yields:
         Rows with the columns change ("none", "shift", "erode", "dilate" or "wrong") and size (0 where it has none).
     """
-    thin = subject.tensors.kind in THIN_KINDS
+    thin = subject.masks.kind in THIN_KINDS
     outlines = {} if thin else {"erode": settings.erode, "dilate": settings.dilate}
     sized = {"shift": settings.shift, **outlines}
     conditions: list[tuple[str, float]] = [(NONE, 0.0)]
@@ -47,28 +47,29 @@ def rows(subject: Subject, settings: AnnotationNoiseParams) -> Iterator[StudyRow
                 references = subject.tensors.references([AnnotatedReference(e.reference, e.class_id) for e in part])
             else:
                 drawn = [_annotation(subject, first + i, change, size) for i in range(len(part))]
-                references = subject.tensors.drawn_references([e.reference for e in part], drawn)
+                masks = [subject.masks.on_grid(annotation) for annotation in drawn]
+                references = subject.tensors.masked_references([e.reference for e in part], masks)
             logits.append(subject.method.predict(subject.method.learn(references), targets))
         by_episode = torch.stack(logits, 1)
         for i, episode in enumerate(part):
             described: list[StudyRow] = [{"change": change, "size": size} for change, size in conditions]
             kept = [k for k, (change, _) in enumerate(conditions) if change != WRONG or _others(subject, episode)]
-            masks = full_masks(subject, first + i, by_episode[i, kept])
-            yield from pixel_rows(subject, first + i, masks, [described[k] for k in kept])
+            predicted = full_masks(subject, first + i, by_episode[i, kept])
+            yield from pixel_rows(subject, first + i, predicted, [described[k] for k in kept])
 
 
 def _annotation(subject: Subject, number: int, change: str, size: float) -> NDArray[np.bool_]:
     """The changed annotation of an episode's reference, at the image's own size."""
-    episode, tensors = subject.episodes[number], subject.tensors
+    episode, drawn = subject.episodes[number], subject.masks
     rng = np.random.default_rng([subject.seed, number])
     angle, choice = rng.uniform(0, 2 * math.pi), rng.random()
     if change == WRONG:
         others = _others(subject, episode) or [episode.class_id]
-        return tensors.annotations.get(episode.reference, others[int(choice * len(others))])
+        return drawn.annotations.get(episode.reference, others[int(choice * len(others))])
     mask = subject.dataset.mask(episode.reference, episode.class_id)
-    if tensors.kind in THIN_KINDS:
-        drawn = tensors.annotations.get(episode.reference, episode.class_id)
-        return shifted(drawn, size * object_scale(mask), angle)
+    if drawn.kind in THIN_KINDS:
+        annotation = drawn.annotations.get(episode.reference, episode.class_id)
+        return shifted(annotation, size * object_scale(mask), angle)
     match change:
         case "shift":
             changed = shifted(mask, size * object_scale(mask), angle)
@@ -76,9 +77,9 @@ def _annotation(subject: Subject, number: int, change: str, size: float) -> NDAr
             changed = eroded(mask, size * equivalent_radius(mask))
         case _:
             changed = dilated(mask, size * equivalent_radius(mask))
-    return draw_box(changed) if tensors.kind == "box" else changed
+    return draw_box(changed) if drawn.kind == "box" else changed
 
 
 def _others(subject: Subject, episode: Episode) -> list[int]:
     """The other classes annotated in the reference."""
-    return [c for c in subject.tensors.annotations.classes(episode.reference) if c != episode.class_id]
+    return [c for c in subject.masks.annotations.classes(episode.reference) if c != episode.class_id]

@@ -34,7 +34,7 @@ def rows(subject: Subject, settings: ReferencesParams) -> Iterator[StudyRow]:
         place in the list, otherwise 0.
     """
     length = max(settings.choices, *settings.counts)
-    annotated = {c: subject.tensors.annotations.images(c) for c in {e.class_id for e in subject.episodes}}
+    annotated = {c: subject.masks.annotations.images(c) for c in {e.class_id for e in subject.episodes}}
     conditions: list[StudyRow] = [{"merge": SINGLE, "k": 1, "choice": choice} for choice in range(settings.choices)]
     conditions += [{"merge": merge, "k": k, "choice": 0} for merge in (CONCATENATED, AVERAGED) for k in settings.counts]
     for first, part in batches(subject):

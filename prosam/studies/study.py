@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from prosam.data.dataset import Dataset
 from prosam.data.episodes import Episode
 from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.reference_masks import DrawnMasks
 from prosam.methods.prompting import PromptMethod
 
 StudyRow = dict[str, int | float | str | bool]
@@ -21,7 +22,7 @@ class Subject:
     Attributes:
         method: the run's, with its trained prompt encoder.
         tensors: of the data set's images, annotated as the run was trained.
-        dataset: gives the truth.
+        masks: the annotations of the references, of the kind that the run was trained with.
         episodes: frozen pairs; an episode's number in a row is its place here.
         batch: episodes predicted at once, and prompt sets decoded at once.
         seed: of whatever a study draws. Each episode has its own generator, so neither `batch` nor the number of
@@ -30,10 +31,15 @@ class Subject:
 
     method: PromptMethod
     tensors: EpisodeTensors
-    dataset: Dataset
+    masks: DrawnMasks
     episodes: Sequence[Episode]
     batch: int
     seed: int
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set, which gives the truth."""
+        return self.tensors.dataset
 
 
 def batches(subject: Subject) -> Iterator[tuple[int, Sequence[Episode]]]:

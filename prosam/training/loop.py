@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from prosam.data.dataset import Dataset
 from prosam.data.episodes import Episode
 from prosam.data.sampling import TrainingSampler
 from prosam.distributed.ranks import ALONE, Ranks
@@ -20,17 +19,16 @@ from prosam.evaluation.metrics import miou
 from prosam.evaluation.overlap import Overlap
 from prosam.features.batches import read_batches
 from prosam.features.episode_tensors import EpisodeTensors
-from prosam.features.pairs import ReadPairs
+from prosam.features.read import ReadPairs
 from prosam.methods.prompting import PromptMethod
 from prosam.models.distributions import Dirac, Gaussian, PromptDistribution
-from prosam.params import TrainParams
 from prosam.progress import Progress
 from prosam.training.checkpoint import Best, LogRow, TrainState, load_checkpoint, save_checkpoint
-from prosam.training.execution import PLAIN, Execution
 from prosam.training.measurements import Measurements
 from prosam.training.samples import SampleLoss
-from prosam.training.schedule import cosine_warm_restarts, cosine_with_warmup
+from prosam.training.schedule import learning_rate
 from prosam.training.seeds import step_generator
+from prosam.training.settings import Execution, TrainSettings
 
 _QUANTILES = (0.05, 0.5, 0.95)
 
@@ -41,14 +39,12 @@ class Validation:
 
     Attributes:
         tensors: of their images.
-        dataset: gives the truth.
         episodes: frozen pairs.
         batch: episodes predicted at once.
         ranks: the processes that share the work.
     """
 
     tensors: EpisodeTensors
-    dataset: Dataset
     episodes: Sequence[Episode]
     batch: int
     ranks: Ranks = ALONE
@@ -57,7 +53,7 @@ class Validation:
         """mIoU in percent of the mean prompt."""
 
         def overlaps_of(episodes: Sequence[Episode]) -> Iterator[Overlap]:
-            found = evaluate_episodes({"run": method}, self.tensors, self.dataset, episodes, self.batch)
+            found = evaluate_episodes({"run": method}, self.tensors, episodes, self.batch)
             return (by_name["run"].overlap for _, by_name in found)
 
         overlaps = self.ranks.in_batches(self.episodes, self.batch, overlaps_of)
@@ -69,13 +65,12 @@ def train_prompt_encoder(
     method: PromptMethod,
     tensors: EpisodeTensors,
     sampler: TrainingSampler,
-    settings: TrainParams,
+    settings: TrainSettings,
     *,
     validation: Validation,
     test: Validation | None = None,
     checkpoint: Path,
     name: str,
-    execution: Execution = PLAIN,
     ranks: Ranks = ALONE,
 ) -> TrainState:
     """Train a method's prompt encoder, going on from a checkpoint where there is one.
@@ -88,13 +83,12 @@ def train_prompt_encoder(
         method: with an untrained encoder; trained in place, and left in eval mode.
         tensors: of the training images.
         sampler: draws (reference, target) pairs of base classes.
-        settings: section `train` of params.yaml.
+        settings: how prompts are optimised, and how the machine computes the steps.
         validation: held-out episodes of base classes, looked at every `monitor_every` steps, and at the end.
         test: the episodes that the run will be tested on, looked at as well; the training then ends with the weights
             that did best on them, the earliest of equals, instead of the last.
         checkpoint: file for the unfinished state; the caller removes it when its outputs are written.
         name: of the training, for the progress bar.
-        execution: how steps are computed.
         ranks: the processes that train together; the first writes the checkpoint.
 
     Returns:
@@ -104,39 +98,40 @@ def train_prompt_encoder(
         InputError: the loss or its gradient is not finite, or a batch cannot be dealt evenly to the processes.
     """
     encoder, device = method.encoder, method.models.device
+    optimisation, execution = settings.optimisation, settings.execution
     in_steps = method.compiled() if execution.compiled else method
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=optimisation.lr, weight_decay=optimisation.weight_decay)
     sample_loss, measurements = SampleLoss(method.models, execution, ranks.mean), Measurements(device)
     state = load_checkpoint(checkpoint, encoder, optimizer)
     ranks.wait()  # for the first may be done at once, and the caller remove the file
     if state.step:
-        print(f"{name}: goes on from step {state.step} of {settings.steps}")
-    steps = range(state.step, settings.steps)
+        print(f"{name}: goes on from step {state.step} of {optimisation.steps}")
+    steps = range(state.step, optimisation.steps)
     drawn = (ranks.share(sampler.batch(step)) for step in steps)
-    batches = read_batches(tensors, drawn, workers=execution.workers, valid=settings.void == "ignore")
+    batches = read_batches(tensors, drawn, workers=execution.workers, valid=optimisation.void == "ignore")
     with (
-        Progress(name, settings.steps, "step", done=state.step, shown=ranks.first) as progress,
+        Progress(name, optimisation.steps, "step", done=state.step, shown=ranks.first) as progress,
         closing(batches),
     ):
         for step, batch in zip(steps, batches, strict=True):
-            lr = learning_rate(settings, step)
+            lr = learning_rate(optimisation, step)
             for group in optimizer.param_groups:
                 group["lr"] = lr
             encoder.train()
-            generator = ranks.generator(step_generator(settings.seed, step, device))
-            loss, prompts = _loss(in_steps, tensors, batch, settings.samples, generator, execution, sample_loss)
+            generator = ranks.generator(step_generator(optimisation.seed, step, device))
+            loss, prompts = _loss(in_steps, tensors, batch, optimisation.samples, generator, execution, sample_loss)
             optimizer.zero_grad()
             loss.backward()
             ranks.average_gradients(encoder)
-            limit = settings.clip_norm or float("inf")
+            limit = optimisation.clip_norm or float("inf")
             norm = torch.nn.utils.clip_grad_norm_(encoder.parameters(), limit)
             optimizer.step()
             encoder.eval()
             measured = {"loss": ranks.mean(loss), "grad_norm": norm, **_sigma_quantiles(prompts, ranks)}
             measurements.add({"step": step + 1, "lr": lr}, measured)
-            last = step + 1 == settings.steps
-            looked = last or (step + 1) % settings.monitor_every == 0
-            saved = last or (step + 1) % settings.checkpoint_every == 0
+            last = step + 1 == optimisation.steps
+            looked = last or (step + 1) % optimisation.monitor_every == 0
+            saved = last or (step + 1) % optimisation.checkpoint_every == 0
             for row in measurements.ready(all_of_them=looked or saved):
                 _check(row, name)
                 state.training.append(row)
@@ -154,14 +149,6 @@ def train_prompt_encoder(
         encoder.load_state_dict(state.best.weights)
     encoder.eval()
     return state
-
-
-def learning_rate(settings: TrainParams, step: int) -> float:
-    """The learning rate of a step, counted from 0."""
-    schedule = settings.schedule
-    if schedule.restart_every is not None:
-        return settings.lr * cosine_warm_restarts(step, schedule.restart_every, schedule.warmup)
-    return settings.lr * cosine_with_warmup(step, settings.steps, schedule.warmup)
 
 
 def _loss(

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from prosam.models.frozen_sam import FrozenSam
-from prosam.training.execution import Execution
 from prosam.training.losses import segmentation_loss
+from prosam.training.settings import Execution
 
 LossOf = Callable[[Tensor], Tensor]
 """Prompts (B, k, N, d) to the mean of the losses of their k samples, a scalar."""

@@ -1,8 +1,18 @@
-"""Learning-rate schedules, as factors of the initial rate."""
+"""The learning rate of each step."""
 
 from __future__ import annotations
 
 import math
+
+from prosam.params import TrainParams
+
+
+def learning_rate(settings: TrainParams, step: int) -> float:
+    """The learning rate of a step, counted from 0."""
+    schedule = settings.schedule
+    if schedule.restart_every is not None:
+        return settings.lr * cosine_warm_restarts(step, schedule.restart_every, schedule.warmup)
+    return settings.lr * cosine_with_warmup(step, settings.steps, schedule.warmup)
 
 
 def cosine_with_warmup(step: int, steps: int, warmup: int, floor: float = 0.01) -> float:

@@ -25,7 +25,11 @@ from prosam.checkpoints.trained import load_model, read_description
 from prosam.checkpoints.vrp_sam import convert_checkpoint
 from prosam.errors import InputError
 from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.levels import ComputedLevels
 from prosam.features.pairs import AnnotatedReference, References, Targets
+from prosam.features.reference_masks import DrawnMasks, GridRule
+from prosam.features.resized_images import DecodedImages
+from prosam.features.source import FeatureSource
 from prosam.methods.prompting import PromptMethod
 from prosam.models.frozen import FrozenModels
 from prosam.models.mask_token import MaskTokenDecoder
@@ -99,15 +103,16 @@ class Converted:
     ) -> tuple[References, Targets]:
         """The episode of `images` as the pipeline's tensors."""
         named = dict(zip(("reference", "target"), images(), strict=True))
-        store = SimpleNamespace(read_stored=lambda wanted: torch.zeros(len(wanted), 256, 64, 64))
-        tensors = EpisodeTensors(
+        source = FeatureSource(
             self.models,
-            cast(Any, SimpleNamespace(image=named.get)),
-            cast(Any, SimpleNamespace(get=lambda *_: drawn)),
-            cast(Any, store),
-            None,
-            kind="mask",
-            annotation_grid=how,
+            ComputedLevels(
+                self.models, DecodedImages(cast(Any, SimpleNamespace(image=named.get)), self.models.image_size)
+            ),
+            lambda wanted: torch.zeros(len(wanted), 256, 64, 64),
+        )
+        annotations = cast(Any, SimpleNamespace(get=lambda *_: drawn))
+        tensors = EpisodeTensors(
+            source, cast(Any, None), DrawnMasks(annotations, "mask", GridRule.of(self.models, how))
         )
         return tensors.references([AnnotatedReference("reference", 1)]), tensors.targets(["target"])
 

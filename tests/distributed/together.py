@@ -23,6 +23,7 @@ from prosam.errors import InputError
 from prosam.methods.prompting import build_prompt_method
 from prosam.params import load_params
 from prosam.training.loop import Validation, train_prompt_encoder
+from prosam.training.settings import TrainSettings
 from tasks.inputs import RunInputs
 from tests.conftest import DATASET
 
@@ -80,13 +81,13 @@ def train_briefly(ranks: Ranks) -> None:
         settings = params.train.model_copy(update={**changes, "monitor_every": 4, "lr": 0.001})
         settings = settings.model_copy(update={"schedule": settings.schedule.model_copy(update={"warmup": 0})})
         hard = params.runs[run].model_copy(update={"dropout": 0.5, "init": "paper"})
-        tensors = inputs.tensors(inputs.annotations("train"))
+        tensors = inputs.tensors(inputs.masks("train"))
         train_prompt_encoder(
             build_prompt_method(hard, inputs.models, seed=0),
             tensors,
             TrainingSampler(dealt.train, batch_size=BATCH, seed=0, sampling="class", variants=1),
-            settings,
-            validation=Validation(inputs.tensors(inputs.annotations("val")), inputs.dataset, monitor, BATCH, ranks),
+            TrainSettings(settings),
+            validation=Validation(inputs.tensors(inputs.masks("val")), monitor, BATCH, ranks),
             checkpoint=Path(f"{run}-{steps}-by-{ranks.size}.pt"),
             name=run,
             ranks=ranks,

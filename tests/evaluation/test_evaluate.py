@@ -12,13 +12,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prosam import layout
-from prosam.data.annotations import Annotations
 from prosam.data.dataset import Dataset
 from prosam.data.episodes import Episode, read_episodes
 from prosam.data.formats.voc import VocDataset
 from prosam.evaluation.evaluate import evaluate_episodes
 from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.levels import ComputedLevels
 from prosam.features.pairs import AnnotatedReference, References, Targets
+from prosam.features.resized_images import DecodedImages
+from prosam.features.source import FeatureSource
 from prosam.methods.method import Method
 from prosam.methods.trivial import AllForeground, CopiedAnnotation, ThresholdedPseudoMask
 from tasks.inputs import RunInputs
@@ -33,6 +35,13 @@ def episodes(prepared_workspace: Path) -> list[Episode]:
 @pytest.fixture
 def dataset(prepared_workspace: Path) -> VocDataset:
     return VocDataset(prepared_workspace / layout.raw(DATASET))
+
+
+def without_table(inputs: RunInputs) -> EpisodeTensors:
+    """The tensors of val episodes as a run without a table of features has them."""
+    levels = ComputedLevels(inputs.models, DecodedImages(inputs.dataset, inputs.models.image_size))
+    source = FeatureSource(inputs.models, levels, inputs.embeddings.read_stored)
+    return EpisodeTensors(source, inputs.dataset, inputs.masks("val"))
 
 
 class Oracle(Method[None]):
@@ -58,7 +67,7 @@ def test_every_method_meets_every_episode_in_order(
         "all": AllForeground(),
         "copied": CopiedAnnotation(128),
     }
-    outcomes = list(evaluate_episodes(methods, tensors, dataset, episodes, 4))  # six episodes: a whole batch and a rest
+    outcomes = list(evaluate_episodes(methods, tensors, episodes, 4))  # six episodes: a whole batch and a rest
     assert [episode for episode, _ in outcomes] == episodes
     for episode, found in outcomes:
         truth, void = dataset.mask(episode.target, episode.class_id), dataset.void(episode.target, episode.class_id)
@@ -76,7 +85,7 @@ def test_every_method_meets_every_episode_in_order(
 def test_the_size_of_a_batch_does_not_matter(tensors: EpisodeTensors, dataset: VocDataset, episodes: list[Episode]):
     def counts(batch: int) -> list[tuple[int, int]]:
         methods = {"pseudo": ThresholdedPseudoMask(0.8)}
-        found = evaluate_episodes(methods, tensors, dataset, episodes, batch)
+        found = evaluate_episodes(methods, tensors, episodes, batch)
         return [(o["pseudo"].overlap.intersection, o["pseudo"].overlap.union) for _, o in found]
 
     one_by_one = counts(1)
@@ -97,8 +106,7 @@ def test_predictions_have_the_targets_own_size(inputs: RunInputs):
 def test_the_feature_table_changes_nothing_but_the_time(
     inputs: RunInputs, tensors: EpisodeTensors, episodes: list[Episode], dataset: VocDataset
 ):
-    annotations = Annotations(layout.annotations(DATASET, "prosam") / "test.parquet")
-    untabled = EpisodeTensors(inputs.models, dataset, annotations, inputs.embeddings, None, kind="mask")
+    untabled = without_table(inputs)
     wanted = [AnnotatedReference(e.reference, e.class_id) for e in episodes]
     for one, other in (
         (tensors.references(wanted), untabled.references(wanted)),
@@ -114,7 +122,7 @@ def test_what_another_thread_read_becomes_the_same_tensors(
     inputs: RunInputs, tensors: EpisodeTensors, episodes: list[Episode], dataset: VocDataset, tabled: bool
 ):
     if not tabled:
-        tensors = EpisodeTensors(inputs.models, dataset, tensors.annotations, inputs.embeddings, None, kind="mask")
+        tensors = without_table(inputs)
     wanted, images = [AnnotatedReference(e.reference, e.class_id) for e in episodes], [e.target for e in episodes]
     with ThreadPoolExecutor(1) as other:
         read = other.submit(tensors.read, wanted, images, valid=True).result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from prosam.data.sampling import TrainingEpisode, TrainingSampler
 from prosam.errors import InputError
 from prosam.features.batches import read_batches
 from prosam.features.episode_tensors import EpisodeTensors
-from prosam.features.pairs import ReadPairs
+from prosam.features.read import ReadPairs
+from prosam.features.reference_masks import DrawnMasks
 from tests.conftest import DATASET
 
 
@@ -32,14 +34,18 @@ def train_tensors(tensors: EpisodeTensors, drawn: Sequence[Sequence[TrainingEpis
     from prosam.data.annotations import Annotations
 
     annotations = Annotations(layout.annotations(DATASET, "prosam") / "train.parquet")
-    monkeypatch.setattr(tensors, "_annotations", annotations)
+    assert isinstance(tensors.masks, DrawnMasks)
+    monkeypatch.setattr(tensors, "masks", replace(tensors.masks, annotations=annotations))
     return tensors
 
 
 def same(one: ReadPairs, other: ReadPairs) -> bool:
-    pairs = [*zip(one.references, other.references, strict=True), *zip(one.targets, other.targets, strict=True)]
-    pairs += [(one.embedding, other.embedding), (one.truth, other.truth)]
-    pairs += [(a.cells, b.cells) for a, b in zip(one.drawn, other.drawn, strict=True)]
+    pairs = [
+        *zip(one.references, other.references, strict=True),
+        *zip(one.targets.levels, other.targets.levels, strict=True),
+    ]
+    pairs += [(one.targets.embedding, other.targets.embedding), (one.truth, other.truth)]
+    pairs += [(a.cells, b.cells) for a, b in zip(one.masks, other.masks, strict=True)]
     return one.wanted == other.wanted and all(torch.equal(a, b) for a, b in pairs)
 
 

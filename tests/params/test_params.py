@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from prosam.errors import InputError
 from prosam.params import Params, TrainParams, load_params
+from prosam.training.settings import in_steps
 from tasks.annotations import draw_annotations
 from tasks.backbone import backbone
 from tasks.download import download
@@ -251,10 +252,10 @@ def test_a_runs_settings_lie_over_the_data_sets_and_those_over_the_section(tmp_p
 def test_epochs_become_steps_with_the_last_batch_of_an_epoch_counted(tmp_path: Path):
     own = {"epochs": 100, "batch_size": 8, "schedule": {"kind": "restarts", "restart_epochs": 15}}
     params = load_params(write_params(tmp_path, changed("datasets shapes-5i train", own)))
-    resolved = params.training(DATASET, "prosam").in_steps(images=4209)  # 526 full batches and one image
+    resolved = in_steps(params.training(DATASET, "prosam"), images=4209)  # 526 full batches and one image
     assert (resolved.steps, resolved.schedule.restart_every) == (52700, 7905)
     assert (resolved.epochs, resolved.schedule.restart_epochs) == (None, None)
-    assert params.train.in_steps(images=4209) == params.train
+    assert in_steps(params.train, images=4209) == params.train
 
 
 def test_size_and_backbone_follow_the_sam_unless_named(tmp_path: Path):

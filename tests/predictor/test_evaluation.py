@@ -33,7 +33,7 @@ def test_a_run_predicts_as_it_was_evaluated(inputs: RunInputs, tensors: EpisodeT
     episodes = read_episodes(layout.folds(DATASET) / "episodes-0.csv")
     data = inputs.dataset
     compared = 0
-    for episode, by_name in evaluate_episodes({"run": method}, tensors, data, episodes, 1):
+    for episode, by_name in evaluate_episodes({"run": method}, tensors, episodes, 1):
         mask = data.mask(episode.reference, episode.class_id)
         concept = predictor.learn([(data.image_path(episode.reference), mask)])
         result = predictor.segment(data.image_path(episode.target), concept, threshold=0)

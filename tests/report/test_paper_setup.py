@@ -15,6 +15,7 @@ from prosam.params import Params, load_params
 from prosam.report.inputs import Setting, read_settings
 from prosam.report.paper.published import published_rows
 from prosam.report.paper.setup import differences, facts, setup
+from prosam.training.settings import in_steps
 
 ROWS = [row for row in published_rows() if row.table == 1 and row.data == "pascal-5i" and row.run == "prosam"]
 RECIPE = {
@@ -62,7 +63,7 @@ def line(tree: Path, change: Change = lambda content: None) -> str:
 
 def recorded(params: Params, setting: Setting) -> Setting:
     """The setting with models that were trained by these parameters, and as many episodes as the paper has."""
-    trained = params.training("toy", "prosam").in_steps(images=4).model_dump(mode="json")
+    trained = in_steps(params.training("toy", "prosam"), images=4).model_dump(mode="json")
     episodes = pd.DataFrame({"episode": range(1000)})
     results = {
         key: replace(result, episodes=episodes, model={"train": trained}) for key, result in setting.results.items()

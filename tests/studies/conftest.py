@@ -37,7 +37,7 @@ def subject(inputs: RunInputs, tensors: EpisodeTensors, prepared_workspace: Path
     """ProSAM on the six frozen episodes: a batch of four and a rest."""
     episodes = read_episodes(prepared_workspace / layout.folds(DATASET) / "episodes-0.csv")
     method = build_prompt_method(a_run(), inputs.models, seed=0)
-    return Subject(method, tensors, inputs.dataset, episodes, batch=4, seed=0)
+    return Subject(method, tensors, inputs.masks("val"), episodes, batch=4, seed=0)
 
 
 @pytest.fixture
@@ -52,9 +52,7 @@ def counts(row: StudyRow) -> list[int]:
 
 def evaluated(subject: Subject) -> list[list[int]]:
     """The counts of a usual evaluation, episode by episode."""
-    found = evaluate_episodes(
-        {"run": subject.method}, subject.tensors, subject.dataset, subject.episodes, subject.batch
-    )
+    found = evaluate_episodes({"run": subject.method}, subject.tensors, subject.episodes, subject.batch)
     return [[getattr(outcomes["run"].overlap, count) for count in COUNTS] for _, outcomes in found]
 
 

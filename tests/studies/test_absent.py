@@ -42,9 +42,7 @@ def test_each_episode_has_its_own_target_and_others_without_a_pixel_of_the_class
 
 
 def test_shares_are_those_of_the_evaluations_prediction(subject: Subject, rows: list[StudyRow]):
-    outcomes = evaluate_episodes(
-        {"run": subject.method}, subject.tensors, subject.dataset, subject.episodes, subject.batch
-    )
+    outcomes = evaluate_episodes({"run": subject.method}, subject.tensors, subject.episodes, subject.batch)
     for (episode, found), row in zip(outcomes, [row for row in rows if row["present"]], strict=True):
         truth = subject.dataset.mask(episode.target, episode.class_id)
         valid = ~subject.dataset.void(episode.target, episode.class_id)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from prosam.data.annotations import AnnotationRow, Annotations, write_annotations
 from prosam.data.drawing import draw_box
 from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.reference_masks import DrawnMasks, GridRule
 from prosam.params import AnnotationKind
 from prosam.params.studies import AnnotationNoiseParams
 from prosam.studies import annotation_noise
@@ -29,14 +30,14 @@ def given_annotations(
 ) -> list[list[NDArray[np.bool_]]]:
     """What the study hands to the tensors: for each change a list over all episodes."""
     given: list[list[NDArray[np.bool_]]] = []
-    real = EpisodeTensors.drawn_references
+    real = EpisodeTensors.masked_references
 
-    def overhear(self: EpisodeTensors, images: Any, drawn: Any) -> Any:
-        given.append(list(drawn))
-        return real(self, images, drawn)
+    def overhear(self: EpisodeTensors, images: Any, masks: Any) -> Any:
+        given.append([mask.mask.numpy() for mask in masks])
+        return real(self, images, masks)
 
     with monkeypatch.context() as patch:
-        patch.setattr(EpisodeTensors, "drawn_references", overhear)
+        patch.setattr(EpisodeTensors, "masked_references", overhear)
         list(annotation_noise.rows(replace(subject, batch=len(subject.episodes)), settings))
     return given
 
@@ -51,8 +52,8 @@ def of_kind(subject: Subject, inputs: RunInputs, kind: AnnotationKind, folder: P
             rows.append(AnnotationRow.of(draw_box(mask) if kind == "box" else point, image, class_id, 0))
     write_annotations(folder / "test.parquet", rows)
     annotations = Annotations(folder / "test.parquet")
-    tensors = EpisodeTensors(inputs.models, inputs.dataset, annotations, inputs.embeddings, None, kind=kind)
-    return replace(subject, tensors=tensors)
+    masks = DrawnMasks(annotations, kind, GridRule.of(inputs.models, "covered"))
+    return replace(subject, tensors=inputs.tensors(masks), masks=masks)
 
 
 def test_the_annotation_as_it_is_gives_the_evaluation(subject: Subject):
@@ -100,7 +101,7 @@ def test_the_wrong_object_is_another_class_of_the_reference_and_left_out_where_t
     rows = list(annotation_noise.rows(subject, settings))
     flagged = {row["episode"] for row in rows if row["change"] == "wrong"}
     for i, episode in enumerate(subject.episodes):
-        others = [c for c in subject.tensors.annotations.classes(episode.reference) if c != episode.class_id]
+        others = [c for c in subject.masks.annotations.classes(episode.reference) if c != episode.class_id]
         assert (i in flagged) == bool(others)
         drawn = [c for c in others if np.array_equal(wrong[i], subject.dataset.mask(episode.reference, c))]
         assert len(drawn) == bool(others)
@@ -136,9 +137,9 @@ def test_given_annotations_are_those_of_the_table_when_they_are_the_same(subject
     from prosam.features.pairs import AnnotatedReference
 
     tensors, episodes = subject.tensors, subject.episodes
-    drawn = [tensors.annotations.get(e.reference, e.class_id) for e in episodes]
+    drawn = [subject.masks.annotations.get(e.reference, e.class_id) for e in episodes]
     with contextlib.chdir(prepared_workspace):
         read = tensors.references([AnnotatedReference(e.reference, e.class_id) for e in episodes])
-        given = tensors.drawn_references([e.reference for e in episodes], drawn)
+        given = tensors.masked_references([e.reference for e in episodes], [subject.masks.on_grid(d) for d in drawn])
     for name, value in vars(read).items():
         assert all(bool((a == b).all()) for a, b in zip(value, getattr(given, name), strict=True)), name

@@ -35,7 +35,7 @@ def encoding_inputs(prepared_workspace: Path) -> RunInputs:
 @pytest.fixture
 def encoding(subject: Subject, encoding_inputs: RunInputs) -> Subject:
     """The subject with models that can embed new images."""
-    tensors = encoding_inputs.tensors(encoding_inputs.annotations("val"))
+    tensors = encoding_inputs.tensors(encoding_inputs.masks("val"))
     method = build_prompt_method(a_run(), encoding_inputs.models, seed=0)
     return replace(subject, method=method, tensors=tensors)
 

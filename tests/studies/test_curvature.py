@@ -38,7 +38,7 @@ def episodes() -> list[Episode]:
 def subject(inputs: RunInputs, tensors: EpisodeTensors, episodes: list[Episode], **run: Any) -> Subject:
     described = {"method": "prosam", "kind": "mask", "backbone": "tiny-resnet", "num_prompts": 5} | run
     method = build_prompt_method(RunParams.model_validate(described), inputs.models, seed=0)
-    return Subject(method, tensors, inputs.dataset, episodes, batch=50, seed=1)
+    return Subject(method, tensors, inputs.masks("val"), episodes, batch=50, seed=1)
 
 
 def table(study: Subject, **changes: Any) -> pd.DataFrame:

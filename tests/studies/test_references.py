@@ -86,7 +86,7 @@ def test_prompts_are_put_together_by_hand(subject: Subject, monkeypatch: pytest.
 
 
 def test_where_a_class_has_too_few_images_rows_are_left_out(subject: Subject):
-    pools = {e.class_id: len(subject.tensors.annotations.images(e.class_id)) for e in subject.episodes}
+    pools = {e.class_id: len(subject.masks.annotations.images(e.class_id)) for e in subject.episodes}
     rows = list(references.rows(subject, ReferencesParams(counts=(1, 50), choices=50)))
     for number, episode in enumerate(subject.episodes):
         there = pools[episode.class_id] - 1  # all but the target

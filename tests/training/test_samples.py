@@ -15,8 +15,8 @@ from prosam.methods.prompting import PromptMethod
 from prosam.models.distributions import PromptDistribution
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.params import Params
-from prosam.training.execution import Execution, execution
 from prosam.training.samples import LossOf, expected_loss
+from prosam.training.settings import Execution, execution
 from tests.conftest import bundled_params
 
 B, K = 2, 3

@@ -59,9 +59,9 @@ def weights_at_each_look(monkeypatch: pytest.MonkeyPatch) -> list[Weights]:
 
 def brute_force_miou(method: PromptMethod, inputs: RunInputs, episodes: Sequence[Episode]) -> float:
     """Summed intersections over summed unions by class, one episode at a time, percent."""
-    tensors, sums = inputs.tensors(inputs.annotations("val")), dict[int, list[int]]()
+    tensors, sums = inputs.tensors(inputs.masks("val")), dict[int, list[int]]()
     for episode in episodes:
-        ((_, outcome),) = evaluate_episodes({"it": method}, tensors, inputs.dataset, [episode], 1)
+        ((_, outcome),) = evaluate_episodes({"it": method}, tensors, [episode], 1)
         inside, whole = sums.setdefault(episode.class_id, [0, 0])
         overlap = outcome["it"].overlap
         sums[episode.class_id] = [inside + overlap.intersection, whole + overlap.union]

@@ -1,4 +1,4 @@
-"""How the steps of a training are computed, which is the machine's business and not the method's."""
+"""All that a training is told: how prompts are optimised, and how the machine computes its steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from prosam.params import Params
+from prosam.params import Params, TrainParams
 
 _MOST_WORKERS = 8
 _SAMPLES_ON_A_CPU, _MASKS_ON_A_CPU = 5, 32  # at once: as fast as more of them, or faster (bench/step.py)
@@ -46,6 +46,43 @@ class Execution:
 
 PLAIN = Execution()
 """All samples at once, in the weights' precision."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What a training is told.
+
+    Attributes:
+        optimisation: section `train` of params.yaml, in steps; decides what is learnt.
+        execution: how steps are computed, which is the machine's business; changes nothing but rounding.
+    """
+
+    optimisation: TrainParams
+    execution: Execution = PLAIN
+
+    @classmethod
+    def of(cls, params: Params, dataset: str, run: str, *, images: int, device: torch.device) -> TrainSettings:
+        """What params.yaml says of a run.
+
+        Args:
+            params: all of them.
+            dataset: a key of `datasets`.
+            run: a key of `runs`.
+            images: training images of the fold, which an epoch goes through.
+            device: that computes.
+        """
+        return cls(in_steps(params.training(dataset, run), images), execution(params, device))
+
+
+def in_steps(settings: TrainParams, images: int) -> TrainParams:
+    """The same settings with epochs turned into steps, for so many training images."""
+    an_epoch = -(-images // settings.batch_size)
+    steps = settings.epochs * an_epoch if settings.epochs else settings.steps
+    schedule = settings.schedule
+    if schedule.restart_epochs:
+        period = schedule.restart_epochs * an_epoch
+        schedule = schedule.model_copy(update={"restart_every": period, "restart_epochs": None})
+    return settings.model_copy(update={"steps": steps, "epochs": None, "schedule": schedule})
 
 
 def execution(params: Params, device: torch.device) -> Execution:
