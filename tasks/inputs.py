@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prosam import layout
+from prosam.checkpoints.frozen import load_frozen_models
+from prosam.checkpoints.frozen_weights import Origin, read_origin, weights_file
 from prosam.closure import digest_of_code
+from prosam.data.annotations import Annotations
+from prosam.data.dataset import SPLITS, Dataset, Split
+from prosam.data.open import open_dataset
+from prosam.distributed.device import machine, prepare_device
 from prosam.errors import InputError
+from prosam.features.embedding_store import EmbeddingStore
+from prosam.features.episode_cache import EpisodeCache
+from prosam.features.episode_tensors import EpisodeTensors
+from prosam.features.feature_table import FeatureTable, open_feature_table
+from prosam.features.levels import ComputedLevels, TabledLevels
+from prosam.features.reference_masks import DrawnMasks, GridRule, ReferenceMasks
+from prosam.features.resized_images import DecodedImages, ResizedImageCache, ResizedImages
+from prosam.features.source import FeatureSource
+from prosam.models.frozen import FrozenModels
 from prosam.params import Params
-
-if TYPE_CHECKING:  # torch takes seconds to import, and --help and a wrong params.yaml need none of it
-    from prosam.checkpoints.frozen_weights import Origin
-    from prosam.data.dataset import Dataset, Split
-    from prosam.features.embedding_store import EmbeddingStore
-    from prosam.features.episode_tensors import EpisodeTensors
-    from prosam.features.feature_table import FeatureTable
-    from prosam.features.reference_masks import DrawnMasks, ReferenceMasks
-    from prosam.features.resized_images import ResizedImages
-    from prosam.models.frozen import FrozenModels
 
 
 class RunInputs:
@@ -37,12 +41,6 @@ class RunInputs:
         Raises:
             InputError: one of them is missing or damaged, or the embeddings were made otherwise.
         """
-        from prosam.checkpoints.frozen import load_frozen_models
-        from prosam.checkpoints.frozen_weights import read_origin, weights_file
-        from prosam.data.open import open_dataset
-        from prosam.distributed.device import prepare_device
-        from prosam.features.embedding_store import EmbeddingStore
-
         self._params, self._dataset = params, dataset
         self._annotations = layout.annotations(dataset, run)
         self.dataset: Dataset = open_dataset(layout.raw(dataset))
@@ -71,9 +69,6 @@ class RunInputs:
 
     def masks(self, split: Split) -> DrawnMasks:
         """The drawn annotations of a split, with the run's rule for the feature grid."""
-        from prosam.data.annotations import Annotations
-        from prosam.features.reference_masks import DrawnMasks, GridRule
-
         annotations = Annotations(self._annotations / ("train.parquet" if split == "train" else "test.parquet"))
         return DrawnMasks(annotations, self._run.kind, GridRule.of(self.models, self._run.annotation_grid))
 
@@ -82,11 +77,6 @@ class RunInputs:
 
         With a table of features, whatever is small is kept in memory as well.
         """
-        from prosam.features.episode_cache import EpisodeCache
-        from prosam.features.episode_tensors import EpisodeTensors
-        from prosam.features.levels import ComputedLevels, TabledLevels
-        from prosam.features.source import FeatureSource
-
         if self._features is None:
             levels = ComputedLevels(self.models, self._resized_images, compiled=compiled)
         else:
@@ -96,13 +86,11 @@ class RunInputs:
 
     @cached_property
     def _images(self) -> list[str]:
-        from prosam.data.dataset import SPLITS
 
         return [image for split in SPLITS for image in self.dataset.image_ids(split)]
 
     @cached_property
     def _resized_images(self) -> ResizedImages[str]:
-        from prosam.features.resized_images import DecodedImages, ResizedImageCache
 
         size = self.models.image_size
         if 3 * size**2 * len(self._images) > self._params.models.decoded_gb * 1e9:
@@ -113,8 +101,6 @@ class RunInputs:
 
     @cached_property
     def _features(self) -> FeatureTable | None:
-        from prosam.distributed.device import machine
-        from prosam.features.feature_table import open_feature_table
 
         return open_feature_table(
             self.models,

@@ -9,19 +9,19 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import torch
 
 from prosam import layout
 from prosam.closure import digest_of_code
+from prosam.data.folds import Fold
+from prosam.distributed.device import machine
 from prosam.files import digest_of_files
 from prosam.params import Params, TrainParams
-
-if TYPE_CHECKING:
-    import torch
-
-    from prosam.data.folds import Fold
-    from prosam.training.settings import Execution
-    from tasks.inputs import RunInputs
+from prosam.training.settings import Execution
+from tasks.inputs import RunInputs
 
 CODE = ("prosam", "tasks")  # folders whose content decides what comes out
 
@@ -65,9 +65,6 @@ def commit() -> str:
 
 def circumstances(device: torch.device, execution: Execution) -> dict[str, Any]:
     """By what a training was computed. These re-run nothing, and two runs that differ in them are not quite alike."""
-    import numpy as np
-    import torch
-
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "precision": "bfloat16" if execution.bf16 else "float32",
@@ -91,8 +88,6 @@ def unfinished_work(
     It bears the digest of all that determines the result to the last bit: what the work is, the content of its files,
     device, threads and how it executes, and the code behind the stage. Change any, and the work starts anew.
     """
-    from prosam.distributed.device import machine
-
     identity = {**description, **machine(params, inputs.models.device)}
     identity["execution"] = [params.samples_at_once, params.precision, params.compile]
     identity["code"] = digest_of_code(f"tasks.{stage}")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from prosam.checkpoints.trained import load_model, read_description
+from prosam.data.episodes import Episode
+from prosam.distributed.ranks import joined
+from prosam.evaluation.evaluate import evaluate_episodes
+from prosam.evaluation.results import episode_rows, write_results
+from prosam.methods.prompting import build_prompt_method
+from prosam.methods.trivial import AllForeground, CopiedAnnotation, ThresholdedPseudoMask
 from prosam.params import Params
-
-if TYPE_CHECKING:
-    from prosam.data.episodes import Episode
-    from tasks.inputs import RunInputs
+from prosam.progress import track
+from tasks.inputs import RunInputs
 
 
 def score(
@@ -34,14 +39,6 @@ def score(
         results: folder to write.
         name: of the work, for its progress.
     """
-    from prosam.checkpoints.trained import load_model, read_description
-    from prosam.distributed.ranks import joined
-    from prosam.evaluation.evaluate import evaluate_episodes
-    from prosam.evaluation.results import episode_rows, write_results
-    from prosam.methods.prompting import build_prompt_method
-    from prosam.methods.trivial import AllForeground, CopiedAnnotation, ThresholdedPseudoMask
-    from prosam.progress import track
-
     initial_seed = read_description(model)["train"]["seed"]
     methods = {
         "run": load_model(model, inputs.models),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Annotated
 
 import typer
 
-from prosam import layout
 from prosam.cli import console
 from prosam.distributed.launch import in_processes
 from prosam.params import load_params
@@ -32,66 +30,9 @@ def train(
     if in_processes(params, "tasks.train", dataset, run, fold, batch=params.training(dataset, run).batch_size):
         return
 
-    from prosam.checkpoints.trained import save_model
-    from prosam.data.episodes import classes_of_images, read_episodes
-    from prosam.data.fold_files import read_fold
-    from prosam.data.sampling import TrainingSampler
-    from prosam.distributed.ranks import joined
-    from prosam.files import atomic_folder
-    from prosam.methods.prompting import build_prompt_method
-    from prosam.training.log import write_log
-    from prosam.training.loop import Validation, train_prompt_encoder
-    from prosam.training.settings import TrainSettings
-    from tasks.inputs import RunInputs
-    from tasks.provenance import circumstances, class_names, commit, describe_run, unfinished_work
+    from tasks.training import train_run
 
-    inputs = RunInputs(params, dataset, run)
-    files = [layout.folds(dataset) / name for name in (f"fold-{fold}.json", f"monitor-{fold}.csv")]
-    dealt, monitor = read_fold(files[0]), read_episodes(files[1])
-    images = len(classes_of_images(dealt.train))
-    settings = TrainSettings.of(params, dataset, run, images=images, device=inputs.models.device)
-    optimisation = settings.optimisation
-    description = {
-        "dataset": dataset,
-        "fold": fold,
-        **describe_run(params, run, optimisation, inputs),
-        **class_names(dealt),
-    }
-    tested = None
-    if optimisation.select == "best-on-test":
-        files.append(layout.folds(dataset) / f"episodes-{fold}.csv")
-        tested = read_episodes(files[-1])
-    work = unfinished_work("train", description, files, params, inputs)
-
-    method = build_prompt_method(params.runs[run], inputs.models, seed=optimisation.seed)
-    masks = inputs.masks("train")
-    sampler = TrainingSampler(
-        dealt.train,
-        batch_size=optimisation.batch_size,
-        seed=optimisation.seed,
-        sampling=optimisation.sampling,
-        variants=masks.annotations.variants,
-    )
-    val = inputs.tensors(inputs.masks("val"))
-    with joined(inputs.models.device) as ranks:
-        log = train_prompt_encoder(
-            method,
-            inputs.tensors(masks, compiled=settings.execution.compiled),
-            sampler,
-            settings,
-            validation=Validation(val, monitor, params.evaluate.batch_size, ranks),
-            test=Validation(val, tested, params.evaluate.batch_size, ranks) if tested else None,
-            checkpoint=work / "checkpoint.pt",
-            name=f"train {dataset} {run} fold {fold}",
-            ranks=ranks,
-        )
-    if not ranks.first:
-        return
-    with atomic_folder(layout.model(dataset, run, fold)) as folder:
-        made = {"selected": log.selected, "commit": commit(), **circumstances(inputs.models.device, settings.execution)}
-        save_model(folder, method.encoder, description | made)
-        write_log(folder, log)
-    shutil.rmtree(work)  # with what a kill while a checkpoint was written may have left
+    train_run(params, dataset, run, fold)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def test_a_training_killed_between_its_last_step_and_its_outputs_writes_them(
     workspace: Path, undisturbed: dict[str, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as patch:
-        patch.setattr("prosam.checkpoints.trained.save_model", lambda *_: (_ for _ in ()).throw(KilledError))
+        patch.setattr("tasks.training.save_model", lambda *_: (_ for _ in ()).throw(KilledError))
         with pytest.raises(KilledError):
             train(DATASET, "prosam", 0)
     assert len(checkpoints()) == 1

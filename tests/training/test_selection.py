@@ -114,7 +114,7 @@ def test_a_selecting_training_killed_before_its_outputs_still_ends_with_the_best
 ):
     shutil.copytree(selecting, tmp_path / "undisturbed")
     with monkeypatch.context() as patch:
-        patch.setattr("prosam.checkpoints.trained.save_model", lambda *_: (_ for _ in ()).throw(KilledError))
+        patch.setattr("tasks.training.save_model", lambda *_: (_ for _ in ()).throw(KilledError))
         with pytest.raises(KilledError):
             train(DATASET, "prosam", 0)
     monkeypatch.setattr(TrainingSampler, "batch", lambda *_: (_ for _ in ()).throw(KilledError))  # no step is left
