@@ -84,7 +84,7 @@ class _Candidate:
         import numpy as np
 
         from prosam.data.episodes import read_episodes
-        from prosam.evaluation.results import EPISODES
+        from prosam.evaluation.columns import EPISODES
         from prosam.registry.promotion import PromotionDecision, decide, read_scores
 
         path = self._results / EPISODES

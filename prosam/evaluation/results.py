@@ -10,14 +10,13 @@ from typing import Any
 
 from prosam.data.episodes import Episode
 from prosam.data.formats.masks import encode
+from prosam.evaluation.columns import EPISODES, METRIC_KEYS, METRICS, SCORED_COUNTS, episode_columns, of_baseline
 from prosam.evaluation.evaluate import Outcome
 from prosam.evaluation.metrics import fb_iou, miou, per_class_iou
 from prosam.files import atomic_folder, write_text
 
 EpisodeRow = dict[str, Any]
-
-METRICS, EPISODES = "metrics.json", "episodes.parquet"
-_COUNTS = ("intersection", "union", "background_intersection", "background_union")
+"""A line of episodes.parquet: column to value."""
 
 
 def episode_rows(
@@ -39,21 +38,27 @@ def write_results(folder: Path, rows: Iterable[EpisodeRow]) -> None:
     Args:
         folder: of the results.
         rows: of all episodes, in their order.
+
+    Raises:
+        ValueError: the rows have other columns than `episode_columns` declares.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = list(rows)
-    table = {"episode": list(range(len(rows)))} | {column: [row[column] for row in rows] for column in rows[0]}
-    baselines = [column.removesuffix(".union") for column in table if column.endswith(".union")]
+    rows = [{"episode": number, **row} for number, row in enumerate(rows)]
+    suffix = of_baseline("", SCORED_COUNTS[0])
+    baselines = [column.removesuffix(suffix) for column in rows[0] if column.endswith(suffix)]
+    columns = episode_columns(baselines)
+    if tuple(rows[0]) != columns:
+        raise ValueError(f"an episode's columns are {', '.join(rows[0])}, but declared are {', '.join(columns)}")
+    table = {column: [row[column] for row in rows] for column in columns}
     ious = per_class_iou(table["intersection"], table["union"], table["class_id"])
     names = dict(zip(table["class_id"], table["class_name"], strict=True))
-    metrics = {
-        **_scores(table, ""),
-        "iou": {names[i]: _percent(value) for i, value in ious.items()},
-        "episodes": len(rows),
-        "baselines": {name: _scores(table, f"{name}.") for name in baselines},
-    }
+    own = _scores(table, SCORED_COUNTS)
+    by_baseline = {name: _scores(table, [of_baseline(name, count) for count in SCORED_COUNTS]) for name in baselines}
+    by_class = {names[i]: _percent(value) for i, value in ious.items()}
+    values = (own["miou"], own["fb_iou"], by_class, len(rows), by_baseline)
+    metrics = dict(zip(METRIC_KEYS, values, strict=True))
     with atomic_folder(folder) as new:
         pq.write_table(pa.table(table), new / EPISODES, compression="zstd")
         write_text(new / METRICS, json.dumps(metrics, indent=2) + "\n")
@@ -75,12 +80,13 @@ def _row(episode: Episode, by_name: dict[str, Outcome], classes: Sequence[str], 
     }
     for name, other in by_name.items():
         if name != run:
-            row |= {f"{name}.{count}": value for count, value in asdict(other.overlap).items()}
+            row |= {of_baseline(name, count): value for count, value in asdict(other.overlap).items()}
     return row
 
 
-def _scores(table: dict[str, list[Any]], prefix: str) -> dict[str, float]:
-    intersection, union, background_intersection, background_union = (table[prefix + c] for c in _COUNTS)
+def _scores(table: dict[str, list[Any]], counts: Sequence[str]) -> dict[str, float]:
+    """In percent, from the columns of `SCORED_COUNTS`, perhaps a baseline's."""
+    intersection, union, background_intersection, background_union = (table[count] for count in counts)
     return {
         "miou": _percent(miou(intersection, union, table["class_id"])),
         "fb_iou": _percent(fb_iou(intersection, union, background_intersection, background_union)),

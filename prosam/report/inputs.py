@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from prosam import layout
 from prosam.errors import InputError
+from prosam.evaluation.columns import EPISODE, EPISODES, METRIC_KEYS, METRICS, PREDICTION, episode_columns, of_baseline
 from prosam.evaluation.metrics import miou
 from prosam.params import AnnotationKind, Params
 
-PIXELS = ("intersection", "union", "background_intersection", "background_union")
-
-_EPISODE = ("episode", "class_id", "class_name", "reference", "target", "height", "width")
 _SIGMA = ("sigma_q05", "sigma_q50", "sigma_q95")  # empty for runs that have none
 _TRAINING = ("step", "loss", "lr", *_SIGMA)
 _MONITOR = ("step", "base_miou")
@@ -141,14 +139,14 @@ def read_settings(params: Params) -> list[Setting]:
 
 def read_predictions(setting: Setting, run: str, fold: int, episodes: Sequence[int]) -> dict[int, str]:
     """The predicted masks of some episodes, as COCO run-length codes by episode number."""
-    path = layout.results(setting.dataset, run, fold) / "episodes.parquet"
+    path = layout.results(setting.dataset, run, fold) / EPISODES
     wanted = [("episode", "in", list(episodes))]
     rows = read_file(
         path,
-        lambda: pd.read_parquet(path, columns=["episode", "prediction"], filters=wanted),
+        lambda: pd.read_parquet(path, columns=["episode", PREDICTION], filters=wanted),
         setting.stage(run, fold),
     )
-    return dict(zip(rows["episode"].tolist(), rows["prediction"].tolist(), strict=True))
+    return dict(zip(rows["episode"].tolist(), rows[PREDICTION].tolist(), strict=True))
 
 
 def _read_setting(params: Params, trained_on: str, tested_on: str) -> Setting:
@@ -166,15 +164,14 @@ def _read_setting(params: Params, trained_on: str, tested_on: str) -> Setting:
 def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> RunResult:
     folder = layout.results(_filed_as(trained_on, tested_on), run, fold)
     stage = _stage(trained_on, tested_on, run, fold)
-    metrics = _read_json(folder / "metrics.json", stage, ("miou", "fb_iou", "iou", "baselines"))
+    metrics = _read_json(folder / METRICS, stage, METRIC_KEYS)
     baselines = tuple(metrics["baselines"])
-    pixels = [*PIXELS, *(f"{baseline}.{column}" for baseline in baselines for column in PIXELS)]
-    path = folder / "episodes.parquet"
-    columns = [*_EPISODE, *pixels, "false_positives", "iou"]
+    path = folder / EPISODES
+    columns = [column for column in episode_columns(baselines) if column != PREDICTION]  # read for those shown alone
     episodes = read_file(path, lambda: pd.read_parquet(path, columns=columns), stage)
     if episodes.empty:
         raise InputError(f"{path}: has no episodes; run `dvc repro {stage}`")
-    _check_metrics(folder / "metrics.json", metrics, episodes, stage)
+    _check_metrics(folder / METRICS, metrics, episodes, stage)
     folder, stage = layout.model(trained_on, run, fold), f"train@{trained_on}-{run}-{fold}"
     model = _read_json(folder / "model.json", stage, ("trainable_parameters", "train"))
     if model["train"].get("select") == "best-on-test" and "selected" not in model:
@@ -194,19 +191,19 @@ def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> RunRes
 
 def _check_metrics(path: Path, metrics: dict[str, Any], episodes: pd.DataFrame, stage: str) -> None:
     """Two files of one stage must tell the same score, or no number of the report could be traced."""
-    for prefix, stated in (("", metrics), *((f"{name}.", m) for name, m in metrics["baselines"].items())):
+    for prefix, stated in (("", metrics), *((of_baseline(name, ""), m) for name, m in metrics["baselines"].items())):
         score = 100 * miou(episodes[f"{prefix}intersection"], episodes[f"{prefix}union"], episodes["class_id"])
         if not np.isclose(score, stated["miou"], rtol=0, atol=_ROUNDING):
             raise InputError(
-                f"{path}: {prefix}miou is {stated['miou']}, but {score:.4f} by episodes.parquet beside it; "
+                f"{path}: {prefix}miou is {stated['miou']}, but {score:.4f} by {EPISODES} beside it; "
                 f"run `dvc repro --force {stage}`"
             )
 
 
 def _check_pairing(setting: Setting, fold: int, runs: tuple[str, str]) -> None:
-    first, second = (setting.results[run, fold].episodes[list(_EPISODE)] for run in runs)
+    first, second = (setting.results[run, fold].episodes[list(EPISODE)] for run in runs)
     if not first.equals(second):
-        path = layout.results(setting.dataset, runs[1], fold) / "episodes.parquet"
+        path = layout.results(setting.dataset, runs[1], fold) / EPISODES
         stages = " ".join(dict.fromkeys(setting.stage(run, fold) for run in runs))
         raise InputError(f"{path}: holds other episodes than those of {runs[0]}; run `dvc repro {stages}`")
 

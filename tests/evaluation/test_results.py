@@ -11,6 +11,7 @@ import pytest
 
 from prosam.data.episodes import Episode
 from prosam.data.formats.masks import decode
+from prosam.evaluation.columns import episode_columns
 from prosam.evaluation.evaluate import Outcome
 from prosam.evaluation.overlap import overlap
 from prosam.evaluation.results import episode_rows, write_results
@@ -71,6 +72,23 @@ def test_each_episode_has_a_row_with_its_counts_and_its_prediction(tmp_path: Pat
         assert row["iou"] == by_name["run"].overlap.intersection / by_name["run"].overlap.union
         assert row["everything.union"] == by_name["everything"].overlap.union
         assert row["false_positives"] == by_name["run"].overlap.false_positives
+
+
+def test_an_episode_has_the_columns_that_readers_rely_on_and_no_others(tmp_path: Path):
+    rows = list(episode_rows(outcomes(2), CLASSES, run="run"))
+    write_results(tmp_path / "out", rows)
+    counts = ["intersection", "union", "background_intersection", "background_union", "false_positives"]
+    episode = ["episode", "class_id", "class_name", "reference", "target", "height", "width"]
+    of_baseline = [f"everything.{count}" for count in counts]
+    wanted = [*episode, *counts, "iou", "prediction", *of_baseline]
+    assert list(pd.read_parquet(tmp_path / "out" / "episodes.parquet").columns) == wanted
+    assert list(episode_columns(["everything"])) == wanted
+    for wrong in (
+        [{**row, "dice": 0.5} for row in rows],
+        [{k: v for k, v in row.items() if k != "iou"} for row in rows],
+    ):
+        with pytest.raises(ValueError, match="but declared are episode, class_id"):
+            write_results(tmp_path / "out", wrong)
 
 
 def test_the_same_outcomes_give_the_same_bytes(tmp_path: Path):

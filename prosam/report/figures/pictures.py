@@ -20,6 +20,7 @@ from prosam.data.dataset import Dataset
 from prosam.data.formats import masks
 from prosam.data.open import open_dataset
 from prosam.errors import InputError
+from prosam.evaluation.columns import EPISODES
 from prosam.params import ReportParams
 from prosam.report.figures.choice import Rank, choose_episodes
 from prosam.report.figures.svg import run_colour
@@ -162,7 +163,7 @@ def _prediction(counts: str, truth: MaskArray, setting: Setting, run: str, fold:
     except ValueError:
         mask = None
     if mask is None or int((mask & truth).sum()) != int(episode["intersection"]):
-        path = layout.results(setting.dataset, run, fold) / "episodes.parquet"
+        path = layout.results(setting.dataset, run, fold) / EPISODES
         raise InputError(
             f"{path}: the prediction of episode {episode['episode']} is not the mask that was scored; "
             f"run `dvc repro --force {setting.stage(run, fold)}`"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from prosam.evaluation.bootstrap import Bootstrap, bootstrap_fb_iou, bootstrap_miou, mean_over_folds
+from prosam.evaluation.columns import SCORED_COUNTS, of_baseline
 from prosam.params import ReportParams
-from prosam.report.inputs import PIXELS, Setting
+from prosam.report.inputs import Setting
 
 _PAIR = 2
 _BASELINE_LABELS = {
@@ -35,8 +36,8 @@ class System:
     baseline: str | None = None
 
     def columns(self) -> list[str]:
-        """Of episodes.parquet: its `PIXELS`."""
-        return [f"{self.baseline}.{column}" if self.baseline else column for column in PIXELS]
+        """Of episodes.parquet: its `SCORED_COUNTS`."""
+        return [of_baseline(self.baseline, count) if self.baseline else count for count in SCORED_COUNTS]
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,6 @@ def _baseline_label(setting: Setting, label: str, runs: Sequence[str], having: S
 
 
 def _pixels(setting: Setting, systems: tuple[System, ...], fold: int) -> list[np.ndarray]:
-    """An (S, E) array for each of `PIXELS`."""
+    """An (S, E) array for each of `SCORED_COUNTS`."""
     by_system = [setting.results[s.runs[0], fold].episodes[s.columns()].to_numpy(np.float64) for s in systems]
     return list(np.stack(by_system).transpose(2, 0, 1))
