@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ from prosam.cli import console
 from prosam.closure import REPOSITORY, code_behind
 from prosam.errors import InputError
 from prosam.files import write_text
-from prosam.params import StudyName
+from prosam.params import STUDY_NAMES
 
 DVC_YAML = Path("dvc.yaml")
 
@@ -59,14 +59,18 @@ def with_code(text: str) -> str:
 def code_of_stage(stage: str) -> list[str]:
     """What the code behind a stage is, in the words of dvc.yaml: folders that count whole, and files.
 
-    The stage `study` depends on the study that it makes, not on the others.
+    Studies are found by their names, in which no import can be seen: the stage `study` depends on the study that it
+    makes, not on the others, and the stage `report` on what all of them declare and on its part about each.
     """
+    if stage == "report":
+        by_name = (f"prosam.{room}.{name}" for name in STUDY_NAMES for room in ("studies", "report.studies"))
+        return in_folders(code_behind("tasks.report", *by_name))
     if stage != "study":
         return in_folders(code_behind(f"tasks.{stage}"))
-    studies = {name: Path(f"prosam/studies/{name}.py") for name in get_args(StudyName)}
-    files = code_behind("tasks.study", *(f"prosam.studies.{name}" for name in studies))
-    own = [file for file in files if file not in studies.values()]
-    return sorted([*in_folders(own), "prosam/studies/${item.study}.py"])
+    studies = [Path("prosam/studies") / name for name in STUDY_NAMES]
+    files = code_behind("tasks.study", *(f"prosam.studies.{name}.rows" for name in STUDY_NAMES))
+    own = [file for file in files if not any(file.is_relative_to(study) for study in studies)]
+    return sorted([*in_folders(own), "prosam/studies/${item.study}"])
 
 
 def in_folders(files: Iterable[Path]) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prosam import layout
 from prosam.cli import console
-from prosam.params import StudyName, load_params
+from prosam.params import STUDY_NAMES, load_params
 from tasks.arguments import dataset_params, known, known_fold
 
 if TYPE_CHECKING:
@@ -28,18 +28,19 @@ def study(
     Example: `python -m tasks.study prompt_noise shapes-5i prosam 0`
     """
     params = load_params()
-    known("study", study, get_args(StudyName))
+    known("study", study, STUDY_NAMES)
     known_fold(dataset_params(params, dataset), fold)
     known("run", run, params.runs)
 
     from prosam.checkpoints.trained import load_model
     from prosam.data.episodes import read_episodes
+    from prosam.studies.declaration import declared
     from prosam.studies.study import Subject
     from prosam.studies.write import write_study
     from tasks.inputs import RunInputs
 
-    made = import_module(f"prosam.studies.{study}")
-    inputs = RunInputs(params, dataset, run, image_encoder=study == "corruption")
+    declaration, made = declared(study), import_module(f"prosam.studies.{study}.rows")
+    inputs = RunInputs(params, dataset, run, image_encoder=declaration.image_encoder)
     masks = inputs.masks("val")
     subject = Subject(
         load_model(layout.model(dataset, run, fold), inputs.models),
@@ -51,7 +52,7 @@ def study(
     )
     rows = made.rows(subject, getattr(params.studies, study))
     shown = _by_episode(rows, f"{study} {dataset} {run} fold {fold}", len(subject.episodes))
-    write_study(layout.study(dataset, run, fold, study), shown)
+    write_study(layout.study(dataset, run, fold, study), shown, declaration)
 
 
 def _by_episode(rows: Iterable[StudyRow], name: str, episodes: int) -> Iterator[StudyRow]:

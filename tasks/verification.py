@@ -31,10 +31,10 @@ def verification(
     from prosam.data.open import open_dataset
     from prosam.distributed.device import prepare_device
     from prosam.features.embedding_store import EmbeddingStore
-    from prosam.studies.projection import project
-    from prosam.studies.target import objective_on, pick_target
-    from prosam.studies.verification import verify
-    from prosam.studies.verification_files import all_prompts, write_verification
+    from prosam.studies.verification.files import all_prompts, write_verification
+    from prosam.studies.verification.projection import project
+    from prosam.studies.verification.starts import verify
+    from prosam.studies.verification.target import objective_on, pick_target
 
     data, embeddings = open_dataset(layout.raw(dataset)), EmbeddingStore(layout.embeddings(dataset))
     sam = load_frozen_sam(

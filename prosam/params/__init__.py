@@ -18,13 +18,14 @@ from prosam.params.schema import (
     ReportParams,
     RunParams,
     Shift,
-    StudyName,
     Suite,
     TrainParams,
 )
+from prosam.params.studies import STUDY_NAMES
 
 __all__ = [
     "PARAMS_FILE",
+    "STUDY_NAMES",
     "AnnotationKind",
     "AnnotationsParams",
     "BackboneParams",
@@ -41,7 +42,6 @@ __all__ = [
     "ShapesDownload",
     "ShapesStyle",
     "Shift",
-    "StudyName",
     "Suite",
     "TrainParams",
     "load_params",

@@ -15,12 +15,11 @@ from prosam.errors import unknown_name
 from prosam.params.data import DatasetParams
 from prosam.params.models import ModelsParams
 from prosam.params.section import Count, Fraction, Name, NonNegative, Positive, Section
-from prosam.params.studies import StudiesParams
+from prosam.params.studies import StudiesParams, StudyName
 from prosam.params.verification import VerificationParams
 
 AnnotationKind = Literal["point", "scribble", "box", "mask"]
 MethodName = Literal["prosam", "vrp-sam"]
-StudyName = Literal["prompt_noise", "annotation_noise", "corruption", "strategies", "references", "absent", "curvature"]
 Selection = Literal["last", "best-on-test"]
 DistributionName = Literal["t3", "student_t", "gaussian", "matched_gaussian", "dirac"]
 

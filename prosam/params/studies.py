@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
+from prosam.errors import unknown_name
 from prosam.params.curvature import CurvatureParams
 from prosam.params.section import Count, NonNegative, Section
 
@@ -103,7 +104,9 @@ class AbsentParams(Section):
 
 
 class StudiesParams(Section):
-    """All studies of a trained run, each with its own section.
+    """All studies of a trained run, each with its own section, whose key is the study's name.
+
+    What else there is to a study is found by that name: see prosam/studies/declaration.py.
 
     Attributes:
         seed: of what they draw, each episode by itself.
@@ -117,3 +120,15 @@ class StudiesParams(Section):
     references: ReferencesParams = ReferencesParams()
     absent: AbsentParams = AbsentParams()
     curvature: CurvatureParams = CurvatureParams()
+
+
+STUDY_NAMES = tuple(name for name in StudiesParams.model_fields if name != "seed")
+
+
+def _known(name: str) -> str:
+    if name not in STUDY_NAMES:
+        raise ValueError(unknown_name("study", name, STUDY_NAMES))
+    return name
+
+
+StudyName = Annotated[str, AfterValidator(_known)]

@@ -16,6 +16,9 @@ from prosam.models.frozen_sam import FrozenSam
 
 Decode = Callable[[Tensor], Tensor]
 
+LossesOfPrompts = Callable[[Tensor], Tensor]
+"""Prompts (B, K, N, d) to losses (B, K), of which none depends on another's prompts."""
+
 
 @dataclass(frozen=True)
 class Objective:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from prosam.data.formats.masks import decode
 from prosam.data.formats.voc import VOID
+from prosam.evaluation.columns import COUNTS
 from prosam.report.scores.tables import Table
 from tests.report.tree import PARAMS, toy_scenes
 
@@ -30,7 +31,7 @@ def write_strategies(folder: Path) -> None:
             "class_id": row["class_id"],
             "strategy": strategy,
             "intersection": int(row["intersection"] * (1 - 0.1 * (i % 5))),
-            "union": row["union"],
+            **{column: row[column] for column in COUNTS[1:]},
             "iou": row["iou"],
             "disagreement": 1 - row["iou"],
         }

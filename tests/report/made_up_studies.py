@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from prosam import layout
 from prosam.params import Params, load_params
+from prosam.studies.declaration import PIXELS, ROWS, declared
 from prosam.studies.strategies import STRATEGIES
 
 STUDIES = ["prompt_noise", "annotation_noise", "corruption", "strategies", "references", "absent", "curvature"]
@@ -43,7 +44,7 @@ def write_studies() -> Params:
                 ]
                 folder = layout.study("toy", run, fold, study)
                 folder.mkdir()
-                pd.DataFrame(rows).to_parquet(folder / "rows.parquet")
+                pd.DataFrame(rows)[list(declared(study).columns)].to_parquet(folder / ROWS)
     for start in (0, 1):
         _write_start(start)
     return load_params()
@@ -52,7 +53,8 @@ def write_studies() -> Params:
 def _pixels(quality: float, rng: np.random.Generator) -> dict[str, Any]:
     union = int(rng.integers(50, 100))
     intersection = int(union * min(1, max(0, quality + rng.uniform(-0.1, 0.1))))
-    return {"intersection": intersection, "union": union, "iou": intersection / union}
+    counts = (intersection, union, 1000 - union, 1000 - intersection, 0)
+    return dict(zip(PIXELS, (*counts, intersection / union), strict=True))
 
 
 def _prompt_noise(episode: int, run: str, rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -60,7 +62,7 @@ def _prompt_noise(episode: int, run: str, rng: np.random.Generator) -> list[dict
     conditions = [("relative", 0.0, 1), ("relative", 0.5, 2), ("relative", 1.0, 2), ("absolute", 0.5, 2)]
     cost = 0.1 if run == "prosam" else 0.5
     return [
-        {"scale": scale, "size": size, "draw": draw, **_pixels(0.7 - cost * size**2, rng)}
+        {"scale": scale, "size": size, "draw": draw, "prompt_rms": 1.0, **_pixels(0.7 - cost * size**2, rng)}
         for scale, size, draws in conditions
         for draw in range(draws)
     ]
@@ -109,6 +111,7 @@ def _references(episode: int, run: str, rng: np.random.Generator) -> list[dict[s
 def _absent(episode: int, run: str, rng: np.random.Generator) -> list[dict[str, Any]]:
     return [
         {
+            "image": f"val_{episode % 12:03d}",
             "present": present,
             "presence": round(float(rng.uniform(0.3, 1) if present else rng.uniform(0, 0.6)), 2),  # with ties
             "area": (area := float(rng.uniform(0, 0.5))),
@@ -129,6 +132,9 @@ def _curvature(episode: int, run: str, rng: np.random.Generator) -> list[dict[st
             "size": size,
             "eta": size,
             "loss": 0.4,
+            "rms": 1.0,
+            "laplacian": 0.1,
+            "laplacian_se": 0.01,
             **{name: float(rng.normal(0.3 if size == 0.5 else 0, 0.01)) for name in names},
             **{f"{name}_se": 0.01 for name in names},
         }

@@ -14,7 +14,7 @@ from prosam.evaluation.evaluate import evaluate_episodes
 from prosam.evaluation.presence import presence
 from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import AbsentParams
-from prosam.studies import absent
+from prosam.studies.absent import rows as absent
 from prosam.studies.study import StudyRow, Subject
 from tests.studies.conftest import assert_batch_does_not_matter
 

@@ -17,7 +17,7 @@ from prosam.features.episode_tensors import EpisodeTensors
 from prosam.features.reference_masks import DrawnMasks, GridRule
 from prosam.params import AnnotationKind
 from prosam.params.studies import AnnotationNoiseParams
-from prosam.studies import annotation_noise
+from prosam.studies.annotation_noise import rows as annotation_noise
 from prosam.studies.study import Subject
 from tasks.inputs import RunInputs
 from tests.studies.conftest import assert_batch_does_not_matter, counts, evaluated

@@ -16,7 +16,7 @@ from prosam.features.pairs import AnnotatedReference
 from prosam.methods.prompting import build_prompt_method
 from prosam.params import load_params
 from prosam.params.studies import CorruptionParams
-from prosam.studies import corruption
+from prosam.studies.corruption import rows as corruption
 from prosam.studies.study import Subject
 from tasks.inputs import RunInputs
 from tests.conftest import DATASET

@@ -16,7 +16,7 @@ from prosam.features.pairs import AnnotatedReference
 from prosam.methods.prompting import PromptMethod, build_prompt_method
 from prosam.params import RunParams
 from prosam.params.curvature import CurvatureParams
-from prosam.studies.curvature import rows
+from prosam.studies.curvature.rows import rows
 from prosam.studies.study import Subject
 from prosam.training.losses import segmentation_loss
 from tasks.inputs import RunInputs

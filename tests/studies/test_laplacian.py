@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from prosam.studies.laplacian import LossesOfPrompts, estimate, noise_gaps, quadratic_forms, rademacher
-from prosam.studies.objective import Objective
+from prosam.studies.curvature.laplacian import estimate, noise_gaps, quadratic_forms, rademacher
+from prosam.studies.objective import LossesOfPrompts, Objective
 from tests.studies.conftest import DIM, TARGETS, random_prompts
 
 B, N, D = 2, 1, 4

@@ -14,7 +14,7 @@ from prosam.errors import InputError
 from prosam.models.distributions import T3
 from prosam.params.verification import VerificationParams
 from prosam.studies.objective import Objective
-from prosam.studies.optimisation import StoppingRule, learn_distribution, learn_prompts
+from prosam.studies.verification.optimisation import StoppingRule, learn_distribution, learn_prompts
 from tests.studies.conftest import random_prompts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from prosam.studies.projection import project
+from prosam.studies.verification.projection import project
 
 
 def two_groups() -> torch.Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from prosam.features.pairs import AnnotatedReference
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.params.studies import PromptNoiseParams
-from prosam.studies import prompt_noise
+from prosam.studies.prompt_noise import rows as prompt_noise
 from prosam.studies.study import Subject
 from tests.studies.conftest import assert_batch_does_not_matter, counts, evaluated
 

@@ -9,7 +9,7 @@ import torch
 
 from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import ReferencesParams
-from prosam.studies import references
+from prosam.studies.references import rows as references
 from prosam.studies.study import StudyRow, Subject
 from tests.studies.conftest import assert_batch_does_not_matter, counts, evaluated
 

@@ -10,7 +10,7 @@ import torch
 
 from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import StrategiesParams
-from prosam.studies import strategies
+from prosam.studies.strategies import rows as strategies
 from prosam.studies.study import Subject
 from tests.studies.conftest import assert_batch_does_not_matter, counts, evaluated
 

@@ -10,7 +10,7 @@ from prosam import layout
 from prosam.data.folds import ClassImages
 from prosam.data.formats.voc import VocDataset
 from prosam.errors import InputError
-from prosam.studies.target import pick_target
+from prosam.studies.verification.target import pick_target
 from tests.conftest import DATASET
 
 

@@ -17,9 +17,10 @@ from prosam.data.episodes import read_episodes
 from prosam.features.episode_tensors import EpisodeTensors
 from prosam.params.verification import VerificationParams
 from prosam.studies.objective import Objective, objective_of
-from prosam.studies.target import Target
-from prosam.studies.verification import Verification, verify
-from prosam.studies.verification_files import PROMPTS, SUMMARY, all_prompts, summarise, write_verification
+from prosam.studies.verification import PROMPTS, SUMMARY
+from prosam.studies.verification.files import all_prompts, summarise, write_verification
+from prosam.studies.verification.starts import Verification, verify
+from prosam.studies.verification.target import Target
 from tests.conftest import DATASET
 
 P, DIM = 6, 64

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prosam.params import Params, StudyName
+from prosam.params import Params
 from prosam.report.inputs import Setting, names_in_words
 from prosam.report.paper.comparison import DATA_NAMES, Published, compared, otherness, papers_data, published_cells
 from prosam.report.paper.confusion import confusion_tables
@@ -29,7 +29,7 @@ TITLES = {
     9: "a VGG as backbone",
 }
 NO_TABLE_3 = "The paper's table 3, its domain shift, is not here: the numbers are not in the text that we have."
-STRATEGIES: StudyName = "strategies"
+_STUDY = "strategies"
 
 _CAPTION = (
     "mIoU in percent by fold. Ours with 95% intervals, the paper's as printed, and ours minus the paper's, which "
@@ -90,8 +90,8 @@ def _paper_table(params: Params, setting: Setting, scores: Scores, number: int) 
     match number:
         case 6:
             tables = confusion_tables(setting, params.report, there, other)
-        case 8 if STRATEGIES in params.pipeline.studies and there[0].run in params.pipeline.studied:
-            tables = (inference_table(read_study(params, setting, STRATEGIES), there, other),)
+        case 8 if _STUDY in params.pipeline.studies and there[0].run in params.pipeline.studied:
+            tables = (inference_table(read_study(params, setting, _STUDY), there, other),)
         case 8:
             return None
         case _:

@@ -7,6 +7,7 @@ import pandas as pd
 from prosam.report.scores.tables import Cell, Table, TableRow
 from prosam.report.studies.inputs import Studied
 from prosam.report.studies.part import StudyPart
+from prosam.studies.curvature import ESTIMATES
 
 _LEVEL = 0.95
 _SCALE = 1000  # small noise costs thousandths of the loss
@@ -22,7 +23,7 @@ def curvature_part(studied: Studied) -> StudyPart:
         excesses, total = 0, 0
         for (noise, size), group in table.groupby(["noise", "size"], sort=False):
             name = "its own" if noise == "own" else f"{noise} {float(str(size)):g}"
-            gap, predicted, excess = (_mean(group, column) for column in ("gap", "predicted", "excess"))
+            gap, predicted, excess = (_mean(group, column) for column in ESTIMATES)
             sure = excess.error is not None and abs(excess.value) > _quantile(group) * excess.error
             figures = (
                 Cell(group["eta"].mean(), decimals=3, unit="prompt unit"),

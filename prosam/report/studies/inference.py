@@ -10,8 +10,9 @@ from prosam.evaluation.bootstrap import Bootstrap, paired_difference
 from prosam.report.paper.comparison import DATA_NAMES, Published, compared, published_cells
 from prosam.report.paper.published import PublishedRow
 from prosam.report.scores.tables import MINUS, Cell, Table, TableRow, difference_cell, fold_headings, score_cell
-from prosam.report.studies.inputs import MEAN_PROMPT, Studied
+from prosam.report.studies.inputs import Studied
 from prosam.report.studies.scores import conditions, score_conditions
+from prosam.studies.strategies import MEAN_PROMPT
 
 
 def strategies_table(studied: Studied) -> Table:

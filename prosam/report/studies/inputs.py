@@ -15,26 +15,11 @@ from prosam import layout
 from prosam.errors import InputError
 from prosam.params import Params, ReportParams
 from prosam.report.inputs import Setting, read_file
-from prosam.report.paper.published import published_rows
 from prosam.report.runs.matched import matches
+from prosam.studies.declaration import ROWS, declared
+from prosam.studies.verification import COLUMNS, ORIGINS, PROMPTS, SUMMARY
 
-_PIXELS = ("intersection", "union", "iou")
-_CURVATURE = tuple(f"{name}{suffix}" for name in ("gap", "predicted", "excess") for suffix in ("", "_se"))
-_COLUMNS: dict[str, tuple[str, ...]] = {
-    "prompt_noise": ("scale", "size", "draw", *_PIXELS),
-    "annotation_noise": ("change", "size", *_PIXELS),
-    "corruption": ("side", "corruption", "severity", *_PIXELS),
-    "strategies": ("strategy", "disagreement", *_PIXELS),
-    "references": ("merge", "k", "choice", *_PIXELS),
-    "absent": ("present", "presence", "area", "false_area"),
-    "curvature": ("noise", "size", "eta", "loss", *_CURVATURE),
-}
-MEAN_PROMPT = "mean-prompt"
-_CONDITIONS = {  # that each episode has once, of the studies that are made on every episode under each
-    "strategies": ("strategy", tuple(row.strategy for row in published_rows() if row.strategy)),
-}
 _FIGURES = {"distribution": ("steps",), "from_centre": ("mean", "direct")}  # of each start, in summary.json
-_PROMPTS = ("origin", "iou", "bce", "rms", "steps", "x", "y")
 
 
 @dataclass(frozen=True)
@@ -125,7 +110,7 @@ def read_verification(dataset: str, numbers: Sequence[int]) -> list[Verification
             differ = sorted(set(start.prompts.columns) ^ set(starts[0].prompts.columns)) or ["their order"]
             stages = " ".join(f"verification@{dataset}-{one.number}" for one in (starts[0], start))
             raise InputError(
-                f"{layout.verification(dataset, start.number) / 'prompts.parquet'}: has other columns than start "
+                f"{layout.verification(dataset, start.number) / PROMPTS}: has other columns than start "
                 f"{starts[0].number} ({', '.join(differ)}); run `dvc repro --force {stages}`"
             )
     return starts
@@ -133,7 +118,7 @@ def read_verification(dataset: str, numbers: Sequence[int]) -> list[Verification
 
 def _read_start(dataset: str, number: int) -> VerificationStart:
     folder, stage = layout.verification(dataset, number), f"verification@{dataset}-{number}"
-    path = folder / "summary.json"
+    path = folder / SUMMARY
     summary = read_file(path, lambda: json.loads(path.read_text(encoding="utf-8")), stage)
     if not isinstance(summary, dict) or "target" not in summary or not summary.get("starts"):
         raise InputError(f"{path}: lacks target or starts; run `dvc repro --force {stage}`")
@@ -143,22 +128,23 @@ def _read_start(dataset: str, number: int) -> VerificationStart:
             for name in figures:
                 if not isinstance(held, dict) or not isinstance(held.get(name), int | float):
                     raise InputError(f"{path}: lacks {key}.{name}; run `dvc repro --force {stage}`")
-    prompts = _read_parquet(folder / "prompts.parquet", _PROMPTS, stage)
-    for origin in ("direct", "sample", "mean"):
+    prompts = _read_parquet(folder / PROMPTS, COLUMNS, stage)
+    for origin in ORIGINS:
         if origin not in set(prompts["origin"]):
-            raise InputError(f"{folder / 'prompts.parquet'}: has no {origin} prompts; run `dvc repro --force {stage}`")
+            raise InputError(f"{folder / PROMPTS}: has no {origin} prompts; run `dvc repro --force {stage}`")
     return VerificationStart(number, prompts, summary)
 
 
 def _read_rows(setting: Setting, study: str, run: str, fold: int) -> pd.DataFrame:
-    path = layout.study(setting.dataset, run, fold, study) / "rows.parquet"
+    path = layout.study(setting.dataset, run, fold, study) / ROWS
     stage = f"study@{study}-{setting.dataset}-{run}-{fold}"
-    rows = _read_parquet(path, ("episode", "class_id", *_COLUMNS[study]), stage)
+    declaration = declared(study)
+    rows = _read_parquet(path, declaration.columns, stage)
     frozen = setting.results[run, fold].episodes.set_index("episode")["class_id"]
     if not np.array_equal(frozen.reindex(rows["episode"]).to_numpy(), rows["class_id"].to_numpy()):
         raise InputError(f"{path}: is about other episodes than episodes.parquet; run `dvc repro --force {stage}`")
-    if study in _CONDITIONS:
-        column, values = _CONDITIONS[study]
+    if declaration.once:
+        column, values = declaration.once
         for value in values:
             if not np.array_equal(rows.loc[rows[column] == value, "episode"].to_numpy(), frozen.index.to_numpy()):
                 raise InputError(

@@ -7,9 +7,10 @@ from prosam.report.studies.inputs import Studied
 from prosam.report.studies.lines import Panel, PlottedLine, line_figures
 from prosam.report.studies.part import StudyPart
 from prosam.report.studies.scores import Condition, conditions, score_conditions
+from prosam.studies.references import SINGLE
 
 _BY = ("merge", "k", "choice")
-_ONE: Condition = ("single", 1, 0)
+_ONE: Condition = (SINGLE, 1, 0)
 
 
 def references_part(studied: Studied) -> StudyPart:
@@ -18,7 +19,7 @@ def references_part(studied: Studied) -> StudyPart:
     rows: list[TableRow] = []
     gains: list[str] = []
     for run in studied.runs:
-        merged = [c for c in conditions(studied, run, _BY) if c[0] != "single"]
+        merged = [c for c in conditions(studied, run, _BY) if c[0] != SINGLE]
         points: dict[str, list[tuple[float, ...]]] = {}
         for condition in merged:
             scores = score_conditions(studied, (run,), _BY, [_ONE, condition])
@@ -65,13 +66,13 @@ def references_part(studied: Studied) -> StudyPart:
 def _choice_table(studied: Studied) -> Table:
     rows = []
     for run in studied.runs:
-        singles = [c for c in conditions(studied, run, _BY) if c[0] == "single"]
+        singles = [c for c in conditions(studied, run, _BY) if c[0] == SINGLE]
         scores = score_conditions(studied, (run,), _BY, singles)
         if scores is None:
             continue
         values = [100 * scores.interval(run, c).estimate for c in singles]
         table = studied.pooled(run).assign(fold=_folds_of(studied, run))
-        ious = table[table["merge"] == "single"].groupby(["fold", "episode"])["iou"]
+        ious = table[table["merge"] == SINGLE].groupby(["fold", "episode"])["iou"]
         spread = 100 * (ious.max() - ious.min())[ious.size() == len(singles)].mean()
         figures = (min(values), max(values), max(values) - min(values), float(spread))
         cells = (Cell(scores.episodes, decimals=0, unit="episodes"), *(Cell(value) for value in figures))

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
 
 import pandas as pd
 
 from prosam.params import Params
 from prosam.report.inputs import Setting
 from prosam.report.runs.matched import principal
-from prosam.report.studies.absent import absent_part
-from prosam.report.studies.curvature import curvature_part
 from prosam.report.studies.failures import failures_part
 from prosam.report.studies.inputs import Studied, read_study
-from prosam.report.studies.noise import DISTURBANCES, disturbance_part
 from prosam.report.studies.part import StudyPart
-from prosam.report.studies.references import references_part
-from prosam.report.studies.strategies import disagreement_part
 from prosam.report.studies.verification import verification_part
-
-_PARTS: dict[str, Callable[[Studied], StudyPart]] = {
-    **dict.fromkeys(DISTURBANCES, disturbance_part),
-    "strategies": disagreement_part,
-    "references": references_part,
-    "absent": absent_part,
-    "curvature": curvature_part,
-}
 
 
 def study_parts(params: Params, setting: Setting, truths: pd.DataFrame) -> tuple[StudyPart, ...]:
@@ -45,9 +32,15 @@ def study_parts(params: Params, setting: Setting, truths: pd.DataFrame) -> tuple
     if setting.shifted:
         return ()
     studies = axes.studies if axes.studied else []
-    parts = [_PARTS[study](read_study(params, setting, study)) for study in studies]
+    parts = [_part(read_study(params, setting, study)) for study in studies]
     if parts:
         parts.append(failures_part(params, setting.only(principal(params, setting)), truths))
     if axes.starts:
         parts.append(verification_part(params, setting.dataset))
     return tuple(parts)
+
+
+def _part(studied: Studied) -> StudyPart:
+    """Of a study, by its name: that of `blur` is made by `blur_part` in blur.py beside this file."""
+    module = import_module(f"prosam.report.studies.{studied.study}")
+    return getattr(module, f"{studied.study}_part")(studied)

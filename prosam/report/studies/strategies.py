@@ -7,11 +7,12 @@ import pandas as pd
 
 from prosam.report.scores.tables import Cell, Table, TableRow
 from prosam.report.studies.inference import strategies_table
-from prosam.report.studies.inputs import MEAN_PROMPT, Studied
+from prosam.report.studies.inputs import Studied
 from prosam.report.studies.part import StudyPart
+from prosam.studies.strategies import MEAN_PROMPT
 
 
-def disagreement_part(studied: Studied) -> StudyPart:
+def strategies_part(studied: Studied) -> StudyPart:
     """The mIoU of each strategy; Spearman's correlation of the samples' disagreement with the mean prompt's IoU."""
     rows, told = [], []
     for run in studied.runs:

@@ -13,7 +13,8 @@ from prosam.params import Params
 from prosam.report.scores.tables import Cell, Table, TableRow
 from prosam.report.studies.inputs import VerificationStart, read_verification
 from prosam.report.studies.part import StudyPart
-from prosam.report.studies.verification_plots import ORIGINS, box_plots, scatter
+from prosam.report.studies.verification_plots import LABELS, box_plots, scatter
+from prosam.studies.verification import noise_of
 
 RANGE = "lowest to highest start"
 _CLAIM = 0.75  # the paper: samples are better than at least so many of 200 direct prompts
@@ -129,19 +130,17 @@ def _centre_table(starts: Sequence[VerificationStart]) -> Table:
 
 def _noise_table(starts: Sequence[VerificationStart]) -> Table:
     """Mean IoU under noise: absolute, of one size in the prompts' unit, and relative to the size of each prompt."""
-    names = [c for c in starts[0].prompts.columns if c.startswith("iou.")]
-    names.sort(key=lambda name: (_kind_and_size(name)[0], float(_kind_and_size(name)[1])))
+    noises = {column: noise for column in starts[0].prompts.columns if (noise := noise_of(column))}
+    names = sorted(noises, key=lambda name: (noises[name][0], float(noises[name][1])))
     rows = []
     for name in ["iou", *names]:
         cells = []
-        for origin in ORIGINS:
+        for origin in LABELS:
             means = [float(s.prompts.loc[s.prompts["origin"] == origin, name].mean()) for s in starts]
             cells.append(_over_starts([100 * value for value in means]))
-        rows.append(
-            TableRow("no noise" if name == "iou" else " ".join(_kind_and_size(name)), "condition", tuple(cells))
-        )
+        rows.append(TableRow(" ".join(noises.get(name, ("no", "noise"))), "condition", tuple(cells)))
     pooled = pd.concat([start.prompts for start in starts])
-    sizes = ", ".join(f"{name} {pooled.loc[pooled['origin'] == o, 'rms'].median():.2g}" for o, name in ORIGINS.items())
+    sizes = ", ".join(f"{name} {pooled.loc[pooled['origin'] == o, 'rms'].median():.2g}" for o, name in LABELS.items())
     caption = (
         "Mean IoU in percent with Gaussian noise on the prompts, absolute in their unit or relative to each one's root "
         "mean square: mean over starts, and the lowest to the highest start. Median root mean square of the prompts: "
@@ -149,14 +148,14 @@ def _noise_table(starts: Sequence[VerificationStart]) -> Table:
     )
     table_rows = tuple(rows) if names else ()
     return Table(
-        "verification-noise", "Under equal noise", caption, "noise", tuple(ORIGINS.values()), table_rows, interval=RANGE
+        "verification-noise",
+        "Under equal noise",
+        caption,
+        "noise",
+        tuple(LABELS.values()),
+        table_rows,
+        interval=RANGE,
     )
-
-
-def _kind_and_size(column: str) -> tuple[str, str]:
-    """Of a column such as `iou.absolute_0.25`."""
-    kind, _, size = column.removeprefix("iou.").partition("_")
-    return kind, size
 
 
 def _over_starts(values: Sequence[float]) -> Cell:

@@ -11,14 +11,13 @@ Shape letters: B targets, R probes, K draws of noise, N prompts a set, d prompt 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-LossesOfPrompts = Callable[[Tensor], Tensor]
+from prosam.studies.objective import LossesOfPrompts
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Targets that do not show the kind: what a run claims to see there, and whether it could know better."""
+"""What a run predicts in targets with the class and in images without it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ def rows(subject: Subject, settings: AbsentParams) -> Iterator[StudyRow]:
     """Predict in each episode's target and in images of the test split that do not show the class, nor may hide it.
 
     Yields:
-        Rows with the columns episode, class_id, image, present, presence (see prosam/evaluation/presence.py), and of
-        the pixels that are not void the shares area (predicted) and false_area (predicted, and not the class).
+        Rows with the columns of `STUDY`.
 
     Raises:
         InputError: every image of the test split shows the class, or may hide it.

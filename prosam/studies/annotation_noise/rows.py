@@ -1,4 +1,4 @@
-"""How carefully the reference must be annotated.
+"""What a run predicts from references that are annotated carelessly.
 
 Masks are shifted, eroded and dilated; a box is drawn anew around the changed mask. Points and scribbles are only
 shifted, for they have no outline to move. "wrong" annotates an object of another class that the reference shows too, as
@@ -20,10 +20,9 @@ from prosam.data.drawing import draw_box
 from prosam.data.episodes import Episode
 from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import AnnotationNoiseParams
+from prosam.studies.annotation_noise import NONE, WRONG
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.study import StudyRow, Subject, batches
-
-NONE, WRONG = "none", "wrong"
 
 
 @torch.no_grad()
@@ -31,7 +30,7 @@ def rows(subject: Subject, settings: AnnotationNoiseParams) -> Iterator[StudyRow
     """Predict from changed annotations. An episode is shifted in one random direction, whatever the distance.
 
     Yields:
-        Rows with the columns change ("none", "shift", "erode", "dilate" or "wrong") and size (0 where it has none).
+        Rows with the columns of `STUDY`.
     """
     thin = subject.masks.kind in THIN_KINDS
     outlines = {} if thin else {"erode": settings.erode, "dilate": settings.dilate}

@@ -1,4 +1,4 @@
-"""Bad images: what blur, noise, compression and over-exposure cost."""
+"""What a run predicts from corrupted images."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ def rows(subject: Subject, settings: CorruptionParams) -> Iterator[StudyRow]:
     """Predict from corrupted images; their features and embeddings are computed, which needs SAM's image encoder.
 
     Yields:
-        Rows of the first `settings.episodes` episodes with the columns corruption ("none" or a name), severity (0 for
-        none) and side ("target", "reference" or "both").
+        Rows of the first `settings.episodes` episodes, with the columns of `STUDY`.
     """
     conditions: list[tuple[CorruptionName, int]] = [
         (name, severity) for name in settings.names for severity in settings.severities

@@ -1,4 +1,4 @@
-"""Several references for one target, and how much the choice of one matters.
+"""What a run predicts from several references, and from single ones.
 
 VRP-SAM's way of using k references is to concatenate their prompts: k N of them go to the decoder. The other is to
 average them: prompt n of each reference stems from the same query n.
@@ -17,9 +17,8 @@ from prosam.features.pairs import AnnotatedReference, Targets
 from prosam.methods.several_references import fuse
 from prosam.params.studies import ReferencesParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
+from prosam.studies.references import AVERAGED, CONCATENATED, SINGLE
 from prosam.studies.study import StudyRow, Subject, batches
-
-SINGLE, CONCATENATED, AVERAGED = "single", "concatenated", "averaged"
 
 
 @torch.no_grad()
@@ -30,8 +29,7 @@ def rows(subject: Subject, settings: ReferencesParams) -> Iterator[StudyRow]:
     the class is annotated, but the target. Where a class has too few, the rows of larger k or choice are left out.
 
     Yields:
-        Rows with the columns merge ("single", "concatenated" or "averaged"), k, and choice: of a single reference its
-        place in the list, otherwise 0.
+        Rows with the columns of `STUDY`.
     """
     length = max(settings.choices, *settings.counts)
     annotated = {c: subject.masks.annotations.images(c) for c in {e.class_id for e in subject.episodes}}
@@ -67,13 +65,9 @@ def _prompts(subject: Subject, part: Sequence[Episode], chosen: Sequence[Sequenc
 def _merged(prompts: Tensor, condition: StudyRow) -> Tensor:
     """The prompts of a condition, (B, N, d) or (B, k N, d)."""
     k, choice = int(condition["k"]), int(condition["choice"])
-    match condition["merge"]:
-        case "single":
-            return prompts[:, min(choice, prompts.shape[1] - 1)]
-        case "concatenated":
-            return fuse(prompts[:, :k], "concatenate")
-        case _:
-            return fuse(prompts[:, :k], "average")
+    if condition["merge"] == SINGLE:
+        return prompts[:, min(choice, prompts.shape[1] - 1)]
+    return fuse(prompts[:, :k], "concatenate" if condition["merge"] == CONCATENATED else "average")
 
 
 def _list(subject: Subject, number: int, images: list[str], length: int) -> list[str]:

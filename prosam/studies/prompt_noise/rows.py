@@ -1,4 +1,4 @@
-"""How much noise on the mean prompt a run endures (paper: sections 4.1 and 7)."""
+"""What a run predicts from mean prompts with noise on them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rows(subject: Subject, settings: PromptNoiseParams) -> Iterator[StudyRow]:
     draw.
 
     Yields:
-        Rows with the columns scale, size, draw, and prompt_rms of the mean prompt.
+        Rows with the columns of `STUDY`.
     """
     conditions: list[StudyRow] = [
         {"scale": scale, "size": size, "draw": draw}

@@ -5,7 +5,6 @@ Shape letters: P prompts, K samples, N tokens of a prompt, d prompt dimension.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +14,7 @@ from prosam.errors import InputError
 from prosam.models.distributions import PromptDistribution, make_distribution
 from prosam.params.verification import VerificationParams
 from prosam.progress import Progress
-
-LossesOfPrompts = Callable[[Tensor], Tensor]
+from prosam.studies.objective import LossesOfPrompts
 
 
 class StoppingRule:

@@ -1,4 +1,4 @@
-"""The report on what disturbs a run: noise on prompts, careless annotations, bad images."""
+"""The report on a study that disturbs a run more and more: what each disturbance costs it, and which run loses less."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prosam.evaluation.bootstrap import Interval
-from prosam.report.inputs import names_in_words
 from prosam.report.scores.tables import MINUS, Cell, Table, TableRow, difference_cell, score_cell
 from prosam.report.studies.inputs import Studied
 from prosam.report.studies.lines import Panel, PlottedLine, line_figures
@@ -14,7 +13,6 @@ from prosam.report.studies.part import StudyPart
 from prosam.report.studies.scores import Condition, ConditionScores, conditions, score_conditions
 
 _CHANCE = 0.05  # of a 95% interval to exclude zero where nothing differs
-_WRONG, _UNDISTURBED = ("wrong", 0.0), ("none", 0.0)
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class Disturbance:
         clean: the condition without a disturbance, for any other.
         panel: title of a panel for its conditions without their size.
         axis: what the sizes are.
+        apart: conditions that have no size, and are not shown with the others.
     """
 
     title: str
@@ -36,46 +35,16 @@ class Disturbance:
     clean: Callable[[Condition], Condition]
     panel: Callable[[Condition], str]
     axis: str
+    apart: tuple[Condition, ...] = ()
 
 
-DISTURBANCES = {
-    "prompt_noise": Disturbance(
-        "Noise on the prompts",
-        "Gaussian noise is added to the mean prompt: relative noise in units of the prompt's own root mean square, "
-        "absolute noise in the prompt's unit, which is the fair test only where prompts are of one size.",
-        ("scale", "size"),
-        lambda _: ("relative", 0.0),
-        lambda panel: f"{panel[0]} noise",
-        "size of the noise",
-    ),
-    "annotation_noise": Disturbance(
-        "Careless annotations",
-        "The reference's mask is shifted (in units of the square root of its area), eroded or dilated (in units of "
-        "the radius of a disk of its area). The truth stays as it is.",
-        ("change", "size"),
-        lambda _: _UNDISTURBED,
-        lambda panel: f"{panel[0]}",
-        "size of the change",
-    ),
-    "corruption": Disturbance(
-        "Bad images",
-        "The first episodes of each fold, with blur, noise, compression or over-exposure of severity 1 to 5.",
-        ("side", "corruption", "severity"),
-        lambda condition: (condition[0], "none", 0),
-        lambda panel: f"{panel[1]}, {panel[0]}",
-        "severity",
-    ),
-}
-
-
-def disturbance_part(studied: Studied) -> StudyPart:
+def disturbance_part(studied: Studied, shown: Disturbance) -> StudyPart:
     """Curves and tables of mIoU by size of the disturbance, with the differences between ProSAM and VRP-SAM."""
-    shown = DISTURBANCES[studied.study]
     sentences: list[str] = []
     tables: list[Table] = []
     lines: dict[Condition, list[PlottedLine]] = {}
     for kind, runs in studied.by_kind.items():
-        found = [c for c in conditions(studied, runs[0], shown.by) if c != _WRONG]
+        found = [c for c in conditions(studied, runs[0], shown.by) if c not in shown.apart]
         scores = score_conditions(studied, runs, shown.by, found)
         if scores is None:
             continue
@@ -85,7 +54,6 @@ def disturbance_part(studied: Studied) -> StudyPart:
         suffix = f"-{kind}" if len(studied.by_kind) > 1 else ""
         tables.append(_table(studied, scores, shown, runs, found, suffix))
         sentences += [_sentence(studied, scores, shown, pair, found) for pair in pairs]
-    wrong = _wrong_table(studied) if studied.study == "annotation_noise" else None
     panels = [Panel(shown.panel(panel), shown.axis, "mIoU, %", tuple(of_panel)) for panel, of_panel in lines.items()]
     prefix = f"{studied.setting.dataset}-{studied.study}"
     return StudyPart(
@@ -95,7 +63,7 @@ def disturbance_part(studied: Studied) -> StudyPart:
         f"{shown.note} Bands are 95% intervals of each run; the differences in the table are paired, and sharper.",
         line_figures(panels, prefix) if panels else (),
         legend=studied.places,
-        tables=(*tables, *([wrong] if wrong else [])),
+        tables=tuple(tables),
     )
 
 
@@ -199,29 +167,3 @@ def _counted(intervals: Sequence[Interval], above: str) -> str:
     if not there:
         return f"none of {len(intervals)} conditions"
     return f"{there} of {len(intervals)} conditions ({above} in {sum(i.above_zero for i in intervals)})"
-
-
-def _wrong_table(studied: Studied) -> Table | None:
-    """What an annotation of another object costs, on the episodes that have one."""
-    rows, episodes = [], {}
-    for runs in studied.by_kind.values():
-        scores = score_conditions(studied, runs, ("change", "size"), [_UNDISTURBED, _WRONG])
-        if scores is None:
-            continue
-        for run in runs:
-            cells = (
-                score_cell(scores.interval(run, _WRONG)),
-                score_cell(scores.interval(run, _UNDISTURBED)),
-                difference_cell(scores.difference((run, _WRONG), (run, _UNDISTURBED))),
-            )
-            episodes[scores.episodes] = None
-            rows.append(TableRow(studied.label(run), "run", cells))
-    if not rows:
-        return None
-    caption = (
-        f"mIoU in percent when an object of another class is annotated in the reference, and of the same episodes "
-        f"undisturbed: only those whose reference shows another class ({names_in_words([str(n) for n in episodes])}); "
-        "with 95% bootstrap intervals over targets."
-    )
-    columns = ("wrong object", "undisturbed", f"wrong {MINUS} undisturbed")
-    return Table("wrong-object", "The wrong object annotated", caption, "run", columns, tuple(rows))

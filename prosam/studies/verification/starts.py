@@ -1,4 +1,4 @@
-"""The verification study (section 5.3, figure 4): is the middle of a learnt distribution a better place for prompts?
+"""One start of the verification study.
 
 Two ways to prompts for one object, with nothing but SAM's decoder and gradient descent: P prompts, each learnt for
 itself, which is what VRP-SAM is trained for; and one distribution, learnt through its samples, which is what ProSAM is
@@ -16,7 +16,12 @@ from torch import Tensor
 
 from prosam.params.verification import VerificationParams
 from prosam.studies.objective import Objective
-from prosam.studies.optimisation import LearntDistribution, LearntPrompts, learn_distribution, learn_prompts
+from prosam.studies.verification.optimisation import (
+    LearntDistribution,
+    LearntPrompts,
+    learn_distribution,
+    learn_prompts,
+)
 from prosam.training.seeds import step_generator
 
 

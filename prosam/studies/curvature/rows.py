@@ -1,6 +1,6 @@
-"""Section 7 in numbers: what noise in a run's mean prompts adds to the loss, against what their curvature predicts.
+"""The loss of a run's mean prompts with noise and without, and its curvature there.
 
-Shape letters as in `prosam.studies.laplacian`.
+Shape letters as in `prosam.studies.curvature.laplacian`.
 """
 
 from __future__ import annotations
@@ -13,29 +13,15 @@ from torch import Tensor
 from prosam.data.episodes import Episode
 from prosam.features.pairs import AnnotatedReference
 from prosam.params.curvature import CurvatureParams
-from prosam.studies.laplacian import estimate, noise_gaps, quadratic_forms, rademacher
+from prosam.studies.curvature import ESTIMATES
+from prosam.studies.curvature.laplacian import estimate, noise_gaps, quadratic_forms, rademacher
 from prosam.studies.objective import Objective, objective_of
 from prosam.studies.study import StudyRow, Subject
 from prosam.training.seeds import step_generator
 
 
 def rows(subject: Subject, settings: CurvatureParams) -> Iterator[StudyRow]:
-    """For each episode, a row for each noise.
-
-    | column | meaning |
-    |---|---|
-    | `episode`, `class_id` | number in the frozen list; the novel class |
-    | `loss` | BCE + Dice of the mean prompts; void pixels do not count |
-    | `rms` | root mean square of the mean prompts |
-    | `laplacian`, `laplacian_se` | Hutchinson's estimate, and its standard error |
-    | `noise`, `size` | `absolute` or `relative` Gaussian noise and its setting; `own`, 1: the run's learnt noise |
-    | `eta` | standard deviation of the noise's entries, in the prompts' unit; of `own` their root mean square |
-    | `gap`, `gap_se` | E[L(p + noise)] - L(p) by Monte Carlo, and its standard error |
-    | `predicted`, `predicted_se` | (1/2) sum_i var_i H_ii, and its standard error; without `own`, eta^2 / 2 laplacian |
-    | `excess`, `excess_se` | mean of gap less (1/2) delta' H delta over the same draws delta, and its standard error |
-
-    `gap` less `predicted` is `excess` but for the draws, which differ between the first two and are the same in the
-    third: of the three only `excess` tells higher orders and kinks from chance.
+    """For each episode, a row for each noise, with the columns of `STUDY`.
 
     A run without noise (`dirac`), or with one of infinite variance (`student_t`, nu at most 2), has no rows `own`. What
     is drawn for an episode depends on the seed and its number alone; all sizes share their draws.
@@ -101,7 +87,7 @@ def _compared(
     """
     gaps = noise_gaps(objective.losses, prompts, noise)
     named = {"gap": gaps, "predicted": forms / 2, "excess": gaps - noise_forms / 2}
-    estimates = {name: estimate(draws) for name, draws in named.items()}
+    estimates = {name: estimate(named[name]) for name in ESTIMATES}
     columns = {name: found.mean for name, found in estimates.items()}
     return columns | {f"{name}_se": found.error for name, found in estimates.items()}
 

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prosam.files import atomic_folder, write_text
-from prosam.studies.target import Target
-from prosam.studies.verification import Scored, Verification
+from prosam.studies.verification import COLUMNS, ORIGINS, PROMPTS, SUMMARY, noise_column
+from prosam.studies.verification.starts import Scored, Verification
+from prosam.studies.verification.target import Target
 
-PROMPTS, SUMMARY = "prompts.parquet", "summary.json"
-ORIGINS = ("direct", "sample", "mean")
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -31,9 +30,6 @@ def write_verification(
     folder: Path, target: Target, found: Sequence[Verification], positions: Sequence[NDArray[np.floating]]
 ) -> None:
     """Write the study of one target, all or nothing.
-
-    prompts.parquet has the columns `start`, `origin` (ORIGINS), `number` within its origin, `iou`, `bce`, `rms`,
-    `steps` (of direct prompts alone), `x`, `y`, and `iou.<kind>_<size>` for each noise.
 
     Args:
         folder: gets PROMPTS and SUMMARY.
@@ -92,15 +88,16 @@ def _rows(found: Verification, positions: NDArray[np.floating]) -> list[dict[str
     rows = []
     for origin, part in _by_origin(found).items():
         columns = {"iou": part.iou, "bce": part.bce, "rms": _rms(part.prompts)}
-        columns |= {f"iou.{kind}_{size:g}": iou for (kind, size), iou in part.noisy_iou.items()}
+        columns |= {noise_column(kind, size): iou for (kind, size), iou in part.noisy_iou.items()}
         values = {name: column.tolist() for name, column in columns.items()}
         for number in range(len(part.iou)):
             x, y = positions[len(rows)].tolist()
             steps = int(found.learnt.steps[number]) if origin == "direct" else None
             figures = {name: column[number] for name, column in values.items()}
-            rows.append(
-                {"start": found.start, "origin": origin, "number": number, "steps": steps, "x": x, "y": y} | figures
-            )
+            row = {"start": found.start, "origin": origin, "number": number, "steps": steps, "x": x, "y": y} | figures
+            if tuple(row)[: len(COLUMNS)] != COLUMNS:
+                raise ValueError(f"a prompt's columns are {', '.join(row)}, but declared are {', '.join(COLUMNS)}")
+            rows.append(row)
     if len(rows) != len(positions):
         raise ValueError(f"{len(rows)} prompts and {len(positions)} positions")
     return rows

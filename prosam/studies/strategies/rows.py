@@ -1,19 +1,8 @@
-"""Inference by sampled prompts (paper: section 9.3, table 8): five ways to merge K masks, beside the mean prompt's.
-
-The paper names the strategies and no more. We read it so:
-
-| strategy      | mask                                                                          |
-|---------------|-------------------------------------------------------------------------------|
-| mean-prompt   | of the mean prompt, as in evaluation                                          |
-| max-logits    | the largest of K logits is positive                                           |
-| mean-logits   | the mean of K logits is positive                                              |
-| max-binary    | any of K masks has the pixel                                                  |
-| mean-binary   | the mean of K masks, each 0 or 1, is at least 0.5: of an even K, half is enough |
-| majority-vote | more than half of the K masks have the pixel                                  |
+"""What a run predicts from several sampled prompts, merged by each strategy.
 
 Logits are merged where the decoder makes them and brought to the target's size afterwards; binary masks (a probability
 above 0.5, a positive logit) are made at the target's size and merged there. So the maxima of the two differ, the last
-two differ only in ties, and for VRP-SAM, whose samples are all its one prompt, all six agree.
+two strategies differ only in ties, and for VRP-SAM, whose samples are all its one prompt, all six agree.
 """
 
 from __future__ import annotations
@@ -31,11 +20,9 @@ from prosam.models.distributions import PromptDistribution
 from prosam.params.studies import StrategiesParams
 from prosam.studies.decoding import decode_many
 from prosam.studies.pixel_rows import full_masks, pixel_rows
+from prosam.studies.strategies import STRATEGIES
 from prosam.studies.study import StudyRow, Subject, batches
 from prosam.training.seeds import step_generator
-
-MEAN_PROMPT = "mean-prompt"
-STRATEGIES = (MEAN_PROMPT, "max-logits", "mean-logits", "max-binary", "mean-binary", "majority-vote")
 
 
 @torch.no_grad()
@@ -43,7 +30,7 @@ def rows(subject: Subject, settings: StrategiesParams) -> Iterator[StudyRow]:
     """Predict by each strategy, from the same K samples.
 
     Yields:
-        Rows with the columns strategy and disagreement, of the episode's K masks (prosam/evaluation/uncertainty.py).
+        Rows with the columns of `STUDY`.
     """
     for first, part in batches(subject):
         references = subject.tensors.references([AnnotatedReference(e.reference, e.class_id) for e in part])
