@@ -16,7 +16,7 @@ from prosam.params.studies import PromptNoiseParams, StudiesParams
 from prosam.studies.curvature import rows as curvature
 from prosam.studies.declaration import ROWS, Study, declared
 from prosam.studies.prompt_noise import rows as prompt_noise
-from prosam.studies.study import Subject
+from prosam.studies.study import StudyRow, Subject
 from prosam.studies.write import write_study
 
 NOISE = declared("prompt_noise")
@@ -51,7 +51,7 @@ def test_declarations_and_the_report_need_no_pytorch():
 
 
 @pytest.mark.parametrize("wrong", [{"episode": 0, "class_id": 1}, {"class_id": 1, "episode": 0, "present": True}])
-def test_rows_with_other_columns_than_declared_are_refused(wrong: dict[str, int], tmp_path: Path):
+def test_rows_with_other_columns_than_declared_are_refused(wrong: StudyRow, tmp_path: Path):
     with pytest.raises(ValueError, match="but declared are episode, class_id, present"):
         write_study(tmp_path / "study", [wrong], Study(("present",)))
     assert list(tmp_path.iterdir()) == []
