@@ -17,10 +17,11 @@ from prosam.report.paper.beside import Beside, beside
 from prosam.report.paper.confusion import rate_table
 from prosam.report.runs.circumstances import unlike_trainings
 from prosam.report.runs.matched import principal
-from prosam.report.runs.provenance import Provenance, provenance
+from prosam.report.runs.provenance import NumberSources, provenance
 from prosam.report.runs.seeds import REPEATS
 from prosam.report.scores.scores import score_setting
-from prosam.report.scores.tables import Table, class_table, difference_table, score_tables, summary_table
+from prosam.report.scores.table import Table
+from prosam.report.scores.tables import class_table, difference_table, score_tables, summary_table
 from prosam.report.studies.part import StudyPart
 from prosam.report.studies.sections import study_parts
 from prosam.report.verdict import Verdict, judge
@@ -63,7 +64,7 @@ class Report:
 
     sections: tuple[SettingSection, ...]
     summary: Table | None
-    provenance: Provenance
+    provenance: NumberSources
     params: Params
 
     @property

@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from prosam.report.compose import Report, record
 from prosam.report.figures.svg import run_colour, run_dash
-from prosam.report.runs.plateau import RULE
-from prosam.report.scores.tables import Table, TableRow
+from prosam.report.runs.plateau import PLATEAU_RULE
+from prosam.report.scores.table import Table, TableRow
 
 
 def write_report(report: Report, folder: Path) -> None:
@@ -55,7 +55,7 @@ def _environment(autoescape: bool) -> Environment:
         "graph_end": _graph_end,
         "run_colour": run_colour,
         "run_dash": run_dash,
-        "plateau_rule": RULE,
+        "plateau_rule": PLATEAU_RULE,
     }
     return environment
 

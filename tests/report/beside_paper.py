@@ -11,7 +11,7 @@ import pandas as pd
 from prosam.data.formats.masks import decode
 from prosam.data.formats.voc import VOID
 from prosam.evaluation.columns import COUNTS
-from prosam.report.scores.tables import Table
+from prosam.report.scores.table import Table
 from tests.report.tree import PARAMS, toy_scenes
 
 STRATEGIES = ("mean-prompt", "max-logits", "mean-logits", "max-binary", "mean-binary", "majority-vote")

@@ -11,7 +11,7 @@ from prosam import layout
 from prosam.params import load_params
 from prosam.report.figures.truths import describe_truths
 from prosam.report.inputs import read_settings
-from prosam.report.scores.tables import Cell, Table
+from prosam.report.scores.table import Cell, Table
 from prosam.report.studies.part import StudyPart
 from prosam.report.studies.sections import study_parts
 from tests.report.made_up_studies import FOLDS

@@ -17,7 +17,7 @@ from prosam.params import load_params
 from prosam.report.compose import Report, compose, record
 from prosam.report.inputs import read_settings
 from prosam.report.render import html, markdown
-from prosam.report.scores.tables import Table
+from prosam.report.scores.table import Table
 from tests.report.test_report import Page
 from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree
 

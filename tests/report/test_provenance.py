@@ -10,7 +10,7 @@ from typing import Any
 from prosam.params import load_params
 from prosam.report.compose import Report, compose
 from prosam.report.inputs import read_settings
-from prosam.report.runs.provenance import Provenance, provenance
+from prosam.report.runs.provenance import NumberSources, provenance
 
 
 def edit_model(run: str, fold: int, change: Callable[[dict[str, Any]], Any]) -> None:
@@ -20,7 +20,7 @@ def edit_model(run: str, fold: int, change: Callable[[dict[str, Any]], Any]) -> 
     path.write_text(json.dumps(model))
 
 
-def shown(found: Provenance, key: str) -> tuple[str, ...]:
+def shown(found: NumberSources, key: str) -> tuple[str, ...]:
     (values,) = [parameter.values for parameter in found.parameters if parameter.key == key]
     return values
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prosam.report.compose import Report, record
-from prosam.report.scores.tables import BOOTSTRAP, Cell, Table, TableRow
+from prosam.report.scores.table import BOOTSTRAP, Cell, Table, TableRow
 
 
 def test_a_small_number_keeps_its_digits():

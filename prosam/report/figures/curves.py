@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
 _MOST_POINTS = 200  # of a drawn curve; longer ones are averaged in bins
 
@@ -83,7 +83,7 @@ _PANELS = {
 }
 
 
-def _binned(log: Log, column: str) -> tuple[Floats, Floats]:
+def _binned(log: Log, column: str) -> tuple[_Floats, _Floats]:
     """Step and value of the rows that have one, averaged in equal bins beyond `_MOST_POINTS`."""
     there = np.isfinite(log[column])
     step, value = log["step"][there], log[column][there]
@@ -93,7 +93,7 @@ def _binned(log: Log, column: str) -> tuple[Floats, Floats]:
     return np.bincount(place, step) / in_bin, np.bincount(place, value) / in_bin
 
 
-def _smoothed(values: Floats) -> Floats:
+def _smoothed(values: _Floats) -> _Floats:
     """Centred moving mean over a twentieth of the curve, shorter at its ends."""
     place, reach = np.arange(len(values)), len(values) // 40
     start, end = np.maximum(place - reach, 0), np.minimum(place + reach + 1, len(values))

@@ -26,7 +26,7 @@ from prosam.report.figures.choice import Rank, choose_episodes
 from prosam.report.figures.svg import run_colour
 from prosam.report.inputs import Setting, read_predictions
 
-MaskArray = NDArray[np.bool_]
+_MaskArray = NDArray[np.bool_]
 # The page's --run-0 .. --run-5, as they look in the dark: pictures do not follow the reader's mode.
 _RUN_COLOURS = (
     (86, 166, 246),
@@ -155,7 +155,7 @@ def _predictions(setting: Setting, places: Sequence[tuple[int, int]]) -> dict[tu
     }
 
 
-def _prediction(counts: str, truth: MaskArray, setting: Setting, run: str, fold: int, row: int) -> MaskArray:
+def _prediction(counts: str, truth: _MaskArray, setting: Setting, run: str, fold: int, row: int) -> _MaskArray:
     """The mask that was predicted and scored; a damaged run-length code may decode to something else."""
     episode = setting.results[run, fold].episodes.iloc[row]
     try:
@@ -176,7 +176,7 @@ def _prediction(counts: str, truth: MaskArray, setting: Setting, run: str, fold:
 
 def _overlaid(
     image: NDArray[np.uint8],
-    mask: MaskArray,
+    mask: _MaskArray,
     colour: tuple[int, int, int],
     caption: str,
     alt: str,
@@ -199,7 +199,7 @@ def _overlaid(
     return _picture(np.rint(canvas).clip(0, 255).astype(np.uint8), caption, alt)
 
 
-def _grown(mask: MaskArray, pixels: int) -> MaskArray:
+def _grown(mask: _MaskArray, pixels: int) -> _MaskArray:
     return np.asarray(ndimage.binary_dilation(mask, np.ones((3, 3)), iterations=pixels), np.bool_)
 
 
@@ -220,7 +220,7 @@ def _scaled(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.array(Image.fromarray(image).resize((width, height), resampling))
 
 
-def _scaled_mask(mask: MaskArray, size: tuple[int, ...], keep_thin: bool) -> MaskArray:
+def _scaled_mask(mask: _MaskArray, size: tuple[int, ...], keep_thin: bool) -> _MaskArray:
     height, width = size
     if keep_thin and height < mask.shape[0]:
         scaled = np.zeros((height, width), bool)

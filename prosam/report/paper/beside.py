@@ -14,7 +14,7 @@ from prosam.report.paper.tables import NO_TABLE_3, PaperTable, paper_tables
 from prosam.report.runs.seeds import repeats_table
 from prosam.report.runs.trainings import initialisation_table
 from prosam.report.scores.scores import Scores
-from prosam.report.scores.tables import Table
+from prosam.report.scores.table import Table
 
 
 @dataclass(frozen=True)

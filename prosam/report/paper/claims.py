@@ -14,7 +14,7 @@ from prosam.report.paper.runs import departures
 from prosam.report.runs.matched import Match
 from prosam.report.runs.repeats import groups
 from prosam.report.scores.scores import Scores
-from prosam.report.scores.tables import BOOTSTRAP, Cell, Table, TableRow, difference_cell
+from prosam.report.scores.table import BOOTSTRAP, Cell, Table, TableRow, difference_cell
 
 CLAIMS = (  # table, or None for what the paper lacks; what is compared, the run said to be better, the other
     (1, "ProSAM \N{MINUS SIGN} VRP-SAM, point", "prosam-point", "vrp-sam-point"),

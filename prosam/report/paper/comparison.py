@@ -10,7 +10,7 @@ import numpy as np
 from prosam.params import Params
 from prosam.report.inputs import Setting
 from prosam.report.paper.published import FOLDS, PublishedRow
-from prosam.report.scores.tables import Cell, TableRow
+from prosam.report.scores.table import Cell, TableRow
 
 DATA_NAMES = {"pascal-5i": "PASCAL-5i", "coco-20i": "COCO-20i"}
 

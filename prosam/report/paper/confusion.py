@@ -20,7 +20,8 @@ from prosam.params import ReportParams
 from prosam.report.inputs import Setting
 from prosam.report.paper.comparison import DATA_NAMES, Published, compared, published_cells
 from prosam.report.paper.published import PublishedRow
-from prosam.report.scores.tables import MINUS, Cell, Table, TableRow, fold_headings, score_cell
+from prosam.report.scores.table import MINUS, Cell, Table, TableRow, score_cell
+from prosam.report.scores.tables import fold_headings
 
 Counts = NDArray[np.float64]
 

@@ -14,7 +14,8 @@ from prosam.report.paper.published import PublishedRow
 from prosam.report.paper.runs import comparable_rows
 from prosam.report.paper.setup import differences
 from prosam.report.scores.scores import Scores
-from prosam.report.scores.tables import Cell, Table, TableRow, fold_headings, score_cell
+from prosam.report.scores.table import Cell, Table, TableRow, score_cell
+from prosam.report.scores.tables import fold_headings
 from prosam.report.studies.inference import inference_table
 from prosam.report.studies.inputs import read_study
 

@@ -16,7 +16,7 @@ Plateau = Literal["stuck", "little gained"]
 FALL = 0.95  # the late loss of a run that learns is below this share of its early loss
 GAIN = 10.0  # points of novel mIoU above the untrained encoder that count as having learnt
 
-RULE = (
+PLATEAU_RULE = (
     f"A run is flagged when its novel mIoU is at most {GAIN:.0f} points above its untrained encoder's: as "
     "stuck on the plateau when, besides, its mean loss over the last 10% of the steps is above "
     f"{FALL} of that over steps 10% to 20%; as having gained little otherwise. Under a domain shift the loss is of "
@@ -26,7 +26,7 @@ RULE = (
 
 
 def plateau(loss: NDArray[np.float64], miou: float, untrained: float) -> Plateau | None:
-    """Judge one run on one fold by `RULE`.
+    """Judge one run on one fold by `PLATEAU_RULE`.
 
     The score alone would take poor generalisation for the plateau, the loss alone a run that was done early.
 

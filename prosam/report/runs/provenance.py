@@ -24,7 +24,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Provenance:
+class NumberSources:
     """What a reader needs to trace a number.
 
     Attributes:
@@ -51,7 +51,7 @@ class Provenance:
         }
 
 
-def provenance(params: Params, settings: Sequence[Setting]) -> Provenance:
+def provenance(params: Params, settings: Sequence[Setting]) -> NumberSources:
     """Collect it from params.yaml, and of trainings from the models' own records."""
     runs = tuple(params.pipeline.runs)
     by_run = [_resolved(params, settings, run) for run in runs]
@@ -67,7 +67,7 @@ def provenance(params: Params, settings: Sequence[Setting]) -> Provenance:
             folders = [str(layout.model(setting.trained_on, run, fold)) for fold in some]
             folders += [str(layout.results(setting.dataset, run, fold)) for fold in some]
             files.append((setting.dataset, run, tuple(folders)))
-    return Provenance(runs, tuple(parameters), _shared(params), tuple(files))
+    return NumberSources(runs, tuple(parameters), _shared(params), tuple(files))
 
 
 def _resolved(params: Params, settings: Sequence[Setting], run: str) -> dict[str, str]:

@@ -13,7 +13,8 @@ from prosam.params import Params
 from prosam.report.inputs import Setting, names_in_words
 from prosam.report.runs.repeats import repeats
 from prosam.report.scores.scores import Scores
-from prosam.report.scores.tables import Cell, Table, TableRow, difference_cell, fold_headings, score_cell
+from prosam.report.scores.table import Cell, Table, TableRow, difference_cell, score_cell
+from prosam.report.scores.tables import fold_headings
 
 REPEATS = "repeats"  # key of the table
 MIN_SEEDS = 3  # for calling a difference one; a variance from two seeds is too often near zero by luck

@@ -10,7 +10,7 @@ from prosam.params import Params
 from prosam.report.inputs import Setting
 from prosam.report.runs.plateau import Plateau, plateau
 from prosam.report.scores.scores import Scores
-from prosam.report.scores.tables import Cell, Table, TableRow
+from prosam.report.scores.table import Cell, Table, TableRow
 
 Finding = Plateau | Literal["transfers little"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from prosam.evaluation.roc import roc
-from prosam.report.scores.tables import Cell, Table, TableRow
+from prosam.report.scores.table import Cell, Table, TableRow
 from prosam.report.studies.inputs import Studied
 from prosam.report.studies.lines import Panel, PlottedLine, line_figures
 from prosam.report.studies.part import StudyPart

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from prosam.report.inputs import names_in_words
-from prosam.report.scores.tables import MINUS, Table, TableRow, difference_cell, score_cell
+from prosam.report.scores.table import MINUS, Table, TableRow, difference_cell, score_cell
 from prosam.report.studies.disturbance import Disturbance, disturbance_part
 from prosam.report.studies.inputs import Studied
 from prosam.report.studies.part import StudyPart

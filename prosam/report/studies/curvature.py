@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from prosam.report.scores.tables import Cell, Table, TableRow
+from prosam.report.scores.table import Cell, Table, TableRow
 from prosam.report.studies.inputs import Studied
 from prosam.report.studies.part import StudyPart
 from prosam.studies.curvature import ESTIMATES

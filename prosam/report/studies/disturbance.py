@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from prosam.evaluation.bootstrap import Interval
-from prosam.report.scores.tables import MINUS, Cell, Table, TableRow, difference_cell, score_cell
+from prosam.report.scores.table import MINUS, Cell, Table, TableRow, difference_cell, score_cell
 from prosam.report.studies.inputs import Studied
 from prosam.report.studies.lines import Panel, PlottedLine, line_figures
 from prosam.report.studies.part import StudyPart

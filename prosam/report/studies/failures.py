@@ -14,7 +14,7 @@ from prosam.params import Params
 from prosam.report.figures.choice import MANY
 from prosam.report.inputs import Setting
 from prosam.report.runs.matched import matches
-from prosam.report.scores.tables import MINUS, Table, TableRow, difference_cell, score_cell
+from prosam.report.scores.table import MINUS, Table, TableRow, difference_cell, score_cell
 from prosam.report.studies.part import Link, StudyPart
 
 _HARDEST = 3  # classes that are named

@@ -9,7 +9,8 @@ import numpy as np
 from prosam.evaluation.bootstrap import Bootstrap, paired_difference
 from prosam.report.paper.comparison import DATA_NAMES, Published, compared, published_cells
 from prosam.report.paper.published import PublishedRow
-from prosam.report.scores.tables import MINUS, Cell, Table, TableRow, difference_cell, fold_headings, score_cell
+from prosam.report.scores.table import MINUS, Cell, Table, TableRow, difference_cell, score_cell
+from prosam.report.scores.tables import fold_headings
 from prosam.report.studies.inputs import Studied
 from prosam.report.studies.scores import conditions, score_conditions
 from prosam.studies.strategies import MEAN_PROMPT

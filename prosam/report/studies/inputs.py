@@ -17,7 +17,7 @@ from prosam.params import Params, ReportParams
 from prosam.report.inputs import Setting, read_file
 from prosam.report.runs.matched import matches
 from prosam.studies.declaration import ROWS, declared
-from prosam.studies.verification import COLUMNS, ORIGINS, PROMPTS, SUMMARY
+from prosam.studies.verification import ORIGINS, PROMPT_COLUMNS, PROMPTS, SUMMARY
 
 _FIGURES = {"distribution": ("steps",), "from_centre": ("mean", "direct")}  # of each start, in summary.json
 
@@ -128,7 +128,7 @@ def _read_start(dataset: str, number: int) -> VerificationStart:
             for name in figures:
                 if not isinstance(held, dict) or not isinstance(held.get(name), int | float):
                     raise InputError(f"{path}: lacks {key}.{name}; run `dvc repro --force {stage}`")
-    prompts = _read_parquet(folder / PROMPTS, COLUMNS, stage)
+    prompts = _read_parquet(folder / PROMPTS, PROMPT_COLUMNS, stage)
     for origin in ORIGINS:
         if origin not in set(prompts["origin"]):
             raise InputError(f"{folder / PROMPTS}: has no {origin} prompts; run `dvc repro --force {stage}`")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from prosam.report.scores.tables import Table
+from prosam.report.scores.table import Table
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from prosam.report.scores.tables import Cell, Table, TableRow
+from prosam.report.scores.table import Cell, Table, TableRow
 from prosam.report.studies.inference import strategies_table
 from prosam.report.studies.inputs import Studied
 from prosam.report.studies.part import StudyPart

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from prosam.params import Params
-from prosam.report.scores.tables import Cell, Table, TableRow
+from prosam.report.scores.table import Cell, Table, TableRow
 from prosam.report.studies.inputs import VerificationStart, read_verification
 from prosam.report.studies.part import StudyPart
-from prosam.report.studies.verification_plots import LABELS, box_plots, scatter
+from prosam.report.studies.verification_plots import SHOWN_AS, box_plots, scatter
 from prosam.studies.verification import noise_of
 
 RANGE = "lowest to highest start"
@@ -135,12 +135,12 @@ def _noise_table(starts: Sequence[VerificationStart]) -> Table:
     rows = []
     for name in ["iou", *names]:
         cells = []
-        for origin in LABELS:
+        for origin in SHOWN_AS:
             means = [float(s.prompts.loc[s.prompts["origin"] == origin, name].mean()) for s in starts]
             cells.append(_over_starts([100 * value for value in means]))
         rows.append(TableRow(" ".join(noises.get(name, ("no", "noise"))), "condition", tuple(cells)))
     pooled = pd.concat([start.prompts for start in starts])
-    sizes = ", ".join(f"{name} {pooled.loc[pooled['origin'] == o, 'rms'].median():.2g}" for o, name in LABELS.items())
+    sizes = ", ".join(f"{name} {pooled.loc[pooled['origin'] == o, 'rms'].median():.2g}" for o, name in SHOWN_AS.items())
     caption = (
         "Mean IoU in percent with Gaussian noise on the prompts, absolute in their unit or relative to each one's root "
         "mean square: mean over starts, and the lowest to the highest start. Median root mean square of the prompts: "
@@ -152,7 +152,7 @@ def _noise_table(starts: Sequence[VerificationStart]) -> Table:
         "Under equal noise",
         caption,
         "noise",
-        tuple(LABELS.values()),
+        tuple(SHOWN_AS.values()),
         table_rows,
         interval=RANGE,
     )

@@ -11,7 +11,7 @@ from prosam.report.figures.svg import INK, inline_svg, page_style, run_style
 from prosam.report.studies.part import Figure
 from prosam.studies.verification import ORIGINS
 
-LABELS = dict(zip(ORIGINS, ("direct", "samples", "mean"), strict=True))
+SHOWN_AS = dict(zip(ORIGINS, ("direct", "samples", "mean"), strict=True))
 _PLACES = {"direct": 1, "sample": 0, "mean": 2}  # of the page's colours
 
 
@@ -42,7 +42,7 @@ def scatter(prompts: pd.DataFrame, prefix: str) -> Figure:
     with page_style():
         canvas = Canvas(figsize=(3.5, 2.9), layout="constrained")
         axis = canvas.subplots()
-        for origin, label in LABELS.items():
+        for origin, label in SHOWN_AS.items():
             part, colour = prompts[prompts["origin"] == origin], run_style(_PLACES[origin])["color"]
             if origin == "mean":
                 axis.scatter(part["x"], part["y"], s=70, marker="X", color=colour, edgecolors=INK, label=label)
@@ -51,7 +51,7 @@ def scatter(prompts: pd.DataFrame, prefix: str) -> Figure:
                 axis.scatter(part["x"], part["y"], s=9, marker=marker, color=colour, alpha=0.7, label=label)
         axis.tick_params(labelbottom=False, labelleft=False, length=0)
         canvas.legend(loc="outside lower center", ncols=3, frameon=False, labelcolor=INK, handletextpad=0.2)
-        counts = ", ".join(f"{int((prompts['origin'] == origin).sum())} {label}" for origin, label in LABELS.items())
+        counts = ", ".join(f"{int((prompts['origin'] == origin).sum())} {label}" for origin, label in SHOWN_AS.items())
         return Figure("t-SNE, first start", inline_svg(canvas, prefix, f"Prompts in the plane of t-SNE: {counts}."))
 
 
@@ -61,7 +61,7 @@ def _boxes(values: Sequence[np.ndarray], title: str, prefix: str) -> str:
     with page_style():
         canvas = Canvas(figsize=(3.5, 2.5), layout="constrained")
         axis = canvas.subplots()
-        drawn = axis.boxplot(values, tick_labels=list(LABELS.values()), widths=0.5, whis=(5, 95), showfliers=False)
+        drawn = axis.boxplot(values, tick_labels=list(SHOWN_AS.values()), widths=0.5, whis=(5, 95), showfliers=False)
         for place, origin in enumerate(ORIGINS):
             colour = run_style(_PLACES[origin])["color"]
             parts = [drawn["boxes"][place], drawn["medians"][place]]
@@ -69,5 +69,5 @@ def _boxes(values: Sequence[np.ndarray], title: str, prefix: str) -> str:
             for part in parts:
                 part.set(color=colour, linewidth=1.5)
         axis.set_ylabel(title)
-        medians = [f"{label} {np.median(part):.2f}" for label, part in zip(LABELS.values(), values, strict=True)]
+        medians = [f"{label} {np.median(part):.2f}" for label, part in zip(SHOWN_AS.values(), values, strict=True)]
         return inline_svg(canvas, prefix, f"Box plots of {title}; medians: {', '.join(medians)}.")

@@ -1,7 +1,7 @@
 """The verification study (section 5.3, figure 4): is the middle of a learnt distribution a better place for prompts?
 
 It needs no trained run, so it is a stage of its own. A start writes `SUMMARY` and the table `PROMPTS`, with the columns
-`COLUMNS` and, for each noise, `noise_column`:
+`PROMPT_COLUMNS` and, for each noise, `noise_column`:
 
 | column                 | meaning                                                                                 |
 |------------------------|-----------------------------------------------------------------------------------------|
@@ -21,7 +21,7 @@ PROMPTS, SUMMARY = "prompts.parquet", "summary.json"
 ORIGINS = ("direct", "sample", "mean")
 """Prompts learnt each for itself, samples of the learnt distribution, and its mean."""
 
-COLUMNS = ("start", "origin", "number", "steps", "x", "y", "iou", "bce", "rms")
+PROMPT_COLUMNS = ("start", "origin", "number", "steps", "x", "y", "iou", "bce", "rms")
 
 _NOISE = "iou."
 

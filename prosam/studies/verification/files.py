@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prosam.files import atomic_folder, write_text
-from prosam.studies.verification import COLUMNS, ORIGINS, PROMPTS, SUMMARY, noise_column
+from prosam.studies.verification import ORIGINS, PROMPT_COLUMNS, PROMPTS, SUMMARY, noise_column
 from prosam.studies.verification.starts import Scored, Verification
 from prosam.studies.verification.target import Target
 
@@ -95,8 +95,10 @@ def _rows(found: Verification, positions: NDArray[np.floating]) -> list[dict[str
             steps = int(found.learnt.steps[number]) if origin == "direct" else None
             figures = {name: column[number] for name, column in values.items()}
             row = {"start": found.start, "origin": origin, "number": number, "steps": steps, "x": x, "y": y} | figures
-            if tuple(row)[: len(COLUMNS)] != COLUMNS:
-                raise ValueError(f"a prompt's columns are {', '.join(row)}, but declared are {', '.join(COLUMNS)}")
+            if tuple(row)[: len(PROMPT_COLUMNS)] != PROMPT_COLUMNS:
+                raise ValueError(
+                    f"a prompt's columns are {', '.join(row)}, but declared are {', '.join(PROMPT_COLUMNS)}"
+                )
             rows.append(row)
     if len(rows) != len(positions):
         raise ValueError(f"{len(rows)} prompts and {len(positions)} positions")
