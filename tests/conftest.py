@@ -44,7 +44,7 @@ class _BySharedFixtures(LoadScopeScheduling):
     """Deals tests to workers file by file, but those together that share clones, a server or a large report."""
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = nodeid.rpartition("/")[0]
+        folder = "/".join(nodeid.split("/")[:2])
         return folder if folder in _SHARING else nodeid.split("::")[0]
 
 
@@ -55,7 +55,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByShar
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first, so that no worker waits for it; what is too long for CI is marked."""
     for item in items:
-        if "studies" in item.path.parts or item.path.parts[-2:] in _LONG:
+        if REPOSITORY / "tests/studies" in item.path.parents or item.path.parts[-2:] in _LONG:
             item.add_marker("long")
     items.sort(key=lambda item: not {"pipeline", "served"} & set(item.path.parts))
 

@@ -14,8 +14,8 @@ from prosam.report.inputs import Setting, read_settings
 from prosam.report.paper.tables import PaperTable, paper_tables
 from prosam.report.scores.scores import score_setting
 from prosam.report.studies.part import StudyPart
-from tests.report.beside_paper import FOUR, write_strategies
-from tests.report.made_up_studies import write_studies
+from tests.report.paper.beside_paper import FOUR, write_strategies
+from tests.report.studies.made_up_studies import write_studies
 from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree
 
 

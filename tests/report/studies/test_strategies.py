@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from prosam.report.studies.part import StudyPart
-from tests.report.made_up_studies import FOLDS
-from tests.report.studied import rows_of, table_of
+from tests.report.studies.made_up_studies import FOLDS
+from tests.report.studies.studied import rows_of, table_of
 
 
 def test_disagreement_is_ranked_against_iou(studied_tree: Path, parts: dict[str, StudyPart]):

@@ -17,8 +17,8 @@ from prosam.report.paper.tables import paper_tables
 from prosam.report.scores.scores import score_setting
 from prosam.report.scores.tables import difference_table, score_tables
 from prosam.report.studies.part import StudyPart
-from tests.report.made_up_studies import FOLDS, RUNS, STUDIES, add_studies
-from tests.report.studied import miou, parts_here, rows_of, table_of
+from tests.report.studies.made_up_studies import FOLDS, RUNS, STUDIES, add_studies
+from tests.report.studies.studied import miou, parts_here, rows_of, table_of
 
 MINUS = "\N{MINUS SIGN}"
 DIFFERENCE = f"prosam {MINUS} vrp-sam"

@@ -14,7 +14,7 @@ from prosam.report.inputs import read_settings
 from prosam.report.scores.table import Cell, Table
 from prosam.report.studies.part import StudyPart
 from prosam.report.studies.sections import study_parts
-from tests.report.made_up_studies import FOLDS
+from tests.report.studies.made_up_studies import FOLDS
 
 
 def rows_of(studied_tree: Path, run: str, fold: int, study: str) -> pd.DataFrame:

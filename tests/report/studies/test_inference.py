@@ -13,7 +13,7 @@ from prosam.params import Params
 from prosam.report.compose import compose
 from prosam.report.paper.tables import paper_tables
 from prosam.report.scores.scores import score_setting
-from tests.report.beside_paper import brute_force_confusion, rows_of
+from tests.report.paper.beside_paper import brute_force_confusion, rows_of
 
 
 def test_strategies_are_scored_and_paired_with_the_mean_prompt(found, four_folds: Path):

@@ -12,7 +12,7 @@ from prosam.params import load_params
 from prosam.report.inputs import read_settings
 from prosam.report.scores.scores import score_setting
 from prosam.report.verdict import Verdict, judge
-from tests.report.test_matched import RUNS, miou
+from tests.report.runs.test_matched import RUNS, miou
 from tests.report.test_verdict import answer_as
 from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree
 

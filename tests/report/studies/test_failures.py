@@ -9,7 +9,7 @@ import pytest
 
 from prosam.report.compose import Report
 from prosam.report.studies.part import StudyPart
-from tests.report.made_up_studies import FOLDS
+from tests.report.studies.made_up_studies import FOLDS
 from tests.report.tree import toy_scenes
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.beside_paper import brute_force_confusion, rows_of
+from tests.report.paper.beside_paper import brute_force_confusion, rows_of
 
 
 def test_true_rates_and_shares_are_those_of_the_pixels(found, four_folds: Path):

@@ -18,7 +18,7 @@ from prosam.report.render import html, markdown
 from prosam.report.runs.matched import matches
 from prosam.report.scores.scores import score_setting
 from prosam.report.scores.table import Table
-from tests.report.beside_paper import stated
+from tests.report.paper.beside_paper import stated
 from tests.report.test_report import Page
 from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree
 

@@ -14,8 +14,8 @@ import pytest
 from prosam.errors import InputError
 from prosam.report.compose import Report
 from prosam.report.render import html, markdown, write_report
-from tests.report.made_up_studies import add_studies
-from tests.report.studied import parts_here
+from tests.report.studies.made_up_studies import add_studies
+from tests.report.studies.studied import parts_here
 from tests.report.test_report import Page
 
 

@@ -14,7 +14,7 @@ from prosam.report.paper.setup import setup
 from prosam.report.paper.tables import paper_tables
 from prosam.report.render import html, markdown
 from prosam.report.scores.scores import score_setting
-from tests.report.beside_paper import rows_of, stated
+from tests.report.paper.beside_paper import rows_of, stated
 from tests.report.test_report import Page
 
 

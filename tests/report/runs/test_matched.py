@@ -21,7 +21,7 @@ from prosam.report.runs.seeds import repeats_table
 from prosam.report.scores.scores import score_setting
 from prosam.report.verdict import Verdict, judge
 from tests.conftest import DATASET
-from tests.report.test_repeats import params_of
+from tests.report.runs.test_repeats import params_of
 from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree
 
 

@@ -13,8 +13,8 @@ from prosam import layout
 from prosam.report.studies.inputs import VerificationStart
 from prosam.report.studies.part import StudyPart
 from prosam.report.studies.verification import beaten
-from tests.report.made_up_studies import STEP_CAP, add_studies
-from tests.report.studied import parts_here, table_of
+from tests.report.studies.made_up_studies import STEP_CAP, add_studies
+from tests.report.studies.studied import parts_here, table_of
 
 
 def test_samples_are_counted_against_each_direct_prompt(studied_tree: Path, parts: dict[str, StudyPart]):

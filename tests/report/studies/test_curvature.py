@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 from prosam import layout
 from prosam.report.studies.part import StudyPart
-from tests.report.made_up_studies import FOLDS, RUNS, add_studies
-from tests.report.studied import parts_here, rows_of, table_of
+from tests.report.studies.made_up_studies import FOLDS, RUNS, add_studies
+from tests.report.studies.studied import parts_here, rows_of, table_of
 
 
 def test_curvature_has_means_with_standard_errors(studied_tree: Path, parts: dict[str, StudyPart]):

@@ -11,7 +11,7 @@ from prosam.params import load_params
 from prosam.report.inputs import read_settings
 from prosam.report.runs.trainings import initialisation_table
 from prosam.report.scores.scores import score_setting
-from tests.report.test_matched import RUNS
+from tests.report.runs.test_matched import RUNS
 from tests.report.tree import CLASSES, PARAMS, toy_scenes, write_tree
 
 
