@@ -55,7 +55,7 @@ class SettingSection:
         few, all_runs = self.shown.runs, self.setting.runs
         if few == all_runs:
             return ""
-        return f"Of the {len(all_runs)} runs {len(few)} are shown: {names_in_words(few)}."
+        return f"{len(few)} of the {len(all_runs)} runs are shown: {names_in_words(few)}."
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,16 @@ class Report:
 
     @property
     def on_luck(self) -> str:
-        """What the intervals do not hold."""
+        """What the intervals do not cover."""
         start = (
-            "The intervals say how far the scores depend on which target images were drawn. They hold neither the luck "
-            "of the classes and references, which are held fixed, nor that of training"
+            "The intervals show how much the scores depend on which target images were drawn. They do not cover the "
+            "choice of classes and references, which is fixed, or chance in training"
         )
         if any(table.key == REPEATS for section in self.sections for table in section.beside.luck):
-            return f"{start}, but for those of means over seeds: how far another seed moves the scores, these say."
-        return f"{start}: each run was trained once on each fold, and another seed would move its scores too."
+            return (
+                f"{start}, except in the table of repeats, whose intervals include how much the seed moves the scores."
+            )
+        return f"{start}: each run was trained once on each fold, and another seed would move its scores as well."
 
 
 def compose(params: Params, settings: Sequence[Setting]) -> Report:

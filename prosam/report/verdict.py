@@ -73,10 +73,10 @@ def _methods(setting: Setting, scores: Scores, match: Match) -> str:
     if scores.too_few:
         return f"{scores.too_few} whether ProSAM beats VRP-SAM: {numbers}"
     if gain.low <= 0 <= gain.high:
-        return f"ProSAM does not beat VRP-SAM, the two cannot be told apart: {numbers}"
+        return f"ProSAM does not beat VRP-SAM; the two cannot be told apart: {numbers}"
     if not match.repeated:
         first, second = ("ProSAM", "VRP-SAM") if gain.low > 0 else ("VRP-SAM", "ProSAM")
-        return f"{first} is ahead of {second}, but fewer than {MIN_SEEDS} seeds cannot tell that from luck: {numbers}"
+        return f"{first} is ahead of {second}, but fewer than {MIN_SEEDS} seeds cannot tell this from luck: {numbers}"
     return f"{'ProSAM beats VRP-SAM' if gain.low > 0 else 'VRP-SAM beats ProSAM'}: {numbers}"
 
 
@@ -88,17 +88,17 @@ def _other_matches(setting: Setting, scores: Scores, others: Sequence[Match]) ->
         over = f", {seeds} seeds" if seeds > 1 else ""
         range_ = f"{_signed(gain.low)} to {_signed(gain.high)}"
         told.append(f"{' against '.join(match.first)}{over}: {_signed(gain.estimate)} points ({range_})")
-    return f"Other runs that differ in the method alone: {'; '.join(told)}." if told else ""
+    return f"Other runs that differ only in the method: {'; '.join(told)}." if told else ""
 
 
 def _highest(order: Sequence[Ranked]) -> str:
     """The run with the highest mean, where there are more than two."""
     if len(order) <= _METHODS:
         return ""
-    top, seeds = order[0], ", seeds taken together," if any(len(one.places) > 1 for one in order) else ""
+    top, seeds = order[0], " (seeds averaged)" if any(len(one.places) > 1 for one in order) else ""
     return (
         f"Of these {len(order)} runs{seeds} {top.label} has the highest mean, {_percent(top.mean)} "
-        f"({_percent_range(top.mean)}); the highest of many is so by luck as well."
+        f"({_percent_range(top.mean)}); with many runs, the highest mean is partly luck."
     )
 
 
@@ -106,7 +106,7 @@ def _methods_over_kinds(setting: Setting, scores: Scores, matched: Mapping[Annot
     """The answer for each kind that both methods were run with, in one sentence."""
     if scores.too_few:
         return f"{scores.too_few} whether ProSAM beats VRP-SAM."
-    luck = f", but fewer than {MIN_SEEDS} seeds cannot tell that from luck"
+    luck = f", but fewer than {MIN_SEEDS} seeds cannot tell this from luck"
     told: dict[str, list[AnnotationKind]] = {
         "ProSAM beats VRP-SAM with {} annotations": [],
         "VRP-SAM beats ProSAM with {} annotations": [],
@@ -127,7 +127,7 @@ def _over_kinds(scores: Scores, orders: Mapping[AnnotationKind, Sequence[Ranked]
     """The answer for each kind with two runs or more, in one sentence."""
     compared = {kind: order for kind, order in orders.items() if len(order) > 1}
     if not compared:
-        return "No two runs have annotations of the same kind, so none are compared."
+        return "No two runs use the same kind of annotation, so no runs are compared."
     if scores.too_few:
         return f"{scores.too_few} which run is best."
     best: list[str] = []
@@ -158,7 +158,7 @@ def _headline(setting: Setting, scores: Scores, order: Sequence[Ranked]) -> str:
         above = f"{_points(found[0])} above {others[0].label} (95% interval {_percent_range(found[0])})"
         return f"{best.label} is best: {where}, {above}{every}."
     other, lead = open_leads[0]
-    luck = f"of fewer than {MIN_SEEDS} seeds, which cannot tell that from luck"
+    luck = f"based on fewer than {MIN_SEEDS} seeds, which cannot tell this from luck"
     why = "which includes zero" if lead.low <= 0 else luck
     return (
         f"No run is shown to be best: {best.label} has the highest mean, {where}, but it is {_points(lead)} above "
@@ -186,7 +186,7 @@ def _against_baselines(setting: Setting, scores: Scores, alike: Sequence[int]) -
 def _selected_on_test(setting: Setting) -> list[str]:
     """A shift tests on other episodes than those that selected."""
     chosen = [r for r in setting.runs if any(setting.results[r, f].selected_on_test is not None for f in setting.folds)]
-    why = "was selected on the episodes it is tested on; its mIoU is optimistic"
+    why = "was selected on the episodes that it is tested on, so its mIoU is optimistic"
     return [] if setting.shifted else [f"{run} {why}." for run in chosen]
 
 
@@ -194,8 +194,8 @@ def _warnings(setting: Setting, scores: Scores) -> list[str]:
     """A sentence for each thing that can be wrong, with the trainings that it is wrong with."""
     told: dict[Finding, str] = {
         "stuck": "never left the plateau",
-        "little gained": "gained little although the loss fell",
-        "transfers little": f"transfer little from {setting.trained_on}",
+        "little gained": "improved little, although the loss fell",
+        "transfers little": f"little is transferred from {setting.trained_on}",
     }
     by_finding: dict[Finding, dict[str, list[Training]]] = {finding: {} for finding in told}
     for training in trainings(setting, scores):

@@ -98,7 +98,7 @@ def test_the_best_of_each_kind_with_two_runs_is_bold(mixed: Report):
             assert best[:2] == [True, True]  # alike
             assert best[2:4] == [float(shown[2]) >= float(shown[3]), float(shown[3]) >= float(shown[2])]
             assert best[4] is False
-        assert "the best run of each kind of annotation" in table.caption
+        assert "The best run of each kind of annotation" in table.caption
 
 
 def test_a_baseline_stands_once_where_it_is_the_same_for_all_or_for_a_kind(mixed: Report):
@@ -111,11 +111,11 @@ def test_a_baseline_stands_once_where_it_is_the_same_for_all_or_for_a_kind(mixed
 def test_the_first_sentence_answers_for_each_kind_that_has_two_runs(mixed: Report):
     verdict = mixed.sections[0].verdict
     assert verdict.headline == (
-        "ProSAM is ahead of VRP-SAM with point annotations, but fewer than 3 seeds cannot tell that from luck; "
+        "ProSAM is ahead of VRP-SAM with point annotations, but fewer than 3 seeds cannot tell this from luck; "
         "with mask annotations ProSAM and VRP-SAM cannot be told apart."
     )
     masks, points, boxes = verdict.details
-    assert masks.startswith("Mask annotations: ProSAM does not beat VRP-SAM, the two cannot be told apart: ")
+    assert masks.startswith("Mask annotations: ProSAM does not beat VRP-SAM; the two cannot be told apart: ")
     assert points.startswith("Point annotations: ProSAM is ahead of VRP-SAM, but fewer than 3 seeds ")
     assert "luck: prosam-point has " in points
     assert " mIoU over 2 folds, vrp-sam-point " in points
@@ -126,18 +126,18 @@ def test_the_first_sentence_answers_for_each_kind_that_has_two_runs(mixed: Repor
 @pytest.mark.parametrize(
     ("runs", "says"),
     [
-        (["prosam", "prosam-point"], "No two runs have annotations of the same kind, so none are compared."),
+        (["prosam", "prosam-point"], "No two runs use the same kind of annotation, so no runs are compared."),
         (["prosam", "vrp-sam", "prosam-box"], "With mask annotations ProSAM and VRP-SAM cannot be told apart."),
         (
             ["vrp-sam-point", "prosam-point", "prosam-box"],
-            "ProSAM is ahead of VRP-SAM with point annotations, but fewer than 3 seeds cannot tell that from luck.",
+            "ProSAM is ahead of VRP-SAM with point annotations, but fewer than 3 seeds cannot tell this from luck.",
         ),
     ],
 )
 def test_other_mixtures_have_a_first_sentence_too(runs: list[str], says: str, tmp_path: Path):
     found = reported(tmp_path, {run: KINDS[run] for run in runs})
     assert found.sections[0].verdict.headline == says
-    assert ("differences" in tables(found)) == ("none are compared" not in says)
+    assert ("differences" in tables(found)) == ("no runs are compared" not in says)
 
 
 def test_runs_that_are_all_of_points_are_compared_as_ever(tmp_path: Path):

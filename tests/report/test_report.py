@@ -134,13 +134,13 @@ def test_the_number_of_targets_stands_beside_each_fold_and_few_call_nothing_a_di
     for key in ("miou", "fb-iou", "differences"):
         caption = by_key[key].caption
         assert f"Tested on: {counts[0]}; {counts[1]}." in caption
-        assert "Fewer than 20 are too few to tell: fold 0 and fold 1." in caption
+        assert "Fewer than 20 target images are too few to tell: fold 0 and fold 1." in caption
     assert not any(cell.best for row in by_key["differences"].rows for cell in row.cells[:2])
 
 
 def test_what_the_intervals_do_not_hold_is_said_in_page_and_markdown(report: Report):
     for text in (html(report), markdown(report)):
-        assert "neither the luck of the classes and references, which are held fixed, nor that of training: " in text
+        assert "do not cover the choice of classes and references, which is fixed, or chance in training: " in text
         assert "each run was trained once on each fold" in text
 
 

@@ -13,7 +13,7 @@ from prosam.report.compose import Report, compose
 from prosam.report.inputs import read_settings
 from prosam.report.render import html, markdown
 
-SENTENCE = "prosam was selected on the episodes it is tested on; its mIoU is optimistic."
+SENTENCE = "prosam was selected on the episodes that it is tested on, so its mIoU is optimistic."
 
 
 def select_on_test(run: str, steps: dict[int, int]) -> None:

@@ -73,7 +73,7 @@ def test_a_run_that_is_good_at_home_and_bad_away_transfers_little_whatever_its_l
     assert home == ()
     (warning,) = away
     assert warning.startswith("prosam on fold 0 (mIoU ")
-    assert warning.endswith("): transfer little from toy.")
+    assert warning.endswith("): little is transferred from toy.")
 
 
 def test_a_run_that_never_left_the_plateau_is_named_with_the_data_it_was_trained_on(shifted_tree: Path):
@@ -81,7 +81,7 @@ def test_a_run_that_never_left_the_plateau_is_named_with_the_data_it_was_trained
     for data in ("toy", layout.shift("toy", "other")):
         answer_as_untrained(layout.results(data, "prosam", 0))
     home, away = warnings()
-    for (warning,), said in ((home, "never left the plateau"), (away, "transfer little from toy")):
+    for (warning,), said in ((home, "never left the plateau"), (away, "little is transferred from toy")):
         assert warning.startswith("prosam on fold 0 (mIoU ")
         assert warning.endswith(f"): {said}.")
 

@@ -62,14 +62,14 @@ def answer_as(run: str, other: str, lost: float, target: str | None = None) -> N
 def test_identical_runs_are_not_told_apart(tree: Path):
     answer_as("vrp-sam", "prosam", lost=0)
     said = verdict(tree)
-    assert said.headline.startswith("ProSAM does not beat VRP-SAM, the two cannot be told apart: prosam has ")
+    assert said.headline.startswith("ProSAM does not beat VRP-SAM; the two cannot be told apart: prosam has ")
     assert said.headline.endswith(": 0.0 points (95% interval 0.0 to 0.0).")
 
 
 def test_a_run_that_loses_a_tenth_of_every_intersection_is_behind(tree: Path):
     answer_as("vrp-sam", "prosam", lost=0.1)
     said = verdict(tree)
-    luck = "fewer than 3 seeds cannot tell that from luck: "
+    luck = "fewer than 3 seeds cannot tell this from luck: "
     assert said.headline.startswith(f"ProSAM is ahead of VRP-SAM, but {luck}prosam has ")
 
 
@@ -118,4 +118,4 @@ def test_runs_at_the_level_of_a_baseline_are_named(tree: Path):
     assert said.details[0].startswith("Not shown to be above the best baseline (")
     assert said.details[0].endswith("vrp-sam.")
     (warning,) = said.warnings
-    assert re.match(r"vrp-sam on folds? 0[ (].*\): gained little although the loss fell\.$", warning)
+    assert re.match(r"vrp-sam on folds? 0[ (].*\): improved little, although the loss fell\.$", warning)

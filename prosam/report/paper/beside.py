@@ -44,7 +44,7 @@ class Beside:
         """What differs in one table and not in all; empty when nothing does."""
         others = [set(other.differences) for other in self.paper if other is not table]
         own = [part for part in table.differences if not all(part in parts for parts in others)] if others else []
-        return f"What differs besides: {'; '.join(own)}." if own else ""
+        return f"What also differs: {'; '.join(own)}." if own else ""
 
     def record(self) -> dict[str, Any]:
         """For JSON."""

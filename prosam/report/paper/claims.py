@@ -55,9 +55,10 @@ def claims_table(params: Params, setting: Setting, scores: Scores) -> Table | No
         return None
     folds = f"fold{'s' if len(setting.folds) > 1 else ''} {names_in_words([str(fold) for fold in setting.folds])}"
     caption = (
-        f"Points of mIoU, mean over {folds}, the paper's of the same. Ours on {setting.tested_on}, of one training of "
-        "each run, or of the means of several seeds where a row says so; paired bootstrap over targets, and over seeds "
-        "where there are several; bold when the 95% interval excludes zero. The paper gives no intervals."
+        f"Points of mIoU, mean over {folds}, for the paper as well. Ours are measured on {setting.tested_on}, with one "
+        "training of each run, or with the means of several seeds where a row says so. Intervals are from a paired "
+        "bootstrap over targets, and over seeds where there are several; bold means that the 95% interval excludes "
+        "zero. The paper gives no intervals."
     )
     columns = ("ours", *(f"paper, {DATA_NAMES[name]}" for name in data))
     return Table(

@@ -71,9 +71,9 @@ def rate_table(setting: Setting, report: ReportParams) -> Table:
         for label, cells in measured.items()
     )
     caption = (
-        "In percent, pixels summed over the episodes of a fold. Of the foreground "
-        f"100 {MINUS} TPR is missed, the FNR; of the background 100 {MINUS} TNR is taken for foreground, the FPR. "
-        "95% intervals over target images."
+        "In percent, with pixels summed over the episodes of a fold. The rest of the foreground is missed (FNR = "
+        f"100 {MINUS} TPR), and the rest of the background is taken for foreground (FPR = 100 {MINUS} TNR). The 95% "
+        "intervals are over target images."
     )
     return Table("rates", "Confusion of pixels", caption, "run", fold_headings(setting), rows, headings=True)
 
@@ -95,8 +95,8 @@ def confusion_tables(
     rates = Table(
         "paper-6",
         "Table 6: true rates",
-        "In percent, the foreground being positive; pixels are summed over the episodes of a fold. The paper prints no "
-        "rates: its rows are computed from the shares that it prints, as we read these.",
+        "In percent, with the foreground as the positive class and pixels summed over the episodes of a fold. The "
+        "paper prints no rates; its rows are computed from the shares that it prints, as we read them.",
         "",
         headings,
         tuple(_compare(setting, measured, list(RATES), rows, other, _printed_rate)),
@@ -105,9 +105,9 @@ def confusion_tables(
     shares = Table(
         "paper-6-shares",
         "Table 6: shares of all pixels",
-        "In percent of all pixels, as the paper prints them; we read its TPR as background found, its TNR as "
-        "foreground found, its FPR as background taken for foreground, its FNR as foreground missed: only so is the "
-        "true foreground the same share for both of its methods.",
+        "In percent of all pixels, as the paper prints them. We read its TPR as background found, its TNR as "
+        "foreground found, its FPR as background taken for foreground, and its FNR as foreground missed. Only in this "
+        "reading is the true foreground the same share for both of its methods.",
         "",
         headings,
         tuple(_compare(setting, measured, list(PRINTED), rows, other, _printed_share)),

@@ -82,4 +82,4 @@ def comparable_rows(params: Params, setting: Setting) -> list[PublishedRow]:
 def departed_note(params: Params, setting: Setting) -> str:
     """Which runs have a name of the paper's and are something else; empty when none are."""
     told = [f"{run} ({'; '.join(gone)})" for run in setting.runs if (gone := departures(params, run))]
-    return f"Not beside the paper's numbers: {names_in_words(told)}." if told else ""
+    return f"Not compared with the paper: {names_in_words(told)}." if told else ""

@@ -81,7 +81,7 @@ def setup(params: Params, setting: Setting, by_table: Sequence[Sequence[str]]) -
     first, *others = by_table
     common = [part for part in first if all(part in parts for parts in others)]
     other = otherness(params, setting)
-    measure = f"These are {other}, so a difference is no measure of either method. " if other else ""
+    measure = f"Our numbers are on {other}, so a difference does not measure either method. " if other else ""
     where = " in all of these tables" if others else ""
     return f"{measure}What differs{where}: {'; '.join(common)}."
 

@@ -29,12 +29,12 @@ TITLES = {
     8: "inference by sampled prompts",
     9: "a VGG as backbone",
 }
-NO_TABLE_3 = "The paper's table 3, its domain shift, is not here: the numbers are not in the text that we have."
+NO_TABLE_3 = "The paper's table 3 (domain shift) is missing, because its numbers are not in the text that we have."
 _STUDY = "strategies"
 
 _CAPTION = (
-    "mIoU in percent by fold. Ours with 95% intervals, the paper's as printed, and ours minus the paper's, which "
-    "measures nothing between different data."
+    "mIoU in percent by fold: ours with 95% intervals, the paper's as printed, and ours minus the paper's. Between "
+    "different data, the difference has no meaning."
 )
 
 

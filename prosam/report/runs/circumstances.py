@@ -1,4 +1,4 @@
-"""By what trainings were computed, as model.json has it: device, precision, versions, commit."""
+"""How trainings were computed, as model.json records it: device, precision, versions, commit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ KEYS = ("device", "precision", "versions", "commit")
 
 
 def recorded_circumstances(result: RunResult) -> dict[str, str]:
-    """Those that a model records, for people; a model of an older version, or one that was converted, has not all."""
+    """What a model records, for people; older and converted models may lack some of it."""
     return {key: _told(result.model[key]) for key in KEYS if result.model.get(key)}
 
 
 def all_circumstances(settings: Sequence[Setting], run: str) -> dict[str, str]:
-    """Those of all trainings of a run; where they differ, each of them."""
+    """The circumstances of all trainings of a run; where they differ, all values."""
     found: dict[str, dict[str, None]] = {}
     for setting in settings:
         for fold in setting.folds if run in setting.runs else ():
@@ -27,7 +27,7 @@ def all_circumstances(settings: Sequence[Setting], run: str) -> dict[str, str]:
 
 
 def unlike_trainings(params: Params, setting: Setting) -> list[str]:
-    """A sentence for each two runs that are compared as methods and were not computed by the same."""
+    """A sentence for each two runs that are compared as methods and were not computed alike."""
     pairs = [pair for match in matches(params, setting.trained_on, setting.runs) for pair in match.pairs.values()]
     sentences = []
     for first, second in dict.fromkeys(pairs):
@@ -41,7 +41,8 @@ def unlike_trainings(params: Params, setting: Setting) -> list[str]:
         if differing:
             parts = [f"{told} ({_folds(folds)})" for told, folds in differing.items()]
             sentences.append(
-                f"{first} and {second}, which are compared as methods, were not computed alike: {'; '.join(parts)}."
+                f"{first} and {second}, which are compared as methods, were not trained under the same conditions: "
+                f"{'; '.join(parts)}."
             )
     return sentences
 

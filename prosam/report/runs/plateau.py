@@ -17,11 +17,11 @@ FALL = 0.95  # the late loss of a run that learns is below this share of its ear
 GAIN = 10.0  # points of novel mIoU above the untrained encoder that count as having learnt
 
 PLATEAU_RULE = (
-    f"A run is flagged when its novel mIoU is at most {GAIN:.0f} points above its untrained encoder's: as "
-    "stuck on the plateau when, besides, its mean loss over the last 10% of the steps is above "
-    f"{FALL} of that over steps 10% to 20%; as having gained little otherwise. Under a domain shift the loss is of "
-    "other data than the score, so such a run is said to transfer little; that it is stuck is said of the data it was "
-    "trained on."
+    f"A run is flagged when its mIoU on novel classes is at most {GAIN:.0f} points above that of its untrained "
+    "encoder. It counts as stuck on the plateau if its mean loss over the last 10% of the steps is also above "
+    f"{FALL} of the mean over steps 10% to 20%, and as having improved little otherwise. Under a domain shift, loss "
+    "and score are of different data, so a flagged run is said to transfer little; whether it is stuck is reported "
+    "for the data set that it was trained on."
 )
 
 

@@ -1,4 +1,4 @@
-"""Runs that differ in their seed alone: what another seed moves, which no interval over targets holds."""
+"""Runs that differ only in their seed: how much the seed moves a score, which no interval over targets covers."""
 
 from __future__ import annotations
 
@@ -73,11 +73,12 @@ def repeats_table(params: Params, setting: Setting, scores: Scores) -> Table | N
             label = f"{first.name} \N{MINUS SIGN} {second.name}{seeds}"
             rows.append(TableRow(label, "differences of the means", tuple(map(difference_cell, gains))))
     caption = (
-        "mIoU in percent of trainings that differ in their seed alone. 95% intervals over seeds and targets: the "
-        "variance between seeds is added to that of the bootstrap over targets, and few seeds widen them (t, with "
-        "Satterthwaite's degrees of freedom). A seed is one draw for all folds, for its initial weights and noise are "
-        "the same on each. A difference pairs the runs of a seed that both have, on the same targets, and is bold when "
-        f"its interval excludes zero and there are {MIN_SEEDS} seeds or more: with two it is too often too short."
+        "mIoU in percent of trainings that differ only in their seed. The 95% intervals are over seeds and targets: "
+        "the variance between seeds is added to that of the bootstrap over targets, and the intervals are wider for "
+        "few seeds (t, with Satterthwaite's degrees of freedom). A seed counts as one draw for all folds, because its "
+        "initial weights and noise are the same on each. A difference compares runs of the same seed on the same "
+        f"targets. It is bold when its interval excludes zero and there are at least {MIN_SEEDS} seeds; with two, the "
+        "interval is too often too short."
     )
     return Table(
         REPEATS,

@@ -70,9 +70,10 @@ def initialisation_table(params: Params, setting: Setting, scores: Scores) -> Ta
     if not rows:
         return None
     caption = (
-        "Each run was trained on each fold. Shares in percent, with 95% intervals (Wilson) that take trainings for "
-        "independent: those of one run share their initial weights on all folds, so the intervals may be too short. "
-        "The rule is below, where the numbers come from."
+        "Each run was trained on each fold. Shares are in percent, with 95% intervals (Wilson). The intervals may be "
+        "too short: they assume independent trainings, but a run has the same initial weights on all folds. The rule "
+        "is at "
+        'the end of the report, under "Where the numbers come from".'
     )
     columns = ("trainings", "stuck on the plateau", "gained little", "mean mIoU")
     return Table(

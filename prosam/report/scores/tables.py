@@ -20,14 +20,15 @@ _FEW = 4  # runs of which all pairs are shown
 def score_tables(setting: Setting, scores: Scores) -> list[Table]:
     """The mIoU and the FB-IoU of every system by fold, with the mean over folds."""
     how = (
-        f"bold: {_best(setting)}. 95% intervals: percentile bootstrap over target images, folds independently. "
+        f"{_best(setting)} is in bold. The 95% intervals come from a percentile bootstrap over target images; each "
+        "fold is resampled independently. "
         f"{_tested_on(setting, scores)}"
     )
     return [
         _score_table(
             "miou",
             "mIoU",
-            f"Mean IoU over the fold's novel classes, in percent; {how}",
+            f"Mean IoU over the fold's novel classes, in percent. {how}",
             setting,
             scores,
             (*scores.miou, scores.miou_mean),
@@ -35,7 +36,7 @@ def score_tables(setting: Setting, scores: Scores) -> list[Table]:
         _score_table(
             "fb-iou",
             "FB-IoU",
-            f"Mean of foreground and background IoU over all pixels, in percent; {how}",
+            f"Mean of foreground and background IoU over all pixels, in percent. {how}",
             setting,
             scores,
             (*scores.fb_iou, scores.fb_iou_mean),
@@ -57,7 +58,7 @@ def summary_table(settings: Sequence[Setting], scores: Sequence[Scores]) -> Tabl
         columns.append(dict(zip(setting.runs, _mark_best(setting, cells), strict=True)))
     nothing = Cell(float("nan"))
     rows = (TableRow(labels[run], "run", tuple(column.get(run, nothing) for column in columns)) for run in shown)
-    caption = f"mIoU, mean over folds, in percent, with 95% intervals; bold: {_best(settings[0])}."
+    caption = f"mIoU, mean over folds, in percent, with 95% intervals. {_best(settings[0])} is in bold."
     titles = tuple(setting.title for setting in settings)
     return Table("summary", "All settings", caption, "run", titles, tuple(rows))
 
@@ -75,9 +76,9 @@ def difference_table(setting: Setting, scores: Scores) -> Table | None:
         for first, second in _compared(alike)
     )
     caption = (
-        "First run minus second, in points of mIoU, on the same resampled targets. It is called a "
-        "difference, and set in bold, only when its 95% interval excludes zero; the intervals are not "
-        f"widened for several looks. {_tested_on(setting, scores)}"
+        "First run minus second, in points of mIoU, on the same resampled targets. A difference is in bold only when "
+        "its 95% interval excludes zero. The intervals are not corrected for multiple comparisons. "
+        f"{_tested_on(setting, scores)}"
     )
     if not rows:
         return None
@@ -91,7 +92,7 @@ def _tested_on(setting: Setting, scores: Scores) -> str:
     episodes = {fold: len(setting.results[setting.runs[0], fold].episodes) for fold in setting.folds}
     counts = [f"fold {fold}, {episodes[fold]} episodes of {found.targets} target images" for fold, found in folds]
     few = [f"fold {fold}" for fold, found in folds if not found.enough]
-    told = f" Fewer than {MIN_TARGETS} are too few to tell: {names_in_words(few)}." if few else ""
+    told = f" Fewer than {MIN_TARGETS} target images are too few to tell: {names_in_words(few)}." if few else ""
     return f"Tested on: {'; '.join(counts)}.{told}"
 
 
@@ -110,7 +111,7 @@ def class_table(setting: Setting) -> Table:
         for class_id in ious[0]:
             cells = [Cell(100 * iou[class_id]) for iou in ious]
             rows.append(TableRow(str(names[class_id]), f"fold {fold}", _mark_best(setting, cells)))
-    caption = f"IoU of each novel class over all its episodes, in percent; bold: {_best(setting)}."
+    caption = f"IoU of each novel class over all its episodes, in percent. {_best(setting)} is in bold."
     return Table("classes", "IoU by class", caption, "class", setting.labels, tuple(rows), headings=True)
 
 
@@ -133,7 +134,7 @@ def fold_headings(setting: Setting) -> tuple[str, ...]:
 
 def _best(setting: Setting) -> str:
     """What `_mark_best` marks."""
-    return "the best run" if len(setting.by_kind) == 1 else "the best run of each kind of annotation"
+    return "The best run" if len(setting.by_kind) == 1 else "The best run of each kind of annotation"
 
 
 def _mark_best(setting: Setting, cells: Sequence[Cell]) -> tuple[Cell, ...]:

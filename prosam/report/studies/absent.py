@@ -1,4 +1,4 @@
-"""The report on targets that do not show the kind."""
+"""The report on targets that do not show the class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _POINTS = 200  # of a drawn curve
 
 
 def absent_part(studied: Studied) -> StudyPart:
-    """The presence score's ROC curve, and how much of a target without the kind is claimed, with and without it."""
+    """The presence score's ROC curve, and how much is predicted in targets without the class, with and without it."""
     lines, rows, told = [], [], []
     for run in studied.runs:
         table = studied.pooled(run)
@@ -39,17 +39,19 @@ def absent_part(studied: Studied) -> StudyPart:
         told.append(f"{studied.label(run)}: {without:.1f}% without the threshold, {with_threshold:.1f}% with it")
     panel = Panel("presence score", "false alarms, %", "found, %", tuple(lines), markers=False, diagonal=True)
     caption = (
-        "AUC: the chance that a target with the kind scores above one without it. Threshold: of the largest difference "
-        "between found and false alarms, chosen on these same targets, so a little too good. False area: predicted "
-        "share of targets without the kind, in percent, without and with the threshold."
+        "AUC: the probability that a target with the class scores higher than one without it. Threshold: the score at "
+        "which found minus false alarms is largest; it is chosen on these same targets, which flatters it a little. "
+        "False area: the share of a target without the class that is predicted, in percent, without and with the "
+        "threshold."
     )
     columns = ("AUC", "threshold", "found, %", "false alarms, %", "false area, %", "with threshold, %")
     return StudyPart(
         studied.study,
-        "Targets without the kind",
-        (f"Of a target that does not show the kind, this much is claimed on average: {'; '.join(told)}.",),
-        "The score is the largest cosine similarity between the target and the reference's annotated places, in the "
-        "backbone's features: it belongs to the backbone and the annotation, so runs that share them have one curve.",
+        "Targets without the class",
+        (f"Average share of a target without the class that is predicted all the same: {'; '.join(told)}.",),
+        "The presence score is the largest cosine similarity between the backbone's features of the target and those "
+        "at the annotated places of the reference. It depends only on backbone and annotation, so runs that share both "
+        "have the same curve.",
         line_figures([panel], f"{studied.setting.dataset}-absent"),
         legend=studied.places,
         tables=(Table("absent", "Presence score and false area", caption, "run", columns, tuple(rows)),),

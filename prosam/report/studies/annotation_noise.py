@@ -17,8 +17,8 @@ WRONG_OBJECT: Condition = (WRONG, 0.0)
 
 ANNOTATION_NOISE = Disturbance(
     "Careless annotations",
-    "The reference's mask is shifted (in units of the square root of its area), eroded or dilated (in units of "
-    "the radius of a disk of its area). The truth stays as it is.",
+    "The mask of the reference is shifted (in units of the square root of its area), eroded or dilated (in units of "
+    "the radius of a disk of the same area). The true mask of the target is unchanged.",
     ("change", "size"),
     lambda _: UNDISTURBED,
     lambda panel: f"{panel[0]}",
@@ -51,9 +51,9 @@ def _wrong_table(studied: Studied) -> Table | None:
     if not rows:
         return None
     caption = (
-        f"mIoU in percent when an object of another class is annotated in the reference, and of the same episodes "
-        f"undisturbed: only those whose reference shows another class ({names_in_words([str(n) for n in episodes])}); "
-        "with 95% bootstrap intervals over targets."
+        "mIoU in percent when an object of another class is annotated in the reference, compared with the right "
+        "annotation on the same episodes: those whose reference shows another class "
+        f"({names_in_words([str(n) for n in episodes])}). With 95% bootstrap intervals over targets."
     )
     columns = ("wrong object", "undisturbed", f"wrong {MINUS} undisturbed")
     return Table("wrong-object", "The wrong object annotated", caption, "run", columns, tuple(rows))

@@ -8,7 +8,8 @@ from prosam.report.studies.part import StudyPart
 
 CORRUPTION = Disturbance(
     "Bad images",
-    "The first episodes of each fold, with blur, noise, compression or over-exposure of severity 1 to 5.",
+    "The first episodes of each fold, with images that are blurred, noisy, compressed or over-exposed, in five degrees "
+    "of severity.",
     ("side", "corruption", "severity"),
     lambda condition: (condition[0], "none", 0),
     lambda panel: f"{panel[1]}, {panel[0]}",

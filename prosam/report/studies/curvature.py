@@ -34,19 +34,19 @@ def curvature_part(studied: Studied) -> StudyPart:
             excesses, total, episodes = excesses + sure, total + 1, len(group)
         told.append(f"{studied.label(run)}: {excesses} of {total}")
     caption = (
-        f"Of the loss, in thousandths; means over {episodes} episodes, with standard errors over their targets. Gap: "
-        "loss with noise less that without. Predicted: half the curvature times the noise's variance. Excess: gap less "
-        "prediction on the same draws; bold: its 95% interval excludes zero (t, with one degree of freedom less than "
-        "there are targets)."
+        f"In thousandths of the loss; means over {episodes} episodes, with standard errors over their targets. Gap: "
+        "the loss with noise minus the loss without it. Predicted: half the curvature times the variance of the noise. "
+        "Excess: gap minus prediction on the same draws, in bold if its 95% interval excludes zero (t, with one degree "
+        "of freedom fewer than there are targets)."
     )
     columns = ("noise (std, prompt unit)", "loss", "gap", "predicted", "excess")
     return StudyPart(
         studied.study,
         "Noise against curvature",
-        (f"Noises whose cost is shown to differ from what the curvature predicts: {'; '.join(told)}.",),
-        "Section 7 of the paper takes the cost of small noise to be eta²/2 times the Laplacian of the loss. The "
-        "decoder has ReLUs, so the loss is not twice differentiable everywhere: the excess holds their kinks besides "
-        "the higher orders. An excess that is not shown may be hidden by its standard error.",
+        (f"Noises whose cost differs significantly from what the curvature predicts: {'; '.join(told)}.",),
+        "According to section 7 of the paper, small noise costs eta²/2 times the Laplacian of the loss. The decoder "
+        "has ReLUs, so the loss is not twice differentiable everywhere: the excess contains the effect of their kinks "
+        "as well as that of higher orders. An excess that is not significant may still be there, hidden by its error.",
         tables=(Table("curvature", "Gap and prediction", caption, "run and noise", columns, tuple(rows), unit=_UNIT),),
     )
 

@@ -60,7 +60,8 @@ def disturbance_part(studied: Studied, shown: Disturbance) -> StudyPart:
         studied.study,
         shown.title,
         tuple(sentences),
-        f"{shown.note} Bands are 95% intervals of each run; the differences in the table are paired, and sharper.",
+        f"{shown.note} Bands are 95% intervals of each run. Differences in the table are paired, so their intervals "
+        "are narrower.",
         line_figures(panels, prefix) if panels else (),
         legend=studied.places,
         tables=tuple(tables),
@@ -114,12 +115,14 @@ def _table(
     differences = tuple(f"{studied.label(a)} {MINUS} {studied.label(b)}" for a, b in pairs)
     columns = (*studied.labels(runs), *differences, *(f"{d}, of the change" for d in differences if with_clean))
     caption = (
-        f"mIoU in percent, mean over folds, on {scores.episodes} episodes, with 95% intervals; differences in points, "
-        "paired over targets, bold where the interval excludes zero; intervals are not widened for several looks."
+        f"mIoU in percent, mean over folds, on {scores.episodes} episodes, with 95% intervals. Differences are in "
+        "points, paired over targets, and in bold if the interval excludes zero. The intervals are not corrected for "
+        "multiple comparisons."
     )
     if with_clean:
         caption += (
-            " Of the change: the difference less that without a disturbance; above zero, the first run loses less."
+            ' "Of the change" is the difference minus the difference without a disturbance; above zero, the first run '
+            "loses less."
         )
     title = f"mIoU by condition{suffix.replace('-', ', ')}"
     return Table(f"{studied.study}{suffix}", title, caption, "condition", columns, tuple(rows))
@@ -140,20 +143,20 @@ def _sentence(
     pair: tuple[str, str],
     found: Sequence[Condition],
 ) -> str:
-    """In how many looks two runs differ, in their scores and in what the disturbance costs them.
+    """Under how many conditions two runs differ, in their scores and in what the disturbance costs them.
 
-    The undisturbed images are no look: their difference is told above, and stands here once for each side.
+    Undisturbed images do not count: their difference is reported above, and would count once for each side.
     """
     first, second = studied.labels(pair)
     if not scores.bootstrap.enough:
         return f"{first} against {second}: {scores.bootstrap.targets} target images are too few to tell."
     disturbed = [c for c in found if c != shown.clean(c)]
     levels = [scores.difference((pair[0], c), (pair[1], c)) for c in disturbed]
-    told = f"{first} against {second}: a difference of mIoU is shown under {_counted(levels, f'{first} higher')}"
+    told = f"{first} against {second}: mIoU differs significantly under {_counted(levels, f'{first} higher')}"
     if all(shown.clean(c) in found for c in disturbed):
         changes = [scores.change(*pair, c, shown.clean(c)) for c in disturbed]
-        told += f"; a difference in what is lost, under {_counted(changes, f'{first} loses less')}"
-    return f"{told}. Where nothing differs, chance alone shows one under {_CHANCE * len(disturbed):.2g}."
+        told += f"; the loss of mIoU differs significantly under {_counted(changes, f'{first} loses less')}"
+    return f"{told}. If nothing differed, about {_CHANCE * len(disturbed):.2g} would be significant by chance."
 
 
 def _counted(intervals: Sequence[Interval], above: str) -> str:

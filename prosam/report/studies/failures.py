@@ -40,17 +40,22 @@ def failures_part(params: Params, setting: Setting, truths: pd.DataFrame) -> Stu
         ("two", truths["objects"] == 2),
         ("three or more", truths["objects"] >= MANY),
     ]
-    how = "Mean IoU over classes, mean over folds, in percent, with 95% intervals; differences in points, paired."
+    how = "Mean IoU over classes, mean over folds, in percent, with 95% intervals. Differences are paired, in points."
     tables = [
-        ("size", "By object size", f"Thirds of the episodes by the truth's share of the target. {how}", sizes),
-        ("objects", "By number of objects", f"Connected pieces of the truth. {how}", counts),
+        (
+            "size",
+            "By object size",
+            f"Episodes are split into thirds by the share of the target that the true mask covers. {how}",
+            sizes,
+        ),
+        ("objects", "By number of objects", f"Objects are connected pieces of the true mask. {how}", counts),
     ]
     return StudyPart(
         "failures",
         "Where it fails",
         (_hardest(setting),),
-        "From the evaluation's own episodes. Size and number of objects go together, and classes differ in both: a "
-        "table does not say which of them makes an episode hard.",
+        "Computed from the episodes of the evaluation. Size and number of objects are correlated, and classes differ "
+        "in both, so the tables do not show which of them makes an episode hard.",
         tables=tuple(_table(params, setting, compared, truths, *table) for table in tables),
         links=(Link("classes", "IoU of every class"), Link("episodes-bad", "bad episodes as pictures")),
     )

@@ -37,8 +37,8 @@ def strategies_table(studied: Studied) -> Table:
                     TableRow(f"{strategy} {MINUS} {MEAN_PROMPT}", studied.label(run), _gains(columns, i, usual))
                 )
     caption = (
-        "mIoU in percent by strategy, with 95% intervals; differences in points on the same resampled targets, bold "
-        "when the interval excludes zero."
+        "mIoU in percent by strategy, with 95% intervals. Differences are in points, on the same resampled targets, "
+        "and in bold if the interval excludes zero."
     )
     headings = fold_headings(studied.setting)
     return Table("strategies", "Inference by sampled prompts", caption, "", headings, tuple(rows), headings=True)
@@ -68,8 +68,8 @@ def inference_table(studied: Studied, rows: Sequence[PublishedRow], other: str) 
                 TableRow("paper, minus mean-prompt", row.strategy, printed_gains),
             ]
     caption = (
-        f"mIoU in percent of {run} by strategy. Ours with 95% intervals; minus mean-prompt: on the same resampled "
-        "targets, bold when the interval excludes zero."
+        f"mIoU of {run} by strategy, in percent. Ours have 95% intervals. Differences from mean-prompt are on the same "
+        "resampled targets, and in bold if the interval excludes zero."
     )
     title = "Table 8: inference by sampled prompts"
     return Table("paper-8", title, caption, "", fold_headings(setting), tuple(compared_rows), headings=True)

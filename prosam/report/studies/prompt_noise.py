@@ -8,8 +8,8 @@ from prosam.report.studies.part import StudyPart
 
 PROMPT_NOISE = Disturbance(
     "Noise on the prompts",
-    "Gaussian noise is added to the mean prompt: relative noise in units of the prompt's own root mean square, "
-    "absolute noise in the prompt's unit, which is the fair test only where prompts are of one size.",
+    "Gaussian noise is added to the mean prompt. Relative noise is in units of the prompt's own root mean square. "
+    "Absolute noise is in the prompt's unit, and compares runs fairly only if their prompts are of the same size.",
     ("scale", "size"),
     lambda _: ("relative", 0.0),
     lambda panel: f"{panel[0]} noise",

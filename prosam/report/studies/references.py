@@ -45,18 +45,23 @@ def references_part(studied: Studied) -> StudyPart:
             lines.setdefault(merge, []).append(PlottedLine(studied.place(run), studied.label(run), *columns))
     panels = [Panel(merge, "references", "mIoU, %", tuple(of_merge)) for merge, of_merge in lines.items()]
     caption = (
-        "mIoU in percent, mean over folds, of the episodes whose class has as many references, and of the same "
-        "episodes with their one reference; the difference in points, paired, bold where its interval excludes zero."
+        "mIoU in percent, mean over folds, on the episodes whose class has that many references, and on the same "
+        "episodes with their own reference alone. The difference is paired, in points, and in bold if its interval "
+        "excludes zero."
     )
     columns = ("episodes", "mIoU", "one reference", f"several {MINUS} one")
-    told = f"Shown to differ from one reference, in points of mIoU: {'; '.join(gains)}." if gains else ""
+    told = f"Significantly different from one reference, in points of mIoU: {'; '.join(gains)}." if gains else ""
     choice = _choice_table(studied)
     return StudyPart(
         studied.study,
         "Several references",
-        (told or "No number of references, and no way of merging them, is shown to differ from one reference.",),
-        "Concatenated: the decoder gets the prompts of all references. Averaged: it gets their mean. A point of the "
-        "curves holds the episodes that have so many references.",
+        (
+            told
+            or "Several references do not differ significantly from one, whatever their number and however they are "
+            "merged.",
+        ),
+        "Concatenated: the decoder gets the prompts of all references. Averaged: it gets their mean. Each point of a "
+        "curve is computed on the episodes that have that many references.",
         line_figures(panels, f"{studied.setting.dataset}-references") if panels else (),
         legend=studied.places,
         tables=(Table("references", "Number of references", caption, "run", columns, tuple(rows)), choice),
@@ -78,8 +83,9 @@ def _choice_table(studied: Studied) -> Table:
         cells = (Cell(scores.episodes, decimals=0, unit="episodes"), *(Cell(value) for value in figures))
         rows.append(TableRow(studied.label(run), "run", cells))
     caption = (
-        "One reference at a time, on the episodes that have as many as were tried: the lowest and highest mIoU, which "
-        "averages luck out over episodes, and how far the IoU of one target ranges over its references, on average."
+        "One reference at a time, on the episodes that have as many references as were tried: the lowest and the "
+        "highest mIoU, in which chance averages out over episodes, and the average range of a single target's IoU over "
+        "its references."
     )
     columns = ("episodes", "lowest mIoU", "highest mIoU", "range of mIoU", "range of a target's IoU")
     return Table("choice", "Which reference", caption, "run", columns, tuple(rows))

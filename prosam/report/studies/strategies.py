@@ -1,4 +1,4 @@
-"""The report on sampled prompts: what their masks are worth, and whether their disagreement tells of wrong ones."""
+"""The report on sampled prompts: how good their masks are, and whether their disagreement indicates wrong ones."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ def strategies_part(studied: Studied) -> StudyPart:
         no_answer = "n/a (the samples or the IoUs are all alike)"
         told.append(f"{studied.label(run)} {no_answer if np.isnan(cells[-1].value) else cells[-1].text}")
     caption = (
-        "Spearman's rank correlation, over episodes, of the disagreement of an episode's sampled masks and the IoU of "
-        "its mean prompt: −1 ranks the episodes perfectly, 0 tells nothing."
+        "Spearman's rank correlation, over episodes, between the disagreement of an episode's sampled masks and the "
+        "IoU of its mean prompt. At −1, disagreement ranks the episodes perfectly; at 0, it says nothing about IoU."
     )
     columns = (*(f"fold {fold}" for fold in studied.setting.folds), "all folds")
     return StudyPart(
         studied.study,
         "Sampled prompts",
-        (f"Rank correlation of disagreement and IoU: {'; '.join(told)}.",),
-        "Where sampled prompts disagree on the mask, it may be wrong: no truth is needed to see that.",
+        (f"Rank correlation between disagreement and IoU: {'; '.join(told)}.",),
+        "Where the masks of sampled prompts disagree, the prediction may be wrong; this can be seen without a true "
+        "mask.",
         tables=(
             strategies_table(studied),
             Table("disagreement", "Disagreement and IoU", caption, "run", columns, tuple(rows)),

@@ -31,17 +31,17 @@ def verification_part(params: Params, dataset: str) -> StudyPart:
     shares = [beaten(start, "iou") for start in starts]
     mean, claimed = np.mean([s.mean() for s in shares]), np.mean([(s >= _CLAIM).mean() for s in shares])
     told = (
-        f"A sample has a higher IoU than {100 * mean:.0f}% of the directly learnt prompts (50%: no difference), and "
-        f"{100 * claimed:.0f}% of the samples are better than at least 75% of them; the paper says that samples are "
-        f"better than at least 75% of 200 direct prompts. {_averaged(starts)}"
+        f"On average, a sample has a higher IoU than {100 * mean:.0f}% of the directly learnt prompts (50% would mean "
+        f"no difference), and {100 * claimed:.0f}% of the samples are better than at least 75% of them. According to "
+        f"the paper, samples are better than at least 75% of 200 direct prompts. {_averaged(starts)}"
     )
     return StudyPart(
         "verification",
         "Prompts learnt for one object",
         (told, _nearness(starts), *_caveats(params, starts)),
-        "Direct: prompts learnt by gradient descent, each for itself. Samples: of a distribution learnt through its "
-        "samples. Mean: of that distribution. No prompt encoder is in between. A start has an object of its own. "
-        "Boxes: quartiles over all starts; whiskers: 5% to 95%.",
+        "Direct: prompts learnt by gradient descent, each independently. Samples: drawn from a distribution that is "
+        "learnt through its samples. Mean: the mean of that distribution. There is no prompt encoder. Each start has "
+        "an object of its own. Boxes show quartiles over all starts, whiskers 5% to 95%.",
         (*box_plots(prompts, f"{dataset}-verification"), scatter(prompts[0], f"{dataset}-verification-plane")),
         tables=tuple(t for t in (_beaten_table(starts), _centre_table(starts), _noise_table(starts)) if t.rows),
     )
@@ -68,8 +68,8 @@ def _caveats(params: Params, starts: Sequence[VerificationStart]) -> list[str]:
     if not capped and not distributions:
         return []
     return [
-        f"The cap of {cap} steps, not a loss at rest, ended {100 * capped:.0f}% of the direct prompts and "
-        f"{distributions} of {len(starts)} distributions: with more steps the comparison may come out otherwise."
+        f"{100 * capped:.0f}% of the direct prompts and {distributions} of {len(starts)} distributions reached the "
+        f"limit of {cap} steps before their loss had settled, so more steps could change the comparison."
     ]
 
 
@@ -82,7 +82,8 @@ def _beaten_table(starts: Sequence[VerificationStart]) -> Table:
     columns = ("beaten by a sample, mean", "beaten by the median sample", "samples that beat 75%")
     caption = (
         "Share of direct prompts that samples are better than (a tie counts half), and share of samples that are "
-        "better than at least 75% of them, in percent: mean over starts, and the lowest to the highest start."
+        "better than at least 75% of them, in percent: the mean over starts, and the range from the lowest to the "
+        "highest start."
     )
     return Table("beaten", "Samples against direct prompts", caption, "score", columns, tuple(rows), interval=RANGE)
 
@@ -102,12 +103,12 @@ def _from_centre(starts: Sequence[VerificationStart]) -> tuple[list[float], list
 
 
 def _nearness(starts: Sequence[VerificationStart]) -> str:
-    """The paper's word that the mean prompt is closer to the centre, against the distances found."""
+    """The paper's statement that the mean prompt is closer to the centre, against the distances found."""
     means, directs = _from_centre(starts)
     nearer = sum(mean < direct for mean, direct in zip(means, directs, strict=True))
     return (
         "The distribution's mean is closer to the middle of the direct prompts than the median direct prompt in "
-        f"{nearer} of {len(means)} start{'s' if len(means) > 1 else ''}; the paper has it closer to the centre."
+        f"{nearer} of {len(means)} start{'s' if len(means) > 1 else ''}. According to the paper, it is closer."
     )
 
 
@@ -118,8 +119,9 @@ def _centre_table(starts: Sequence[VerificationStart]) -> Table:
     cells = (*distances, replace(_over_starts(ratios), decimals=2, unit="ratio"))
     caption = (
         "Euclidean distances from the mean of the direct prompts, over all tokens and in the prompts' unit, and the "
-        "first by the second (below 1: closer): mean over starts, and the lowest to the highest start. The middle of "
-        "prompts that were learnt apart need not be the middle of the region that SAM answers well."
+        "ratio of the first to the second (below 1: closer): the mean over starts, and the range from the lowest to "
+        "the highest start. The middle of independently learnt prompts need not be the middle of the region in which "
+        "SAM answers well."
     )
     columns = ("mean of the distribution", "median direct prompt", "ratio")
     rows = (TableRow("distance from the middle", "condition", cells),)
@@ -142,9 +144,9 @@ def _noise_table(starts: Sequence[VerificationStart]) -> Table:
     pooled = pd.concat([start.prompts for start in starts])
     sizes = ", ".join(f"{name} {pooled.loc[pooled['origin'] == o, 'rms'].median():.2g}" for o, name in SHOWN_AS.items())
     caption = (
-        "Mean IoU in percent with Gaussian noise on the prompts, absolute in their unit or relative to each one's root "
-        "mean square: mean over starts, and the lowest to the highest start. Median root mean square of the prompts: "
-        f"{sizes}; large ones endure more of the absolute noise."
+        "Mean IoU in percent with Gaussian noise on the prompts, either absolute, in their unit, or relative to each "
+        "prompt's root mean square: the mean over starts, and the range from the lowest to the highest start. Median "
+        f"root mean square of the prompts: {sizes}. Larger prompts tolerate more absolute noise."
     )
     table_rows = tuple(rows) if names else ()
     return Table(

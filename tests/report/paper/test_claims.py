@@ -93,7 +93,7 @@ def test_a_claim_is_of_our_folds_in_the_paper_too(tmp_path: Path, monkeypatch: p
     claims, _, _ = claims_of(tmp_path, text, {"prosam": 0.75, "vrp-sam": 0.7})
     _, pascal, coco = (cell.value for cell in claims.rows[0].cells)
     assert (pascal, coco) == pytest.approx((77.57 - 76.77, 55.55 - 54.24))
-    assert "mean over fold 1, the paper's of the same" in claims.caption
+    assert "mean over fold 1, for the paper as well" in claims.caption
 
 
 def test_claims_are_shown_where_none_of_the_papers_tables_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -74,7 +74,7 @@ def test_a_run_that_departs_has_no_published_row_beside_it_no_claim_and_is_named
     usual, changed = found(tree, {}), found(tree, {"distribution": "student_t"})
     assert usual.note == ""
     assert usual.claims is not None
-    assert changed.note == "Not beside the paper's numbers: prosam (distribution student_t, not t3)."
+    assert changed.note == "Not compared with the paper: prosam (distribution student_t, not t3)."
     assert changed.claims is None
     assert [table.number for table in usual.paper] == [1, 2, 4, 5, 6, 7, 9]
     assert [table.number for table in changed.paper] == [1, 5, 6, 7, 9]  # 2 and 4 are of prosam alone
@@ -93,5 +93,5 @@ def test_the_note_tells_each_run(tree: Path):
     content["runs"]["vrp-sam"] |= {"appended_linear": 2}
     (setting,) = read_settings(params)
     assert departed_note(Params.model_validate(content), setting) == (
-        "Not beside the paper's numbers: prosam (nu 3.0, not 5.0) and vrp-sam (appended_linear 2, not 0)."
+        "Not compared with the paper: prosam (nu 3.0, not 5.0) and vrp-sam (appended_linear 2, not 0)."
     )

@@ -128,7 +128,7 @@ def test_whatever_differs_is_named_with_who_says_so(tree: Path, change: Change, 
 
 def test_other_folds_are_named_and_make_a_difference_no_measure(tree: Path):
     assert line(tree, data("protocol", folds=5)) == (
-        "These are other folds, so a difference is no measure of either method. "
+        "Our numbers are on other folds, so a difference does not measure either method. "
         "What differs: folds 5 (paper: 4); SAM tiny (the paper does not say which)."
     )
 

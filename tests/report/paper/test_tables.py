@@ -62,7 +62,7 @@ def test_the_line_above_says_what_differs_and_that_the_data_do(found):
     params, setting, tables = found
     line = setup(params, setting, [tables[4].differences])
     for part in (
-        "These are other data, so a difference is no measure of either method.",
+        "Our numbers are on other data, so a difference does not measure either method.",
         "data toy (paper: PASCAL-5i);",
         "episodes a fold 24 (paper: 1000)",
         "optimisation steps 40 (paper: 100 epochs)",
@@ -110,7 +110,7 @@ def test_pascal_stands_beside_pascal_alone_and_what_agrees_is_not_listed(found):
     assert list(tables) == [1, 2, 4, 6, 7, 9]  # table 5 is of COCO
     assert not any("COCO" in row.label or "COCO" in row.group for row in tables[1].tables[0].rows)
     line = setup(params, setting, [tables[4].differences])
-    assert "is no measure" not in line
+    assert "does not measure" not in line
     assert "data " not in line
     assert "init" not in line
     assert "dropout" not in line

@@ -85,9 +85,9 @@ def test_methods_are_compared_over_seeds_and_not_by_the_best_run(tmp_path: Path,
     ours, theirs = (scores["ours"] + scores["ours-3"]) / 2, (scores["theirs"] + scores["theirs-3"]) / 2
     assert scores["ours-paper"] == max(scores.values())
     assert f"ours has {ours:.1f} mIoU over 2 folds, theirs {theirs:.1f}, means of 2 seeds: " in verdict.headline
-    assert verdict.headline.startswith("ProSAM does not beat VRP-SAM, the two cannot be told apart")
-    assert verdict.details[0].startswith("Of these 3 runs, seeds taken together, ours-paper has the highest mean, ")
-    assert verdict.details[0].endswith("the highest of many is so by luck as well.")
+    assert verdict.headline.startswith("ProSAM does not beat VRP-SAM; the two cannot be told apart")
+    assert verdict.details[0].startswith("Of these 3 runs (seeds averaged) ours-paper has the highest mean, ")
+    assert verdict.details[0].endswith("with many runs, the highest mean is partly luck.")
     assert shown == tuple(gains)  # there is room for as few
 
 
@@ -96,8 +96,8 @@ def test_methods_are_compared_over_seeds_and_not_by_the_best_run(tmp_path: Path,
     [
         (0.4, 3, "ProSAM beats VRP-SAM: ours has "),
         (-0.4, 3, "VRP-SAM beats ProSAM: ours has "),
-        (0.4, 2, "ProSAM is ahead of VRP-SAM, but fewer than 3 seeds cannot tell that from luck: ours has "),
-        (0.4, 1, "ProSAM is ahead of VRP-SAM, but fewer than 3 seeds cannot tell that from luck: ours has "),
+        (0.4, 2, "ProSAM is ahead of VRP-SAM, but fewer than 3 seeds cannot tell this from luck: ours has "),
+        (0.4, 1, "ProSAM is ahead of VRP-SAM, but fewer than 3 seeds cannot tell this from luck: ours has "),
     ],
 )
 def test_a_method_beats_the_other_by_three_seeds_and_not_by_fewer(
@@ -116,7 +116,7 @@ def test_of_many_runs_those_are_shown_that_differ_in_the_method_alone(tmp_path: 
     params = load_params()
     report = compose(params, read_settings(params))
     (section,) = report.sections
-    assert section.on_shown == "Of the 13 runs 4 are shown: ours-3, theirs-3, theirs-point and ours-point."
+    assert section.on_shown == "4 of the 13 runs are shown: ours-3, theirs-3, theirs-point and ours-point."
     # those of the mask runs are shown by the first of them with each other, which are many rows; mIoU is never hidden
     long = next(table for table in section.tables if table.key == "fb-iou")
     assert len(long.rows) > 20

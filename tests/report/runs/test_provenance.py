@@ -66,6 +66,7 @@ def test_matched_runs_that_were_not_computed_alike_are_warned_of(tree: Path):
     report = composed({("vrp-sam", 0): other, ("vrp-sam", 1): other | {"commit": "def+changes"}})
     assert shown(report.provenance, "commit") == ("abc", "abc / def+changes")
     assert report.sections[0].verdict.warnings[-1] == (
-        "prosam and vrp-sam, which are compared as methods, were not computed alike: device cpu and NVIDIA H200 "
-        "(folds 0 and 1); precision float32 and bfloat16 (folds 0 and 1); commit abc and def+changes (fold 1)."
+        "prosam and vrp-sam, which are compared as methods, were not trained under the same conditions: "
+        "device cpu and NVIDIA H200 (folds 0 and 1); precision float32 and bfloat16 (folds 0 and 1); "
+        "commit abc and def+changes (fold 1)."
     )

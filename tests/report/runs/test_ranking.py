@@ -65,7 +65,7 @@ def test_two_seeds_are_too_few_to_be_best(root: Path):
     lost = {"ours-3": (0.0, None), "ours-gaussian": (0.1, None), "ours-gaussian-3": (0.1, None)}
     said = written(root, lost)
     assert said.headline.startswith("No run is shown to be best: ours (mean of 2 seeds) has the highest mean, ")
-    assert said.headline.endswith(", of fewer than 3 seeds, which cannot tell that from luck.")
+    assert said.headline.endswith(", based on fewer than 3 seeds, which cannot tell this from luck.")
 
 
 def test_all_runs_are_told_that_differ_in_the_method_alone(root: Path):
@@ -73,5 +73,5 @@ def test_all_runs_are_told_that_differ_in_the_method_alone(root: Path):
     gap = miou(root, "ours-gaussian") - miou(root, "theirs")
     assert said.headline.startswith("ProSAM is ahead of VRP-SAM")
     others = said.details[0]
-    assert others.startswith("Other runs that differ in the method alone: ours-gaussian against theirs: ")
+    assert others.startswith("Other runs that differ only in the method: ours-gaussian against theirs: ")
     assert f"\N{MINUS SIGN}{-gap:.1f} points (" in others

@@ -43,4 +43,4 @@ def test_shares_are_of_all_trainings_and_say_what_their_intervals_assume(
     assert (count.value, stuck.value) == (4, 50)
     assert (stuck.low, stuck.high) == pytest.approx(wilson(2, 4), abs=1e-3)
     assert (paper.cells[0].value, paper.cells[1].value) == (2, 0)
-    assert "take trainings for independent: those of one run share their initial weights on all folds" in table.caption
+    assert "assume independent trainings, but a run has the same initial weights on all folds" in table.caption

@@ -40,7 +40,7 @@ def test_curvature_has_means_with_standard_errors(studied_tree: Path, parts: dic
         for run in RUNS
     ]
     assert parts["curvature"].sentences == (
-        "Noises whose cost is shown to differ from what the curvature predicts: "
+        "Noises whose cost differs significantly from what the curvature predicts: "
         f"prosam: {shown[0]} of 3; vrp-sam: {shown[1]} of 2.",
     )
 

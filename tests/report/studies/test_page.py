@@ -50,7 +50,7 @@ def test_page_markdown_and_json_hold_the_same_studies(studied: Report, tmp_path:
 def test_what_an_interval_is_is_left_to_the_caption_of_its_table(studied: Report):
     """For not all are of the bootstrap: some are of seeds, shares or ranges over starts."""
     for text in (html(studied), markdown(studied)):
-        assert "What an interval is, the caption of its table says." in text
+        assert "The caption of each table says what its intervals are." in text
         assert "2.5% to 97.5%" not in text
     assert "Everything here is computed from" not in html(studied)
     (section,) = studied.sections

@@ -62,9 +62,9 @@ def test_runs_that_answer_alike_are_not_told_apart(studied_tree: Path, tmp_path:
         )
     part, _ = parts_here()
     assert part.sentences == (
-        "prosam against vrp-sam: a difference of mIoU is shown under none of 3 conditions; "
-        "a difference in what is lost, under none of 3 conditions. "
-        "Where nothing differs, chance alone shows one under 0.15.",
+        "prosam against vrp-sam: mIoU differs significantly under none of 3 conditions; "
+        "the loss of mIoU differs significantly under none of 3 conditions. "
+        "If nothing differed, about 0.15 would be significant by chance.",
     )
     assert all(row.cells[2].value == 0 and not row.cells[2].best for row in part.tables[0].rows)
 
@@ -75,7 +75,7 @@ def test_undisturbed_images_are_no_look(parts: dict[str, StudyPart]):
     assert {label for label, _ in found if "undisturbed" in label} == {"target: undisturbed", "reference: undisturbed"}
     (sentence,) = parts["corruption"].sentences
     assert sentence.count("of 8 conditions") == 2
-    assert sentence.endswith("chance alone shows one under 0.4.")
+    assert sentence.endswith("about 0.4 would be significant by chance.")
 
 
 def test_of_few_targets_no_looks_are_counted(studied_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -68,9 +68,8 @@ def test_closeness_to_the_centre_is_told_over_starts(parts: dict[str, StudyPart]
 
 def test_what_the_step_cap_ended_is_said(parts: dict[str, StudyPart]):
     (*_, caveat) = parts["verification"].sentences
-    assert caveat.startswith(
-        f"The cap of {STEP_CAP} steps, not a loss at rest, ended 25% of the direct prompts and 1 of 2"
-    )
+    reached = f"25% of the direct prompts and 1 of 2 distributions reached the limit of {STEP_CAP} steps before"
+    assert caveat.startswith(reached)
 
 
 def test_without_the_step_cap_there_is_no_caveat(studied_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -80,4 +79,4 @@ def test_without_the_step_cap_there_is_no_caveat(studied_tree: Path, tmp_path: P
     text = Path("params.yaml").read_text().replace(f"max_steps: {STEP_CAP}", f"max_steps: {STEP_CAP + 1}")
     Path("params.yaml").write_text(text)
     (part,) = parts_here()
-    assert not any("The cap of" in sentence for sentence in part.sentences)
+    assert not any("reached the limit of" in sentence for sentence in part.sentences)
