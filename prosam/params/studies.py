@@ -34,7 +34,7 @@ class PromptNoiseParams(Section):
     Attributes:
         relative: sizes in units of the root mean square of the prompt; 0 is none.
         absolute: sizes in the prompt's own units.
-        draws: of each size.
+        draws: how many there are of each size.
     """
 
     relative: Sizes = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -48,8 +48,8 @@ class AnnotationNoiseParams(Section):
     Attributes:
         shift: distances in units of the square root of the object's area.
         erode: depths in units of its equivalent radius, that of a disk of its area.
-        dilate: likewise.
-        wrong: also annotate an object of another class, where the reference shows one.
+        dilate: depths in the same unit.
+        wrong: whether an object of another class is also annotated, where the reference shows one.
     """
 
     shift: Sizes = (0.25, 0.5, 1.0)
@@ -59,13 +59,13 @@ class AnnotationNoiseParams(Section):
 
 
 class CorruptionParams(Section):
-    """Bad images; each needs its own features and its own embedding, so this is the expensive study.
+    """Bad images. This study is expensive, because each image needs features and an embedding of its own.
 
     Attributes:
         names: of the corruptions, see prosam/data/corruptions.py.
         severities: from 1 to 5.
         sides: which image is corrupted.
-        episodes: the first so many.
+        episodes: how many of the first ones are used.
     """
 
     names: Annotated[tuple[CorruptionName, ...], Field(min_length=1), _Distinct] = (
@@ -80,7 +80,7 @@ class CorruptionParams(Section):
 
 
 class StrategiesParams(Section):
-    """Inference by several sampled prompts: `samples` is K, which the paper does not say."""
+    """Inference by several sampled prompts: `samples` is K, for which the paper gives no value."""
 
     samples: Annotated[int, Field(ge=2, strict=True)] = 10
 
@@ -89,8 +89,8 @@ class ReferencesParams(Section):
     """Several references for one target.
 
     Attributes:
-        counts: k, of references used together.
-        choices: single references tried one after the other.
+        counts: numbers k of references that are used together.
+        choices: how many single references are tried, one after the other.
     """
 
     counts: Annotated[tuple[Count, ...], Field(min_length=1), _Distinct] = (1, 2, 5)
@@ -98,7 +98,7 @@ class ReferencesParams(Section):
 
 
 class AbsentParams(Section):
-    """Targets that do not show the kind: `targets` of them for each episode."""
+    """Targets that do not show the class: `targets` of them for each episode."""
 
     targets: Count = 1
 
@@ -109,7 +109,7 @@ class StudiesParams(Section):
     What else there is to a study is found by that name: see prosam/studies/declaration.py.
 
     Attributes:
-        seed: of what they draw, each episode by itself.
+        seed: of everything that studies draw; each episode has a generator of its own.
     """
 
     seed: NonNegative = 0

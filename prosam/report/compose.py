@@ -32,7 +32,7 @@ class SettingSection:
     """All about one setting.
 
     Attributes:
-        shown: the setting with the runs that classes, curves and episodes show: all, unless there are many.
+        shown: the setting with the runs for which classes, curves and episodes are shown: all, unless there are many.
         tables: mIoU, FB-IoU, differences (with two runs or more), rates of pixels, classes.
         beside: the paper's tables, repeats over seeds, initialisation.
         curves: SVG by fold.
@@ -51,7 +51,7 @@ class SettingSection:
 
     @property
     def on_shown(self) -> str:
-        """A sentence on which runs are shown where there is no room for many; empty when all are."""
+        """A sentence that says which runs are shown where there is no room for many; empty if all are."""
         few, all_runs = self.shown.runs, self.setting.runs
         if few == all_runs:
             return ""
@@ -60,7 +60,7 @@ class SettingSection:
 
 @dataclass(frozen=True)
 class Report:
-    """The whole report; `summary` when there is more than one section."""
+    """The whole report; it has a `summary` if there are several sections."""
 
     sections: tuple[SettingSection, ...]
     summary: Table | None

@@ -61,7 +61,7 @@ class Setting:
 
     Attributes:
         trained_on: name of a data set.
-        tested_on: likewise.
+        tested_on: name of a data set.
         runs: names, in order.
         kinds: of their references' annotations, by run.
         folds: numbers.
@@ -98,7 +98,7 @@ class Setting:
 
     @property
     def by_kind(self) -> dict[AnnotationKind, list[int]]:
-        """The runs, by their places, that have annotations of one kind; only these are compared with each other."""
+        """The places of the runs by kind of annotation; only runs of one kind are compared with each other."""
         kinds: dict[AnnotationKind, None] = dict.fromkeys(self.kinds[run] for run in self.runs)
         return {kind: [i for i, run in enumerate(self.runs) if self.kinds[run] == kind] for kind in kinds}
 
@@ -190,7 +190,7 @@ def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> RunRes
 
 
 def _check_metrics(path: Path, metrics: dict[str, Any], episodes: pd.DataFrame, stage: str) -> None:
-    """Two files of one stage must tell the same score, or no number of the report could be traced."""
+    """Two files of one stage must have the same score; otherwise no number of the report could be traced."""
     for prefix, stated in (("", metrics), *((of_baseline(name, ""), m) for name, m in metrics["baselines"].items())):
         score = 100 * miou(episodes[f"{prefix}intersection"], episodes[f"{prefix}union"], episodes["class_id"])
         if not np.isclose(score, stated["miou"], rtol=0, atol=_ROUNDING):
@@ -227,7 +227,7 @@ def _read_log(path: Path, stage: str, columns: tuple[str, ...]) -> Log:
 
 
 def read_file(path: Path, read: Callable[[], _Content], stage: str) -> _Content:
-    """Read a file in one's own way.
+    """Read a file with a given function.
 
     Raises:
         InputError: it is missing or damaged; the line names the stage that writes it.

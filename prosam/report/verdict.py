@@ -1,4 +1,4 @@
-"""The answer: which method is better, by how much, how sure; and what to distrust."""
+"""The answer: which method is better, by how much and with what certainty; and which results to distrust."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Verdict:
     """Sentences, the first of which answers the question.
 
     Attributes:
-        headline: which method is better, or where there is but one, which run.
-        details: what else follows from the numbers.
-        warnings: on runs that learnt nothing or little, or that were selected on what they are tested on.
+        headline: which method is better, or which run, if there is only one method.
+        details: further conclusions from the numbers.
+        warnings: about runs that learnt little or nothing, or that were selected on the test episodes.
     """
 
     headline: str
@@ -33,10 +33,10 @@ class Verdict:
 
 
 def judge(setting: Setting, scores: Scores, params: Params) -> Verdict:
-    """Word the result of one setting; a difference is called one only when its interval excludes zero.
+    """Put the result of one setting into words. Only a difference whose interval excludes zero is called one.
 
-    Of fewer than `MIN_TARGETS` targets none is, and that a method beats the other takes `MIN_SEEDS` seeds.
-    The methods are compared by runs that differ in nothing else, and runs with those of their kind of annotation only.
+    With fewer than `MIN_TARGETS` targets, none is; and a method beats the other only with at least `MIN_SEEDS` seeds.
+    Methods are compared by runs that differ in nothing else, and runs only with runs of the same kind of annotation.
     """
     warnings = (*_selected_on_test(setting), *_warnings(setting, scores))
     matched: dict[AnnotationKind, list[Match]] = {}
@@ -81,7 +81,7 @@ def _methods(setting: Setting, scores: Scores, match: Match) -> str:
 
 
 def _other_matches(setting: Setting, scores: Scores, others: Sequence[Match]) -> str:
-    """What other runs of the two methods say that differ in nothing else."""
+    """The results of other runs that differ only in the method."""
     told = []
     for match in others:
         gain, seeds = match.gain(setting, scores), len(match.pairs)
@@ -143,7 +143,7 @@ def _over_kinds(scores: Scores, orders: Mapping[AnnotationKind, Sequence[Ranked]
 
 
 def _headline(setting: Setting, scores: Scores, order: Sequence[Ranked]) -> str:
-    """Which run is best; it must be shown to be above every other, not the next alone."""
+    """Which run is best: it must be shown to be above every other run, not only above the next."""
     best, *others = order
     where = f"{_percent(best.mean)} mIoU {_where(setting)}"
     if not others:
@@ -184,14 +184,14 @@ def _against_baselines(setting: Setting, scores: Scores, alike: Sequence[int]) -
 
 
 def _selected_on_test(setting: Setting) -> list[str]:
-    """A shift tests on other episodes than those that selected."""
+    """Runs that were selected on the test episodes; none under a shift, whose episodes did not select."""
     chosen = [r for r in setting.runs if any(setting.results[r, f].selected_on_test is not None for f in setting.folds)]
     why = "was selected on the episodes that it is tested on, so its mIoU is optimistic"
     return [] if setting.shifted else [f"{run} {why}." for run in chosen]
 
 
 def _warnings(setting: Setting, scores: Scores) -> list[str]:
-    """A sentence for each thing that can be wrong, with the trainings that it is wrong with."""
+    """A sentence for each finding, with the trainings that it concerns."""
     told: dict[Finding, str] = {
         "stuck": "never left the plateau",
         "little gained": "improved little, although the loss fell",

@@ -1,4 +1,4 @@
-"""What each study writes, for those who write it and for the report, which reads it; no PyTorch is imported here.
+"""What each study writes: declared here for the study itself and for the report, which reads it without PyTorch.
 
 A study goes by one name everywhere, here `blur`:
 
@@ -30,7 +30,7 @@ class Study:
 
     Attributes:
         measured: its columns besides `episode`, the number in the frozen list, and `class_id`.
-        once: a column and its values, for a study that is made on every episode: each has one row with each value.
+        once: a column and its values; every episode of the fold has exactly one row with each value.
         image_encoder: whether the study embeds images, which takes SAM's image encoder.
     """
 

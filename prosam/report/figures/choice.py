@@ -1,4 +1,4 @@
-"""Which episodes the report shows: nobody picks them."""
+"""Which episodes the report shows; they are chosen by rule, not by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be found in each episode's target: how much, how many pieces, of what shape."""
+"""The true mask of each episode's target: how large, of how many pieces, and of what shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands beside a setting's own tables: the paper's, and what seeds and initialisations move."""
+"""What is compared with a setting's own tables: the paper's tables, and repeats with other seeds or initialisations."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Beside:
 
     @property
     def compared(self) -> bool:
-        """Whether there is anything to say of the paper."""
+        """Whether there is anything to say about the paper."""
         return bool(self.claims or self.paper or self.note)
 
     def alone(self, table: PaperTable) -> str:
-        """What differs in one table and not in all; empty when nothing does."""
+        """What differs in one table but not in all of them; empty if nothing does."""
         others = [set(other.differences) for other in self.paper if other is not table]
         own = [part for part in table.differences if not all(part in parts for parts in others)] if others else []
         return f"What also differs: {'; '.join(own)}." if own else ""

@@ -1,4 +1,4 @@
-"""Our numbers and published ones, row above row with the difference between."""
+"""Our numbers, published ones, and the differences between them, row below row."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def papers_data(params: Params, setting: Setting) -> tuple[str, ...]:
 
 
 def otherness(params: Params, setting: Setting) -> str:
-    """What makes our numbers no measure against the printed ones: `other data`, `other folds`, or nothing.
+    """Why our numbers cannot be measured against the printed ones: `other data`, `other folds`, or empty.
 
     The folds are the paper's when there are four, with the classes in its order.
     """
@@ -57,14 +57,14 @@ def compared(
 ) -> list[TableRow]:
     """Our row, and for each published row that row and the difference, ours minus published.
 
-    A published mean is over four folds: without all four of ours it is shown but not subtracted. A difference between
-    numbers of different data is in the table, and its label says so.
+    A published mean is over four folds; if we do not have all four, it is shown but not subtracted. If our numbers are
+    of other data, the label of the difference says so.
 
     Args:
         group: of the rows.
         label: of ours.
         ours: a cell for each fold, then the mean.
-        published: likewise.
+        published: the same for each published row.
         setting: whose folds these are.
         other: as `otherness` has it.
     """

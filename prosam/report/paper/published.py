@@ -20,12 +20,12 @@ class PublishedRow:
         method: as printed.
         kind: of the reference's annotation.
         backbone: as printed; empty where the table does not say.
-        parameters: trainable ones, as printed; empty likewise.
+        parameters: trainable ones, as printed; empty where the table does not say.
         run: the key of `runs` in params.yaml that repeats it; empty for methods that are not here.
         strategy: of inference, in table 8.
         quantity: `miou`, or `tpr`, `tnr`, `fpr`, `fnr` in table 6; percent.
         folds: the value of each fold; None where the table has none.
-        mean: as printed; None likewise.
+        mean: as printed; None where the table has none.
         note: what is wrong with the numbers; empty when nothing is.
     """
 

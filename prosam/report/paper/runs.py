@@ -1,7 +1,7 @@
-"""What a run must be to stand beside the paper's numbers: its name alone does not make it so.
+"""What a run must be to be compared with the paper's numbers; its name alone is not enough.
 
-`dvc exp run -S runs.prosam.kind=box` leaves the name and changes the run. What makes a row of the paper's tables what
-it is must agree; what else differs, such as the recipe, is told beside the numbers (paper_setup.py).
+`dvc exp run -S runs.prosam.kind=box` changes the run and keeps the name. What defines a row of the paper's tables must
+agree; what else differs, such as the recipe, is stated beside the numbers (setup.py).
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ PAPER_RUNS: dict[str, dict[str, Any]] = {
     "vrp-sam-dinov2": _VRP_SAM | {"backbone": "DINOv2 ViT-B/14"},
     "vrp-sam-2linear": _VRP_SAM | {"appended_linear": 2},
 }
-"""By run, what its rows and claims are of. Of the nu of a distribution without one, None."""
+"""What defines each run in the paper; nu is None for distributions that have none."""
 
 
 def departures(params: Params, run: str) -> tuple[str, ...]:
-    """In what a run is not what its name stands for, such as `kind box, not mask`; empty for names not in the paper."""
+    """How a run departs from what its name stands for, such as `kind box, not mask`; empty for other names."""
     entry, wanted = params.runs[run], PAPER_RUNS.get(run, {})
     architecture = params.models.backbones[params.backbone(run)].architecture
     ours = {
@@ -74,12 +74,12 @@ def departures(params: Params, run: str) -> tuple[str, ...]:
 
 
 def comparable_rows(params: Params, setting: Setting) -> list[PublishedRow]:
-    """All published rows; of those whose run departs from the row, `run` is empty, as for methods that are not here."""
+    """All published rows; `run` is empty if our run departs from the row, as it is for methods that are not here."""
     departed = {run for run in setting.runs if departures(params, run)}
     return [replace(row, run="") if row.run in departed else row for row in published_rows()]
 
 
 def departed_note(params: Params, setting: Setting) -> str:
-    """Which runs have a name of the paper's and are something else; empty when none are."""
+    """Which runs have a name from the paper and depart from it; empty if none do."""
     told = [f"{run} ({'; '.join(gone)})" for run in setting.runs if (gone := departures(params, run))]
     return f"Not compared with the paper: {names_in_words(told)}." if told else ""

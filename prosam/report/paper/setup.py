@@ -1,7 +1,7 @@
-"""What differs between our set-up and the paper's, in one line, and who says what the paper's is.
+"""What differs between our set-up and the paper's, and the sources for the latter.
 
-The paper says some of it (its section 5.1). The rest it takes over from VRP-SAM, whose public code has it:
-docs/method.md lists where we differ from that.
+The paper describes part of its set-up (section 5.1). The rest is taken over from VRP-SAM, whose code is public;
+docs/method.md lists where we differ from it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Fact(NamedTuple):
     Attributes:
         name: for people, or the key in params.yaml.
         ours: for people.
-        theirs: likewise.
+        theirs: for people.
         source: who says what theirs is.
     """
 
@@ -61,10 +61,10 @@ DOWNLOADS = {"pascal-5i": {"pool": "train_noval"}, "coco-20i": {"masks": "flatte
 
 
 def differences(params: Params, setting: Setting, rows: Sequence[PublishedRow]) -> list[str]:
-    """What differs, a part of a sentence each, for the rows of a table that our runs repeat.
+    """What differs, as parts of a sentence, for the rows of a table that our runs repeat.
 
-    Ours: episodes are those that were scored; of a training, model.json has what was done, but for epochs, which it has
-    as steps; the rest is params.yaml's with overrides resolved.
+    The number of episodes is counted from the results, and a training is described by its model.json. Epochs, which
+    model.json has only as steps, and everything else come from params.yaml with overrides resolved.
     """
     parts = [fact.sentence for fact in facts(params, setting, rows) if fact.ours != fact.theirs]
     return [*parts, f"SAM {params.models.sam.name} (the paper does not say which)"]
@@ -89,7 +89,7 @@ def setup(params: Params, setting: Setting, by_table: Sequence[Sequence[str]]) -
 def facts(params: Params, setting: Setting, rows: Sequence[PublishedRow]) -> list[Fact]:
     """Everything that can differ, whether it does or not.
 
-    What makes a run the paper's at all, such as its kind and distribution, is not here: see `paper_runs`.
+    What makes a run the paper's at all, such as its kind and distribution, is in runs.py beside this file.
     """
     runs = list(dict.fromkeys(row.run for row in rows))
     entries = [params.runs[run] for run in runs]

@@ -1,6 +1,6 @@
-"""The two methods side by side: runs that differ in the method and nothing else.
+"""The two methods side by side: runs that differ only in the method.
 
-The best of many runs is best by luck too, so methods are compared by these and not by their best runs.
+The best of many runs is partly lucky, so methods are compared by such runs rather than by their best ones.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Match:
 
     @property
     def repeated(self) -> bool:
-        """Whether there are seeds enough to tell the methods from the luck of training."""
+        """Whether there are enough seeds to tell a difference between methods from chance in training."""
         return len(self.pairs) >= MIN_SEEDS
 
     def mean(self, setting: Setting, scores: Scores, method: int) -> float:
@@ -77,7 +77,8 @@ def matches(params: Params, dataset: str, runs: Sequence[str]) -> list[Match]:
 def principal(params: Params, setting: Setting) -> tuple[str, ...]:
     """The runs to show where there is no room for many.
 
-    All when they are few; else those of the first match of each kind of annotation; the first ones when none match.
+    All runs if they are few; otherwise those of the first match of each kind of annotation, or the first runs if none
+    match.
     """
     if len(setting.runs) <= _FEW:
         return setting.runs

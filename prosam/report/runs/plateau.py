@@ -1,7 +1,7 @@
-"""Runs that learnt nothing, so that no average hides them.
+"""Finds runs that learnt nothing, so that no average hides them.
 
 A prompt encoder can sit for hundreds of steps at the loss of the best constant prompt, and some runs never
-leave it (docs/method.md, initialisation). Such a run measures luck, not the method.
+leave it (docs/method.md, initialisation). The score of such a run says nothing about the method.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PLATEAU_RULE = (
 def plateau(loss: NDArray[np.float64], miou: float, untrained: float) -> Plateau | None:
     """Judge one run on one fold by `PLATEAU_RULE`.
 
-    The score alone would take poor generalisation for the plateau, the loss alone a run that was done early.
+    The score alone would mistake poor generalisation for the plateau, the loss alone a run that converged early.
 
     Args:
         loss: (steps,), in order.

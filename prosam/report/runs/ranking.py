@@ -1,4 +1,4 @@
-"""Runs in the order of their means. Those that differ in their seed alone are one, so that seeds do not compete."""
+"""Runs in the order of their means. Runs that differ only in their seed count as one, so that seeds do not compete."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Ranked:
 
 
 def ranking(params: Params, setting: Setting, scores: Scores, runs: Sequence[str]) -> list[Ranked]:
-    """Some runs of a setting, the highest mean first; of several with one seed the first counts."""
+    """Some runs of a setting, the highest mean first; if several have the same seed, the first counts."""
     found: list[Ranked] = []
     for group in groups(params, setting.trained_on, runs):
         places = {seed: setting.runs.index(run) for seed, run in group.by_seed.items()}

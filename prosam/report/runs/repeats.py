@@ -1,4 +1,4 @@
-"""Runs that are repeats of one another, the same but for the seed: how far the luck of training moves a score."""
+"""Runs that repeat one another with other seeds."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Group(NamedTuple):
 def repeats(params: Params, dataset: str, runs: Iterable[str]) -> list[Group]:
     """The runs that differ in nothing but `train.seed`, with defaults and overrides resolved.
 
-    Of runs that have the seed in common as well only the first counts: they are one training, and would make the
-    spread too small.
+    If runs have the same seed as well, only the first counts: they are one training, and would make the spread too
+    small.
 
     Args:
         params: of params.yaml.
@@ -43,7 +43,7 @@ def repeats(params: Params, dataset: str, runs: Iterable[str]) -> list[Group]:
 
 
 def groups(params: Params, dataset: str, runs: Iterable[str]) -> list[Group]:
-    """Runs with what they are apart from their seeds, those that are the same together; in the order of the runs."""
+    """Runs in groups that are the same apart from their seeds; in the order of the runs."""
     found: list[Group] = []
     for run in runs:
         resolved = _resolved(params, dataset, run)
@@ -55,7 +55,7 @@ def groups(params: Params, dataset: str, runs: Iterable[str]) -> list[Group]:
 
 
 def _resolved(params: Params, dataset: str, run: str) -> dict[str, Any]:
-    """All that makes a run but its name and its seed."""
+    """Everything that defines a run except its name and its seed."""
     entry = params.runs[run]
     content = entry.model_dump(exclude={"train"}) | {
         "distribution": entry.prompt_distribution,

@@ -1,4 +1,4 @@
-"""Scores of runs and baselines under one setting, bootstrapped together so that any two can be paired."""
+"""Scores of runs and baselines under one setting, all on the same resamples, so that any two can be compared."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _BASELINE_LABELS = {
 
 @dataclass(frozen=True)
 class System:
-    """Something that answered every episode.
+    """A run or a baseline, which has an answer to every episode.
 
     Attributes:
         label: for people.
-        runs: that it stands for; the episodes.parquet of the first holds its pixel counts.
+        runs: that it stands for; its pixel counts are in the episodes.parquet of the first.
         baseline: name of the baseline; None for the run itself.
     """
 
@@ -48,7 +48,7 @@ class Scores:
         systems: S.
         num_runs: how many of them are runs.
         miou: for each fold, in order.
-        fb_iou: likewise.
+        fb_iou: for each fold, in order.
         miou_mean: over folds.
         fb_iou_mean: over folds.
     """
@@ -68,7 +68,7 @@ class Scores:
         return "" if self.miou_mean.enough else few
 
     def baseline_of(self, run: str, baseline: str) -> int | None:
-        """Index of a baseline of a run; None where there is none."""
+        """The index of a run's baseline; None if the run has none."""
         found = (i for i, s in enumerate(self.systems) if s.baseline == baseline and run in s.runs)
         return next(found, None)
 
@@ -135,7 +135,7 @@ def _baselines(setting: Setting, name: str) -> list[System]:
 
 
 def _baseline_label(setting: Setting, label: str, runs: Sequence[str], having: Sequence[str]) -> str:
-    """What a baseline is called for some of the runs that have it."""
+    """The name of a baseline that stands for some of the runs that have it."""
     kinds = list(dict.fromkeys(setting.kinds[run] for run in runs))
     told = label.format(kind=kinds[0] if len(kinds) == 1 else "annotation")
     if len(runs) == len(having):

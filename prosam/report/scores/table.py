@@ -1,4 +1,4 @@
-"""A table of the report, once: the page, the Markdown and the JSON are renderings of it."""
+"""A table of the report. The page, the Markdown and the JSON are renderings of the same table."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Cell:
     Attributes:
         value: NaN where there is none.
         low: lower bound, None without an interval.
-        high: upper bound, likewise.
-        best: the highest among the runs of one kind of annotation, or a difference whose interval excludes zero: set
-            in bold.
-        signed: a difference: a plus is written.
-        decimals: written; two where the paper prints two.
+        high: upper bound, None without an interval.
+        best: whether it is set in bold: the highest score among the runs of one kind of annotation, or a difference
+            whose interval excludes zero.
+        signed: whether it is a difference, which is written with its sign.
+        decimals: how many are written; two where the paper prints two.
         error: standard error, in place of an interval.
-        unit: of the number, where it is not the table's.
+        unit: of the number, if it is not the table's.
     """
 
     value: float
@@ -62,7 +62,7 @@ class Cell:
         return sign + text
 
     def record(self) -> dict[str, float | None]:
-        """The numbers for JSON, to six significant digits; None for what is not there."""
+        """The numbers for JSON, to six significant digits; None in place of NaN."""
         numbers = {"value": self.value, "low": self.low, "high": self.high, "error": self.error}
         return {
             name: None if np.isnan(number) else float(f"{number:.6g}")
@@ -73,7 +73,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A labelled row; `group` says what it is, such as run or baseline, and sets it apart from others."""
+    """A labelled row; rows with the same `group`, such as run or baseline, stand together."""
 
     label: str
     group: str
@@ -91,9 +91,9 @@ class Table:
         corner: heading of the labels.
         columns: headings of the cells.
         rows: as long as `columns` each.
-        graph: "scale" or "difference" draws the last column's intervals beside it, None does not.
+        graph: how the last column's intervals are drawn beside it, "scale" or "difference"; None draws nothing.
         headings: whether each group is named above its rows.
-        unit: of its cells, but for those that have their own; differences of percents are points.
+        unit: of the cells that have no unit of their own; differences of percentages are in points.
         interval: what `low` and `high` are.
     """
 
@@ -110,7 +110,7 @@ class Table:
 
     @property
     def long(self) -> bool:
-        """Whether the page folds it away, so that what comes after it is found."""
+        """Whether the page folds it, so that readers find what comes after it."""
         return len(self.rows) > _LONG and self.key != "miou"
 
     @property
@@ -119,7 +119,7 @@ class Table:
         return [(name, list(rows)) for name, rows in groupby(self.rows, key=lambda row: row.group)]
 
     def record(self) -> dict[str, Any]:
-        """For JSON, with what its numbers are: column -> cell, by row label."""
+        """For JSON: each row with its cells by column, and what the numbers are."""
         bounded = any(cell.low is not None for row in self.rows for cell in row.cells)
         return {
             "title": self.title,

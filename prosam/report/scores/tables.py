@@ -87,7 +87,7 @@ def difference_table(setting: Setting, scores: Scores) -> Table | None:
 
 
 def _tested_on(setting: Setting, scores: Scores) -> str:
-    """How many episodes and target images each fold has, and which have too few."""
+    """How many episodes and target images each fold has, and which folds have too few."""
     folds = list(zip(setting.folds, scores.miou, strict=True))
     episodes = {fold: len(setting.results[setting.runs[0], fold].episodes) for fold in setting.folds}
     counts = [f"fold {fold}, {episodes[fold]} episodes of {found.targets} target images" for fold, found in folds]
@@ -97,7 +97,7 @@ def _tested_on(setting: Setting, scores: Scores) -> str:
 
 
 def _compared(alike: Sequence[int]) -> list[tuple[int, int]]:
-    """All pairs of a few runs; of many, the first with each, for all pairs would be hundreds."""
+    """All pairs if there are few runs; otherwise the first run with each other one, to avoid hundreds of pairs."""
     return list(combinations(alike, 2)) if len(alike) <= _FEW else [(alike[0], other) for other in alike[1:]]
 
 
@@ -128,7 +128,7 @@ def _score_table(
 
 
 def fold_headings(setting: Setting) -> tuple[str, ...]:
-    """Of a column for each fold, and one for their mean."""
+    """The headings of a column for each fold, and of one for their mean."""
     return (*(f"fold {fold}" for fold in setting.folds), "mean")
 
 
@@ -138,7 +138,7 @@ def _best(setting: Setting) -> str:
 
 
 def _mark_best(setting: Setting, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    """Mark the highest of the runs of each kind, and what reads the same; nothing where there is one.
+    """Mark the highest score among the runs of each kind, and those that round to the same; a single run is not marked.
 
     Args:
         setting: of the runs.

@@ -1,4 +1,4 @@
-"""The report on a study that disturbs a run more and more: what each disturbance costs it, and which run loses less."""
+"""The report on a study that disturbs runs by degrees: what each disturbance costs, and which run loses less."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Disturbance:
         title: heading.
         note: how to read it.
         by: columns that make a condition; the last is its size, the others make a panel.
-        clean: the condition without a disturbance, for any other.
+        clean: gives the undisturbed condition that belongs to a condition.
         panel: title of a panel for its conditions without their size.
         axis: what the sizes are.
-        apart: conditions that have no size, and are not shown with the others.
+        apart: conditions without a size, which are not shown with the others.
     """
 
     title: str

@@ -19,7 +19,7 @@ class PlottedLine:
         x: places of the points.
         y: values there.
         low: lower bounds, empty without a band.
-        high: upper bounds, likewise.
+        high: upper bounds, empty without a band.
     """
 
     run: int
@@ -32,7 +32,7 @@ class PlottedLine:
 
 @dataclass(frozen=True)
 class Panel:
-    """A small figure of lines; `diagonal` draws what chance has in a ROC plot in percent."""
+    """A small figure of lines; `diagonal` draws the line of chance in a ROC plot in percent."""
 
     title: str
     x_label: str

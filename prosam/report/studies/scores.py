@@ -1,4 +1,4 @@
-"""Scores of a study's conditions, bootstrapped together so that any two can be paired."""
+"""Scores of a study's conditions, all on the same resamples, so that any two can be compared."""
 
 from __future__ import annotations
 

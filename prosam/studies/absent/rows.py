@@ -17,7 +17,7 @@ from prosam.studies.study import StudyRow, Subject, batches
 
 @torch.no_grad()
 def rows(subject: Subject, settings: AbsentParams) -> Iterator[StudyRow]:
-    """Predict in each episode's target and in images of the test split that do not show the class, nor may hide it.
+    """Predict in each episode's target and in images of the test split in which the class is neither shown nor hidden.
 
     Yields:
         Rows with the columns of `STUDY`.
@@ -69,9 +69,9 @@ def _without(subject: Subject, number: int, images: Sequence[str], count: int) -
 
 
 def _may_hide(dataset: Dataset, image: str, class_id: int) -> bool:
-    """Whether an image has pixels that are void for a class alone, as a crowd of it is: it is there, though not marked.
+    """Whether an image has pixels that are void for one class only, such as a crowd: the class is there but not marked.
 
-    What is void for every class, such as the edges of VOC's objects, tells nothing of one.
+    Pixels that are void for every class, such as the edges of VOC's objects, say nothing about a single class.
     """
     void = dataset.void(image, class_id)
     for other in range(1, len(dataset.classes) + 1):

@@ -51,7 +51,7 @@ class Verification:
         learnt: the prompts that were learnt directly, with the steps they took.
         distribution: what was learnt in their place.
         direct: the scores of the prompts that were learnt directly.
-        samples: as many samples of the distribution, likewise.
+        samples: the scores of as many samples of the distribution.
         mean: the distribution's mean, P = 1; its noisy IoU is the mean over P times as many draws as of the others.
     """
 
