@@ -13,7 +13,11 @@ import pytest
 
 from tests.pipeline.forked_python import with_forks
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.processes,
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux"),
+]
 
 _SAY = """
 import os, sys
