@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 JOBS ?= 2
-PYTEST := pytest -rs -n 2 --dist loadscope --no-loadscope-reorder  # tests/conftest.py deals them out
+PYTEST := pytest -rsR -n 2 --dist loadscope --no-loadscope-reorder  # tests/conftest.py deals them out
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every stage would take seconds more to start
 
@@ -35,14 +35,15 @@ test-foundation: $(READY) ## the whole DAG on the paper's data formats with SAM 
 test-served: $(READY) ## a Prefect server with workers, a remote over SFTP, and what goes wrong there
 	@$(PYTEST) -m served
 
-test-long: $(READY) ## the studies and several processes, for which CI has no time
+test-long: $(READY) ## the studies and several processes
 	@$(PYTEST) -m long
 
 test-fast: $(READY) ## the tests that take no more than a few seconds each
 	@$(PYTEST) -m "not slow and not foundation and not served and not long"
 
-lint: $(READY) ## style (ruff), types (basedpyright), and whether dvc.yaml names the code behind each stage
+lint: $(READY) ## style (ruff), types (basedpyright), layers (import-linter), and the code behind each stage in dvc.yaml
 	@python -m flows.deps --check
+	@lint-imports --no-cache
 	@ruff check .
 	@ruff format --check .
 	@basedpyright

@@ -53,10 +53,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByShar
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first, so that no worker waits for it; what is too long for CI is marked."""
+    """What takes longest comes first, so that no worker waits for it; what takes minutes is marked.
+
+    Tests of real servers and processes are run once more when they fail; pytest names them as RERUN.
+    """
     for item in items:
         if REPOSITORY / "tests/studies" in item.path.parents or item.path.parts[-2:] in _LONG:
             item.add_marker("long")
+        if {"served", "processes"} & {marker.name for marker in item.iter_markers()}:
+            item.add_marker(pytest.mark.flaky(reruns=1))
     items.sort(key=lambda item: not {"pipeline", "served"} & set(item.path.parts))
 
 

@@ -158,6 +158,7 @@ def test_what_is_there_is_kept_and_what_is_new_is_added(work: Path, prosam: Pros
 
 
 @pytest.mark.slow
+@pytest.mark.processes
 def test_killed_half_way_it_goes_on_and_ends_in_the_same_bytes(work: Path, prosam: Prosam):
     many = work / "many"
     many.mkdir()

@@ -146,6 +146,7 @@ def test_a_changed_mask_is_taken_up(dealt: Path):
 
 
 @pytest.mark.parametrize("masks", [1, 3])
+@pytest.mark.processes
 def test_a_killed_drawing_leaves_nothing_that_is_taken_for_whole(dealt: Path, masks: int):
     whole = draw(dealt, "prosam-point")
     shutil.rmtree(dealt / layout.annotations(NAME, "prosam-point"))

@@ -20,7 +20,7 @@ from PIL import Image
 from tests.demo.chromium import Tab, chromium_tab, find_chromium
 from tests.scenes import pair
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 COMMAND = [sys.executable, "-c", "from prosam.cli.main import main; main()", "demo", "--port", "0", "--no-open"]
 VERDICTS = "[...document.querySelectorAll('figure')].map(f => f.querySelector('.verdict').textContent)"

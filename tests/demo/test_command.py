@@ -67,6 +67,7 @@ def test_the_address_is_one_that_a_browser_can_open(host: str, shown: str):
         socket.create_connection((shown, port)).close()
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("ended_by", [signal.SIGHUP, signal.SIGTERM])
 def test_a_closed_terminal_leaves_no_images_behind(ended_by: signal.Signals, tmp_path: Path):
     command = [sys.executable, "-c", "from prosam.cli.main import main; main()", "demo", "--port", "0", "--no-open"]

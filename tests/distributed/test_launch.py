@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
 LIMIT_S = 240  # far more than it takes: to fail instead of hanging
 
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from prosam import layout
 from tests.conftest import DATASET, REPOSITORY, write_params
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
 LIMIT_S = 300  # far more than it takes: to fail instead of hanging
 RUN = (DATASET, "prosam", "0")
 MODEL, RESULTS = layout.model(DATASET, "prosam", 0), layout.results(DATASET, "prosam", 0)

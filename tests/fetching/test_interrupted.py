@@ -11,11 +11,14 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from prosam.fetching.archives import extract
 from prosam.fetching.transfer import fetch
 from tests.conftest import REPOSITORY
 from tests.fetching.conftest import IMPATIENT, Answer, Server, described
 
+pytestmark = pytest.mark.processes
 MEGABYTE = 1 << 20
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.processes
+
 LEASH = [sys.executable, "-S", str(REPOSITORY / "flows/leash.py")]
 IMPATIENT = [  # the same with another grace
     sys.executable, "-S", "-c",

@@ -16,6 +16,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from tests.pipeline.forked_python import with_forks
+
 REPOSITORY = Path(__file__).parents[2]
 DATASET = "shapes-5i"
 DATA = ("data/raw", "data/folds", "data/annotations", "data/weights", "data/embeddings")
@@ -65,13 +67,19 @@ class Done:
 
 
 class Clone:
-    """A clone of the working tree: its tracked and new files as they are now, committed in a repository of its own."""
+    """A clone of the working tree: its tracked and new files as they are now, committed in a repository of its own.
 
-    def __init__(self, root: Path):
-        self.root = root
+    Attributes:
+        root: its folder.
+        forked: `run` starts stages and DVC by the fork server, which spares them the import of torch; `start`, whose
+            commands are killed, never does.
+    """
+
+    def __init__(self, root: Path, *, forked: bool = True):
+        self.root, self.forked = root, forked
 
     @classmethod
-    def of_working_tree(cls, root: Path, changes: Mapping[str, Any]) -> Clone:
+    def of_working_tree(cls, root: Path, changes: Mapping[str, Any], *, forked: bool = True) -> Clone:
         """Clone with some parameters changed; no dvc.lock, no data, no tests."""
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -83,7 +91,7 @@ class Clone:
                 continue
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, root / name)
-        clone = cls(root)
+        clone = cls(root, forked=forked)
         clone.change(changes)
         clone.run("git", "init", "--quiet")
         clone.run("git", "config", "user.name", "Test")
@@ -98,12 +106,13 @@ class Clone:
         for folder in shared:
             if (self.root / folder).is_dir():
                 shutil.copytree(self.root / folder, root / folder, copy_function=os.link)
-        return Clone(root)
+        return Clone(root, forked=self.forked)
 
     def run(self, *command: str, check: bool = True) -> Done:
         """Run a command in the clone; with `check`, an exit status other than 0 is an AssertionError."""
+        environment = with_forks(self.environment()) if self.forked else self.environment()
         ended = subprocess.run(
-            command, cwd=self.root, env=self.environment(), text=True, check=False,
+            command, cwd=self.root, env=environment, text=True, check=False,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert not check or ended.returncode == 0, f"{' '.join(command)}: exit {ended.returncode}\n{ended.stdout}"
@@ -122,7 +131,7 @@ class Clone:
 
     def dvc(self, *words: str, check: bool = True) -> Done:
         """Run `dvc`."""
-        return self.run("dvc", *words, check=check)
+        return self.run("python", "-m", "dvc", *words, check=check)
 
     def local(self, jobs: int = 2, check: bool = True) -> Done:
         """Run `python -m flows.local`."""

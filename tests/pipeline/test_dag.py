@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,13 +122,6 @@ def test_a_stage_whose_code_changed_is_found_out(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "dvc.yaml").read_text() == text
 
 
-def test_neither_package_nor_stages_know_who_runs_them():
-    files = [path for folder in ("prosam", "tasks") for path in (REPOSITORY / folder).rglob("*.py")]
-    guilty = {path for path in files if {"prefect", "dvc", "flows"} & {name.split(".")[0] for name in imports(path)}}
-    assert len(files) > 50
-    assert guilty == set()
-
-
 @pytest.mark.parametrize("stage", sorted({stage.removesuffix("-tested") for stage in STAGES}))
 def test_help_comes_without_loading_torch(fresh: Clone, stage: str):
     asked = fresh.run("python", "-X", "importtime", "-m", f"tasks.{stage}", "--help")
@@ -143,22 +134,3 @@ def test_help_comes_without_loading_torch(fresh: Clone, stage: str):
 def module(stage: str) -> str:
     """The module in tasks/ of a stage of dvc.yaml."""
     return stage.removesuffix("-tested")
-
-
-def imports(path: Path) -> Iterator[str]:
-    """The modules that a file imports at run time, wherever in it; for `from a import b` both a and a.b."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in for_types:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)

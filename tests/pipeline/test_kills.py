@@ -18,7 +18,7 @@ from prosam import layout
 from tests.pipeline.clone import DATASET, SMALL, Clone
 from tests.pipeline.conftest import Finished
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
 EVERY, STEPS = SMALL["train.checkpoint_every"], SMALL["train.steps"]
 
 

@@ -29,6 +29,7 @@ def test_a_failing_stage_is_named_and_later_ones_do_not_start(clone: Clone):
 
 
 @pytest.mark.slow
+@pytest.mark.processes
 def test_ctrl_c_leaves_no_process_behind_and_a_rerun_goes_on(clone: Clone):
     clone.change({"train.seed": 1, "train.steps": 80, "pipeline.runs": ["vrp-sam"]})
     training = f"train@{DATASET}-vrp-sam-0"
@@ -40,6 +41,7 @@ def test_ctrl_c_leaves_no_process_behind_and_a_rerun_goes_on(clone: Clone):
 
 
 @pytest.mark.slow
+@pytest.mark.processes
 def test_a_flow_that_is_told_to_end_leaves_no_process_behind(clone: Clone):
     clone.change({"train.seed": 1})
     assert stop_when(clone, lambda flow: len(descendants(flow)) >= 4, signal.SIGTERM) == []

@@ -79,13 +79,13 @@ CASES = {
 def alone_and_reruns(
     finished: Finished, quick: Clone, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Clone, dict[str, Done]]:
-    """`dvc repro` of a new clone, and all cases, each in a copy of its own.
+    """`dvc repro` of a new clone, each stage in a Python of its own, and all cases, each in a copy of its own.
 
     Two at a time: `dvc repro` itself uses one core.
     """
 
     def run_from_nothing() -> Clone:
-        clone = Clone.of_working_tree(tmp_path_factory.mktemp("alone") / "clone", SMALL)
+        clone = Clone.of_working_tree(tmp_path_factory.mktemp("alone") / "clone", SMALL, forked=False)
         clone.dvc("repro")
         return clone
 
