@@ -7,11 +7,12 @@ READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 JOBS ?= 2
 PYTEST := pytest -rsR -n 2 --dist loadscope --no-loadscope-reorder  # tests/conftest.py deals them out
+MKDOCS := NO_MKDOCS_2_WARNING=1 mkdocs
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every stage would take seconds more to start
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro serve test test-foundation test-served test-long test-fast lint pretrain deps lock clean
+.PHONY: help setup repro serve test test-foundation test-served test-long test-fast lint docs docs-serve pretrain deps lock clean
 
 help: ## show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -47,6 +48,13 @@ lint: $(READY) ## style (ruff), types (basedpyright), layers (import-linter), an
 	@ruff check .
 	@ruff format --check .
 	@basedpyright
+
+docs: $(READY) ## the documents as a site, site/index.html
+	@$(MKDOCS) build --strict --quiet
+	@echo "the site is site/index.html"
+
+docs-serve: $(READY) ## the same on localhost, built again whenever a document changes
+	@$(MKDOCS) serve
 
 pretrain: $(READY) ## train the bundled default's small models again (45 CPU minutes)
 	@python -m prosam.pretraining
