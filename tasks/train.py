@@ -45,6 +45,7 @@ def train(
     from tasks.inputs import RunInputs
     from tasks.provenance import circumstances, class_names, commit, describe_run, unfinished_work
 
+    code = commit()  # of the code that is loaded; the working tree may change while it trains
     inputs = RunInputs(params, dataset, run)
     files = [layout.folds(dataset) / name for name in (f"fold-{fold}.json", f"monitor-{fold}.csv")]
     dealt, monitor = read_fold(files[0]), read_episodes(files[1])
@@ -88,7 +89,7 @@ def train(
     if not ranks.first:
         return
     with atomic_folder(layout.model(dataset, run, fold)) as folder:
-        made = {"selected": log.selected, "commit": commit(), **circumstances(inputs.models.device, how)}
+        made = {"selected": log.selected, "commit": code, **circumstances(inputs.models.device, how)}
         save_model(folder, method.encoder, description | made)
         write_log(folder, log)
     shutil.rmtree(work)  # with what a kill while a checkpoint was written may have left
