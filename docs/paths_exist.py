@@ -1,4 +1,4 @@
-"""A hook of mkdocs: a file of the code that a page names must exist, so that a move of code cannot leave a page wrong."""
+"""A hook of mkdocs: every file of code that a page names must exist, so that moved code cannot leave a page wrong."""
 
 from __future__ import annotations
 

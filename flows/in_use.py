@@ -17,7 +17,7 @@ from prosam.checkpoints.trained import WEIGHTS
 from prosam.files import sha256_of
 from prosam.params import PARAMS_FILE, load_params
 
-_VERDICTS = {"first": "First", "replaced": "Replaced", "kept": "Kept"}
+_STATES = {"first": "First", "replaced": "Replaced", "kept": "Kept"}
 
 
 def promote_all(root: Path) -> list[State]:
@@ -37,7 +37,7 @@ def promote_all(root: Path) -> list[State]:
             if used.exists() and sha256_of(used) == sha256_of(trained):
                 continue
             name = f"promote@{dataset}-{run}-{fold}"
-            state = promote.with_options(task_run_name=name)(processes, [dataset, run, str(fold)], return_state=True)
+            state = promote.with_options(task_run_name=name)(processes, root, dataset, run, fold, return_state=True)
             states.append(state)
             rows.append({"model": name.partition("@")[2], "verdict": state.name or "", "why": state.message or ""})
     except BaseException:
@@ -49,16 +49,22 @@ def promote_all(root: Path) -> list[State]:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def promote(processes: StageProcesses, words: list[str]) -> State:
-    """Put a trained model into use unless it is worse than the one that is."""
+def promote(processes: StageProcesses, root: Path, dataset: str, run: str, fold: int) -> State:
+    """Put a trained model into use unless it is worse than the model in use.
+
+    The decision is read from the history that `python -m tasks.promote` writes, not from what it prints.
+    """
+    from prosam.registry.in_use import ModelsInUse
+    from prosam.registry.promotion import PromotionDecision
+
     log, lines = get_run_logger(), list[str]()
 
     def tell(line: str) -> None:
         log.info(line)
         lines.append(line)
 
-    code = processes.run_module("tasks.promote", words, tell)
-    said = lines[-1].rpartition(f"fold {words[-1]}: ")[2] if lines else ""
+    code = processes.run_module("tasks.promote", [dataset, run, str(fold)], tell)
     if code:
-        return Failed(message=said or f"ended with status {code}")
-    return Completed(name=_VERDICTS.get(said.partition(",")[0], "Completed"), message=said)
+        return Failed(message=lines[-1] if lines else f"ended with status {code}")
+    decided = PromotionDecision.from_record(ModelsInUse(root / layout.in_use(dataset, run, fold)).history()[-1])
+    return Completed(name=_STATES.get(decided.choice, "Completed"), message=decided.text)

@@ -23,6 +23,7 @@ from flows.remote import MachineError, remote_of, require_remote, transfer
 from flows.stage_processes import NOT_CACHED, Ran, StageProcesses
 from prosam import layout
 from prosam.errors import InputError
+from prosam.files import write_text
 from prosam.params import PARAMS_FILE
 
 __all__ = ["MachineError", "StageJob", "job_for", "remote_of", "send", "take_up", "work"]
@@ -205,6 +206,4 @@ def _write(path: Path, text: str) -> None:
     if not text:
         path.unlink(missing_ok=True)
         return
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, text)

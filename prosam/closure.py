@@ -22,6 +22,7 @@ PLUMBING = (
     "prosam/data/dataset.py",
     "prosam/data/parallel.py",
     "prosam/data/reading_ahead.py",
+    "prosam/distributed/cpus.py",
     "prosam/distributed/launch.py",
     "prosam/errors.py",
     "prosam/fetching",

@@ -1,27 +1,33 @@
-"""Files that are whole or not there, digests of what they hold, and locks."""
+"""Files and folders that are either complete or absent, digests, and locks."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
+import secrets
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 _LONGEST_NAME = 200  # bytes
+_PARTIAL, _LOCK, _HIDDEN = ".partial", ".lock", ".*"
+_TEMPORARY_FOLDER = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}(-old)?")  # name, process and chance, without the suffix
 _UMASK = Lock()
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`; on leaving without an exception it is synced and takes the name of `path`.
+    """Give a temporary path beside `path`; unless an exception is raised, the file is synced and renamed to `path`.
 
-    A kill at any moment leaves the old content of `path`, or none, and perhaps a file whose name ends in `.partial`.
+    A killed process leaves the old content of `path`, or none, and perhaps a file that `remove_leftovers` removes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{_short(path.name)}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{_short(path.name)}.{os.getpid()}{_PARTIAL}")
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -33,45 +39,141 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def _short(name: str) -> str:
-    """A name that has room for more beside it: file systems take 255 bytes."""
+    """A name that leaves room for a suffix: file systems allow 255 bytes."""
     encoded = os.fsencode(name)
     return name if len(encoded) <= _LONGEST_NAME else hashlib.sha256(encoded).hexdigest()
 
 
 def _usual_mode() -> int:
-    with _UMASK:  # two threads would take each other's 0 for the process's own
+    with _UMASK:  # a second thread would read the 0 that the first one has set
         umask = os.umask(0)
         os.umask(umask)
     return 0o666 & ~umask
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, all or nothing."""
+    """Write a UTF-8 text file completely or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path`; on leaving without an exception it replaces `path`."""
+    """Give a temporary folder beside `path`; unless an exception is raised, the folder replaces `path`.
+
+    Every call has a temporary folder of its own. When several processes write the same folder, each publishes only its
+    own files, and the last one to finish wins. While a folder is replaced, `path` is absent between two renames.
+    Temporary folders of processes that were killed are removed first.
+    """
+    from filelock import FileLock
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    _remove_abandoned_folders(path.parent.glob(_HIDDEN), {_short(path.name)})
+    temporary = _temporary_folder(path)
+    lock = FileLock(temporary.with_suffix(_LOCK))  # tells other processes that the folder is in use
     try:
-        yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.replace(path)
+        with lock:
+            temporary.mkdir()
+            try:
+                yield temporary
+                _swap(temporary, path)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Rename a folder to `path`, and remove the folder that had this name before."""
+    old = new.with_name(f"{new.stem}-old{_PARTIAL}")
+    while True:
+        with suppress(FileNotFoundError):  # another process may have moved it just now
+            if path.is_dir():
+                path.rename(old)
+        try:
+            new.rename(path)
+        except OSError:
+            if path.is_dir():  # another process has published its folder between the two renames
+                _remove(old)
+                continue
+            if old.exists():
+                old.rename(path)
+            raise
+        return _remove(old)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder: it disappears at once, and a kill leaves at most what `remove_leftovers` removes."""
+    path = path.rename(_temporary_folder(path))
+    shutil.rmtree(path)
+
+
+def _temporary_folder(path: Path) -> Path:
+    return path.with_name(f".{_short(path.name)}.{os.getpid()}-{secrets.token_hex(4)}{_PARTIAL}")
+
+
+def remove_leftovers(folder: Path, of: Collection[str] | None = None, *, below: bool = False) -> None:
+    """Remove what killed processes left of `atomic_path` and `atomic_folder`.
+
+    Call this only where no other process is writing such files. A temporary folder that is in use stays.
+
+    Args:
+        folder: where to look; it may be missing.
+        of: names of the files and folders that were being written; None for all.
+        below: look in the folders below, too.
+    """
+    names = None if of is None else {_short(name) for name in of}
+    hidden = list(folder.rglob(_HIDDEN) if below else folder.glob(_HIDDEN))
+    _remove_abandoned_folders(hidden, names)
+    for path in hidden:
+        written_as = path.stem[1:].rpartition(".")[0]  # what `atomic_path` puts behind it is the process
+        if path.suffix == _PARTIAL and (names is None or written_as in names) and not path.is_dir():
+            path.unlink(missing_ok=True)
+
+
+def _remove_abandoned_folders(paths: Iterable[Path], names: Collection[str] | None) -> None:
+    """Remove the temporary folders among `paths` that no process is writing.
+
+    Args:
+        paths: temporary folders, their locks, and anything else, which is passed over.
+        names: of the folders that were being written; None for all.
+    """
+    from filelock import FileLock, Timeout
+
+    for path in paths:
+        is_temporary = path.suffix in (_PARTIAL, _LOCK) and _TEMPORARY_FOLDER.fullmatch(path.stem)
+        if not is_temporary or (names is not None and is_temporary[1] not in names):
+            continue
+        lock = path.with_suffix(_LOCK)
+        with suppress(Timeout), FileLock(lock, timeout=0):
+            _remove(path.with_suffix(_PARTIAL))
+            lock.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or the link to one."""
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` a hard link of `source`; a copy on another file system, or on one without hard links."""
+    """Make `target` a hard link to `source`, or a copy where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def json_bytes(content: Any) -> bytes:
+    """JSON with sorted keys in UTF-8: equal values give equal bytes."""
+    return json.dumps(content, sort_keys=True).encode()
+
+
+def digest_of_json(content: Any) -> str:
+    """A name for what depends on these values alone: the first 16 hexadecimal digits of the SHA-256 of `json_bytes`."""
+    return hashlib.sha256(json_bytes(content)).hexdigest()[:16]
 
 
 def sha256_of(path: Path) -> str:
@@ -81,7 +183,7 @@ def sha256_of(path: Path) -> str:
 
 
 def digest_of_files(paths: Iterable[Path]) -> str:
-    """SHA-256 over the contents of some files, in order; hexadecimal."""
+    """SHA-256 over the contents of several files, in order; hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
         digest.update(bytes.fromhex(sha256_of(path)))
@@ -90,11 +192,11 @@ def digest_of_files(paths: Iterable[Path]) -> str:
 
 @contextmanager
 def one_at_a_time(lock_file: Path, what: str) -> Iterator[None]:
-    """Hold a lock, which the system releases when a process ends or is killed.
+    """Hold a lock, which the operating system releases when the process ends or is killed.
 
     Args:
-        lock_file: locked; it stays there, empty.
-        what: is named to a user who has to wait.
+        lock_file: to lock; the file stays, empty.
+        what: names the work in the message to a user who has to wait.
     """
     from filelock import FileLock, Timeout
 
@@ -102,7 +204,7 @@ def one_at_a_time(lock_file: Path, what: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"{what}: another process is at it; waiting")
+        print(f"{what}: another process is working on it; waiting")
         lock.acquire()
     try:
         yield

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -18,7 +16,7 @@ from prosam import layout
 from prosam.closure import digest_of_code
 from prosam.data.folds import Fold
 from prosam.distributed.device import machine
-from prosam.files import digest_of_files
+from prosam.files import digest_of_files, digest_of_json
 from prosam.params import Params, TrainParams
 from prosam.training.settings import Execution
 from tasks.inputs import RunInputs
@@ -92,4 +90,4 @@ def unfinished_work(
     identity["execution"] = [params.samples_at_once, params.precision, params.compile]
     identity["code"] = digest_of_code(f"tasks.{stage}")
     identity["content"] = digest_of_files([*files, *inputs.files()])
-    return layout.scratch() / stage / hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    return layout.scratch() / stage / digest_of_json(identity)

@@ -32,6 +32,7 @@ def train_run(params: Params, dataset: str, run: str, fold: int) -> None:
     Raises:
         InputError: an input is missing or damaged, or the loss is not finite.
     """
+    code = commit()  # of the code that is loaded; the working tree may change while it trains
     inputs = RunInputs(params, dataset, run)
     files = [layout.folds(dataset) / name for name in (f"fold-{fold}.json", f"monitor-{fold}.csv")]
     dealt, monitor = read_fold(files[0]), read_episodes(files[1])
@@ -75,7 +76,7 @@ def train_run(params: Params, dataset: str, run: str, fold: int) -> None:
     if not ranks.first:
         return
     with atomic_folder(layout.model(dataset, run, fold)) as folder:
-        made = {"selected": log.selected, "commit": commit(), **circumstances(inputs.models.device, settings.execution)}
+        made = {"selected": log.selected, "commit": code, **circumstances(inputs.models.device, settings.execution)}
         save_model(folder, method.encoder, description | made)
         write_log(folder, log)
     shutil.rmtree(work)  # with what a kill while a checkpoint was written may have left

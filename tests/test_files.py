@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from prosam.files import atomic_folder, atomic_path, write_text
+from prosam.files import atomic_folder, atomic_path, digest_of_json, remove_leftovers, write_text
 
 
 class BodyError(Exception):
@@ -68,13 +70,95 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path):
 
 
 def test_what_a_killed_writer_left_does_not_enter_the_new_folder(tmp_path: Path):
-    left = tmp_path / ".a.partial"
-    left.mkdir()
-    (left / "half").write_text("half")
+    killed = start_writing(tmp_path / "a", "half")
+    killed.kill()
+    killed.communicate()
+    assert [name for name in names(tmp_path) if name.endswith(".partial")]
     with atomic_folder(tmp_path / "a") as new:
         (new / "whole").write_text("whole")
     assert names(tmp_path / "a") == ["whole"]
     assert names(tmp_path) == ["a"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from prosam.files import atomic_folder
+
+with atomic_folder(Path(sys.argv[1])) as new:
+    (new / sys.argv[2]).write_text(sys.argv[2])
+    print("written", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def start_writing(folder: Path, file: str) -> subprocess.Popen[str]:
+    """A process that has written one file into the folder and waits for a line before it publishes the folder."""
+    command = [sys.executable, "-c", WRITER, str(folder), file]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    return process
+
+
+def test_each_of_two_processes_that_write_a_folder_at_once_publishes_its_own_files(tmp_path: Path):
+    first = start_writing(tmp_path / "a", "first")
+    second = start_writing(tmp_path / "a", "second")
+    first.communicate("\n")
+    assert names(tmp_path / "a") == ["first"]
+    second.communicate("\n")
+    assert first.returncode == second.returncode == 0
+    assert names(tmp_path / "a") == ["second"]
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_folder_that_cannot_take_its_name_leaves_the_file_that_has_it(tmp_path: Path):
+    write_text(tmp_path / "a", "a file")
+    with pytest.raises(NotADirectoryError), atomic_folder(tmp_path / "a"):
+        pass
+    assert (tmp_path / "a").read_text() == "a file"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_link_to_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path: Path):
+    (tmp_path / "kept").mkdir()
+    write_text(tmp_path / "kept" / "old", "old")
+    (tmp_path / "a").symlink_to("kept")
+    with atomic_folder(tmp_path / "a") as new:
+        write_text(new / "new", "new")
+    assert names(tmp_path / "a") == ["new"]
+    assert names(tmp_path / "kept") == ["old"]
+    assert names(tmp_path) == ["a", "kept"]
+
+
+def test_a_sweep_removes_what_killed_processes_left_and_nothing_else(tmp_path: Path):
+    for name in (".a.txt.12.partial", ".b.txt.12.partial", "c.txt", "mine.partial", "below/.a.txt.12.partial"):
+        write_text(tmp_path / name, "half")
+    (tmp_path / ".a.12-0123cdef.partial").mkdir()
+    (tmp_path / ".a.12-0123cdee.lock").touch()
+    (tmp_path / ".lock").touch()
+    with atomic_folder(tmp_path / "d") as new:
+        remove_leftovers(tmp_path, ["a.txt"])
+        left = {
+            ".a.12-0123cdee.lock",
+            ".a.12-0123cdef.partial",
+            ".lock",
+            ".b.txt.12.partial",
+            "below",
+            "c.txt",
+            "mine.partial",
+        }
+        assert {name for name in names(tmp_path) if not name.startswith(".d.")} == left
+        remove_leftovers(tmp_path, below=True)
+        assert new.is_dir()  # it is in use
+    assert names(tmp_path) == [".lock", "below", "c.txt", "d", "mine.partial"]
+    assert names(tmp_path / "below") == []
+    remove_leftovers(tmp_path / "missing")
+
+
+def test_a_digest_of_values_is_that_of_their_json_with_sorted_keys():
+    # printf '{"a": [1, 2.5], "b": "\u00e9"}' | sha256sum
+    assert digest_of_json({"b": "é", "a": (1, 2.5)}) == "47cf6e7b86034be9"
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])

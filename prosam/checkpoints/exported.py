@@ -20,7 +20,7 @@ from prosam.checkpoints.weights import load_state
 from prosam.errors import InputError
 from prosam.files import atomic_path
 
-_METADATA = "prosam_model"  # one entry: safetensors keeps several in no fixed order
+METADATA = "prosam_model"  # one entry: safetensors keeps several in no fixed order
 
 
 def write_exported(path: Path, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
@@ -34,7 +34,7 @@ def write_exported(path: Path, state: Mapping[str, Tensor], description: Mapping
     content = {"format": MODEL_FORMAT, **description}
     with atomic_path(path) as temporary:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-        save_file(tensors, temporary, {_METADATA: json.dumps(content)})
+        save_file(tensors, temporary, {METADATA: json.dumps(content)})
 
 
 def export_model(folder: Path, path: Path) -> None:
@@ -56,7 +56,7 @@ def read_exported_description(path: Path) -> dict[str, Any]:
     """
     try:
         with safe_open(path, "pt") as file:
-            content = json.loads((file.metadata() or {}).get(_METADATA, "null"))
+            content = json.loads((file.metadata() or {}).get(METADATA, "null"))
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path}: is damaged, or no model ({error})") from error
     if not isinstance(content, dict):

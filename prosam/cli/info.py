@@ -1,8 +1,9 @@
-"""What a path holds, as facts for a person: a trained run, frozen weights, an embedding store, or a published file."""
+"""What a file or folder holds, as facts for a person or a program."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +12,87 @@ from prosam.files import sha256_of
 
 Facts = dict[str, Any]
 
-_MODEL, _WEIGHTS, _STORE = "model.json", "weights.json", "index.json"
+_MODEL, _WEIGHTS, _STORE, _RESULTS = "model.json", "weights.json", "index.json", "results.jsonl"
 
 
 def facts_of(path: Path) -> Facts:
-    """The facts about a folder that a stage wrote, a file in it, or a checkpoint that its authors published.
+    """The facts about anything that a command or a stage of ours writes, or about a published or bundled checkpoint.
 
     Raises:
-        InputError: nothing is there, or nothing that prosam knows.
+        InputError: nothing is there, it is damaged, or it is nothing that prosam knows.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
+    if path.is_file() and (described := _described_by_itself(path)):
+        return described
     folder = path if path.is_dir() else path.parent
-    for name, facts in ((_MODEL, _facts_of_run), (_WEIGHTS, _facts_of_weights), (_STORE, _facts_of_store)):
+    known: dict[str, Callable[[Path], Facts]] = {
+        _MODEL: _facts_of_run,
+        _WEIGHTS: _facts_of_weights,
+        _STORE: _facts_of_store,
+        _RESULTS: _facts_of_results,
+    }
+    for name, facts in known.items():
         if (folder / name).is_file():
             return facts(folder)
     if path.is_file():
-        return _facts_of_file(path)
-    raise InputError(f"{path}: holds no {_MODEL}, {_WEIGHTS} or {_STORE}; name a folder that a stage wrote")
+        return _facts_of_checkpoint(path)
+    concepts = [facts for file in sorted(path.glob("*.safetensors")) if "concept" in (facts := _concept_facts(file))]
+    if concepts:
+        return {"what": "concepts, as `prosam learn` writes them", "concepts": [facts["concept"] for facts in concepts]}
+    raise InputError(
+        f"{path}: holds no {', '.join(known)} and no concept; name a folder that a command or a stage wrote"
+    )
+
+
+def _described_by_itself(path: Path) -> Facts | None:
+    """The facts about a file that describes itself in its header: an exported model or a concept; None for others."""
+    from prosam.checkpoints.exported import METADATA, read_exported_description
+
+    if METADATA in _metadata(path):
+        return _model_facts(read_exported_description(path), "an exported model") | {"sha256": sha256_of(path)}
+    return _concept_facts(path) or None
+
+
+def _concept_facts(path: Path) -> Facts:
+    """Empty when the file holds no concept."""
+    if "prosam_concept" not in _metadata(path):
+        return {}
+    from prosam.predictor.concept import Concept
+
+    concept = Concept.load(path)
+    return {
+        "what": "a concept",
+        "concept": concept.name,
+        "learned by": concept.made_by,
+        "references": len(concept),
+        "annotations": list(concept.kinds),
+        "digest": concept.digest,
+    }
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file; empty for any other file."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: is damaged ({error})") from error
 
 
 def _facts_of_run(folder: Path) -> Facts:
     from prosam.checkpoints.trained import read_description
 
-    content = read_description(folder)
+    return _model_facts(read_description(folder), "a trained run")
+
+
+def _model_facts(content: dict[str, Any], what: str) -> Facts:
     facts = {
-        "what": f"a trained run, {content.get('name')!r}",
+        "what": f"{what}, {content.get('name')!r}",
         "method": content.get("method"),
         "prompt distribution": content.get("distribution"),
         "trainable parameters": content.get("trainable_parameters"),
@@ -79,15 +135,38 @@ def _facts_of_store(folder: Path) -> Facts:
     return {"what": "SAM's embeddings of a data set", "images": len(store), "shape": list(store.shape), **store.made_by}
 
 
-def _facts_of_file(path: Path) -> Facts:
+def _facts_of_results(folder: Path) -> Facts:
+    from prosam.output.journal import Journal
+
+    journal = Journal(folder / _RESULTS, {})
+    header = journal.earlier_header
+    if header is None:
+        raise InputError(f"{folder / _RESULTS}: is empty; run `prosam segment` again")
+    found = [detection["concept"] for line in journal.lines for detection in line["found"] if detection["present"]]
+    return {
+        "what": "results of `prosam segment`",
+        "model": header["model"],
+        "images": len(journal.lines),
+        "images with the concept": {concept: found.count(concept) for concept in header["concepts"]},
+    }
+
+
+def _facts_of_checkpoint(path: Path) -> Facts:
     from prosam.checkpoints.backbones import PUBLISHED
+    from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
     from prosam.checkpoints.published import PUBLISHED_SAM
+    from prosam.models.sam import BUNDLED_SAM
 
     digest = sha256_of(path)
     for name, file in {**PUBLISHED_SAM, **PUBLISHED}.items():
         if file.sha256 and digest.startswith(file.sha256):
             return {"what": "a published checkpoint", "model": name, "name": file.name, "sha256": digest}
-    raise InputError(f"{path}: is no published checkpoint that prosam knows (SHA-256 {digest}), nor written by a stage")
+    for name, bundled in {BUNDLED_SAM: SAM_WEIGHTS, **BACKBONE_WEIGHTS}.items():
+        if digest == sha256_of(bundled):
+            return {"what": "a bundled checkpoint", "model": name, "name": bundled.name, "sha256": digest}
+    raise InputError(
+        f"{path}: was written by no command of prosam, and is no published checkpoint that it knows (SHA-256 {digest})"
+    )
 
 
 def _weights(origin: Any) -> str | None:

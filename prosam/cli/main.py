@@ -90,10 +90,10 @@ def suite(
 
 @app.command()
 def info(
-    path: Annotated[Path, typer.Argument(help="A folder that a stage wrote, a file in it, or a published checkpoint.")],
+    path: Annotated[Path, typer.Argument(help="What a command or a stage wrote, or a published checkpoint.")],
     json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
 ) -> None:
-    """Say what a checkpoint is: method, backbone, SAM, data, fold, size, and the parameters and commit that made it.
+    """Describe a trained or exported model, a concept, a folder of results, frozen weights, or a store of embeddings.
 
     Example: prosam info models/shapes-5i/prosam/0
     """

@@ -6,8 +6,6 @@ second copy), and a change of another kind's settings draws nothing.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +14,14 @@ from prosam.data.annotations import Annotations, write_annotations
 from prosam.data.dataset import Dataset, Split
 from prosam.data.folds import ImageClass
 from prosam.errors import InputError
-from prosam.files import atomic_folder, atomic_path, link_or_copy, one_at_a_time
+from prosam.files import (
+    atomic_folder,
+    atomic_path,
+    digest_of_json,
+    link_or_copy,
+    one_at_a_time,
+    remove_leftovers,
+)
 from prosam.params import AnnotationKind, AnnotationsParams
 from prosam.progress import track
 
@@ -53,12 +58,11 @@ def draw_once(
     """
     of_kind = getattr(settings, kind).model_dump(mode="json")
     identity = {**made_by, "kind": kind, "seed": settings.seed, "settings": of_kind}
-    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    key = digest_of_json(identity)
     kept = scratch / "annotations" / key
     kept.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(kept.with_suffix(".lock"), name):
-        for leftover in kept.glob(".*.partial"):  # of a process that was killed
-            leftover.unlink()
+        remove_leftovers(kept)
         for split, file in FILES.items():
             if _is_whole(kept / file):
                 print(f"{name} {split}: drawn already, by an earlier start or for another run")

@@ -9,6 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
+from prosam.distributed.cpus import usable_cpus
+
 Item = TypeVar("Item")
 ResultT = TypeVar("ResultT")
 
@@ -22,7 +24,7 @@ def parallel_map(function: Callable[[Item], ResultT], items: Sequence[Item], *, 
         chunk: items a worker takes at once, worth a second or so: starting a worker takes as long. Fewer than
             two chunks are worked off here.
     """
-    workers = min(_cores(), len(items) // chunk)
+    workers = min(usable_cpus(), len(items) // chunk)
     if workers < 2:
         yield from map(function, items)
         return
@@ -44,8 +46,3 @@ def _exit_with_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
-
-
-def _cores() -> int:
-    """Cores this process may use; before Python 3.13, cores of the machine."""
-    return getattr(os, "process_cpu_count", os.cpu_count)() or 1

@@ -6,6 +6,7 @@ import os
 
 import torch
 
+from prosam.distributed.cpus import usable_cpus
 from prosam.errors import InputError
 from prosam.params import Params
 
@@ -19,7 +20,7 @@ def prepare_device(params: Params) -> torch.device:
         InputError: it names a GPU, and there is none, or not one for each process.
     """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(params.threads or max(1, (os.cpu_count() or 1) // processes))
+    torch.set_num_threads(params.threads or max(1, usable_cpus() // processes))
     if params.device == "cuda" and not torch.cuda.is_available():
         raise InputError("params.yaml: device: cuda, but torch finds no GPU here; use auto or cpu")
     if params.device == "cpu" or not torch.cuda.is_available():

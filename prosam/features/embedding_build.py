@@ -25,7 +25,7 @@ from torch import Tensor
 from prosam.errors import InputError
 from prosam.features.embedding_encoding import Encoder, Reader, Shard, encode_shards
 from prosam.features.embedding_store import KEY
-from prosam.files import atomic_folder, atomic_path, link_or_copy, write_text
+from prosam.files import atomic_folder, atomic_path, digest_of_json, link_or_copy, remove_leftovers, write_text
 from prosam.progress import Progress
 
 _DIGESTS = "digests"
@@ -75,11 +75,10 @@ def build_store(
     Raises:
         InputError: the disk is too small, or an image cannot be read.
     """
-    key = hashlib.sha256(json.dumps([made_by, computed_by], sort_keys=True).encode()).hexdigest()[:16]
+    key = digest_of_json([made_by, computed_by])
     kept = scratch / key
     kept.mkdir(parents=True, exist_ok=True)
-    for leftover in kept.glob(".*.partial"):  # of a process that was killed
-        leftover.unlink()
+    remove_leftovers(kept)
     digests = {s.image: _digest(s.path) for s in sources}
     rows = _finished_rows(kept)
     missing = [s.image for s in sources if digests[s.image] not in rows]

@@ -8,8 +8,6 @@ The table lies in the scratch folder: it follows from the backbone and the image
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from torch import Tensor
 from prosam.data.dataset import Dataset
 from prosam.data.images import ImageSource
 from prosam.features.resized_images import DecodedImages
-from prosam.files import atomic_folder
+from prosam.files import atomic_folder, digest_of_json
 from prosam.models.frozen import FrozenModels
 from prosam.progress import Progress
 
@@ -73,7 +71,7 @@ def open_feature_table(
     if 4 * len(images) * cells * sum(channels) > budget_bytes:
         return None
     identity = {**made_by, "image_size": models.image_size, "images": list(images)}
-    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    key = digest_of_json(identity)
     folder = scratch / "features" / key
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):  # of two stages that start together one computes, the other waits

@@ -15,14 +15,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from prosam.data.formats.masks import encode
 from prosam.errors import InputError
 from prosam.exchange.labelme import labelme_file
-from prosam.files import write_text
+from prosam.files import remove_leftovers, write_text
 from prosam.output.jobs import ImageJob
 from prosam.output.journal import Journal, JournalLine, is_journal
 from prosam.output.overview import Tile
@@ -113,10 +112,9 @@ class ResultsFolder:
 
     def __enter__(self) -> ResultsFolder:
         self._folder.mkdir(parents=True, exist_ok=True)
-        leftovers = [self._folder.glob(f".{name}.*.partial") for name in (JOURNAL, UNREADABLE, *_SUMMARIES)]
-        leftovers += [(self._folder / form).rglob(".*.partial") for form in FORMATS]
-        for leftover in chain.from_iterable(leftovers):  # of a process that was killed
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(self._folder, of=(JOURNAL, UNREADABLE, *_SUMMARIES))
+        for form in FORMATS:
+            remove_leftovers(self._folder / form, below=True)
         self._journal.owed |= {
             name for name, form in _SUMMARIES.items() if form in self._formats or (self._folder / name).is_file()
         }

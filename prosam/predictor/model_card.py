@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from prosam.checkpoints.frozen_search import FrozenFiles
 from prosam.checkpoints.model_source import ModelFiles
 from prosam.evaluation.presence import usual_threshold
+from prosam.files import json_bytes
 from prosam.methods.prompting import PromptMethod
 from prosam.models.sam import BUNDLED_SAM
 
@@ -48,7 +48,7 @@ def describe_model(files: ModelFiles, frozen: FrozenFiles, method: PromptMethod)
         "align_corners": method.models.align_corners,
         "run": {key: value for key, value in run.items() if key != "train"},
     }
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
+    digest = hashlib.sha256(json_bytes(identity))
     for name, tensor in sorted(method.encoder.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.cpu().numpy().tobytes())

@@ -21,7 +21,15 @@ from typing import Any
 
 from prosam.checkpoints.trained import DESCRIPTION, WEIGHTS, read_description
 from prosam.errors import InputError
-from prosam.files import atomic_folder, atomic_path, one_at_a_time, sha256_of, write_text
+from prosam.files import (
+    atomic_folder,
+    atomic_path,
+    one_at_a_time,
+    remove_folder,
+    remove_leftovers,
+    sha256_of,
+    write_text,
+)
 
 DECISION, HISTORY = "decision.json", "history.jsonl"
 
@@ -109,14 +117,12 @@ class ModelsInUse:
         self._bring_into_use(number)
         older = [n for n in self._numbers() if n not in (number, replaced)] + ([replaced] if replaced else [])
         for n in older[: max(0, len(older) - keep)] if keep is not None else []:
-            (self._folder / str(n)).rename(self._folder / f".{n}.partial")
-            shutil.rmtree(self._folder / f".{n}.partial")
+            remove_folder(self._folder / str(n))
         return number
 
     def _finish(self) -> None:
         """Complete what a kill, or a tool that copies no links, left undone."""
-        for left in self._folder.glob(".*.partial"):
-            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        remove_leftovers(self._folder)
         history, numbers = self.history(), self._numbers()
         if numbers and numbers[-1] not in {record.get("in_use") for record in history}:
             self._bring_into_use(numbers[-1])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from prosam.checkpoints.frozen_weights import Origin
 from prosam.data.episodes import Episode
 from prosam.errors import InputError
-from prosam.evaluation.bootstrap import Interval, bootstrap_miou, paired_difference
+from prosam.evaluation.bootstrap import MIN_TARGETS, Interval, bootstrap_miou, paired_difference
 from prosam.evaluation.metrics import miou
 from prosam.evaluation.overlap import Overlap
 
@@ -67,12 +67,12 @@ class PromotionDecision:
     """What is done with a new model, and why.
 
     Attributes:
-        choice: `first`, there was none; `unchanged`, it is in use already; `replaced`, it takes the place of the old
-            one; `kept`, the old one stays.
-        note: why, for people.
+        choice: `first`: no model was in use; `unchanged`: the new model is in use already; `replaced`: the new model
+            replaces the old one; `kept`: the old model stays.
+        note: the reason, for people.
         episodes: how many were scored.
-        new: mIoU of the new model, percent; None where it was not looked at.
-        old: likewise.
+        new: mIoU of the new model, percent; None if it was not scored.
+        old: mIoU of the old model, percent; None if it was not scored.
         difference: new minus old with its 95% interval, percentage points; None without a comparison.
     """
 
@@ -92,7 +92,21 @@ class PromotionDecision:
         if self.difference is None or self.old is None:
             return f"{self.choice}, {self.note}, {self.new:.1f} mIoU {over}"
         gain, low, high = (_signed(v) for v in (self.difference.estimate, self.difference.low, self.difference.high))
-        return f"{self.choice}, {self.new:.1f} against {self.old:.1f} mIoU, {gain} ({low} to {high}) {over}"
+        few = "" if self.difference.enough else f"; {self.note}"
+        return f"{self.choice}, {self.new:.1f} against {self.old:.1f} mIoU, {gain} ({low} to {high}) {over}{few}"
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> PromotionDecision:
+        """The decision that `record` described."""
+        gain, bounds = record["difference"], record["interval"]
+        return cls(
+            record["verdict"],
+            record["note"],
+            record["episodes"],
+            record["new_miou"],
+            record["old_miou"],
+            None if bounds is None else Interval(gain, *bounds, enough=record["enough_targets"]),
+        )
 
     def record(self) -> dict[str, Any]:
         """For JSON: mIoU in percent, differences in percentage points, to four decimal places."""
@@ -105,20 +119,22 @@ class PromotionDecision:
             "old_miou": _rounded(self.old),
             "difference": _rounded(gain.estimate) if gain else None,
             "interval": [_rounded(gain.low), _rounded(gain.high)] if gain else None,
+            "enough_targets": gain.enough if gain else None,
         }
 
 
 def decide(new: EpisodeScores, old: EpisodeScores, *, replicates: int, rng: np.random.Generator) -> PromotionDecision:
-    """Compare a new model with the one in use.
+    """Compare a new model with the model in use.
 
-    The new one is refused only when it is worse: when the 95% interval of new minus old, paired over the same resampled
-    targets as in the report, lies wholly below zero. Where the two cannot be told apart, the new one is taken.
+    The new model is refused only when it is worse: when the 95% interval of new minus old, paired over the same
+    resampled targets as in the report, lies wholly below zero. Fewer than MIN_TARGETS targets never show that a model
+    is worse. A new model that is not shown to be worse is taken.
 
     Args:
         new: scores of the new model.
-        old: scores of the one in use, on the same episodes.
-        replicates: resamples of the targets.
-        rng: draws them.
+        old: scores of the model in use, on the same episodes.
+        replicates: number of resamples of the targets.
+        rng: draws the resamples.
 
     Raises:
         ValueError: the episodes differ.
@@ -134,10 +150,15 @@ def decide(new: EpisodeScores, old: EpisodeScores, *, replicates: int, rng: np.r
         rng=rng,
     )
     difference = paired_difference(bootstrap, 0, 1)
-    gain = Interval(100 * difference.estimate, 100 * difference.low, 100 * difference.high)
-    worse = gain.high < 0
-    note = "the new model is worse" if worse else "the new model is better" if gain.low > 0 else "no worse is shown"
-    return PromotionDecision("kept" if worse else "replaced", note, len(new.episodes), new.miou, old.miou, gain)
+    gain = Interval(100 * difference.estimate, 100 * difference.low, 100 * difference.high, difference.enough)
+    if not gain.enough:
+        note = f"{bootstrap.targets} targets cannot show that a model is worse; that takes {MIN_TARGETS}"
+    elif gain.below_zero:
+        note = "the new model is worse"
+    else:
+        note = "the new model is better" if gain.above_zero else "the new model is not shown to be worse"
+    choice = "kept" if gain.below_zero else "replaced"
+    return PromotionDecision(choice, note, len(new.episodes), new.miou, old.miou, gain)
 
 
 def read_scores(path: Path, remedy: str) -> EpisodeScores:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from prosam.distributed.cpus import usable_cpus
 from prosam.params import Params, TrainParams
 
 _MOST_WORKERS = 8
@@ -107,4 +108,4 @@ def _workers(on_gpu: bool) -> int:
     if not on_gpu:
         return 0
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) // processes))
+    return max(1, min(_MOST_WORKERS, usable_cpus() // processes))

@@ -166,7 +166,7 @@ def test_while_one_draws_another_waits_for_it(dealt: Path):
     drawing = start(dealt, "prosam-point", unless_told)
     wait_for_line(drawing, "drawing")
     waiting = start(dealt, "vrp-sam-point", unless_told)
-    wait_for_line(waiting, "another process is at it; waiting")
+    wait_for_line(waiting, "another process is working on it; waiting")
     assert not (dealt / layout.annotations(NAME, "prosam-point")).exists()
     (dealt / "go").touch()
     printed = [process.communicate()[0] for process in (drawing, waiting)]

@@ -19,7 +19,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Filled by the code: the numbers of threads that torch is given."""
     given: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", given.append)
-    monkeypatch.setattr(device.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(device, "usable_cpus", lambda: 8)
     return given
 
 

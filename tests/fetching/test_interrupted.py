@@ -73,7 +73,7 @@ def test_of_two_processes_one_fetches(server: Server, content: bytes, tmp_path: 
     wait_for(lambda: server.requests)
     second = start(FETCH, url, tmp_path, len(content), file.md5)
     assert second.stdout is not None
-    assert second.stdout.readline() == "a.bin: another process is at it; waiting\n"
+    assert second.stdout.readline() == "a.bin: another process is working on it; waiting\n"
     both_are_there.set()
     for process in (first, second):
         process.communicate()

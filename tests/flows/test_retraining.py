@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from ruamel.yaml import YAML
 from flows.pipeline import retrain
 from flows.stage_processes import Ran, StageProcesses
 from prosam import layout
+from prosam.evaluation.bootstrap import Interval
+from prosam.registry.in_use import HISTORY
+from prosam.registry.promotion import Choice, PromotionDecision
 from tests.flows.faked import Faked, fake_stages, workplace
 from tests.flows.shown import Shown, run_and_show
 
@@ -20,16 +23,20 @@ MODEL = "prompt_encoder.safetensors"
 COMPARED = "71.9 against 71.5 mIoU, +0.4 (-0.1 to +0.8) over 600 episodes"
 
 
+def compared(choice: Choice) -> PromotionDecision:
+    return PromotionDecision(choice, "", 600, 71.9, 71.5, Interval(0.4, -0.1, 0.8))
+
+
 @dataclass
 class Promotions:
     """Stands in for `python -m tasks.promote`.
 
     Attributes:
-        verdicts: by run and fold, such as `prosam 0`: how its line goes on; `error: ...` for a failure.
+        verdicts: by run and fold, such as `prosam 0`: the decision, which goes into the history; text for a failure.
         asked: its arguments, each time.
     """
 
-    verdicts: dict[str, str]
+    verdicts: Mapping[str, PromotionDecision | str]
     asked: list[list[str]] = field(default_factory=list)
 
     def run(self, module: str, words: Sequence[str], tell: Callable[[str], None]) -> int:
@@ -38,13 +45,18 @@ class Promotions:
         dataset, run, fold = words
         verdict = self.verdicts[f"{run} {fold}"]
         tell("promote: 300/600 episode, 10 s")
-        failed = verdict.startswith("error: ")
-        tell(verdict if failed else f"promote {dataset} {run} fold {fold}: {verdict}")
-        return 2 if failed else 0
+        if isinstance(verdict, str):
+            tell(verdict)
+            return 2
+        history = layout.in_use(dataset, run, int(fold)) / HISTORY
+        earlier = PromotionDecision("first", "there was none").record()
+        history.write_text("".join(json.dumps(record) + "\n" for record in (earlier, verdict.record())))
+        tell("what is printed does not matter")
+        return 0
 
 
 def retrained(
-    patch: pytest.MonkeyPatch, root: Path, verdicts: dict[str, str], folds: list[int]
+    patch: pytest.MonkeyPatch, root: Path, verdicts: Mapping[str, PromotionDecision | str], folds: list[int]
 ) -> tuple[Shown, Promotions]:
     """A retraining on some folds of which one stage is named; a model without a verdict is in use already."""
     workplace(root)
@@ -84,7 +96,12 @@ def test_the_word_of_a_comparison_becomes_the_name_of_its_state(
         "prosam 1": "first, there was none, 71.9 mIoU over 600 episodes",
         "vrp-sam 1": f"kept, {COMPARED}",
     }
-    shown, promotions = retrained(monkeypatch, tmp_path, said, folds=[0, 1])
+    decided = {
+        "prosam 0": compared("replaced"),
+        "prosam 1": PromotionDecision("first", "there was none", 600, 71.9),
+        "vrp-sam 1": compared("kept"),
+    }
+    shown, promotions = retrained(monkeypatch, tmp_path, decided, folds=[0, 1])
     assert promotions.asked == [["shapes-5i", *name.split()] for name in said]
     assert shown.run.state_name == "Completed"
     ended = {name: shown.state(name) for name in shown.tasks if name != "sam"}
@@ -105,7 +122,7 @@ def test_a_model_that_cannot_be_compared_fails_the_retraining_and_the_others_are
     server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     why = "error: in_use/shapes-5i/prosam/0/current: is no link to a model"
-    shown, promotions = retrained(monkeypatch, tmp_path, {"prosam 0": why, "vrp-sam 0": f"kept, {COMPARED}"}, folds=[0])
+    shown, promotions = retrained(monkeypatch, tmp_path, {"prosam 0": why, "vrp-sam 0": compared("kept")}, folds=[0])
     assert len(promotions.asked) == 2
     assert shown.run.state_name == "Failed"
     assert "\n" not in shown.message

@@ -21,6 +21,7 @@ from prosam.checkpoints.loading import load_method
 from prosam.cli import console
 from prosam.data.episodes import Episode
 from prosam.errors import InputError
+from prosam.evaluation import bootstrap
 from prosam.evaluation.bootstrap import Interval
 from prosam.evaluation.overlap import Overlap
 from prosam.registry.promotion import EpisodeScores, PromotionDecision, decide, incomparable, read_scores
@@ -49,7 +50,8 @@ def verdict(new: EpisodeScores, old: EpisodeScores, replicates: int = 2000) -> P
 @pytest.mark.parametrize(
     ("new", "old", "choice", "difference"),
     [
-        ([50, 50, 50, 50], [60, 60, 60, 60], "kept", (-10, -10, -10)),
+        ([50] * 20, [60] * 20, "kept", (-10, -10, -10)),
+        ([99] * 20, [100] * 20, "kept", (-1, -1, -1)),
         ([60, 60, 60, 60], [50, 50, 50, 50], "replaced", (10, 10, 10)),
         ([20, 40, 60, 80], [20, 40, 60, 80], "replaced", (0, 0, 0)),
         # In 30% of the resamples the first episode is not among the three, and there the two are equal.
@@ -68,6 +70,16 @@ def test_only_a_model_that_is_worse_for_sure_is_refused(
     assert decided.difference.high == pytest.approx(high, abs=1e-9)
     if low is not None:
         assert decided.difference.low == pytest.approx(low)
+
+
+@pytest.mark.parametrize("targets", [5, 19])
+def test_fewer_than_20_targets_never_show_that_a_model_is_worse(targets: int):
+    decided = verdict(scores([99] * targets), scores([100] * targets))
+    assert decided.choice == "replaced"
+    assert decided.text == (
+        f"replaced, 99.0 against 100.0 mIoU, -1.0 (-1.0 to -1.0) over {targets} episodes; "
+        f"{targets} targets cannot show that a model is worse; that takes 20"
+    )
 
 
 def test_many_episodes_of_few_targets_are_not_so_sure():
@@ -123,7 +135,11 @@ def test_a_verdict_in_words_and_for_json():
         "old_miou": 71.96,
         "difference": -0.02,
         "interval": [-0.51, 0.8],
+        "enough_targets": True,
     }
+    too_few = PromotionDecision("replaced", "too few", 4, 1.5, 2.5, Interval(-1, -1, -1, enough=False))
+    for each in (decided, too_few, PromotionDecision("unchanged", "this model is in use")):
+        assert PromotionDecision.from_record(json.loads(json.dumps(each.record()))) == each
     assert (
         PromotionDecision("first", "there was none", 6, 71.94).text
         == "first, there was none, 71.9 mIoU over 6 episodes"
@@ -271,7 +287,10 @@ def trained_once(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("trained_once")
-def test_a_model_that_is_worse_is_refused_and_can_be_forced(capsys: pytest.CaptureFixture[str]):
+def test_a_model_that_is_worse_is_refused_and_can_be_forced(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(bootstrap, "MIN_TARGETS", 8)  # as many as this data set has
     params = YAML(typ="safe").load(Path("params.yaml"))
     params["folds"]["episodes"] = 100
     write_params(Path(), params)

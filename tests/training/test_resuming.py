@@ -9,6 +9,7 @@ import platform
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from prosam.data import sampling
 from prosam.errors import InputError
 from prosam.training import loop, samples
 from prosam.training.seeds import step_generator
+from tasks import provenance
 from tasks.train import train
 from tests.conftest import DATASET, write_params
 
@@ -174,6 +176,20 @@ def test_the_model_says_what_it_is(undisturbed: dict[str, dict[str, bytes]]):
     assert (description["device"], description["precision"]) == ("cpu", "float32")
     assert description["versions"]["torch"] == torch.__version__
     assert description["versions"]["python"] == platform.python_version()
+
+
+def test_a_model_records_the_commit_that_its_training_began_with(workspace: Path, monkeypatch: pytest.MonkeyPatch):
+    now, learn = ["before"], loop.train_prompt_encoder
+
+    def train_while_someone_commits(*args: Any, **options: Any) -> Any:
+        now[0] = "meanwhile"
+        return learn(*args, **options)
+
+    monkeypatch.setattr(provenance, "commit", lambda: now[0])
+    monkeypatch.setattr(loop, "train_prompt_encoder", train_while_someone_commits)
+    train(DATASET, "prosam", 0)
+    assert now == ["meanwhile"]
+    assert json.loads(outputs()["model.json"])["commit"] == "before"
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(workspace: Path, monkeypatch: pytest.MonkeyPatch):
