@@ -78,9 +78,9 @@ def test_too_many_bytes_are_refused_though_no_header_tells_them(page: TestClient
     ("drawing", "told"),
     [
         ({"kind": "box", "box": [5, 5, 5, 9]}, "box 5,5,5,9 is empty"),
-        ({"kind": "box", "box": [0, 0, 25, 9]}, "outside of the image of 24x16 px"),
+        ({"kind": "box", "box": [0, 0, 25, 9]}, "outside the image of 24x16 px"),
         ({"kind": "point", "points": []}, "no points are given"),
-        ({"kind": "point", "points": [[24, 3]]}, "outside of the image of 24x16 px"),
+        ({"kind": "point", "points": [[24, 3]]}, "outside the image of 24x16 px"),
         ({"kind": "mask", "png": "data:image/png;base64,AAAA"}, "the painting: is not an image"),
         ({"kind": "mask", "png": "cat.png"}, "the painting is no PNG"),
         ({"kind": "star"}, "drawing: "),
