@@ -40,7 +40,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is public when it is asked for: torch takes seconds, and `import prosam` needs none of it."""
+    """Import a public name when it is asked for, since torch takes seconds and `import prosam` does not need it."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)

@@ -1,7 +1,7 @@
-"""Which code decides what a module computes: itself and whatever it imports, but for what changes no byte.
+"""The code that determines what a module computes: the module and all its imports, except code that changes no byte.
 
-Both `deps:` in dvc.yaml (`make deps`) and the keys of what is kept in the scratch folder are derived from here, so that
-no list of files is written by hand.
+Both `deps:` in dvc.yaml (`make deps`) and the keys of the scratch folder are derived from it, so that no list of files
+is written by hand.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ PLUMBING = (
     "prosam/progress.py",
     "tasks/arguments.py",
 )
-"""Code that decides no byte of an output: what is asked and said, files that are whole or absent, transfers that are
-checked against a digest, the order of work, and interfaces. A change of it re-runs nothing."""
+"""Code that determines no byte of an output: arguments and messages, writing files all or nothing, transfers that are
+checked against a digest, the order of work, and interfaces. Changing it re-runs nothing."""
 
 
 def code_behind(*modules: str) -> list[Path]:
-    """The files of prosam/ and tasks/ that decide what some modules compute, sorted; relative to the repository.
+    """The files of prosam/ and tasks/ that determine what some modules compute, sorted, relative to the repository.
 
-    Imports count wherever they stand in a file, except those for type checkers alone. An `__init__.py` that imports
-    nothing is left out.
+    Imports count wherever they stand in a file, except those for type checkers only. An `__init__.py` without imports
+    is left out.
 
     Args:
         modules: dotted names, such as tasks.train.
@@ -60,7 +60,7 @@ def code_behind(*modules: str) -> list[Path]:
 
 
 def digest_of_code(*modules: str) -> str:
-    """SHA-256 over the files that decide what some modules compute; hexadecimal."""
+    """SHA-256 over the files that determine what some modules compute; hexadecimal."""
     return digest_of_files(REPOSITORY / path for path in code_behind(*modules))
 
 
@@ -77,7 +77,7 @@ def _is_plumbing(path: Path) -> bool:
 
 @cache
 def _imported(path: Path) -> tuple[Path, ...]:
-    """The files of what a file imports, and of the packages around those that import something themselves."""
+    """The files that a file imports, and those of the packages around them that have imports themselves."""
     names = {name for name in _imports(path) if name.startswith(("prosam.", "tasks."))}
     around = {".".join(name.split(".")[:depth]) for name in names for depth in range(2, name.count(".") + 1)}
     files = {file for name in names | around for file in _files_of(name)}

@@ -1,4 +1,4 @@
-"""What the model says to the page's questions."""
+"""The model's answers to the page's requests."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from prosam.predictor.concept import Concept
 from prosam.predictor.predictor import Predictor
 
 CONCEPT = "object"
-VIEW_SIDE = 1024  # px, of the longer side of images and masks on the page
+VIEW_SIDE = 1024  # px, the longer side of images and masks on the page
 ZIP_NAME = "prosam.zip"
-MOST_TARGETS = 100  # of a zip
+MOST_TARGETS = 100  # in a zip
 
-_SAMPLES, _SEED = 10, 0  # of prompts, for the uncertainty
-_LEARNED = 16  # concepts that are kept
+_SAMPLES, _SEED = 10, 0  # sampled prompt sets, for the uncertainty
+_LEARNED = 16  # concepts that are cached
 
 
 class Answers:
-    """A model and the images it is asked about. Several threads may use one.
+    """A model and the images that were sent to it. Several threads may use one.
 
     Attributes:
-        images: all that were sent.
+        images: the images that were sent.
     """
 
     def __init__(self, predictor: Predictor, folder: Path):
         """Prepare.
 
         Args:
-            predictor: answers.
-            folder: a temporary one, for images and unfinished zips.
+            predictor: the model that answers.
+            folder: a temporary folder, for images and unfinished zips.
         """
         self.images = ImageStore(folder)
         self._predictor, self._folder = predictor, folder
@@ -53,7 +53,7 @@ class Answers:
         self._concept = lru_cache(maxsize=_LEARNED)(self._learned)
 
     def start(self) -> dict[str, Any]:
-        """What the page begins with: the model in words, its threshold, limits, and samples, kept as if sent."""
+        """The start of the page: model, threshold, limits, and samples, which are stored as if they were sent."""
         samples = sample_images()
         model = self._predictor.model
         return {
@@ -69,7 +69,7 @@ class Answers:
         }
 
     def kept(self, content: bytes, name: str) -> dict[str, Any]:
-        """An image that was sent, as the page knows it; see `ImageStore.add`."""
+        """Keep an image that was sent, and describe it to the page; see `ImageStore.add`."""
         image = self.images.add(content, name)
         return {"id": image.id, "name": image.name, "height": image.height, "width": image.width}
 
@@ -78,15 +78,15 @@ class Answers:
         return view(self.images[id].pixels(), VIEW_SIDE)
 
     def segmented(self, question: Question) -> dict[str, Any]:
-        """The object in a target, were it there: whether it is, the page decides from presence and its threshold.
+        """The mask of the object in a target as if it were present. The page compares presence with its threshold.
 
         Returns:
-            presence, score, disagreement (None without uncertainty), `empty` (whether the mask is), and data URLs of
-            PNGs: `mask` at the image's own size, `view` of it and `spread` (255 for a standard deviation of 0.5) at
-            the page's.
+            presence, score, disagreement (None without uncertainty), `empty` (whether the mask is empty), and data URLs
+            of PNGs: `mask` at the image's own size; `view`, the mask at the page's size; `spread` at the page's size
+            (255 stands for a standard deviation of 0.5).
 
         Raises:
-            InputError: an image is not there, or the drawing does not fit the reference.
+            InputError: an image is no longer kept, or the drawing does not fit the reference.
         """
         concept = self._concept(question.reference, question.drawing.model_dump_json())
         target = self.images[question.target].pixels()
@@ -103,14 +103,14 @@ class Answers:
         }
 
     def zipped(self, order: Order) -> Path:
-        """A zip of the folder that `prosam segment` would write, with the images; in a folder of its own.
+        """Write a zip of the folder that `prosam segment` would write, with the images; it lies in a folder of its own.
 
         Raises:
-            InputError: as `segmented`.
+            InputError: as in `segmented`, or there are too many targets.
         """
         if len(order.targets) > MOST_TARGETS:
             raise InputError(
-                f"a zip takes {MOST_TARGETS} targets, and there are {len(order.targets)}; remove some, or use "
+                f"a zip can have {MOST_TARGETS} targets, and there are {len(order.targets)}; remove some, or use "
                 "`prosam segment`"
             )
         concept = self._concept(order.reference, order.drawing.model_dump_json())
@@ -147,7 +147,7 @@ class Answers:
 
 
 def _jobs(images: list[KeptImage], folder: Path) -> list[ImageJob]:
-    """Copies of images in a folder, under their names; what is called as an earlier one gets a number."""
+    """Copy images to a folder under their names. An image gets a number if an earlier one has the same name."""
     folder.mkdir(parents=True)
     names: dict[str, KeptImage] = {}
     for image in images:

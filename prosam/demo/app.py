@@ -27,24 +27,24 @@ from prosam.predictor.predictor import Predictor
 
 PAGE = Path(__file__).parent / "page"
 
-_AT_ONCE = 2  # decoded photographs and their logits take some hundred MB each
+_AT_ONCE = 2  # a decoded photograph and its logits take some hundred MB
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 class _TooLargeError(InputError):
-    """A body of too many bytes."""
+    """A request's body has too many bytes."""
 
 
 def build_app(predictor: Predictor, *, names: Collection[str] = ()) -> Starlette:
-    """The page and what it asks for.
+    """The app that serves the page and answers its requests.
 
-    What is sent lies in a temporary folder from start to shutdown.
+    Images that are sent lie in a temporary folder until shutdown.
 
     Args:
-        predictor: answers.
-        names: of this machine that the page may be asked for by, besides `localhost` and addresses in numbers.
+        predictor: the model that answers.
+        names: names of this machine under which the page may be opened, besides `localhost` and numeric addresses.
     """
     limiter = CapacityLimiter(_AT_ONCE)
 
@@ -103,7 +103,7 @@ def _answers(request: Request) -> Answers:
 
 
 async def _body(request: Request, most: int, name: str) -> bytes:
-    """The body of a request; no more of it than `most` bytes is taken in, whatever its headers say."""
+    """The body of a request. Reading stops beyond `most` bytes, no matter what the headers say."""
     taken = bytearray()
     async for part in request.stream():
         taken += part

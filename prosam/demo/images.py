@@ -1,4 +1,4 @@
-"""The images that were dropped on the page: checked at the door, kept in a temporary folder, the oldest let go."""
+"""The images that were dropped on the page, checked and kept in a temporary folder; the oldest are removed first."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from PIL import Image
 from prosam.data.formats.image_files import as_shown, opened_image
 from prosam.errors import InputError
 
-MAX_IMAGE_BYTES = 30 * 2**20  # a photograph of a telephone has 3 to 15 MiB
-MOST_PIXELS = 50_000_000  # what a telephone takes at most; as float32 logits 200 MB
-IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # told by the content; what browsers show, and no more decoders
+MAX_IMAGE_BYTES = 30 * 2**20  # a telephone's photograph has 3 to 15 MiB
+MOST_PIXELS = 50_000_000  # as many as telephones' photographs have at most; their float32 logits take 200 MB
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # detected from the content; only formats that browsers show
 
 _KEPT_BYTES = 2**30
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
@@ -32,10 +32,10 @@ class KeptImage:
 
     Attributes:
         id: the first 32 hexadecimal digits of the SHA-256 of its file.
-        name: a safe file name, with the suffix of what it is.
-        path: of its file.
-        height: as it is shown, px.
-        width: likewise.
+        name: a safe file name, with the suffix of its format.
+        path: path of its file.
+        height: height as it is shown, px.
+        width: width as it is shown, px.
     """
 
     id: str
@@ -45,26 +45,26 @@ class KeptImage:
     width: int
 
     def content(self) -> bytes:
-        """Of its file; InputError when the store has let it go meanwhile."""
+        """The content of its file; InputError if the store has removed it."""
         try:
             return self.path.read_bytes()
         except FileNotFoundError as error:
             raise _gone() from error
 
     def pixels(self) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB, as it is shown; InputError likewise."""
+        """The pixels as they are shown, (H, W, 3) uint8 RGB; InputError if the store has removed the image."""
         return decoded(self.content(), self.name)[0]
 
 
 class ImageStore:
-    """Images in a folder, by their content. Several threads may use one."""
+    """Images in a folder, identified by their content. Several threads may use one."""
 
     def __init__(self, folder: Path, *, most_bytes: int = _KEPT_BYTES):
-        """Begin with none.
+        """Begin with an empty store.
 
         Args:
-            folder: where their files are kept.
-            most_bytes: of all files together; beyond that the oldest are removed.
+            folder: folder of the images' files.
+            most_bytes: largest size of all files together; beyond it, the images used longest ago are removed.
         """
         self._folder, self._most_bytes = folder, most_bytes
         self._images: OrderedDict[str, KeptImage] = OrderedDict()
@@ -72,14 +72,14 @@ class ImageStore:
         self._lock = Lock()
 
     def add(self, content: bytes, name: str) -> KeptImage:
-        """Keep an image file that someone sent.
+        """Keep an image file that was sent.
 
         Args:
-            content: of the file.
-            name: as the sender calls it; for messages and results.
+            content: content of the file.
+            name: the sender's name of the file, for messages and results.
 
         Raises:
-            InputError: it is no image of `IMAGE_FORMATS`, damaged, or too large.
+            InputError: the file is not an image in one of `IMAGE_FORMATS`, is damaged, or is too large.
         """
         pixels, form = decoded(content, name)
         digest = hashlib.sha256(content).hexdigest()[:32]
@@ -97,7 +97,7 @@ class ImageStore:
         return image
 
     def __getitem__(self, id: str) -> KeptImage:
-        """An image by its id; InputError when it is not, or no longer, there."""
+        """An image by its id; InputError if the store does not have it, or no longer has it."""
         with self._lock:
             if id not in self._images:
                 raise _gone()
@@ -113,11 +113,11 @@ def decoded(content: bytes, name: str) -> tuple[NDArray[np.uint8], str]:
     """Pixels as they are shown, (H, W, 3) uint8 RGB, and the format of an image file.
 
     Args:
-        content: of the file; its size is looked at before anything is decoded.
-        name: for messages.
+        content: content of the file; its size is checked before anything is decoded.
+        name: name of the image in messages.
 
     Raises:
-        InputError: it is no image of `IMAGE_FORMATS`, damaged, or too large.
+        InputError: the file is not an image in one of `IMAGE_FORMATS`, is damaged, or is too large.
     """
     if len(content) > MAX_IMAGE_BYTES:
         raise InputError(f"{name}: has more than {MAX_IMAGE_BYTES >> 20} MiB; scale it down")
@@ -129,7 +129,7 @@ def decoded(content: bytes, name: str) -> tuple[NDArray[np.uint8], str]:
 
 
 def view(pixels: NDArray[np.uint8], most: int) -> bytes:
-    """An image as JPEG, no side longer than `most` px, for the page to show."""
+    """An image as a JPEG for the page, no side longer than `most` px."""
     image = Image.fromarray(pixels)
     image.thumbnail((most, most))
     buffer = BytesIO()
@@ -138,6 +138,6 @@ def view(pixels: NDArray[np.uint8], most: int) -> bytes:
 
 
 def _safe(name: str, form: str) -> str:
-    """A name that is a file's in any folder, whatever was sent."""
+    """A file name that is safe in any folder, for any name that was sent."""
     stem = PurePosixPath(name.replace("\\", "/")).stem
     return (re.sub(r"[^\w .()+-]", "_", stem).strip(" .")[:_NAME_LENGTH] or "image") + _SUFFIXES[form]

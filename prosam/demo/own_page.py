@@ -1,8 +1,8 @@
-"""Who may ask: the page that this server gave out, and no other that the same browser has open.
+"""Requests are answered only if they come from this server's own page, not from other pages in the same browser.
 
-A page of another origin can send requests to a port of this machine, though not read the answers; with a name that it
-makes point to this machine (DNS rebinding) it could read them, too. Both show in the headers Host and Origin, which a
-page cannot set. An address in numbers cannot be rebound.
+A page of another origin can send requests to a port of this machine, but cannot read the answers. With a name that it
+points to this machine (DNS rebinding), it could read them, too. Both show in the headers Host and Origin, which a page
+cannot set. A numeric address cannot be rebound.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class OwnPageOnly:
         """Wrap an app.
 
         Args:
-            app: answers.
-            names: of this machine, besides `localhost`.
+            app: the app that answers.
+            names: allowed names of this machine, besides `localhost`.
         """
         self._app = app
         self._names = {"localhost", *(name.lower() for name in names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
+        """Handle an ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -51,7 +51,7 @@ class OwnPageOnly:
             await send(message)
 
         headers = Headers(scope=scope)
-        app = self._app if self._is_own(headers) else JSONResponse({"error": "ask from the page of prosam demo"}, 403)
+        app = self._app if self._is_own(headers) else JSONResponse({"error": "only the demo page may ask"}, 403)
         await app(scope, receive, sent)
 
     def _is_own(self, headers: Headers) -> bool:
@@ -59,7 +59,7 @@ class OwnPageOnly:
         if not self._is_here(host):
             return False
         if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            # a link to the page itself is no harm; anything else from elsewhere is
+            # a link to the page itself is harmless; all other requests from other sites are not
             return headers.get("sec-fetch-mode") == "navigate" and origin is None
         return origin is None or origin.lower() == f"http://{host.lower()}"
 

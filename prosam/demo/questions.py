@@ -1,4 +1,4 @@
-"""What the page sends: what was drawn on which reference, and where to look for it."""
+"""The page's requests: a reference, what was drawn on it, and the targets."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ class _Sent(BaseModel):
 
 
 class Painted(_Sent):
-    """What was painted, as the page's canvas has it.
+    """A painting from the page's canvas.
 
     Attributes:
         kind: whether the whole object was painted, or strokes on it.
-        png: a data URL of a PNG, opaque where it is painted, of the image's shape at any size.
+        png: a data URL of a PNG, opaque where it is painted. It covers the whole image, at any size.
     """
 
     kind: Literal["mask", "scribble"]
     png: str
 
     def annotation(self, height: int, width: int) -> Annotation:
-        """On an image of this size, px."""
+        """The annotation on an image of this size, px."""
         pixels = self._scaled(height, width)
         return Mask(pixels) if self.kind == "mask" else Scribble(pixels=pixels)
 
     def _scaled(self, height: int, width: int) -> NDArray[np.bool_]:
         if not self.png.startswith(_DATA_URL):
-            raise InputError("the painting is no PNG; reload the page")
+            raise InputError("the painting is not a PNG; reload the page")
         try:
             content = base64.b64decode(self.png.removeprefix(_DATA_URL), validate=True)
         except ValueError as error:
-            raise InputError("the painting is no PNG; reload the page") from error
+            raise InputError("the painting is not a PNG; reload the page") from error
         with opened_image(Path("the painting"), BytesIO(content), formats=("PNG",)) as image:
             if image.width * image.height > _MOST_PAINTED:
                 raise InputError(f"the painting is {image.width}x{image.height} px, which is too large")
@@ -61,7 +61,7 @@ class Painted(_Sent):
             Image.fromarray(drawn.astype(np.uint8) * 255).resize((width, height), Image.Resampling.BOX)
         )
         filled = covered >= _HALF
-        # thin strokes, and objects of less than a pixel, would vanish
+        # otherwise thin strokes, and objects smaller than a pixel, would vanish
         return filled if self.kind == "mask" and filled.any() else covered > 0
 
 
@@ -69,15 +69,15 @@ class Clicked(_Sent):
     """Clicks on the object, px of the image.
 
     Attributes:
-        kind: says so.
-        points: (x, y) of each.
+        kind: the kind of annotation.
+        points: (x, y) of each click.
     """
 
     kind: Literal["point"]
     points: tuple[tuple[_Px, _Px], ...] = Field(max_length=1000)
 
     def annotation(self, height: int, width: int) -> Annotation:
-        """On an image of this size, px."""
+        """The annotation on an image of this size, px."""
         return Points(self.points)
 
 
@@ -85,7 +85,7 @@ class Boxed(_Sent):
     """A box around the object, px of the image.
 
     Attributes:
-        kind: says so.
+        kind: the kind of annotation.
         box: left, upper, right and lower edge.
     """
 
@@ -93,7 +93,7 @@ class Boxed(_Sent):
     box: tuple[_Px, _Px, _Px, _Px]
 
     def annotation(self, height: int, width: int) -> Annotation:
-        """On an image of this size, px."""
+        """The annotation on an image of this size, px."""
         return Box(*self.box)
 
 
@@ -102,12 +102,12 @@ _DRAWING: TypeAdapter[Painted | Clicked | Boxed] = TypeAdapter(Drawing)
 
 
 class Question(_Sent):
-    """A reference with what is drawn on it, and one target.
+    """A request to segment one target.
 
     Attributes:
-        reference: id of the image.
-        drawing: on it.
-        target: id of the image to look at.
+        reference: id of the reference.
+        drawing: what is drawn on the reference.
+        target: id of the target.
     """
 
     reference: _Id
@@ -116,13 +116,13 @@ class Question(_Sent):
 
 
 class Order(_Sent):
-    """A zip of the results of all targets.
+    """A request for a zip of the results of all targets.
 
     Attributes:
-        reference: id of the image.
-        drawing: on it.
-        targets: ids of the images to look at.
-        threshold: of presence, below which the object is not there.
+        reference: id of the reference.
+        drawing: what is drawn on the reference.
+        targets: ids of the targets.
+        threshold: presence below which the object counts as absent.
     """
 
     reference: _Id
@@ -132,7 +132,7 @@ class Order(_Sent):
 
 
 def annotation_of(drawing: str, height: int, width: int) -> Annotation:
-    """What a drawing's JSON, which has been read once, means on an image of this size, px."""
+    """The annotation of a drawing's JSON, which has been validated before, on an image of this size, px."""
     return _DRAWING.validate_json(drawing).annotation(height, width)
 
 
@@ -140,10 +140,10 @@ _Asked = TypeVar("_Asked", Question, Order)
 
 
 def read_question(kind: type[_Asked], body: bytes) -> _Asked:
-    """A question as it was sent, JSON.
+    """A request from the JSON that was sent.
 
     Raises:
-        InputError: it is none, or something in it is wrong.
+        InputError: the JSON is not such a request, or something in it is wrong.
     """
     try:
         return kind.model_validate_json(body)

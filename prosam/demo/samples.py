@@ -1,4 +1,4 @@
-"""What the page starts with: generated scenes, one of them with the object marked."""
+"""The samples that the page starts with: generated scenes, one of them with its object marked."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from prosam.data.shapes.scenes import shapes_classes, shapes_scenes
 
-_SEED = 2025  # not that of the data set: these scenes are in no training
+_SEED = 2025  # differs from the data set's seed, so that no model was trained on these scenes
 _SCENES = 45
-_SIZE = 128  # px, as the bundled model sees them
+_SIZE = 128  # px, the bundled model's image size
 _CLASS = 7
 _TARGETS = 3
-_LEAST = 500  # pixels of an object that is well to be seen
+_LEAST = 500  # pixels of a clearly visible object
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Samples:
     """A reference and targets.
 
     Attributes:
-        kind: what is marked on the reference, in words.
+        kind: the kind of object that is marked on the reference, in words.
         reference: (S, S, 3) uint8 RGB.
-        mask: (S, S) bool, the object on it.
-        targets: name and (S, S, 3) uint8 RGB of each; the last one does not show the kind.
+        mask: (S, S) bool, the marked object.
+        targets: name and (S, S, 3) uint8 RGB of each target; the last one does not show the object.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Samples:
 
 
 def sample_images() -> Samples:
-    """The samples, the same ones each time: the first scenes that show a class, and the first that does not."""
+    """The samples, always the same: the first scenes that show a class, and the first that does not."""
     scenes = list(shapes_scenes("val", _SCENES, size=_SIZE, seed=_SEED))
     showing = [(image, labels == _CLASS) for _, image, labels in scenes if (labels == _CLASS).sum() > _LEAST]
     without = next(image for _, image, labels in scenes if not (labels == _CLASS).any())

@@ -1,4 +1,4 @@
-"""A port, the app on it, and a browser that shows it."""
+"""Listening on a port, serving the app on it, and opening a browser."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """A listening socket.
 
     Args:
         host: a name or an address of this machine.
-        port: 0 for any that is free.
+        port: the port, or 0 for any free one.
 
     Raises:
-        InputError: the port is taken, or the host is none of this machine's.
+        InputError: the port is taken or not allowed, or the host is not an address of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise InputError(f"--port {port}: is taken; choose another, or 0 for any that is free") from error
+            raise InputError(f"--port {port}: is taken; choose another, or 0 for any free one") from error
         if error.errno == errno.EACCES:
-            raise InputError(f"--port {port}: is not for users; choose one from 1024") from error
-        raise InputError(f"--host {host}: is no address of this machine ({error.strerror or error})") from error
+            raise InputError(f"--port {port}: needs more rights than you have; choose 1024 or more") from error
+        raise InputError(f"--host {host}: is not an address of this machine ({error.strerror or error})") from error
 
 
 def is_local(host: str) -> bool:
@@ -59,11 +59,11 @@ def serve_demo(
     """Serve the page until Ctrl-C, or until its terminal is closed.
 
     Args:
-        predictor: answers.
+        predictor: the model that answers.
         listening: the socket.
-        url: of the page.
+        url: address of the page.
         names: see `build_app`.
-        browser: whether to open the page in one; what it asks before the server runs waits in the socket.
+        browser: whether to open the page in a browser. Requests before the server runs wait in the socket.
     """
     import uvicorn
 
@@ -72,9 +72,9 @@ def serve_demo(
     app = build_app(predictor, names=names)
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, limit_concurrency=64)
     if browser:
-        Thread(target=webbrowser.open, args=[url], daemon=True).start()  # a browser in the terminal would hold it up
+        Thread(target=webbrowser.open, args=[url], daemon=True).start()  # a browser in the terminal would block
     server = uvicorn.Server(config)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # a terminal that is closed; nohup ignores it
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # the terminal was closed; with nohup, SIGHUP is ignored
         signal.signal(signal.SIGHUP, server.handle_exit)
     try:
         server.run(sockets=[listening])

@@ -1,4 +1,4 @@
-"""Which device the models run on."""
+"""The device that the models run on."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from prosam.params import Params
 def prepare_device(params: Params) -> torch.device:
     """The device that params.yaml names, with its number of CPU threads set.
 
-    Of several processes that torchrun has started, each has a GPU of its own, or its part of the cores.
+    If torchrun has started several processes, each has a GPU of its own, or its share of the cores.
 
     Raises:
-        InputError: it names a GPU, and there is none, or not one for each process.
+        InputError: params.yaml asks for a GPU, and there is none, or fewer than one for each process.
     """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(params.threads or max(1, usable_cpus() // processes))
@@ -25,7 +25,7 @@ def prepare_device(params: Params) -> torch.device:
         raise InputError("params.yaml: device: cuda, but torch finds no GPU here; use auto or cpu")
     if params.device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    torch.backends.cudnn.allow_tf32 = False  # as it is for matrix products: float32 means float32
+    torch.backends.cudnn.allow_tf32 = False  # as for matrix products by default: float32 means float32
     if processes == 1:
         return torch.device("cuda")
     if processes > (count := torch.cuda.device_count()):
@@ -36,14 +36,14 @@ def prepare_device(params: Params) -> torch.device:
 
 
 def all_alike(device: torch.device) -> list[torch.device]:
-    """The devices to divide work among: all GPUs where `cuda` names none of them, else the one."""
+    """The devices to divide work among: all GPUs if `device` is `cuda` without an index, else the device itself."""
     if device.type != "cuda" or device.index is not None:
         return [device]
     return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
 
 
 def named_device(name: str) -> torch.device:
-    """The device of a name: `auto` for a GPU where there is one and the CPU elsewhere, or a name that torch knows.
+    """The device of a name: `auto`, which is a GPU if there is one and the CPU otherwise, or a name that torch knows.
 
     Raises:
         InputError: there is no such device.
@@ -53,18 +53,19 @@ def named_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (
+    except (  # the type depends on how torch was built
         RuntimeError,
         AssertionError,
         NotImplementedError,
-    ) as error:  # what torch raises depends on how it was built
+    ) as error:
         raise InputError(f"there is no device {name!r} here; use auto or cpu") from error
     return device
 
 
 def machine(params: Params, device: torch.device) -> dict[str, str | int]:
-    """What changes the bits of a computation: kind of device and, on a CPU, threads, which order sums.
+    """What changes the bits of a computation: the type of device and, on a CPU, the threads, which order sums.
 
-    Which GPU it is, and how many processes there are, is left out: they share what lies there, and others may go on.
+    The model of the GPU and the number of processes are left out, so that work which was begun with one of them can be
+    finished with another.
     """
     return {"device": device.type} | ({"threads": params.threads} if device.type == "cpu" else {})

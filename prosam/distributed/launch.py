@@ -1,4 +1,4 @@
-"""Starting a stage in several processes on this machine, by what is behind torchrun."""
+"""Starting a stage in several processes on this machine, with torchrun's own launcher."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _GRACE_S = 10  # from SIGTERM to SIGKILL
 
 
 def in_processes(params: Params, module: str, *arguments: object, batch: int | None = None) -> bool:
-    """Run a module as often at once as params.yaml says, unless it is one process or this is one of those.
+    """Run a module in as many processes as params.yaml says, unless it says one or this is one of these processes.
 
-    All end when one fails or this process is told to end.
+    All processes end when one of them fails or this process is asked to end.
 
     Args:
-        params: all of them.
-        module: is run as `python -m`.
-        arguments: of the command.
-        batch: what the processes must share evenly; None where nothing is.
+        params: all parameters.
+        module: the module, which is run as `python -m`.
+        arguments: the command's arguments.
+        batch: size of the batch that the processes must share evenly; None if there is none.
 
     Returns:
-        Whether the work has been done so.
+        Whether processes were started and have done the work.
 
     Raises:
-        InputError: so many processes cannot share the batch evenly.
-        SystemExit: a process failed, and has said why. The status is the process's own, or 128 and the signal.
+        InputError: the processes cannot share the batch evenly.
+        SystemExit: a process failed and has printed why. The status is the process's own, or 128 plus the signal.
     """
     if started_with_others():
         if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -51,13 +51,13 @@ def in_processes(params: Params, module: str, *arguments: object, batch: int | N
 
 
 def started_with_others() -> bool:
-    """Whether torchrun, or what sets the same variables, has started this process; some clusters set a few of them."""
+    """Whether torchrun, or a launcher like it, has started this process. Some clusters set a few of these variables."""
     return all(name in os.environ for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
 
 
 def says_it() -> bool:
-    """Whether this process is to tell the user of its mistake: of those started together, the first that asks."""
-    record = os.environ.get("TORCHELASTIC_ERROR_FILE")  # in a folder of the process, in one that all share
+    """Whether this process prints the user's mistake: it is the first to ask of those started together."""
+    record = os.environ.get("TORCHELASTIC_ERROR_FILE")  # in the process's own folder, inside one that all share
     if record is None:
         return True
     try:
@@ -68,14 +68,14 @@ def says_it() -> bool:
 
 
 def _end_with(launcher: int) -> None:
-    """A launcher that is killed outright cannot end those it has started: they watch it."""
+    """End this process when its launcher has ended. A launcher that is killed outright cannot end its processes."""
     while os.getppid() == launcher:
         time.sleep(1)
     os._exit(1)
 
 
 def _processes(params: Params, batch: int | None) -> int:
-    """As many as params.yaml says; `auto`: as many of the GPUs as can share the batch."""
+    """The number of processes that params.yaml says; `auto` means as many of the GPUs as can share the batch."""
     if params.processes != "auto":
         if batch is not None:
             refuse_uneven(batch, params.processes)
@@ -87,14 +87,14 @@ def _processes(params: Params, batch: int | None) -> int:
 
 
 def refuse_uneven(batch: int, processes: int) -> None:
-    """Refuse what cannot be dealt evenly.
+    """Refuse a batch that cannot be divided evenly.
 
     Raises:
-        InputError: with the keys to change.
+        InputError: the batch is uneven; names the keys to change.
     """
     if batch % processes:
         raise InputError(
-            f"train.batch_size: {batch} episodes cannot be dealt evenly to {processes} processes; change it, or "
+            f"train.batch_size: {batch} episodes cannot be divided evenly among {processes} processes; change it, or "
             f"`processes` in params.yaml"
         )
 
@@ -104,7 +104,7 @@ def _launch(command: Sequence[str], count: int) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.disable()  # this process does nothing but wait, and torch would tell of each failure what was said already
+    logging.disable()  # this process only waits, and torch would log failures that the processes have printed already
     with TemporaryDirectory(prefix="prosam-processes-") as logs:
         config = LaunchConfig(
             min_nodes=1,
@@ -124,7 +124,7 @@ def _launch(command: Sequence[str], count: int) -> None:
             rank, failure = error.get_first_failure()
             if failure.exitcode < 0:
                 name = signal.Signals(-failure.exitcode).name
-                print(f"error: process {rank} of {count} was ended by {name}; run it again", file=sys.stderr)
+                print(f"error: process {rank} of {count} was ended by {name}; run the command again", file=sys.stderr)
             sys.exit(failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode)
         except SignalException as stopped:
             sys.exit(128 + stopped.sigval)

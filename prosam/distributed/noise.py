@@ -1,4 +1,4 @@
-"""Noise for a share of a batch: the rows that it would have in the noise of the whole batch."""
+"""Noise for a share of a batch: the rows that the share has in the noise of the whole batch."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class ShareGenerator(torch.Generator):
 
     @classmethod
     def of(cls, whole: torch.Generator, rank: int, size: int) -> Self:
-        """Go on from a generator that is in the same state in all processes.
+        """Continue a generator that is in the same state in all processes.
 
         Args:
-            whole: of the batch's noise.
+            whole: the generator of the batch's noise.
             rank: number of the process, from 0.
-            size: how many processes there are.
+            size: number of processes.
         """
         share = cls(whole.device)
         share.set_state(whole.get_state())
@@ -31,12 +31,12 @@ class ShareGenerator(torch.Generator):
 
 
 def drawn_rows(draw: Callable[[int], Tensor], rows: int, generator: torch.Generator | None) -> Tensor:
-    """Draw noise for some rows; where they are a share of a batch, draw for all of it and keep theirs.
+    """Draw noise for some rows. If they are a share of a batch, noise for the whole batch is drawn and theirs is kept.
 
     Args:
-        draw: makes the noise of so many rows from `generator`, (rows, ...).
-        rows: wanted.
-        generator: that `draw` uses.
+        draw: draws the noise of a number of rows from `generator`, (rows, ...).
+        rows: number of rows.
+        generator: the generator that `draw` uses.
 
     Returns:
         (rows, ...).

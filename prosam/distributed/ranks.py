@@ -1,6 +1,6 @@
-"""The processes that train or evaluate one run together, each on a GPU of its own; torchrun's environment tells them.
+"""The processes that train or evaluate one run together, each on a GPU of its own, as torchrun has started them.
 
-One process alone goes through no collective, and computes what it would compute without this module.
+A single process takes part in no collective and computes exactly what it would compute without this module.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from prosam.errors import InputError
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
-_MINUTES = 30  # that one process waits for the others
+_MINUTES = 30  # one process waits for the others no longer
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Ranks:
     """This process among those that work together.
 
     Attributes:
-        rank: its number, from 0.
-        size: how many there are.
+        rank: number of this process, from 0.
+        size: number of processes.
     """
 
     rank: int = 0
@@ -42,21 +42,21 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this one writes the files and talks to the user."""
+        """Whether this is the process that writes the files and prints."""
         return self.rank == 0
 
     def share(self, batch: Sequence[_Item]) -> Sequence[_Item]:
-        """This process's rows of a batch that all have drawn alike.
+        """This process's rows of a batch; all processes have drawn the same batch.
 
         Raises:
-            InputError: the batch cannot be dealt evenly.
+            InputError: the batch cannot be divided evenly.
         """
         refuse_uneven(len(batch), self.size)
         rows = len(batch) // self.size
         return batch[self.rank * rows : (self.rank + 1) * rows]
 
     def generator(self, whole: torch.Generator) -> torch.Generator:
-        """One that draws the noise of the whole batch and keeps that of this process's rows."""
+        """A generator that draws the noise of the whole batch and keeps that of this process's rows."""
         return whole if self.size == 1 else ShareGenerator.of(whole, self.rank, self.size)
 
     def mean(self, value: Tensor) -> Tensor:
@@ -69,14 +69,14 @@ class Ranks:
         return total / self.size
 
     def average_gradients(self, module: nn.Module) -> None:
-        """Make each gradient its mean over processes, all of them in one all-reduce."""
+        """Replace each gradient by its mean over processes; one all-reduce serves all gradients."""
         if self.size == 1:
             return
         gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
         vector_to_parameters(self.mean(parameters_to_vector(gradients)), gradients)
 
     def rows(self, share: Tensor) -> Tensor:
-        """The rows of all processes, in the order of the batch, from each one's own; all have equally many."""
+        """The rows of all processes, in the order of the batch. Each process gives equally many."""
         if self.size == 1:
             return share
         shares = [torch.empty_like(share) for _ in range(self.size)]
@@ -85,20 +85,21 @@ class Ranks:
         return torch.cat(shares)
 
     def wait(self) -> None:
-        """Until all processes have come here."""
+        """Wait until all processes have come here."""
         self._gathered(None)
 
     def in_batches(
         self, items: Sequence[_Item], batch: int, work: Callable[[Sequence[_Item]], Iterable[_Made]]
     ) -> list[_Made]:
-        """What becomes of each item, in the order of the items, in every process.
+        """The result of each item, in the order of the items, in every process.
 
-        The processes take whole batches in turn, so that the batches are those of one process, and with them the bits.
+        The processes take whole batches in turn, so that the batches, and hence the bits, are those of a single
+        process.
 
         Args:
-            items: each is given to one process.
-            batch: items that `work` takes at once.
-            work: gives one thing for each of the items that it is given, in their order.
+            items: the items, each of which is given to one process.
+            batch: number of items that `work` takes at once.
+            work: gives one result for each of its items, in their order.
         """
         dealt = [list(chain(*_batches(range(len(items)), batch)[rank :: self.size])) for rank in range(self.size)]
         made = self._gathered(list(work([items[number] for number in dealt[self.rank]])))
@@ -106,7 +107,7 @@ class Ranks:
         return [by_number[number] for number in range(len(items))]
 
     def _gathered(self, mine: Any) -> list[Any]:
-        """A thing of each process; it is pickled."""
+        """One object of each process, pickled on the way."""
         if self.size == 1:
             return [mine]
         everyones: list[Any] = [None] * self.size
@@ -120,12 +121,12 @@ ALONE = Ranks()
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Ranks]:
-    """The processes that torchrun has started, or this one alone; the others are joined until the end of the block.
+    """The processes that torchrun has started, or this one alone. They stay connected until the end of the block.
 
-    What is printed in the block is printed by the first alone.
+    Inside the block only the first process prints.
 
     Args:
-        device: of this process. GPUs talk by NCCL, CPUs by gloo.
+        device: the device of this process. GPUs communicate through NCCL, CPUs through gloo.
 
     Raises:
         InputError: another process has ended, or does not answer.
@@ -134,7 +135,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         yield ALONE
         return
     with _together():
-        # objects are gathered by gloo on either
+        # objects are gathered through gloo on both
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=timedelta(minutes=_MINUTES))
     ranks = Ranks(dist.get_rank(), size)
@@ -143,17 +144,17 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     else:
         with redirect_stdout(None):
             yield ranks
-    dist.destroy_process_group()  # not after an exception: the process ends, and the others see its end
+    dist.destroy_process_group()  # not after an exception: the process then ends, and the others notice
 
 
 @contextmanager
 def _together() -> Iterator[None]:
-    """Word what torch says when another process is gone or silent."""
+    """Turn torch's error about a process that is gone or silent into one line for the user."""
     try:
         yield
     except RuntimeError as error:
         raise InputError(
-            f"another process of this command has ended, or has not answered for {_MINUTES} min; run it again "
+            f"another process of this command has ended, or has not answered for {_MINUTES} min; run the command again "
             f"({' '.join(str(error).split())})"
         ) from error
 

@@ -1,11 +1,11 @@
-"""How sure scores of segmentation episodes are: the bootstrap over their targets.
+"""Intervals of the scores of segmentation episodes: the bootstrap over their targets.
 
-Everything is a fraction in [0, 1]; pixel counts are whole numbers. Axes: E episodes, C classes, S systems
-(runs and baselines that answered the same episodes), R bootstrap replicates.
+All scores are fractions in [0, 1]; pixel counts are whole numbers. Axes: E episodes, C classes, S systems
+(runs and baselines evaluated on the same episodes), R bootstrap replicates.
 
-Episodes of one target are not independent: the same object is found or missed in all of them. So the bootstrap draws
-target images, each with all its episodes (a cluster bootstrap; Davison and Hinkley 1997, section 3.8). References and
-classes are held fixed: nothing here says how far the scores would move with others.
+Episodes of one target are not independent: the same object is found or missed in all of them. The bootstrap therefore
+draws target images, each with all its episodes (a cluster bootstrap; Davison and Hinkley 1997, section 3.8). References
+and classes are held fixed, so the intervals do not cover how far the scores would move with other ones.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from prosam.evaluation.metrics import Floats, mean_of_present, ratio
 
-# For calling a difference one. Of IoUs as uneven as masks have them, simulated 95% intervals of mIoU hold the truth
-# for 71% of the samples of 5 targets, for 83% of 10, 88% to 90% of 20, 91% to 92% of 100.
+# Fewest targets for which a difference is called significant. With IoUs as uneven as those of masks, simulated 95%
+# intervals of mIoU contain the truth for 71% of the samples of 5 targets, 83% of 10, 88% to 90% of 20, 91-92% of 100.
 MIN_TARGETS = 20
 
-_COUNTS_AT_ONCE = 2_000_000  # 16 MB of int64; bounds the memory whatever R and E are
+_COUNTS_AT_ONCE = 2_000_000  # 16 MB of int64; bounds the memory for any R and E
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Interval:
         estimate: a score, or a difference of scores.
         low: lower bound.
         high: upper bound.
-        enough: whether it rests on enough for a difference to be called one.
+        enough: whether it rests on enough targets to call a difference significant.
     """
 
     estimate: float
@@ -43,17 +43,17 @@ class Interval:
 
     @property
     def above_zero(self) -> bool:
-        """Whether a difference is shown to be positive."""
+        """Whether a difference is significantly positive."""
         return self.enough and self.low > 0
 
     @property
     def below_zero(self) -> bool:
-        """Whether a difference is shown to be negative."""
+        """Whether a difference is significantly negative."""
         return self.enough and self.high < 0
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether zero lies strictly outside, and there is enough: the condition for calling a difference one."""
+        """Whether a difference is significant: zero lies strictly outside, and there are enough targets."""
         return self.above_zero or self.below_zero
 
 
@@ -64,7 +64,8 @@ class Bootstrap:
     Attributes:
         estimates: (S,), on the episodes as they are.
         replicates: (R, S); a row is one resample, the same for every system.
-        targets: how many there are; an image that is one on several folds counts on each, for these are drawn apart.
+        targets: number of targets. An image that is a target of several folds counts once for each, since the folds are
+            resampled independently.
     """
 
     estimates: Floats
@@ -73,7 +74,7 @@ class Bootstrap:
 
     @property
     def enough(self) -> bool:
-        """Whether there are targets enough to call a difference one."""
+        """Whether there are enough targets to call a difference significant."""
         return self.targets >= MIN_TARGETS
 
     def interval(self, system: int, level: float = 0.95) -> Interval:
@@ -85,7 +86,7 @@ class Bootstrap:
         """A weighted sum of the scores, as one system.
 
         Args:
-            weights: (S,); what has none does not count, even where it is NaN.
+            weights: (S,); a score of weight 0 does not count, even if it is NaN.
         """
         weight = np.asarray(weights, np.float64)
         used = np.flatnonzero(weight)
@@ -110,9 +111,10 @@ def bootstrap_miou(
         intersections: (S, E) pixels.
         unions: (S, E) pixels.
         classes: (E,) class ids, the same for every system.
-        targets: (E,) ids of the target images, which are drawn with all their episodes; None: no two share one.
+        targets: (E,) ids of the target images, which are drawn with all their episodes; None if no two episodes share
+            a target.
         replicates: R.
-        rng: a generator in the same state draws the same resamples, whatever S is.
+        rng: a generator in the same state draws the same resamples for any S.
     """
     intersection, union = _stacked(intersections, unions)
     _, index = np.unique(np.asarray(classes), return_inverse=True)
@@ -134,7 +136,7 @@ def bootstrap_fb_iou(
     replicates: int,
     rng: np.random.Generator,
 ) -> Bootstrap:
-    """The FB-IoU of several systems over resamples; pixels as (S, E), the rest as in `bootstrap_miou`."""
+    """The FB-IoU of several systems over resamples; pixels are (S, E), the other arguments as in `bootstrap_miou`."""
     arrays = _stacked(intersections, unions, background_intersections, background_unions)
 
     def score(counts: Floats) -> Floats:
@@ -152,13 +154,13 @@ def bootstrap_ratio(
     replicates: int,
     rng: np.random.Generator,
 ) -> Bootstrap:
-    """Summed parts over summed wholes, over resamples; pixels as (S, E), the rest as in `bootstrap_miou`."""
+    """Ratios of summed pixel counts over resamples; pixels are (S, E), the other arguments as in `bootstrap_miou`."""
     part, whole = _stacked(parts, wholes)
     return _bootstrap(lambda counts: ratio(counts @ part.T, counts @ whole.T), part.shape[1], targets, replicates, rng)
 
 
 def mean_over_folds(folds: Sequence[Bootstrap]) -> Bootstrap:
-    """The mean score over folds whose targets were resampled independently (a generator for each)."""
+    """The mean score over folds whose targets were resampled independently (each with its own generator)."""
     return Bootstrap(
         np.mean([fold.estimates for fold in folds], axis=0),
         np.mean([fold.replicates for fold in folds], axis=0),
@@ -167,9 +169,9 @@ def mean_over_folds(folds: Sequence[Bootstrap]) -> Bootstrap:
 
 
 def paired_difference(bootstrap: Bootstrap, first: int, second: int, level: float = 0.95) -> Interval:
-    """Score of system `first` minus that of `second`, both on the same resampled targets.
+    """The score of system `first` minus that of `second`, both on the same resampled targets.
 
-    What makes an episode hard is common to both and cancels, so this is sharper than comparing two intervals.
+    The difficulty of an episode is common to both systems and cancels, so this is sharper than comparing two intervals.
     """
     weights = np.zeros(len(bootstrap.estimates))
     weights[first] += 1
@@ -184,7 +186,7 @@ def _bootstrap(
     replicates: int,
     rng: np.random.Generator,
 ) -> Bootstrap:
-    """Apply a score, counts (r, E) -> (r, S), to the episodes as they are and to their resamples."""
+    """Apply a score, which maps counts (r, E) to (r, S), to the episodes as they are and to their resamples."""
     estimates = score(np.ones((1, episodes)))[0]
     target = np.arange(episodes) if targets is None else _numbered(targets)
     if len(target) != episodes:
@@ -194,7 +196,10 @@ def _bootstrap(
 
 
 def _resamples(rng: np.random.Generator, target: NDArray[np.int64], replicates: int) -> Iterator[Floats]:
-    """How often each episode's target is drawn, (r, E) at a time with r summing to R: as many targets as there are."""
+    """How often each episode's target is drawn, in parts (r, E) whose r sum to R.
+
+    A resample draws as many targets as there are.
+    """
     count = int(target.max()) + 1
     chance = np.full(count, 1 / count)
     step = max(1, _COUNTS_AT_ONCE // len(target))
@@ -212,7 +217,7 @@ def _numbered(ids: Sequence[object]) -> NDArray[np.int64]:
 def _class_sums(counts: Floats, pixels: Floats, member: Floats) -> Floats:
     """Per-class sums in each resample: counts (R, E), pixels (S, E), member (E, C) -> (R, S, C).
 
-    Whole numbers below 2**53 add up exactly in any order, so the result does not depend on the BLAS at hand.
+    Whole numbers below 2**53 add up exactly in any order, so the result does not depend on the BLAS library.
     """
     by_class = pixels.T[:, :, None] * member[:, None, :]  # (E, S, C)
     episodes, systems, classes = by_class.shape

@@ -18,11 +18,11 @@ from prosam.methods.method import Method
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one method made of one episode.
+    """The result of one method on one episode.
 
     Attributes:
         prediction: (H, W) bool at the target's own size.
-        overlap: with the truth.
+        overlap: overlap of the prediction with the truth.
     """
 
     prediction: NDArray[np.bool_]
@@ -36,8 +36,8 @@ def evaluate_episodes(
     """Run every method on every episode, in order.
 
     Args:
-        methods: by name.
-        tensors: of the data set's images; its data set gives the truth.
+        methods: methods by name.
+        tensors: tensors of the data set's images; the data set gives the truth.
         episodes: frozen pairs.
         batch: episodes predicted at once.
 

@@ -1,6 +1,6 @@
 """Scores of segmentation episodes from their pixel counts: IoU of classes, mIoU and FB-IoU.
 
-Everything is a fraction in [0, 1]; pixel counts are whole numbers; E episodes.
+All scores are fractions in [0, 1]; pixel counts are whole numbers; E is the number of episodes.
 
 The protocol is that of PASCAL-5i: per class, intersections and unions are summed over all episodes and only
 then divided; mIoU is the mean over classes. FB-IoU pools all classes into one foreground and takes its mean
@@ -47,8 +47,8 @@ def fb_iou(
     """Mean of foreground and background IoU, each over the pixels of all episodes.
 
     Args:
-        intersections: (E,) foreground pixels, whatever the class.
-        unions: (E,) foreground pixels.
+        intersections: (E,) foreground pixels of any class.
+        unions: (E,) foreground pixels of any class.
         background_intersections: (E,) pixels.
         background_unions: (E,) pixels.
     """
@@ -64,6 +64,6 @@ def ratio(part: ArrayLike, whole: ArrayLike) -> Floats:
 
 
 def mean_of_present(values: Floats) -> Floats:
-    """Mean over the last axis of what is not NaN; NaN where nothing is."""
+    """Mean over the last axis of the values that are not NaN; NaN if all are."""
     present = ~np.isnan(values)
     return ratio(np.where(present, values, 0).sum(axis=-1), present.sum(axis=-1))

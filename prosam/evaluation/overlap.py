@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Overlap:
-    """Pixel counts of one episode, void pixels left out.
+    """Pixel counts of one episode without void pixels.
 
     Attributes:
-        intersection: of the foregrounds.
-        union: of the foregrounds.
-        background_intersection: of the backgrounds.
-        background_union: of the backgrounds.
-        false_positives: pixels predicted as foreground that are background; what else is in the union and not in the
-            intersection is foreground that was missed.
+        intersection: pixels that both masks have as foreground.
+        union: pixels that at least one mask has as foreground.
+        background_intersection: pixels that both masks have as background.
+        background_union: pixels that at least one mask has as background.
+        false_positives: background pixels that were predicted as foreground. The union less the intersection and the
+            false positives is the foreground that was missed.
     """
 
     intersection: int
@@ -29,7 +29,7 @@ class Overlap:
 
     @property
     def iou(self) -> float:
-        """Of the foreground, 0 where both masks are empty."""
+        """IoU of the foreground; 0 if both masks are empty."""
         return self.intersection / self.union if self.union else 0.0
 
 

@@ -1,4 +1,4 @@
-"""How far several masks of one target differ."""
+"""How far several sampled masks of one target differ from one another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from torch import Tensor
 
 
 def pairwise_disagreement(masks: Tensor) -> Tensor:
-    """One minus the IoU of two masks, averaged over all pairs of K; two empty masks agree.
+    """One minus the IoU of two masks, averaged over all pairs of K masks; two empty masks agree.
+
+    This is not `Uncertainty.disagreement` of the predictor, which compares each mask with the mean prompt's mask.
 
     Args:
         masks: (..., K, H, W) bool, K at least 2.

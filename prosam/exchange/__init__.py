@@ -1,1 +1,1 @@
-"""Exchange with annotation tools: references from their files, results into them."""
+"""Exchange with annotation tools: references are read from their files, and results are written in their formats."""

@@ -1,4 +1,4 @@
-"""COCO JSON: references from instances files, results as run-length codes that pycocotools reads."""
+"""COCO JSON: reads references from instances files and writes results as run-length codes for pycocotools."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from prosam.predictor.annotations import Mask
 def read_coco(
     instances: Instances, images: Path | None, is_wanted: Callable[[str], bool]
 ) -> Iterator[tuple[str, Path, Mask]]:
-    """Yield a label, an image and the mask of all objects of that label in it, in the file's order.
+    """Yield a label, an image and the mask of all objects with that label in the image, in the file's order.
 
     Crowd regions are left out.
 
     Args:
-        instances: what the file holds.
-        images: folder that `file_name` is relative to; by default that of the file, its `images` and the like.
-        is_wanted: is asked about the label of each object. Outlines and images of others are not looked at: of a
-            hundred thousand, a few are asked for, and the others need not be there.
+        instances: the content of the file.
+        images: folder that `file_name` is relative to. By default it is searched for: the file's own folder, `images`
+            in it, and so on.
+        is_wanted: whether a label is wanted; called for each object. Outlines and images of other labels are not read,
+            since the caller often wants a few of a hundred thousand; these images may even be missing.
 
     Raises:
-        InputError: an image is not there, or an outline is no mask.
+        InputError: an image is missing, or an outline is not a mask.
     """
     path = instances.path
     for image in instances.images:
@@ -51,9 +52,10 @@ def coco_file(images: Sequence[Mapping[str, Any]], concepts: Sequence[str], info
     """The content of a COCO JSON file.
 
     Args:
-        images: `file`, `height`, `width`, and `found`: `concept`, `score` and `rle` of each that is there.
-        concepts: the categories, ids from 1.
-        info: about the file as a whole.
+        images: `file`, `height`, `width` and `found` of each image; `found` has `concept`, `score` and `rle` of each
+            concept that is present.
+        concepts: names of the categories; their ids count from 1.
+        info: information about the file as a whole.
     """
     annotations = []
     for number, image in enumerate(images, 1):

@@ -1,9 +1,8 @@
-"""labelme's JSON: references from its shapes, results as its polygons.
+"""labelme's JSON: reads references from its shapes and writes results as its polygons.
 
-labelme's own programs fill a polygon with Pillow, its coordinates taken for pixel numbers and its outline included. So
-do we, in both directions: a mask that is written and filled again by labelme comes out as it was, but for the
-tolerance of the polygon. A polygon cannot have a hole; a part that has one is written as labelme's shape `mask`, which
-holds its pixels.
+labelme's own programs fill a polygon with Pillow; coordinates are pixel numbers, and the outline is included. We do the
+same in both directions, so that a mask which is written here and filled by labelme is the same up to the tolerance of
+the polygon. A polygon cannot have a hole. A part with a hole is written as labelme's shape `mask`, which holds pixels.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from prosam.errors import InputError
 from prosam.exchange.polygons import outlines
 from prosam.predictor.annotations import Annotation, Box, Mask, Points, Scribble
 
-VERSION = "5.4.0"  # of the format: the first labelme whose shapes have all the keys written here
+VERSION = "5.4.0"  # version of the format: the first labelme that has all the keys written here
 
 ShapeMask = NDArray[np.bool_]
 _XY = tuple[float, float]
@@ -44,13 +43,13 @@ def is_labelme(content: Any) -> bool:
 def read_labelme(path: Path, content: Mapping[str, Any]) -> dict[str, tuple[Path, Annotation]]:
     """The image of a labelme file with the annotation of each label.
 
-    All shapes of a label become one annotation. Polygons, circles and masks are a mask; one rectangle is a box, and
-    several are a mask; points are points; lines are a scribble, also beside points. Beside areas, points and lines are
-    left out.
+    All shapes of a label become one annotation. Polygons, circles and masks become a mask. One rectangle becomes a box,
+    several become a mask. Points become points. Lines become a scribble, together with any points. If there are areas,
+    points and lines are left out.
 
     Args:
-        path: of the file; the image is looked for where it says, beside it.
-        content: of the file, parsed; `imageData` is ignored.
+        path: path of the file; `imagePath` in it is relative to its folder.
+        content: parsed content of the file; `imageData` is ignored.
 
     Raises:
         InputError: the image is missing, or a shape is damaged or of an unknown type; names the file and the shape.
@@ -62,22 +61,22 @@ def read_labelme(path: Path, content: Mapping[str, Any]) -> dict[str, tuple[Path
             raise InputError(f"{path}: says {key} {content[key]}, but {image} has {size} px")
     by_label: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     if not isinstance(content["shapes"], list):
-        raise InputError(f"{path}: its 'shapes' is no list")
+        raise InputError(f"{path}: 'shapes' is not a list")
     for number, shape in enumerate(content["shapes"]):
         if isinstance(shape, dict):
-            shape = {"shape_type": "polygon"} | shape  # as labelme reads the files of its first versions
+            shape = {"shape_type": "polygon"} | shape  # labelme reads the files of its first versions like this
         _check(path, number, shape)
         by_label[shape["label"]].append(shape)
     annotations: dict[str, tuple[Path, Annotation]] = {}
     for label, shapes in by_label.items():
         try:
             annotations[label] = image, _annotation(shapes, height, width)
-        except (
+        except (  # among these are Pillow's errors for invalid points
             ValueError,
             TypeError,
             OSError,
             InputError,
-        ) as error:  # also what Pillow raises for points that are none
+        ) as error:
             raise InputError(f"{path}: a shape labelled {label!r} is damaged: {error}") from error
     return annotations
 
@@ -88,8 +87,9 @@ def labelme_file(
     """The content of a labelme file.
 
     Args:
-        image: its path, relative to the file.
-        masks: a label and an (H, W) mask each; empty ones give no shape. The parts of a mask are shapes of one group.
+        image: path of the image, relative to the file.
+        masks: pairs of a label and an (H, W) mask. An empty mask gives no shape. The parts of a mask are shapes of one
+            group.
         size: height and width of the image, px.
         extra: further keys, which labelme keeps.
     """
@@ -124,13 +124,13 @@ def _check(path: Path, number: int, shape: Any) -> None:
         case _:
             raise InputError(f"{path}: shape {number} lacks a label, points or a shape_type")
     if kind not in _TYPES:
-        raise InputError(f"{path}: shape {number} is of type {kind!r}; read are {', '.join(_TYPES)}")
+        raise InputError(f"{path}: shape {number} has the type {kind!r}; these can be read: {', '.join(_TYPES)}")
     for point in points:
         match point:
             case [int() | float() as x, int() | float() as y] if abs(x) <= _FARTHEST and abs(y) <= _FARTHEST:
                 pass
             case _:
-                raise InputError(f"{path}: shape {number} has a point {point!r}, which is no [x, y]")
+                raise InputError(f"{path}: shape {number} has a point {point!r}, which is not [x, y]")
     most = {"circle": 2, "rectangle": 2, "point": 1, "line": 2, "mask": 2}.get(kind)
     fewest = {"polygon": 3, "oriented_rectangle": 4, "linestrip": 1}.get(kind, most or 1)
     if len(points) < fewest or len(points) > (most or len(points)):
@@ -152,7 +152,7 @@ def _annotation(shapes: Sequence[dict[str, Any]], height: int, width: int) -> An
 
 
 def _inside(points: Sequence[Sequence[float]], height: int, width: int) -> list[_XY]:
-    """Points with those that lie on the right or the lower edge, or beyond an edge, moved into the image."""
+    """Points, moved into the image if they lie on the right or the lower edge, or beyond any edge."""
     return [(min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)) for x, y in points]
 
 

@@ -23,14 +23,14 @@ def read_references(
     """The references of each label, as `Predictor.learn` takes them.
 
     Args:
-        path: a COCO JSON file; a labelme JSON file, or a folder of them; or a folder in VOC layout, such as CVAT's
+        path: a COCO JSON file, a labelme JSON file or a folder of them, or a folder in VOC layout, such as CVAT's
             export *Segmentation mask 1.1* with *Save images* ticked.
-        labels: those wanted; all when empty.
-        most: references of each label, the first ones; all when None.
-        images: folder of the images that a COCO file names, where it is not the usual place.
+        labels: the labels to read; all if empty.
+        most: largest number of references of each label, of which the first are taken; all if None.
+        images: folder of the images that a COCO file names, if it is not in the usual place.
 
     Raises:
-        InputError: it is none of these or damaged, an image is not there, or it lacks a label that is wanted.
+        InputError: `path` has another format or is damaged, an image is missing, or a wanted label is missing.
     """
     path = Path(path)
     found: defaultdict[str, ReferenceList] = defaultdict(list)
@@ -68,4 +68,6 @@ def _each(path: Path, images: Path | None, is_wanted: Callable[[str], bool]) -> 
         elif len(files) == 1:
             yield from read_coco(instances_of(file, content), images, is_wanted)
         else:
-            raise InputError(f"{file}: is no file of labelme, as a folder of several JSON files needs; name one file")
+            raise InputError(
+                f"{file}: is not a labelme file, and only labelme files may lie in a folder of several; name one file"
+            )

@@ -11,11 +11,12 @@ from prosam.predictor.annotations import Mask
 
 
 def read_voc(folder: Path) -> Iterator[tuple[str, Path, Mask]]:
-    """Yield a label, an image and the mask of that label in it, in the order of the images.
+    """Yield a label, an image and the mask of that label in the image, in the order of the images.
 
     Args:
-        folder: with JPEGImages, SegmentationClass, and labelmap.txt or classes.txt; `docs/own-data.md` tells more.
-            Masks of single objects, SegmentationObject, are not looked at: a reference shows all objects of its kind.
+        folder: a folder with JPEGImages, SegmentationClass, and labelmap.txt or classes.txt; see `docs/own-data.md`.
+            The masks of single objects in SegmentationObject are not read, since a reference shows all objects of its
+            class.
 
     Raises:
         InputError: see `prosam.data.sources.own_voc.read_voc_layout`.

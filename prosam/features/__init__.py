@@ -1,1 +1,1 @@
-"""SAM's image embeddings, computed once and read by every training and evaluation."""
+"""What the frozen models see of images: backbone features and SAM's embeddings, and batches of them."""

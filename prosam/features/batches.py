@@ -18,9 +18,9 @@ def read_batches(
     """Read batches, in order.
 
     Args:
-        tensors: of the images; `tensors.pairs` goes on with what is read.
-        batches: drawn in the calling thread.
-        workers: threads that read so many batches ahead; 0 reads each when it is asked for.
+        tensors: tensors of the images; `tensors.pairs` takes the read batches.
+        batches: the batches, drawn in the calling thread.
+        workers: number of threads, and of batches that are read ahead; with 0 each batch is read when it is asked for.
         valid: whether the loss leaves void pixels out.
     """
 

@@ -1,10 +1,10 @@
-"""Building a store: computing what is missing, and only that.
+"""Building a store of embeddings: only the missing ones are computed.
 
-Which image lies where in a store follows from the list of images alone, so the same images give the same bytes.
+The place of an image in a store follows from the list of images alone, so the same images give the same bytes.
 
-Finished shards are kept in a scratch folder as well (hard links, no second copy), keyed by everything that determines
-an embedding but the image. Rows are found there by the digest of the image file: after a kill, or with more images,
-only what is missing is computed.
+Finished shards are also kept in a scratch folder (as hard links, without a second copy), keyed by everything that
+determines an embedding except the image. Rows are found there by the digest of the image file, so that after a kill, or
+with more images, only the missing embeddings are computed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ImageFile:
 
     Attributes:
         image: its id.
-        path: its file, whose content decides whether an embedding is reused.
+        path: its file. An embedding is reused if the content of the file is the same.
     """
 
     image: str
@@ -58,19 +58,21 @@ def build_store(
     batch_size: int,
     scratch: Path,
 ) -> None:
-    """Compute what is missing and assemble the store, all or nothing.
+    """Compute the missing embeddings and assemble the store, all or nothing.
 
     Args:
-        folder: of the store.
+        folder: the store's folder.
         sources: images in the order of the store.
         read: reads an image.
-        encoders: compute embeddings, one for each device.
+        encoders: functions that compute embeddings, one for each device.
         shape: (d, g, g).
-        made_by: what determines an embedding but for the image; stored in the index.
-        computed_by: what else does, to the last bit (code, device); finished work of another is not taken up.
+        made_by: everything that determines an embedding except the image; stored in the index.
+        computed_by: everything else that determines its last bits (code, device). Finished work is reused only if this
+            is the same.
         shard_size: images a shard.
         batch_size: images given to an encoder at once.
-        scratch: where finished shards survive; this store's own, since what it does not use is removed.
+        scratch: folder where finished shards survive. It belongs to this store alone: files that the store does not use
+            are removed.
 
     Raises:
         InputError: the disk is too small, or an image cannot be read.
@@ -89,7 +91,7 @@ def build_store(
     each = 2 * shape[0] * shape[1] * shape[2]
     _require_disk(kept, (len(missing) + repacked) * each)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if folder.parent.stat().st_dev != kept.stat().st_dev:  # no hard links from one disk to another: copies
+    if folder.parent.stat().st_dev != kept.stat().st_dev:  # hard links do not cross disks, so there will be copies
         _require_disk(folder.parent, len(sources) * each)
     if missing and len(missing) < len(sources):
         print(f"embeddings: {len(sources) - len(missing)} of {len(sources)} are there from an earlier start")
@@ -152,7 +154,7 @@ def _finished_rows(kept: Path) -> dict[str, _Row]:
             with safe_open(path, "pt") as file:
                 digests = json.loads(file.metadata()[_DIGESTS])
         except (SafetensorError, OSError, KeyError, TypeError, ValueError):
-            path.unlink()  # not whole: its images count as missing
+            path.unlink()  # incomplete, so its images count as missing
             continue
         rows.update({digest: _Row(path, row) for row, digest in enumerate(digests)})
     return rows

@@ -1,4 +1,4 @@
-"""Encoding images shard by shard, overlapped: images are read ahead and finished shards written while encoders work."""
+"""Encoding images shard by shard. While encoders work, images are read ahead and finished shards are written."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from prosam.data.reading_ahead import read_ahead
 from prosam.params.schema import EmbeddingsParams
 
 Reader = Callable[[str], Tensor]
-"""Image id to what an encoder wants of it, (3, S, S) uint8."""
+"""Maps an image id to the encoder's input, (3, S, S) uint8."""
 
 Encoder = Callable[[Tensor], Tensor]
-"""Images (B, 3, S, S) to embeddings (B, d, g, g)."""
+"""Maps images (B, 3, S, S) to embeddings (B, d, g, g)."""
 
 Shard = Sequence[str]
 """Image ids."""
@@ -34,15 +34,15 @@ def encode_shards(
     *,
     batch_size: int,
 ) -> None:
-    """Encode shards and have them written, as float16 in memory of the CPU.
+    """Encode shards and have them written, as float16 in the CPU's memory.
 
-    Encoder i of n takes the shards i, i + n, ... A shard that was encoded is written even when a later one fails.
+    Encoder i of n takes the shards i, i + n, ... An encoded shard is written even if a later one fails.
 
     Args:
-        shards: to encode.
-        read: reads an image, in threads.
-        encoders: one for each device; one alone works in the calling thread.
-        write: writes a shard, in a thread; of each encoder one shard at a time.
+        shards: the shards to encode.
+        read: reads an image; called in threads.
+        encoders: one for each device; a single one works in the calling thread.
+        write: writes a shard; called in a thread, with one shard of each encoder at a time.
         batch_size: images given to an encoder at once.
     """
     stop = Event()
@@ -59,7 +59,7 @@ def encode_shards(
             try:
                 wait(working, return_when=FIRST_EXCEPTION)
             finally:
-                stop.set()  # the others end with the shard that they are at
+                stop.set()  # the other encoders stop after their current shard
             for done in working:
                 done.result()
 
@@ -81,7 +81,7 @@ def _encode(
                 break
             starts = range(0, len(shard), batch_size)
             batches = (islice(images, min(batch_size, len(shard) - start)) for start in starts)
-            # a GPU is not waited for until the shard is complete
+            # `cpu` waits for the GPU once a shard, not once a batch
             embeddings = torch.cat([encode(torch.stack(list(batch))).half() for batch in batches]).cpu()
             if written is not None:
                 written.result()
@@ -91,14 +91,14 @@ def _encode(
 
 
 def batch_on(settings: EmbeddingsParams, device: str) -> int:
-    """How many images are encoded at once on a type of device, `auto` resolved."""
+    """How many images are encoded at once on a type of device; `auto` is resolved."""
     if settings.batch_size != "auto":
         return settings.batch_size
     return 8 if device == "cuda" else 1
 
 
 def precision_on(settings: EmbeddingsParams, device: str) -> Literal["float32", "float16", "bfloat16"]:
-    """The precision of matrix products on a type of device, `auto` resolved."""
+    """The precision of matrix products on a type of device; `auto` is resolved."""
     if settings.precision != "auto":
         return settings.precision
     return "float16" if device == "cuda" else "float32"

@@ -16,15 +16,15 @@ from torch import Tensor
 
 from prosam.errors import InputError
 
-KEY = "embeddings"  # of the tensor in a shard
+KEY = "embeddings"  # name of the tensor in a shard
 _OPEN_SHARDS = 64
 
 
 class EmbeddingStore:
-    """A store, open for reading; rows are read from disk when asked for.
+    """A store, open for reading. Rows are read from disk when they are asked for.
 
     Attributes:
-        made_by: everything that determines an embedding but the image.
+        made_by: everything that determines an embedding except the image.
         content: digest of all image files.
         shape: (d, g, g).
     """
@@ -33,7 +33,7 @@ class EmbeddingStore:
         """Open a store.
 
         Raises:
-            InputError: it is missing, incomplete or damaged.
+            InputError: the store is missing, incomplete or damaged.
         """
         index_path = folder / "index.json"
         try:
@@ -58,7 +58,9 @@ class EmbeddingStore:
         except (SafetensorError, OSError) as error:
             raise InputError(f"{path}: is damaged or missing; run `dvc repro --force embeddings`") from error
         if tuple(rows.get_shape()) != (len(images), *self.shape):
-            raise InputError(f"{path}: holds another number or size of embeddings than index.json says")
+            raise InputError(
+                f"{path}: does not hold the embeddings that index.json lists; run `dvc repro --force embeddings`"
+            )
         return rows
 
     def __contains__(self, image: str) -> bool:
@@ -76,7 +78,7 @@ class EmbeddingStore:
         return self.read_stored(images).float()
 
     def read_stored(self, images: Sequence[str]) -> Tensor:
-        """Embeddings of some images as they are stored, (B, d, g, g) float16, half as much to hand to a GPU.
+        """Embeddings of some images as they are stored, (B, d, g, g) float16: half the bytes to copy to a GPU.
 
         Raises:
             InputError: an image is not in the store, or its shard is damaged.

@@ -1,4 +1,4 @@
-"""What is small of an episode and is asked for again in every epoch, kept in memory."""
+"""A cache in memory for the small parts of episodes, which every epoch needs again."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Remembered(Generic[_Key, _Value]):
 
 @dataclass(frozen=True)
 class EpisodeCache:
-    """Kept for as long as a training or an evaluation lasts.
+    """The small parts of the episodes of one training or evaluation.
 
     Attributes:
         masks: annotations of references.
         foreground: (C4, M), level-4 features of the annotated cells of references.
-        truth: (S, S) bool, masks by image and class id.
-        void: (S, S) bool, pixels that do not count, likewise.
+        truth: (S, S) bool, true masks by image and class id.
+        void: (S, S) bool, pixels that do not count, by image and class id.
     """
 
     masks: Remembered[AnnotatedReference, ReferenceMask] = field(default_factory=Remembered)

@@ -1,4 +1,4 @@
-"""From a data set's files to what a method sees of pairs of a reference and a target.
+"""From a data set's files to a method's input: tensors of pairs of a reference and a target.
 
 Shape letters as in `prosam.features.pairs`.
 """
@@ -42,7 +42,7 @@ class EpisodeTensors:
     """Builds batches of references, targets and truth.
 
     Attributes:
-        dataset: of the images, and of the truth.
+        dataset: the data set, which gives the images and the truth.
         masks: the references' annotations.
     """
 
@@ -56,11 +56,11 @@ class EpisodeTensors:
         """Build on a source.
 
         Args:
-            source: of what the frozen models see of the images.
-            dataset: of references and targets.
-            masks: annotations of the references.
-            cache: keeps what is small. With one, each thing is computed apart from the others, so that what was asked
-                for before changes no bit of it. Without, batches are computed as asked for.
+            source: gives the features and embeddings of the images.
+            dataset: the data set of references and targets.
+            masks: the references' annotations.
+            cache: keeps the small parts of episodes. With a cache, the foreground of each reference is computed by
+                itself, so that its bits do not depend on earlier batches. Without one, a batch is computed as a whole.
         """
         self._source, self._cache = source, cache
         self.dataset, self.masks = dataset, masks
@@ -71,21 +71,21 @@ class EpisodeTensors:
         return self._source.models
 
     def altered(self, change: Callable[[str, NDArray[np.uint8]], NDArray[np.uint8]]) -> EpisodeTensors:
-        """The same with every image changed: features and embeddings are computed, with SAM's image encoder.
+        """The same episodes with every image changed; features and embeddings are computed, not read.
 
         Args:
-            change: from an image's id and its (H, W, 3) RGB to what the models shall see.
+            change: maps an image's id and its (H, W, 3) RGB to the image that the models will see.
         """
         images = DecodedImages(_AlteredImages(self.dataset, change), self.models.image_size)
         return EpisodeTensors(computed_source(self.models, images), self.dataset, self.masks)
 
     def read(self, references: Sequence[AnnotatedReference], targets: Sequence[str], *, valid: bool) -> ReadPairs:
-        """Read B pairs of a reference and a target that shows its class, in any thread; `pairs` does the rest.
+        """Read B pairs of a reference and a target that shows its class; any thread may. `pairs` does the rest.
 
         Args:
-            references: B.
-            targets: B images.
-            valid: whether the targets' valid pixels are wanted.
+            references: B references.
+            targets: ids of B images.
+            valid: whether to read the targets' valid pixels.
         """
         class_ids = [reference.class_id for reference in references]
         return ReadPairs(
@@ -98,7 +98,7 @@ class EpisodeTensors:
         )
 
     def pairs(self, read: ReadPairs) -> tuple[References, Targets, Tensor, Tensor | None]:
-        """Tensors of B pairs: references, targets, the targets' truth and, where read, their valid pixels."""
+        """Tensors of B pairs: references, targets, the targets' truth and, if they were read, their valid pixels."""
         of_references, of_targets = self._source.mid_levels(read.references, read.targets.levels)
         return (
             self._references(of_references, read.masks, read.wanted),
@@ -142,7 +142,7 @@ class EpisodeTensors:
         masks: Sequence[ReferenceMask],
         wanted: Sequence[AnnotatedReference] = (),
     ) -> References:
-        """From levels 2 and 3 of B references; what is `wanted` and was computed before is remembered."""
+        """Tensors of B references from their levels 2 and 3; the foreground of those in `wanted` is remembered."""
         if self._cache is None:
             return self._source.placed_references(levels, masks)
         foreground = []

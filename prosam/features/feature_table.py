@@ -1,9 +1,9 @@
 """Backbone features of a whole data set, computed once and shared by every training and evaluation.
 
-Worth it where the features fit into memory: small images, or a CPU. On a GPU with full-size images computing them
-again is cheaper than reading them, so above a budget there is no table.
+A table pays if the features fit into memory, as with small images or on a CPU. On a GPU with full-size images,
+computing features again is cheaper than reading them, so there is no table above a budget.
 
-The table lies in the scratch folder: it follows from the backbone and the images alone, and can be deleted any time.
+The table lies in the scratch folder. It follows from the backbone and the images alone and can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ def open_feature_table(
     scratch: Path,
     budget_bytes: float,
 ) -> FeatureTable | None:
-    """The table of a data set, made if need be; None when it would exceed the budget.
+    """The table of a data set, computed if it is not there; None if it would exceed the budget.
 
     Args:
-        models: whose backbone and image size.
-        dataset: of the images.
-        images: all of them, in list order.
+        models: the frozen models; their backbone computes the features.
+        dataset: the data set of the images.
+        images: ids of all images, in list order.
         made_by: digests of the backbone's weights, of the images' content and of the code; the device.
-        scratch: where the table lies.
-        budget_bytes: of all features together.
+        scratch: folder where the table lies.
+        budget_bytes: largest size of all features together.
     """
     channels, cells = models.backbone.level_channels, models.grid**2
     if 4 * len(images) * cells * sum(channels) > budget_bytes:
@@ -74,7 +74,7 @@ def open_feature_table(
     key = digest_of_json(identity)
     folder = scratch / "features" / key
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):  # of two stages that start together one computes, the other waits
+    with FileLock(folder.with_suffix(".lock")):  # if two stages start together, one computes and the other waits
         if folder.is_dir():
             try:
                 return FeatureTable(folder, images)

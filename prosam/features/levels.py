@@ -1,7 +1,7 @@
-"""Where the backbone's features of images come from: a table of them, or the backbone.
+"""Two sources of the backbone's features of images: a table, or the backbone itself.
 
-Either way there are two steps: what lies in files is read, which any thread can do while a GPU computes; what needs
-the device follows. Shape letters as in `prosam.models.backbones.backbone`.
+Both work in two steps. The first reads files, which any thread can do while a GPU computes; the second needs the
+device. Shape letters as in `prosam.models.backbones.backbone`.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from prosam.features.resized_images import ResizedImages
 from prosam.models.frozen import FrozenModels
 
 ImageT = TypeVar("ImageT", contravariant=True)
-"""What names an image: its id in a data set, or its pixels."""
+"""The type that stands for an image: its id in a data set, or its pixels."""
 
 
 class BackboneLevels(Protocol[ImageT]):
     """Gives the backbone's features of images."""
 
     def read(self, images: Sequence[ImageT], *, level4: bool) -> Read:
-        """Read B images, in any thread.
+        """Read B images; any thread may.
 
         Args:
-            images: B of them.
-            level4: whether level 4 will be asked for. References have it only under their annotation: without it a
-                quarter of a ResNet-50's work is saved.
+            images: B images.
+            level4: whether `level4` will be called. References need level 4 only under their annotation, which saves a
+                quarter of a ResNet-50's work.
         """
         ...
 
@@ -44,7 +44,7 @@ class BackboneLevels(Protocol[ImageT]):
 
 
 class TabledLevels:
-    """Reads a table."""
+    """Reads the levels from a table."""
 
     def __init__(self, table: FeatureTable, device: torch.device):
         self._table, self._device = table, device
@@ -64,15 +64,15 @@ class TabledLevels:
 
 
 class ComputedLevels(Generic[ImageT]):
-    """Runs the backbone on all groups in one batch. What it reads is (B, 3, S, S) uint8, the resized images."""
+    """Runs the backbone on all groups in one batch. It reads the resized images, (B, 3, S, S) uint8."""
 
     def __init__(self, models: FrozenModels, images: ResizedImages[ImageT], *, compiled: bool = False):
-        """Open.
+        """Prepare.
 
         Args:
-            models: whose backbone.
-            images: resized to the models' size.
-            compiled: run the backbone by torch.compile, compiled anew for each number of images.
+            models: the frozen models, whose backbone is run.
+            images: gives images resized to the models' size.
+            compiled: whether the backbone is compiled by torch.compile, anew for each number of images.
         """
         self._device, self._images = models.device, images
         self._levels, self._level4 = models.backbone.levels, models.backbone.level4
@@ -99,5 +99,5 @@ class ComputedLevels(Generic[ImageT]):
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor on a device, without waiting for the copy where its memory is pinned."""
+    """A tensor on a device; if its memory is pinned, nothing waits for the copy."""
     return tensor.to(device, non_blocking=True)

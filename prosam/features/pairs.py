@@ -1,4 +1,4 @@
-"""What a method sees of pairs of a reference and a target.
+"""The input of a method: pairs of a reference and a target, as tensors.
 
 Shape letters: B pairs, C channels of backbone levels 2 and 3, C4 of level 4, h side of their grid, d prompt dimension,
 g side of SAM's grid, S side of the square image, px.
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class AnnotatedReference:
-    """One reference: an image, the class annotated in it, and which drawing of the annotation."""
+    """One reference: an image, the class annotated in it, and the variant of the annotation."""
 
     image: str
     class_id: int
@@ -26,7 +26,7 @@ class ReferenceMask:
 
     Attributes:
         mask: (H, W) bool, at its image's own size.
-        cells: (1, h, h) float32, 0 or 1: the cells of the features' grid that it annotates.
+        cells: (1, h, h) float32, 0 or 1: the annotated cells of the feature grid.
     """
 
     mask: Tensor
@@ -41,7 +41,7 @@ class References:
         features: (B, C, h, h).
         annotation: (B, 1, h, h), 0 or 1.
         foreground: B times (C4, M_b), level-4 features of the annotated cells.
-        drawn: B annotations (H, W) bool, at their images' own sizes.
+        drawn: B annotations (H, W) bool as they were drawn, at their images' own sizes.
     """
 
     features: Tensor

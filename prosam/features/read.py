@@ -1,4 +1,4 @@
-"""Episodes as far as any thread can read them, in the host's memory; the rest is the device's work.
+"""The parts of episodes that any thread can read into the host's memory; the rest is the device's work.
 
 Shape letters as in `prosam.features.pairs`.
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 from prosam.features.pairs import AnnotatedReference, ReferenceMask
 
 Read = tuple[Tensor, ...]
-"""What was read of B images for the backbone's levels. Only its reader knows what it holds."""
+"""The tensors that were read for the backbone's levels of B images. Only the reader knows their meaning."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class ReadTargets:
     """B targets.
 
     Attributes:
-        levels: what was read for the backbone's levels.
-        embedding: stored embeddings, (B, d, g, g); or the resized images that SAM is going to encode, (B, 3, S, S).
+        levels: the tensors read for the backbone's levels.
+        embedding: stored embeddings, (B, d, g, g), or the resized images that SAM will encode, (B, 3, S, S).
     """
 
     levels: Read
@@ -35,11 +35,11 @@ class ReadPairs:
 
     Attributes:
         wanted: the references.
-        references: what was read of their images.
-        masks: their annotations.
-        targets: what was read of the targets.
+        references: the tensors read for the references' levels.
+        masks: the references' annotations.
+        targets: the targets.
         truth: (B, 1, S, S) bool, the targets' true masks.
-        valid: (B, 1, S, S) bool, the pixels that are not void; None where not asked for.
+        valid: (B, 1, S, S) bool, the pixels that are not void; None if they were not asked for.
     """
 
     wanted: Sequence[AnnotatedReference]
@@ -50,7 +50,7 @@ class ReadPairs:
     valid: Tensor | None
 
     def pinned(self) -> ReadPairs:
-        """The same in memory that a GPU can copy from by itself."""
+        """The same in pinned memory, from which a GPU copies by itself."""
         targets = ReadTargets(
             tuple(tensor.pin_memory() for tensor in self.targets.levels), self.targets.embedding.pin_memory()
         )

@@ -1,4 +1,4 @@
-"""From the annotation of a reference to the cells of the feature grid that it marks."""
+"""From the annotation of a reference to the annotated cells of the feature grid."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ReferenceMasks(Protocol):
 
 @dataclass(frozen=True)
 class GridRule:
-    """How annotations get to the feature grid; see `prosam.models.pseudo_mask.annotation_grid`.
+    """How annotations are brought to the feature grid; see `prosam.models.pseudo_mask.annotation_grid`.
 
     Attributes:
         cells: h, side of the grid.
@@ -42,7 +42,7 @@ class GridRule:
         return cls(models.grid, models.image_size if rule == "nearest" else None)
 
     def applied(self, annotation: NDArray[np.bool_], kind: AnnotationKind) -> ReferenceMask:
-        """An annotation (H, W) of some kind, at its image's own size."""
+        """The mask of an annotation (H, W) of some kind, at its image's own size."""
         mask = torch.from_numpy(annotation)
         cells = annotation_grid(mask, self.cells, thin=kind in THIN_KINDS, nearest_in=self.nearest_in)
         return ReferenceMask(mask, cells)
@@ -53,9 +53,9 @@ class DrawnMasks:
     """The drawn annotations of a data set, all of one kind.
 
     Attributes:
-        annotations: the table of them.
-        kind: of all of them.
-        rule: how they get to the feature grid.
+        annotations: the table of annotations.
+        kind: their kind.
+        rule: how they are brought to the feature grid.
     """
 
     annotations: Annotations

@@ -1,6 +1,7 @@
-"""Images squashed for the models, kept as they are decoded: reading one back takes a fraction of decoding it again.
+"""Images squashed to the models' size, and a cache of them: reading one back is much faster than decoding it again.
 
-They lie in the scratch folder, a file an image, made when an image is first asked for; any can be deleted any time.
+The cache lies in the scratch folder. Each image has a file, which is written when the image is first asked for. Any
+file can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from prosam.data.images import ImageSource, square_image
 
 _ImageT = TypeVar("_ImageT", contravariant=True)
 
-_DIGEST_BYTES = 4  # CRC-32 of the pixels, behind them
+_DIGEST_BYTES = 4  # CRC-32 of the pixels, at the end of the file
 
 
 class ResizedImages(Protocol[_ImageT]):
     """Gives images squashed to the models' size."""
 
     def read(self, images: Sequence[_ImageT]) -> NDArray[np.uint8]:
-        """(B, 3, S, S) RGB, in any thread."""
+        """Read B images as (B, 3, S, S) RGB; any thread may."""
         ...
 
 
 class ResizedArrays:
-    """Squashes images that are in memory already."""
+    """Squashes images that are already in memory."""
 
     def __init__(self, size: int):
         self._size = size
@@ -43,7 +44,7 @@ class ResizedArrays:
 
 
 class DecodedImages:
-    """Decodes an image whenever it is asked for."""
+    """Decodes an image each time it is asked for."""
 
     def __init__(self, source: ImageSource, size: int):
         self._source, self._size = source, size
@@ -54,15 +55,15 @@ class DecodedImages:
 
 
 class ResizedImageCache:
-    """Decodes an image once. Several processes may use one folder."""
+    """Decodes each image only once. Several processes may share one folder."""
 
     def __init__(self, source: ImageSource, size: int, folder: Path):
-        """Open.
+        """Open a cache.
 
         Args:
-            source: of the images.
+            source: gives the images.
             size: S, px.
-            folder: of the files; its name must follow from the images' content, S and the code that decodes.
+            folder: folder of the files. Its name must follow from the images' content, S and the code that decodes.
         """
         self._decoded, self._size, self._folder = DecodedImages(source, size), size, folder
 
@@ -82,7 +83,7 @@ class ResizedImageCache:
             return np.frombuffer(pixels, np.uint8).reshape(3, self._size, self._size)
         square = self._decoded.read([image])[0]
         path.parent.mkdir(parents=True, exist_ok=True)
-        # without waiting for the disk: what a crash leaves incomplete its digest gives away
+        # not synced to disk: the digest reveals a file that a crash left incomplete
         temporary = path.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}.partial")
         try:
             temporary.write_bytes(square.tobytes() + _digest(square.tobytes()))

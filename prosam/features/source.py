@@ -1,4 +1,4 @@
-"""From images to what a method sees of them, for training, evaluation and the predictor alike.
+"""From images to a method's input, for training, evaluation and the predictor alike.
 
 Shape letters as in `prosam.features.pairs`.
 """
@@ -20,7 +20,7 @@ from prosam.models.pseudo_mask import annotated_features
 
 
 class FeatureSource(Generic[ImageT]):
-    """Gives what the frozen models see of images: levels of the backbone, and SAM's embeddings.
+    """Gives what the frozen models compute from images: levels of the backbone, and SAM's embeddings.
 
     Attributes:
         models: the frozen models.
@@ -32,23 +32,23 @@ class FeatureSource(Generic[ImageT]):
         levels: BackboneLevels[ImageT],
         stored: Callable[[Sequence[ImageT]], Tensor] | None,
     ):
-        """Open.
+        """Build a source.
 
         Args:
-            models: frozen, on their device.
+            models: the frozen models, on their device.
             levels: gives the backbone's features.
-            stored: reads SAM's embeddings of images, (B, d, g, g) in any precision. None to compute them with SAM's
-                image encoder from what `levels` reads, which must be `ComputedLevels`.
+            stored: reads SAM's embeddings of images, (B, d, g, g) in any precision. With None, SAM's image encoder
+                computes them from the images that `levels` reads, which must be `ComputedLevels`.
         """
         self.models = models
         self._levels, self._stored = levels, stored
 
     def read_references(self, images: Sequence[ImageT]) -> Read:
-        """Read the images of references, in any thread."""
+        """Read the images of references; any thread may."""
         return self._levels.read(images, level4=False)
 
     def read_targets(self, images: Sequence[ImageT]) -> ReadTargets:
-        """Read targets, in any thread."""
+        """Read targets; any thread may."""
         levels = self._levels.read(images, level4=True)
         return ReadTargets(levels, levels[0] if self._stored is None else self._stored(images))
 
@@ -70,7 +70,7 @@ class FeatureSource(Generic[ImageT]):
         """Tensors of B references.
 
         Args:
-            images: B of them.
+            images: B images.
             masks: their annotations, none empty.
         """
         (levels,) = self.mid_levels(self.read_references(images))
@@ -79,12 +79,12 @@ class FeatureSource(Generic[ImageT]):
     def placed_references(
         self, levels: tuple[Tensor, Tensor], masks: Sequence[ReferenceMask], foreground: list[Tensor] | None = None
     ) -> References:
-        """Tensors of B references whose levels are there.
+        """Tensors of B references whose levels 2 and 3 are on the device.
 
         Args:
-            levels: 2 and 3 of their images.
+            levels: levels 2 and 3 of the references' images.
             masks: their annotations, none empty.
-            foreground: as `foreground` gives it, where it is known already.
+            foreground: the result of `foreground`, if it is already known.
         """
         cells = torch.stack([mask.cells for mask in masks])
         if foreground is None:
@@ -100,11 +100,11 @@ class FeatureSource(Generic[ImageT]):
 
     @torch.no_grad()
     def placed_targets(self, levels: tuple[Tensor, Tensor], read: ReadTargets) -> Targets:
-        """Tensors of B targets whose levels are there.
+        """Tensors of B targets whose levels 2 and 3 are on the device.
 
         Args:
-            levels: 2 and 3 of their images.
-            read: what was read of them.
+            levels: levels 2 and 3 of the targets.
+            read: the result of `read_targets`.
         """
         level4 = self._levels.level4(read.levels, levels[1])
         if self._stored is None:
@@ -115,10 +115,10 @@ class FeatureSource(Generic[ImageT]):
 
 
 def computed_source(models: FrozenModels, images: ResizedImages[ImageT]) -> FeatureSource[ImageT]:
-    """A source that stores nothing: backbone and SAM look at the images.
+    """A source that stores nothing: backbone and SAM are run on the images.
 
     Args:
-        models: with SAM's image encoder.
-        images: resized to the models' size.
+        models: the frozen models, with SAM's image encoder.
+        images: gives images resized to the models' size.
     """
     return FeatureSource(models, ComputedLevels(models, images), None)

@@ -1,1 +1,1 @@
-"""Methods: learn a kind from references, find it in targets."""
+"""Methods learn a kind of object from references and find it in targets."""

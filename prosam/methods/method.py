@@ -13,12 +13,12 @@ ConceptT = TypeVar("ConceptT")
 
 
 class Method(ABC, Generic[ConceptT]):
-    """Learns from annotated references, predicts targets; pair b of a batch has nothing to do with pair c."""
+    """Learns from annotated references and predicts the masks of targets; the pairs of a batch are independent."""
 
     @abstractmethod
     def learn(self, references: References) -> ConceptT:
-        """What the method keeps of B references, one for each of B targets."""
+        """What the method keeps of B references; reference b belongs to target b."""
 
     @abstractmethod
     def predict(self, concept: ConceptT, targets: Targets) -> Tensor:
-        """Mask logits of B targets, (B, r, r) at whatever resolution r is the method's own; positive is foreground."""
+        """Mask logits of B targets, (B, r, r); each method has its own resolution r. Positive is foreground."""

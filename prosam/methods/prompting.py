@@ -39,14 +39,14 @@ class PromptMethod(Method[PromptConcept]):
         self._encode_reference, self._encode_target = encoder.encode_reference, encoder.encode_target
 
     def compiled(self) -> PromptMethod:
-        """The same encoder and models, with the encoder by torch.compile, anew for each size of a batch."""
+        """The same method with its encoder compiled by torch.compile, once for each batch size."""
         other = copy.copy(self)
         other._encode_reference = torch.compile(self.encoder.encode_reference, dynamic=False)
         other._encode_target = torch.compile(self.encoder.encode_target, dynamic=False)
         return other
 
     def learn(self, references: References, generator: torch.Generator | None = None) -> PromptConcept:
-        """See `Method.learn`; `generator` is of the channel dropout in training mode."""
+        """See `Method.learn`; `generator` is the source of randomness for the channel dropout in training mode."""
         code = self._encode_reference(references.features, references.annotation, generator)
         return PromptConcept(code, references.foreground)
 
@@ -67,11 +67,11 @@ class PromptMethod(Method[PromptConcept]):
 
 
 def build_prompt_encoder(run: RunParams, models: FrozenModels, anchors: Tensor | None) -> PromptEncoder:
-    """A run's prompt encoder, untrained, with random numbers from torch's global generator.
+    """A run's prompt encoder, untrained; its initialisation draws from torch's global generator.
 
     Args:
-        run: its entry in params.yaml.
-        models: frozen.
+        run: the run's entry in params.yaml.
+        models: the frozen models.
         anchors: see `PromptEncoder`.
     """
     return PromptEncoder(
@@ -91,9 +91,9 @@ def build_prompt_method(run: RunParams, models: FrozenModels, *, seed: int) -> P
     """A run's method with an untrained prompt encoder.
 
     Args:
-        run: its entry in params.yaml.
-        models: frozen, on their device.
-        seed: of the random part of the initialisation.
+        run: the run's entry in params.yaml.
+        models: the frozen models, on their device.
+        seed: seed of the random part of the initialisation.
     """
     grid = models.grid
     anchors = models.sam.prompt_encoder.pe_layer((grid, grid)).cpu() if run.init == "anchored" else None

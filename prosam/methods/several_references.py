@@ -1,4 +1,4 @@
-"""Prompts from several references of one kind, for any number of targets.
+"""Prompts from several references of one kind of object, for any number of targets.
 
 Shape letters: B targets, k references, K samples, N prompts of one reference, d prompt dimension.
 """
@@ -24,9 +24,10 @@ class FusedPrompts:
     """The distributions of prompts that k references give for each of B targets.
 
     Attributes:
-        each: over (B k, N, d), the references of a target one after the other.
+        each: distribution over (B k, N, d); the k references of a target follow one another.
         references: k.
-        fusion: `concatenate`, as VRP-SAM does: SAM gets k N prompts. `average`: N, each the mean over references.
+        fusion: with `concatenate`, as in VRP-SAM, SAM gets k N prompts; with `average` it gets N prompts, each the mean
+            over references.
     """
 
     each: PromptDistribution
@@ -34,7 +35,7 @@ class FusedPrompts:
     fusion: Fusion
 
     def mean(self) -> Tensor:
-        """The prompts of the mean, (B, 1, k N or N, d)."""
+        """The fused mean prompts, (B, 1, k N or N, d)."""
         return self._fused(self.each.mean[:, None])
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
@@ -42,7 +43,7 @@ class FusedPrompts:
         return self._fused(self.each.sample(count, generator))
 
     def of(self, target: int) -> FusedPrompts:
-        """Those of one target: sampled apart, its samples do not depend on its neighbours."""
+        """The prompts of one target alone, so that its samples do not depend on the other targets of the batch."""
         rows = slice(target * self.references, (target + 1) * self.references)
         tensors = {name: value[rows] for name, value in vars(self.each).items() if isinstance(value, Tensor)}
         return FusedPrompts(replace(self.each, **tensors), self.references, self.fusion)
@@ -53,17 +54,17 @@ class FusedPrompts:
 
 
 def fuse(prompts: Tensor, fusion: Fusion) -> Tensor:
-    """The prompts of k references as one set: (..., k, N, d) -> (..., k N, d), or (..., N, d) of their mean."""
+    """The prompts of k references as one set: (..., k, N, d) -> (..., k N, d), or (..., N, d) if averaged."""
     return prompts.mean(-3) if fusion == "average" else prompts.flatten(-3, -2)
 
 
 def fused_prompts(method: PromptMethod, concept: PromptConcept, targets: Targets, fusion: Fusion) -> FusedPrompts:
-    """What k references of one kind say about each of B targets.
+    """The prompts that k references of one kind of object give for each of B targets.
 
     Args:
-        method: whose encoder; in eval mode.
-        concept: of k references.
-        targets: B of them.
+        method: the method, with its encoder in eval mode.
+        concept: the concept of k references.
+        targets: B targets.
         fusion: see `FusedPrompts`.
     """
     code, b, k = concept.code, targets.features.shape[0], len(concept.foreground)

@@ -1,4 +1,4 @@
-"""Baselines that train nothing: what any method has to beat."""
+"""Baselines that train nothing. Every method has to beat them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class AllForeground(Method[None]):
     """Every pixel belongs to the object."""
 
     def learn(self, references: References) -> None:
-        """Nothing."""
+        """Keep nothing."""
 
     def predict(self, concept: None, targets: Targets) -> Tensor:
         """See `Method.predict`; (B, 1, 1)."""

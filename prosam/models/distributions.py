@@ -1,4 +1,4 @@
-"""Distributions of prompts (METHOD: eq. 5-7), under one interface.
+"""Distributions of prompts (docs/method.md, eq. 5-7), under one interface.
 
 Shape letters: B images, K samples, N prompts, d prompt dimension.
 
@@ -11,9 +11,10 @@ Shape letters: B images, K samples, N prompts, d prompt dimension.
 | `dirac`            | mu                                     |              | 0                             |
 
 The t distributions have as many degrees of freedom as v.
-eps ~ N(0, I_d); one v for each prompt, so that all its d entries grow together, as in a multivariate t.
-`t3` is the form of t3VAE (Kim et al. 2024), the paper's; `student_t` is the plain heavy-tailed alternative.
-`t3` differs from `gaussian` in its tails and, far more, in its size: `matched_gaussian` has t3's size and no tails.
+eps ~ N(0, I_d). There is one v for each prompt, so that all its d entries grow together, as in a multivariate t.
+`t3` is the paper's, in the form of t3VAE (Kim et al. 2024); `student_t` is the plain heavy-tailed alternative.
+`t3` differs from `gaussian` in its tails and, far more, in its size. `matched_gaussian` has the size of `t3` without
+its tails.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class PromptDistribution(ABC):
     """A distribution over N prompts for each of B images.
 
     Attributes:
-        mean: (B, N, d). The prompt used for inference.
+        mean: (B, N, d), the prompts used for inference.
     """
 
     mean: Tensor
@@ -44,7 +45,7 @@ class PromptDistribution(ABC):
 
         Args:
             count: K.
-            generator: source of randomness, on the device of `mean`.
+            generator: the source of randomness, on the device of `mean`.
 
         Returns:
             (B, K, N, d).
@@ -53,7 +54,7 @@ class PromptDistribution(ABC):
     @property
     @abstractmethod
     def variance(self) -> Tensor | None:
-        """Of each entry of a sample, (B, N, d); None where it is zero or infinite."""
+        """The variance of each entry of a sample, (B, N, d); None if it is zero or infinite."""
 
     def of_image(self, index: int) -> Self:
         """The distribution of one of the B images: B = 1."""
@@ -79,7 +80,7 @@ class Dirac(PromptDistribution):
 
     @property
     def variance(self) -> None:
-        """None: there is none."""
+        """None, since a point mass has no variance."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,10 @@ class Gaussian(PromptDistribution):
 
 @dataclass(frozen=True)
 class MatchedGaussian(Gaussian):
-    """Independent normal entries of `T3`'s variance: noise of the same size, without the tails.
+    """Independent normal entries with the variance of `T3`: noise of the same size, without the tails.
 
     Attributes:
-        nu: of the t3 that it is compared with.
+        nu: the nu of the `T3` that it is compared with.
     """
 
     nu: float
@@ -142,7 +143,7 @@ class StudentT(Gaussian):
 
         def chi2(rows: int) -> Tensor:
             half = torch.full((rows, count, n, 1), self.chi2_freedom() / 2, device=mean.device, dtype=mean.dtype)
-            # chi2(k) = 2 Gamma(k / 2); torch.distributions offers no generator, this is the sampler below it
+            # chi2(k) = 2 Gamma(k / 2); torch.distributions takes no generator, but the sampler that it calls does
             return 2 * torch._standard_gamma(half, generator=generator)  # pyright: ignore[reportPrivateImportUsage]
 
         v = drawn_rows(chi2, b, generator)
@@ -157,7 +158,7 @@ class StudentT(Gaussian):
 
 @dataclass(frozen=True)
 class T3(StudentT):
-    """t_d(p | mu, (1 + d / nu)^-1 sigma^2 I, nu + d): eq. 5, sampled by eq. 7."""
+    """t_d(p | mu, (1 + d / nu)^-1 sigma^2 I, nu + d): docs/method.md, eq. 5; sampled by eq. 7."""
 
     def chi2_freedom(self) -> float:
         """Degrees of freedom of v."""
@@ -165,7 +166,7 @@ class T3(StudentT):
 
 
 def make_distribution(name: str, mean: Tensor, sigma: Tensor | None, nu: float) -> PromptDistribution:
-    """The distribution of a name in params.yaml.
+    """The distribution that has a name in params.yaml.
 
     Args:
         name: `t3`, `student_t`, `gaussian`, `matched_gaussian` or `dirac`.

@@ -1,4 +1,4 @@
-"""The frozen models of a run: a SAM and a backbone, with the size of image that they share."""
+"""The frozen models of a run: a SAM and a backbone, with the image size that they share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class FrozenModels(FrozenSam):
     """SAM and backbone in eval mode, on one device.
 
     Attributes:
-        backbone: gives the features of reference and target.
+        backbone: computes the features of references and targets.
     """
 
     backbone: Backbone
 
     @classmethod
     def of_both(cls, sam: FrozenSam, backbone: Backbone) -> Self:
-        """A SAM, and a backbone on its device."""
+        """A SAM together with a backbone on the same device."""
         return cls(**vars(sam), backbone=backbone)
 
     @property

@@ -1,4 +1,4 @@
-"""A frozen SAM, with the size of image that it is used at."""
+"""A frozen SAM, with the image size that it is used at."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class FrozenSam:
     """SAM in eval mode.
 
     Attributes:
-        sam: without its image encoder, whose embeddings are stored, unless that was asked for.
-        decoder: SAM's, decodes prompts.
-        image_size: S, side of the square that images are squashed to.
-        align_corners: how mask logits are brought to full size.
-        device: of all weights.
+        sam: the model. Its image encoder is missing where the embeddings are stored and nobody asked for it.
+        decoder: SAM's mask decoder.
+        image_size: S, side of the square that images are squashed to, px.
+        align_corners: how mask logits are upsampled; see `torch.nn.functional.interpolate`.
+        device: where all weights are.
     """
 
     sam: Sam
@@ -37,10 +37,10 @@ class FrozenSam:
         """A loaded SAM, on its device.
 
         Args:
-            sam: frozen.
+            sam: a frozen model.
             image_size: S, px.
-            upsampling: of mask logits, as in params.yaml.
-            device: of its weights.
+            upsampling: how mask logits are upsampled; `models.upsampling` of params.yaml.
+            device: where its weights are.
         """
         return cls(
             sam=sam,
@@ -51,20 +51,20 @@ class FrozenSam:
         )
 
     def embed(self, images: Tensor) -> Tensor:
-        """SAM's embeddings of new images, (B, 3, S, S) uint8 to (B, d, g, g), rounded as those of a store are.
+        """SAM's embeddings of new images, (B, 3, S, S) uint8 to (B, d, g, g), rounded like those of a store.
 
-        A few at a time: the attention of ViT-H to a whole image takes gigabytes for each.
+        A few images are encoded at a time, since ViT-H's attention to a whole image takes gigabytes an image.
 
         Raises:
             ValueError: the models were loaded without SAM's image encoder.
         """
         if isinstance(self.sam.image_encoder, nn.Identity):
             raise ValueError("these models were loaded without SAM's image encoder")
-        at_once = 8 if self.device.type == "cuda" else 1  # one alone has the same bits whatever its neighbours are
+        at_once = 8 if self.device.type == "cuda" else 1  # alone, an image gives the same bits whatever the batch
         return torch.cat([encode_images(self.sam, part).half() for part in images.split(at_once)]).float()
 
     def full_size(self, logits: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """Mask logits (B, K, r, r) at the image size, or another: (B, K, H, W)."""
+        """Mask logits (B, K, r, r) resized to `size`, by default the image size: (B, K, H, W)."""
         size = size or (self.image_size, self.image_size)
         if logits.shape[-2:] == size:
             return logits

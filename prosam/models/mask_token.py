@@ -1,13 +1,14 @@
 """SAM's mask decoder, computing only what the single mask needs, for many prompt sets on many images at once.
 
-The same function as `prosam.models.sam.decode_masks`, up to rounding: that is the readable form, and the test of this
-one. What is saved, all of it exact:
+It computes the same function as `prosam.models.sam.decode_masks`, up to rounding. `decode_masks` is the readable form,
+and the tests compare the two. Work is saved in three ways, all of them exact:
 
-- of the four masks only number 0 is made, and the final attention is run for its token alone, with key and value
-  projections applied to one query instead of to all image tokens;
-- in the first layer, the image's keys, values and queries do not depend on the prompts: once an image, not a sample;
-- attention without materialised weights where they are large; the upscaler on tokens, where a transposed convolution
-  of stride 2 is a matrix product.
+- Only mask 0 of the four is computed. The final attention is run for its token alone, and the key and value projections
+  are applied to this one query instead of to all image tokens.
+- In the first layer, the image's keys, values and queries do not depend on the prompts. They are computed once for each
+  image, not for each sample.
+- Attention weights are not materialised where they are large. The upscaler works on tokens, where a transposed
+  convolution of stride 2 is a matrix product.
 
 Shape letters: B images, K prompt sets an image, M = B K, N prompts a set, d prompt dimension, g side of the embedding
 grid, T = g^2 image tokens, Q = 5 + N tokens, H heads.
@@ -24,8 +25,8 @@ from torch.nn import functional as F
 from prosam.models.segment_anything import Sam
 
 _MASK_TOKEN = 1  # after the IoU token
-# On a CPU the fused kernel wins with many scores a head and loses with few (bench/decoder.py). Of two embedding grids
-# in use, 16 x 16 has 55 x 256 of them and 64 x 64 has 55 x 4096.
+# On a CPU the fused kernel is faster with many scores a head and slower with few (bench/decoder.py). Of the two
+# embedding grids in use, 16 x 16 has 55 x 256 scores a head and 64 x 64 has 55 x 4096.
 _SMALL_SCORES = 1 << 16
 
 
@@ -36,7 +37,7 @@ class MaskTokenDecoder:
         """Prepare the constants of a SAM, on its device.
 
         Args:
-            sam: frozen; its weights are referred to, not copied, but for those of the upscaler.
+            sam: a frozen model. Its weights are referred to, not copied, except those of the upscaler.
         """
         decoder, self._grid = sam.mask_decoder, sam.prompt_encoder.image_embedding_size[0]
         self._no_mask = sam.prompt_encoder.no_mask_embed.weight
@@ -75,7 +76,7 @@ class MaskTokenDecoder:
         layer, b = self._first, image.shape[0]
         queries = layer.norm1(_attend(layer.self_attn, tokens, tokens, tokens))  # no residual: SAM's first layer
         placed = image + self._positions
-        # the K samples of an image read the same keys: one long list of queries
+        # the K samples of an image read the same keys, so their queries form one long list
         read = _attend(layer.cross_attn_token_to_image, _by_image(queries + tokens, b), placed, image)
         queries = layer.norm2(queries + read.reshape(queries.shape))
         queries = layer.norm3(queries + layer.mlp(queries))
@@ -101,7 +102,7 @@ class MaskTokenDecoder:
         module, heads = self._final, self._final.num_heads
         asked = module.q_proj(query + token).unflatten(-1, (heads, -1))  # (M, H, d')
         key_weight, value_weight = (p.weight.unflatten(0, (heads, -1)) for p in (module.k_proj, module.v_proj))
-        # q (W x + b) = (q W) x + q b, and q b is the same for all positions: softmax ignores it
+        # q (W x + b) = (q W) x + q b, and softmax ignores q b, which is the same for all positions
         asked = torch.einsum("mhe,hed->mhd", asked, key_weight)
         scores = (asked @ keys.transpose(1, 2) + asked @ self._positions.transpose(1, 2)) / key_weight.shape[1] ** 0.5
         context = scores.softmax(-1) @ keys  # (M, H, d)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def sine_positions(dim: int, height: int, width: int) -> Tensor:
-    """The normalised sine encoding of DETR: first half of the channels for y, second for x.
+    """The normalised sine encoding of DETR: the first half of the channels encodes y, the second half x.
 
     Args:
         dim: d, a multiple of 4.

@@ -1,4 +1,4 @@
-"""The trainable prompt encoder: VRP-SAM's, with ProSAM's two linear heads where prompts have a distribution.
+"""The trainable prompt encoder: VRP-SAM's, plus ProSAM's two linear heads if prompts have a distribution.
 
 Shape letters: B pairs, C channels of backbone levels 2 and 3, h side of their grid, N prompts, d prompt dimension.
 """
@@ -16,7 +16,7 @@ from prosam.models.positions import anchor_points, sine_positions
 
 ATTENTION_HEADS = 4
 ANNOTATION_GAIN = 10.0  # annotation and pseudo mask enter `merge` times ten, as in VRP-SAM
-ANCHOR_SHARPNESS = 2.5  # of the anchored target attention: each query reads its own place
+ANCHOR_SHARPNESS = 2.5  # makes each query of the anchored target attention read its own place
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ReferenceCode:
 
 
 class Attention(nn.Module):
-    """Multi-head attention with a residual, normalised after it; no dropout, no feed-forward layer."""
+    """Multi-head attention with a residual and a normalisation after it; no dropout, no feed-forward layer."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -47,7 +47,7 @@ class Attention(nn.Module):
 
 
 class PromptEncoder(nn.Module):
-    """Reference features, annotation, target features and pseudo mask to a distribution of prompts."""
+    """Maps reference features, annotation, target features and pseudo mask to a distribution of prompts."""
 
     reference_positions: Tensor
     target_positions: Tensor
@@ -65,18 +65,19 @@ class PromptEncoder(nn.Module):
         anchors: Tensor | None = None,
         appended_linear: int = 0,
     ):
-        """Build with VRP-SAM's initialisation, or anchored.
+        """Build an encoder with VRP-SAM's initialisation, or an anchored one.
 
         Args:
             feature_channels: C.
-            dim: d, that of the SAM.
+            dim: d, SAM's prompt dimension.
             grid: h.
             num_prompts: N.
-            distribution: of the prompts; `dirac` has no heads.
+            distribution: name of the prompt distribution; with `dirac` there are no heads.
             nu: degrees of freedom of the t distributions.
             dropout: share of channels dropped after the first convolution.
             anchors: SAM's dense positional encoding (d, h, h) for `init: anchored`; None for `init: paper`.
-            appended_linear: linear layers after all others (sec. 9.2: VRP-SAM with as many parameters as ProSAM).
+            appended_linear: number of linear layers after all others. With two of them, VRP-SAM has as many parameters
+                as ProSAM (the paper, sec. 9.2).
         """
         super().__init__()
         self.distribution, self.nu, self.dropout = distribution, nu, dropout
@@ -118,12 +119,12 @@ class PromptEncoder(nn.Module):
     def encode_reference(
         self, features: Tensor, annotation: Tensor, generator: torch.Generator | None = None
     ) -> ReferenceCode:
-        """What the annotated reference says (METHOD: steps 2, 3, 5 and 6, first half).
+        """The code of annotated references (docs/method.md, steps 2, 3, 5 and the first half of step 6).
 
         Args:
             features: (B, C, h, h) backbone levels 2 and 3.
             annotation: (B, 1, h, h) 0 or 1.
-            generator: of the channel dropout in training mode.
+            generator: source of randomness for the channel dropout in training mode.
         """
         x = self._reduce(features, generator)
         # the 0.0005 keeps an empty annotation from dividing by zero, as in VRP-SAM
@@ -141,13 +142,13 @@ class PromptEncoder(nn.Module):
         pseudo_mask: Tensor,
         generator: torch.Generator | None = None,
     ) -> PromptDistribution:
-        """Prompts for the target (METHOD: steps 2, 5, 6 second half, and 7).
+        """Prompts for targets (docs/method.md, steps 2, 5, the second half of step 6, and step 7).
 
         Args:
             reference: from `encode_reference`.
             features: (B, C, h, h) backbone levels 2 and 3.
             pseudo_mask: (B, 1, h, h).
-            generator: of the channel dropout in training mode.
+            generator: source of randomness for the channel dropout in training mode.
 
         Returns:
             A distribution over (B, N, d).
@@ -155,7 +156,7 @@ class PromptEncoder(nn.Module):
         values = self._merge(self._reduce(features, generator), reference.prototype, pseudo_mask)
         prompts = self.target_attention(reference.queries, values + self.target_positions, values)
         prompts = self.target_mixing(prompts, prompts, prompts)
-        with torch.autocast(prompts.device.type, enabled=False):  # what samples are drawn from keeps its precision
+        with torch.autocast(prompts.device.type, enabled=False):  # mean and sigma keep their full precision
             prompts = self.appended(prompts)
             if self.mean_head is None or self.log_sigma_head is None:
                 return make_distribution("dirac", prompts, None, self.nu)

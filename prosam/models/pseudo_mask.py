@@ -1,4 +1,4 @@
-"""The pseudo mask of a target: where it looks like the annotated part of the reference (METHOD: step 4)."""
+"""The pseudo mask of a target: its similarity to the annotated part of the reference (docs/method.md, step 4)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ def annotation_grid(annotation: Tensor, grid: int, *, thin: bool, nearest_in: in
     Args:
         annotation: (H, W) bool, at the image's own size.
         grid: h.
-        thin: points and scribbles: a cell counts when the annotation touches it. Otherwise at least half of it must
-            be covered; where no cell is, those covered most count. Nothing gets lost.
-        nearest_in: S, px, for VRP-SAM's way, whatever the kind: squashed to (S, S) and from there to the grid, each
-            time to the nearest pixel towards the top left. What lies between those pixels is lost, a point mostly.
-            None for the coverage of cells.
+        thin: whether it consists of points or scribbles. A cell then counts if the annotation touches it. Otherwise a
+            cell counts if at least half of it is covered; if there is no such cell, the most covered ones count. An
+            annotation therefore never vanishes.
+        nearest_in: S, px, for VRP-SAM's way with any kind of annotation: it is sampled at (S, S) and then at the grid,
+            each time at the nearest pixel towards the top left. Anything between those pixels is lost, as points mostly
+            are. None for the coverage of cells.
 
     Returns:
         (1, h, h) float32.
@@ -44,8 +45,8 @@ def foreground_features(level4: Tensor, annotation: Tensor) -> Tensor:
 
     Args:
         level4: (C4, h, w), computed from level 3 times the annotation.
-        annotation: (1, h, w) 0 or 1, in the host's memory: how many cells there are is needed at once, and a GPU
-            would have to be waited for.
+        annotation: (1, h, w) 0 or 1, in the host's memory. The number of cells is needed at once, and reading it from a
+            GPU would stall.
 
     Returns:
         (C4, M) for the M annotated cells.
@@ -55,14 +56,15 @@ def foreground_features(level4: Tensor, annotation: Tensor) -> Tensor:
 
 
 def annotated_features(backbone: Backbone, level3: Tensor, annotation: Tensor) -> list[Tensor]:
-    """What annotations make of B references: the level-4 features in their cells.
+    """The level-4 features of B references in their annotated cells.
 
-    Level 4 is computed in a window about each annotation, as far as its cells can see, which is exact. The windows are
-    of one size, for one batch; on a GPU in steps of some cells, since cuDNN plans anew for each new size.
+    Level 4 is computed only in a window about each annotation. The result is exact, since the window contains all cells
+    that affect the annotated ones. All windows of a batch have one size; on a GPU it is a multiple of some cells, since
+    cuDNN plans anew for each new size.
 
     Args:
-        backbone: frozen.
-        level3: (B, C3, h, h), the references'.
+        backbone: a frozen backbone.
+        level3: (B, C3, h, h), level 3 of the references.
         annotation: (B, 1, h, h) 0 or 1, in the host's memory.
 
     Returns:
@@ -79,9 +81,9 @@ def annotated_features(backbone: Backbone, level3: Tensor, annotation: Tensor) -
 
 
 def _spans(occupied: Tensor, reach: int, step: int) -> list[slice]:
-    """For each row of (B, h) a span from the first to the last that is not 0, and `reach` beyond.
+    """For each row of (B, h) a span from its first to its last cell that is not 0, with `reach` cells on both sides.
 
-    All are of one length, a multiple of `step` or the whole row.
+    All spans have one length, which is a multiple of `step` or the whole row.
     """
     side = occupied.shape[1]
     ends = []
@@ -96,14 +98,14 @@ def _spans(occupied: Tensor, reach: int, step: int) -> list[slice]:
 def pseudo_masks(foreground: Sequence[Tensor], target_level4: Tensor, *, normalised: bool) -> Tensor:
     """For each target position the largest cosine similarity to a reference position.
 
-    VRP-SAM takes the maximum over all positions of the reference, whose features outside the annotation are zero and
-    so have similarity 0. Taking it over the foreground and then against 0 is the same. As there, a small number added
-    to the product of the two lengths keeps features of length 0 at similarity 0.
+    VRP-SAM takes the maximum over all positions of the reference. Outside the annotation its features are zero and have
+    similarity 0, so the maximum of 0 and the similarities to the foreground is the same. As in VRP-SAM, a small number
+    added to the product of the two lengths gives features of length 0 the similarity 0.
 
     Args:
         foreground: B times (C4, M_b), from `foreground_features`.
         target_level4: (B, C4, h, h).
-        normalised: to [0, 1] for each target, as the paper says; otherwise raw, as in VRP-SAM's code.
+        normalised: whether each target's mask is normalised to [0, 1], as in the paper, or raw, as in VRP-SAM's code.
 
     Returns:
         (B, 1, h, h) float32.

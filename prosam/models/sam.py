@@ -1,4 +1,4 @@
-"""SAM: architectures, and decoding many prompt sets on many images at once.
+"""SAM's architectures, and the decoding of many prompt sets on many images at once.
 
 Shape letters: B images, K prompt sets an image, N prompts a set, d prompt dimension, g side of the embedding grid,
 S side of the square input, px.
@@ -66,10 +66,10 @@ SAM_BUILDERS: dict[str, Callable[[], Sam]] = {
 
 
 def preprocess(sam: Sam, images: Tensor) -> Tensor:
-    """Images as SAM's encoder wants them: resized to its square input, then normalised.
+    """Images as SAM's encoder takes them: resized to its square input, then normalised.
 
     Args:
-        sam: decides the size and the normalisation.
+        sam: the model that determines the size and the normalisation.
         images: (B, 3, H, W) uint8 RGB.
 
     Returns:
@@ -87,9 +87,9 @@ def encode_images(sam: Sam, images: Tensor, *, precision: torch.dtype = torch.fl
     """SAM's image embeddings: (B, 3, H, W) uint8 to (B, d, g, g).
 
     Args:
-        sam: in eval mode.
+        sam: a model in eval mode.
         images: RGB, on any device.
-        precision: of matrix products and convolutions; norms and softmax stay in float32 (torch's autocast).
+        precision: type of matrix products and convolutions; norms and softmax stay in float32 (torch's autocast).
     """
     with torch.autocast(sam.device.type, dtype=precision, enabled=precision != torch.float32):
         return sam.image_encoder(preprocess(sam, images.to(sam.device)))
@@ -103,10 +103,10 @@ def dense_positions(sam: Sam) -> Tensor:
 def embed_points(sam: Sam, coordinates: Tensor, labels: Tensor) -> Tensor:
     """SAM's sparse prompts for points and box corners, mixed in one batch.
 
-    The same values as segment-anything's PromptEncoder, which wants points and boxes in separate calls.
+    The values are those of segment-anything's PromptEncoder, which takes points and boxes in separate calls.
 
     Args:
-        sam: owner of the embeddings.
+        sam: the model that owns the embeddings.
         coordinates: (B, N, 2) x, y in px of the square input.
         labels: (B, N) int64: 1 foreground, 0 background, 2 and 3 a box's first and second corner, -1 padding.
 
@@ -120,10 +120,10 @@ def embed_points(sam: Sam, coordinates: Tensor, labels: Tensor) -> Tensor:
 
 
 def _run_decoder(sam: Sam, embedding: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
-    """One prompt set an image through the two-way transformer and the upscaler.
+    """Run the two-way transformer and the upscaler with one prompt set for each image.
 
     Args:
-        sam: whose decoder.
+        sam: the model whose decoder is run.
         embedding: (M, d, g, g).
         prompts: (M, N, d).
 
@@ -144,10 +144,10 @@ def decode_masks(sam: Sam, embedding: Tensor, prompts: Tensor) -> Tensor:
     """SAM's single-mask output for K prompt sets on each of B images, in one batch.
 
     segment-anything's MaskDecoder pairs every prompt set with one image; here set (b, k) goes with image b. Only
-    mask token 0 is decoded, which is what `multimask_output=False` keeps.
+    mask token 0 is decoded, the one that `multimask_output=False` keeps.
 
     Args:
-        sam: frozen or not; gradients reach whatever requires them.
+        sam: a model, frozen or not; gradients reach all tensors that require them.
         embedding: (B, d, g, g) image embeddings.
         prompts: (B, K, N, d) sparse prompts.
 
@@ -165,7 +165,7 @@ def decode_candidates(sam: Sam, embedding: Tensor, prompts: Tensor) -> tuple[Ten
     """All four masks and SAM's own estimates of their IoU, for one prompt set an image.
 
     Args:
-        sam: whose decoder.
+        sam: the model whose decoder is run.
         embedding: (M, d, g, g).
         prompts: (M, N, d).
 

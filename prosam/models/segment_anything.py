@@ -1,8 +1,8 @@
-"""The model classes of the segment-anything package, without what they do not need.
+"""The model classes of the segment-anything package, imported without torchvision.
 
-`import segment_anything` also imports torchvision for its automatic mask generator: 6 of the 10 seconds that a stage
-would take to start. The modules taken here need only torch, so they are imported under a stand-in for the package,
-which is removed again: a later `import segment_anything` works, and finds the same classes.
+`import segment_anything` also imports torchvision for its automatic mask generator, which takes 6 of the 10 seconds
+that a stage would need to start. The modules used here need only torch, so they are imported under a stand-in for the
+package. The stand-in is removed afterwards: a later `import segment_anything` works and finds the same classes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _without_package_init(name: str) -> Iterator[None]:
         del sys.modules[name]
 
 
-if TYPE_CHECKING:  # the package has no types: anything goes
+if TYPE_CHECKING:  # the package has no types, so everything is Any
 
     class Sam(nn.Module):  # noqa: D101 - stands for the package's own
         def __init__(self, **parts: Any) -> None: ...

@@ -177,7 +177,7 @@ class Schedule(Section):
 
 
 class TrainParams(Section):
-    """The optimisation of a prompt encoder (METHOD: eq. 4, 8-10).
+    """The optimisation of a prompt encoder (docs/method.md, eq. 4 and 8-10).
 
     Attributes:
         epochs: passes over the fold's training images, instead of `steps`.

@@ -1,1 +1,1 @@
-"""Using a trained model: learn a kind from annotated references, find it in one's own images."""
+"""Using a trained model: learn a kind of object from annotated references and find it in one's own images."""

@@ -1,7 +1,7 @@
-"""What a person draws on a reference: points, a scribble, a box or a mask, in pixels of the image as it is shown.
+"""Annotations that a person draws on a reference: points, a scribble, a box or a mask, in pixels of the shown image.
 
 x comes first and counts from the left edge, y from the top: the pixel in column c and row r covers c <= x < c + 1 and
-r <= y < r + 1. Each is drawn as the annotations are that prompt encoders are trained with (`prosam.data.drawing`).
+r <= y < r + 1. They are drawn like the annotations that prompt encoders are trained with (`prosam.data.drawing`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from prosam.params import AnnotationKind
 
 Pixels = NDArray[np.bool_] | NDArray[np.uint8]
 
-_STROKE_SHARE = 0.01  # of the image's diagonal: about the thinner brush on an object that fills a tenth of the image
+# Share of the image's diagonal: about the thinner brush on an object that fills a tenth of the image.
+_STROKE_SHARE = 0.01
 
 
 class Annotation(ABC):
     """Something drawn on a reference.
 
     Attributes:
-        kind: what prompt encoders know it as.
+        kind: the kind of annotation, as in params.yaml.
     """
 
     kind: ClassVar[AnnotationKind]
@@ -41,7 +42,7 @@ class Annotation(ABC):
         """The annotated pixels of an image of this size: (H, W) bool, not empty.
 
         Raises:
-            InputError: it is empty, or reaches outside of the image.
+            InputError: the annotation is empty or reaches outside the image.
         """
 
 
@@ -50,7 +51,7 @@ class Points(Annotation):
     """Clicks on the object.
 
     Attributes:
-        points: (x, y) of each, px.
+        points: (x, y) of each click, px.
     """
 
     points: Sequence[tuple[float, float]]
@@ -71,9 +72,9 @@ class Scribble(Annotation):
     """Strokes over the object, or an image of them.
 
     Attributes:
-        strokes: polylines, each of (x, y) in px; a single (x, y) is a dab.
-        width: of the strokes, px; one percent of the image's diagonal when None.
-        pixels: the scribble itself instead of strokes: (H, W), not 0 where drawn, or the path of such an image.
+        strokes: polylines, each a list of (x, y) in px; a single (x, y) is a dab.
+        width: width of the strokes, px; one percent of the image's diagonal if None.
+        pixels: the scribble as an image instead of strokes: (H, W), not 0 where drawn, or the path of such an image.
     """
 
     strokes: Sequence[Sequence[tuple[float, float]]] = ()
@@ -99,7 +100,7 @@ class Scribble(Annotation):
                 _require_inside(x, y, height, width, "stroke")
             draw_line(draw, stroke, thickness)
         pixels = np.array(canvas, bool)
-        for stroke in self.strokes:  # whatever the rasteriser rounds away, each stroke leaves its start
+        for stroke in self.strokes:  # the start of each stroke stays even if the rasteriser rounds the rest away
             pixels[int(stroke[0][1]), int(stroke[0][0])] = True
         return pixels
 
@@ -122,12 +123,12 @@ class Box(Annotation):
     kind: ClassVar[AnnotationKind] = "box"
 
     def draw(self, height: int, width: int) -> NDArray[np.bool_]:
-        """See `Annotation.draw`; a pixel that the box covers in part is annotated."""
+        """See `Annotation.draw`; a pixel that the box covers partly is annotated."""
         shown = f"box {self.x0:g},{self.y0:g},{self.x1:g},{self.y1:g}"
         if not (self.x0 < self.x1 and self.y0 < self.y1):
             raise InputError(f"{shown} is empty; give left, upper, right and lower edge: x0 < x1 and y0 < y1")
         if not (self.x0 >= 0 and self.y0 >= 0 and self.x1 <= width and self.y1 <= height):
-            raise InputError(f"{shown} reaches outside of the image of {width}x{height} px")
+            raise InputError(f"{shown} reaches outside the image of {width}x{height} px")
         pixels = np.zeros((height, width), bool)
         pixels[math.floor(self.y0) : math.ceil(self.y1), math.floor(self.x0) : math.ceil(self.x1)] = True
         return pixels
@@ -138,7 +139,7 @@ class Mask(Annotation):
     """The object's own pixels.
 
     Attributes:
-        pixels: (H, W) of the image's size, not 0 where the object is; or the path of such an image.
+        pixels: (H, W) of the image's size, not 0 where the object is, or the path of such an image.
     """
 
     pixels: Pixels | Path | str
@@ -153,7 +154,7 @@ AnnotationInput = Annotation | Pixels | Image.Image | Path | str
 
 
 def as_annotation(given: AnnotationInput) -> Annotation:
-    """An annotation as it is; an array, an image or the path of one is a mask."""
+    """The given annotation; an array, an image or the path of an image becomes a mask."""
     if isinstance(given, Annotation):
         return given
     if isinstance(given, Image.Image):
@@ -161,7 +162,7 @@ def as_annotation(given: AnnotationInput) -> Annotation:
             return Mask(_flat(ImageOps.exif_transpose(given)))
     if isinstance(given, np.ndarray | Path | str):
         return Mask(given)
-    raise InputError(f"{type(given).__name__} is no annotation; give Points, Scribble, Box or Mask")
+    raise InputError(f"{type(given).__name__} is not an annotation; give Points, Scribble, Box or Mask")
 
 
 def _drawn_pixels(given: Pixels | Path | str, height: int, width: int, what: str) -> NDArray[np.bool_]:
@@ -175,7 +176,7 @@ def _drawn_pixels(given: Pixels | Path | str, height: int, width: int, what: str
         raise InputError(f"{name} has the shape {values.shape}, not height x width")
     if values.shape != (height, width):
         size = f"{values.shape[1]}x{values.shape[0]}"
-        raise InputError(f"{name} is {size} px, but the image {width}x{height} px")
+        raise InputError(f"{name} is {size} px, but the image is {width}x{height} px")
     pixels = values != 0
     if not pixels.any():
         raise InputError(f"{name} is empty; draw on the object")
@@ -183,12 +184,16 @@ def _drawn_pixels(given: Pixels | Path | str, height: int, width: int, what: str
 
 
 def _flat(image: Image.Image) -> NDArray[np.uint8]:
-    """(H, W), not 0 where an image is drawn on: opaque where parts are transparent, else not black, or not label 0."""
+    """(H, W), not 0 where an image is drawn on.
+
+    Opaque pixels count as drawn if the image has transparent parts. Otherwise pixels that are not black, or do not have
+    label 0, count.
+    """
     if image.mode in ("P", "PA"):
         if image.has_transparency_data:
             return _flat(image.convert("RGBA"))
         coloured = np.any(np.asarray(image.convert("RGB")), axis=-1)
-        # where black is there and not colour 0, a program ordered the colours as it liked: they are no labels
+        # if there is black and it is not colour 0, a program has ordered the colours freely, so they are not labels
         if any((image.getpalette("RGB") or [])[:3]) and not coloured.all():
             return coloured.astype(np.uint8)
     values: NDArray[Any] = np.asarray(image)
@@ -208,4 +213,4 @@ def _require(given: Sequence[object], what: str) -> None:
 
 def _require_inside(x: float, y: float, height: int, width: int, what: str) -> None:
     if not (0 <= x < width and 0 <= y < height):
-        raise InputError(f"{what} {x:g},{y:g} lies outside of the image of {width}x{height} px")
+        raise InputError(f"{what} {x:g},{y:g} lies outside the image of {width}x{height} px")

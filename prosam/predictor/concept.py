@@ -1,4 +1,4 @@
-"""A concept: what a model keeps of the references of one kind, on disk too."""
+"""Concepts: what a model keeps of the references of one kind of object, in memory and on disk."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from prosam.predictor.images import content_digest
 from prosam.predictor.model_card import ModelCard
 
 CONCEPT_FORMAT = 1
-MOST_CONCEPTS = 254  # a label map has room for as many
-_METADATA = "prosam_concept"  # one entry: safetensors keeps several in no fixed order
+MOST_CONCEPTS = 254  # a label map has no room for more
+_METADATA = "prosam_concept"  # a single entry, since safetensors keeps several in no fixed order
 _FOREGROUND = "foreground."
 
 
@@ -34,12 +34,12 @@ class Concept:
     """A kind of object as one model knows it from k references. No image is kept.
 
     Attributes:
-        name: of the kind.
-        model: digest of the model that learned it; no other can use it.
-        made_by: the same in words.
-        kinds: of each reference's annotation: point, scribble, box or mask.
-        state: of k references.
-        learned_from: of each reference, see `reference_digest`; () for files of older versions.
+        name: name of the kind of object.
+        model: digest of the model that learned it; no other model can use it.
+        made_by: the same model in words.
+        kinds: kind of each reference's annotation: point, scribble, box or mask.
+        state: what the method keeps of the k references.
+        learned_from: digest of each reference, see `reference_digest`; () for files of older versions.
     """
 
     name: str
@@ -55,9 +55,10 @@ class Concept:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what it was learned from, and by what; hexadecimal.
+        """SHA-256 of the references it was learned from and of the model that learned it; hexadecimal.
 
-        The numbers of the state do not count where that is known: sums depend on threads, devices and libraries.
+        If the references are known, the numbers of the state do not count, since sums depend on threads, devices and
+        libraries.
         """
         digest = hashlib.sha256(json.dumps(self._described()).encode())
         if self.learned_from:
@@ -68,16 +69,16 @@ class Concept:
         return digest.hexdigest()
 
     def save(self, path: str | Path) -> None:
-        """Write it as one safetensors file, all or nothing."""
+        """Write the concept as one safetensors file, all or nothing."""
         with atomic_path(Path(path)) as temporary:
             save_file(self._tensors(), temporary, {_METADATA: json.dumps(self._described())})
 
     @classmethod
     def load(cls, path: str | Path) -> Concept:
-        """Read what `save` wrote; whether it is a given model's, `Predictor.segment` looks at.
+        """Read a file that `save` wrote. `Predictor.segment` checks that the concept belongs to its model.
 
         Raises:
-            InputError: the file is missing, damaged, of something else, or from a newer version.
+            InputError: the file is missing, damaged, not a concept, or from a newer version.
         """
         path = Path(path)
         if not path.is_file():
@@ -89,10 +90,10 @@ class Concept:
                 tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
         except (SafetensorError, OSError, ValueError) as error:
             raise InputError(
-                f"{path}: is damaged, or no concept ({error}); make it again with `prosam learn`"
+                f"{path}: is damaged, or not a concept ({error}); make it again with `prosam learn`"
             ) from error
         if not isinstance(described, dict):
-            raise InputError(f"{path}: is no concept; make one with `prosam learn`")
+            raise InputError(f"{path}: is not a concept; make one with `prosam learn`")
         if described.get("format") != CONCEPT_FORMAT:
             raise InputError(f"{path}: has format {described.get('format')!r}, this version reads {CONCEPT_FORMAT}")
         try:
@@ -133,7 +134,7 @@ class Concept:
 
 
 def reference_digest(image: NDArray[np.uint8], drawn: NDArray[np.bool_], kind: str) -> str:
-    """SHA-256 of a reference: its pixels (H, W, 3), what is drawn on it (H, W), and the kind of that; hexadecimal."""
+    """SHA-256 of a reference: its pixels (H, W, 3), its annotation (H, W) and the kind of annotation; hexadecimal."""
     return hashlib.sha256(f"{content_digest(image)}{content_digest(drawn)}{kind}".encode()).hexdigest()
 
 
@@ -141,19 +142,21 @@ def concepts_for(model: ModelCard, given: Concept | Sequence[Concept]) -> tuple[
     """One concept, or several, as a tuple.
 
     Raises:
-        InputError: there are none or too many, one is none or another model's, or two have one name.
+        InputError: there are none or too many, one is not a concept or is another model's, or two have the same name.
     """
     several = (given,) if isinstance(given, Concept | str | Path) else tuple(given)
     if not 1 <= len(several) <= MOST_CONCEPTS:
         raise InputError(f"{len(several)} concepts are given; give 1 to {MOST_CONCEPTS}")
     for number, concept in enumerate(several):
         if not isinstance(concept, Concept):
-            raise InputError(f"{concept!r} is no concept; make one with Predictor.learn, or read it with Concept.load")
+            raise InputError(
+                f"{concept!r} is not a concept; make one with Predictor.learn, or read it with Concept.load"
+            )
         if concept.name in [earlier.name for earlier in several[:number]]:
             raise InputError(f"two concepts are called {concept.name!r}; give them different names")
         if concept.model != model.digest:
             raise InputError(
                 f"the concept {concept.name!r} was learned by another model, {concept.made_by}, and this is "
-                f"{model.name}; learn it again with this one, or load that one"
+                f"{model.name}; learn the concept again with this model, or load the other model"
             )
     return several

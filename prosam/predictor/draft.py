@@ -1,4 +1,4 @@
-"""The result of one image, as one concept after the other is added."""
+"""The result of one image while it is built, concept by concept."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from prosam.predictor.result import Detection, Result, Uncertainty
 
 
 class Draft:
-    """Brings masks to an image's own size, one at a time: of a large photograph each takes much memory."""
+    """Brings masks to an image's own size, one at a time, since a mask of a large photograph takes much memory."""
 
     def __init__(self, models: FrozenModels, image: Path | None, pixels: NDArray[np.uint8], threshold: float):
         """Begin.
 
         Args:
-            models: that made the logits.
-            image: its path, if it has one.
+            models: the frozen models that made the logits.
+            image: path of the image, if it has one.
             pixels: (H, W, 3) uint8 RGB.
-            threshold: of presence, below which a concept is not there.
+            threshold: presence below which a concept counts as absent.
         """
         height, width = pixels.shape[:2]
         self._models, self._size, self._threshold = models, (height, width), threshold
         self._image, self._pixels = image, pixels
         self._found: list[Detection] = []
-        self._highest = torch.zeros((height, width), device=models.device)  # logit so far; background's is 0
+        # the highest logit so far; the background's is 0
+        self._highest = torch.zeros((height, width), device=models.device)
         self._labels = torch.zeros((height, width), dtype=torch.uint8, device=models.device)
 
     def add(self, concept: str, sure: float, logits: Tensor, sampled: Tensor | None) -> None:
@@ -38,8 +39,8 @@ class Draft:
         Args:
             concept: its name.
             sure: its presence.
-            logits: (r, r), of the mask of the mean prompt.
-            sampled: (K, r, r), of the masks of sampled prompts; None without.
+            logits: (r, r), the mean prompt's mask logits.
+            sampled: (K, r, r), mask logits of sampled prompts; None if there are none.
         """
         full = self._at_full_size(logits)
         mask = (full > 0) & (sure >= self._threshold)
@@ -59,7 +60,7 @@ class Draft:
         self._labels[wins] = len(self._found)
 
     def result(self, model: str) -> Result:
-        """The result with all concepts that were added; `model` is what made it."""
+        """The result with all concepts that were added; `model` is the model that made it, in words."""
         return Result(self._image, self._pixels, tuple(self._found), self._labels.cpu().numpy(), model)
 
     def _at_full_size(self, values: Tensor) -> Tensor:
@@ -74,6 +75,6 @@ class Draft:
 
 
 def _mean_probability(logits: Tensor) -> float:
-    """Inside of a mask (r, r); 0 for an empty one."""
+    """The mean probability inside a mask (r, r); 0 for an empty mask."""
     inside = logits > 0
     return logits[inside].sigmoid().mean().item() if inside.any() else 0.0

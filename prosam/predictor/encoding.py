@@ -1,4 +1,4 @@
-"""Images to what a method sees of them, the last ones kept when asked."""
+"""From images to a method's input, with an optional cache of the images used last."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ class ImageEncoder:
         """Prepare.
 
         Args:
-            models: with SAM's image encoder.
-            rule: how annotations get to the feature grid.
-            keep: of so many images the targets' tensors are kept, those of the last used, by the images' content.
+            models: the frozen models, with SAM's image encoder.
+            rule: how annotations are brought to the feature grid.
+            keep: number of images whose target tensors are kept, found by the images' content; the images used last are
+                kept.
         """
         self._source = computed_source(models, ResizedArrays(models.image_size))
         self._rule, self._keep = rule, keep
@@ -41,14 +42,14 @@ class ImageEncoder:
         """Tensors of one reference.
 
         Args:
-            image: HWC uint8 RGB.
+            image: (H, W, 3) uint8 RGB.
             annotation: (H, W) bool.
-            kind: of the annotation.
+            kind: kind of the annotation.
         """
         return self._source.references([image], [self._rule.applied(annotation, kind)])
 
     def targets(self, images: Sequence[Image]) -> Targets:
-        """Tensors of some targets; those that are not kept are computed in one batch."""
+        """Tensors of some targets. Targets that are not in the cache are computed in one batch."""
         if not self._keep:
             return self._source.targets(images)
         keys = [content_digest(image) for image in images]

@@ -1,4 +1,4 @@
-"""Folders of images: which files they are, and reading them ahead of the model."""
+"""Folders of images: finding the image files, and reading them ahead of the model."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _READERS = 4
 
 
 def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
-    """The image files of a folder and all below it, in order of their names; hidden ones are passed over.
+    """The image files of a folder and of all folders below it, sorted by name, without hidden ones.
 
-    Among them are those that turn out to be unreadable, such as broken links, and an iPhone's .heic.
+    They include files that may turn out to be unreadable, such as broken links and an iPhone's .heic.
 
     Args:
-        folder: to look in.
-        without: folders, or files, that are left out if they lie in the folder.
+        folder: the folder to search.
+        without: folders or files to leave out if they lie in the folder.
 
     Raises:
-        InputError: it is no folder, or has no image.
+        InputError: `folder` is not a folder, or has no images.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -42,7 +42,7 @@ def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
         and (path.is_file() or (path.is_symlink() and not path.exists()))
     ]
     if not found:
-        raise InputError(f"{folder}: has no images; those are {', '.join(IMAGE_SUFFIXES)}")
+        raise InputError(f"{folder}: has no images; image files end with {', '.join(IMAGE_SUFFIXES)}")
     return found
 
 
@@ -54,15 +54,15 @@ def _is_in(path: Path, places: Sequence[Path]) -> bool:
 def read_groups(
     paths: Sequence[Path], size: int, on_unreadable: Callable[[Path, InputError], None] | None
 ) -> Iterator[list[tuple[Path, NDArray[np.uint8]]]]:
-    """Yield images in order, some at once, read ahead.
+    """Yield groups of images in order; images are read ahead.
 
     Args:
-        paths: of the images.
-        size: how many at once.
-        on_unreadable: is told of each image that cannot be read.
+        paths: paths of the images.
+        size: images a group.
+        on_unreadable: called with each image that cannot be read.
 
     Raises:
-        InputError: behind the last image, when some could not be read and there is no `on_unreadable`.
+        InputError: some images could not be read, and there is no `on_unreadable`; raised after the last image.
     """
     unreadable: list[InputError] = []
     group: list[tuple[Path, NDArray[np.uint8]]] = []
@@ -79,11 +79,11 @@ def read_groups(
     if group:
         yield group
     if unreadable:
-        raise InputError(f"{len(unreadable)} of {len(paths)} images could not be read, first {unreadable[0]}")
+        raise InputError(f"{len(unreadable)} of {len(paths)} images could not be read; the first is {unreadable[0]}")
 
 
 def _read_ahead(paths: Iterable[Path], ahead: int) -> Iterator[tuple[Path, NDArray[np.uint8] | InputError]]:
-    """Yield each image in order, or why it cannot be read; up to `ahead` of them are read beforehand."""
+    """Yield each image in order, or the error why it cannot be read; up to `ahead` images are read ahead."""
     waiting: deque[tuple[Path, Future[NDArray[np.uint8]]]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:
         for path in paths:

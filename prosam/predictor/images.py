@@ -16,13 +16,13 @@ ImageInput = str | Path | Image.Image | NDArray[np.uint8]
 
 
 def load_image(image: ImageInput) -> NDArray[np.uint8]:
-    """An image as it is shown, its EXIF rotation applied: HWC uint8 RGB in [0, 255].
+    """An image as it is shown, with its EXIF rotation applied: (H, W, 3) uint8 RGB in [0, 255].
 
     Args:
         image: a path, a Pillow image, or an (H, W, 3) uint8 RGB array.
 
     Raises:
-        InputError: it cannot be read, or is none of these.
+        InputError: the image cannot be read or has another type.
     """
     if isinstance(image, str | Path):
         return read_image(Path(image))
@@ -38,12 +38,12 @@ def load_image(image: ImageInput) -> NDArray[np.uint8]:
 
 
 def image_name(image: ImageInput) -> str:
-    """What an error calls an image."""
+    """The name of an image in error messages."""
     return str(image) if isinstance(image, str | Path) else "the image"
 
 
 def content_digest(image: NDArray[np.uint8] | NDArray[np.bool_]) -> str:
-    """SHA-256 of the pixels and the shape of an image, or of what is drawn on one; hexadecimal."""
+    """SHA-256 of the pixels and the shape of an image or an annotation; hexadecimal."""
     digest = hashlib.sha256(repr(image.shape).encode())
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Which model answers, in words and as a digest."""
+"""The identity of a model, in words and as a digest."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ONLY_SHAPES = "knows simple generated shapes only, no photographs"
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model is.
+    """The identity and the limits of a model.
 
     Attributes:
-        digest: SHA-256 of all that decides what it learns and segments; hexadecimal.
-        name: of the run, its data, and the first digits of `digest`.
-        caveat: what it is no good at; None when nothing is known.
-        present_from: presence below which a concept is not there, unless asked otherwise.
-        description: all that was recorded when it was trained.
+        digest: SHA-256 of everything that determines what the model learns and segments; hexadecimal.
+        name: name of the run, of its data, and the first digits of `digest`.
+        caveat: what the model is not good at; None if nothing is known.
+        present_from: the default threshold of presence, below which a concept counts as absent.
+        description: everything that was recorded when the model was trained.
     """
 
     digest: str
@@ -39,7 +39,7 @@ class ModelCard:
 
 
 def describe_model(files: ModelFiles, frozen: FrozenFiles, method: PromptMethod) -> ModelCard:
-    """The card of a model that was loaded."""
+    """The card of a loaded model."""
     run = files.description["run"]
     identity = {
         "sam": frozen.sam_origin.sha256,

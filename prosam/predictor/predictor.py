@@ -1,4 +1,4 @@
-"""Segment one's own images like annotated references."""
+"""Segment the objects in one's own images that are like those in annotated references."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _GPU_BATCH = 8
 
 
 class Asked(TypedDict, total=False):
-    """What is asked of an image.
+    """Options of a segmentation.
 
     Attributes:
-        threshold: of presence; below it a concept is not there, and its mask is empty. 0 always answers. Unless given,
-            as measured for the bundled backbone, and 0 with others.
-        samples: of prompts, for the uncertainty; 0, the default, for none.
-        seed: of the samples, 0 unless given. The same seed gives every image the same noise.
+        threshold: presence below which a concept counts as absent, and its mask is empty. With 0, every concept gets
+            its mask. The default was measured for the bundled backbone; it is 0 for others.
+        samples: number of sampled prompt sets, for the uncertainty; by default 0, without uncertainty.
+        seed: seed of the samples, by default 0. The same seed gives every image the same noise.
     """
 
     threshold: float
@@ -47,7 +47,7 @@ class Asked(TypedDict, total=False):
 class Predictor:
     """A trained model that learns concepts from references and finds them in images.
 
-    It holds no state but weights and kept embeddings: several threads may use one.
+    It has no state except weights and cached embeddings, so several threads may use one.
 
     Example:
         predictor = Predictor.load("models/shapes-5i/prosam/0")
@@ -57,7 +57,7 @@ class Predictor:
 
     Attributes:
         method: prompt encoder and frozen models, on their device.
-        model: which model it is; as text it tells what the model is no good at.
+        model: the model's card; as text, it includes what the model is not good at.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class Predictor:
         """Wrap a loaded method; `load` is the usual way.
 
         Args:
-            method: whose frozen SAM has its image encoder.
-            model: its card.
-            rule: how annotations get to the feature grid; by coverage unless given.
+            method: a method whose frozen SAM has its image encoder.
+            model: the model's card.
+            rule: how annotations are brought to the feature grid; by default, by coverage.
             fusion: see `load`.
-            keep: likewise.
+            keep: see `load`.
         """
         self.method, self.model = method, model
         self._fusion: Fusion = fusion
@@ -96,20 +96,21 @@ class Predictor:
         """Load a model.
 
         Args:
-            source: a trained run's folder, a bundle, an archive, a URL or a hub id, see
+            source: a trained run's folder, an exported file, an archive, a URL or a hub id, see
                 `prosam.checkpoints.model_source.open_model`; None for the bundled model, which knows simple shapes
                 only.
-            device: auto, cpu, cuda or another that torch knows; `auto` takes a GPU where there is one.
-            sam: the SAM that the model was trained with, where it is not found by itself: a folder of the stage
+            device: `auto`, `cpu`, `cuda` or another device that torch knows; `auto` is a GPU if there is one.
+            sam: the SAM that the model was trained with, if it is not found automatically: a folder of the stage
                 `sam`, or a checkpoint.
-            backbone: likewise.
-            fusion: what several references do: `average` their prompts, measured to be better, or `concatenate` them,
-                as VRP-SAM does.
-            keep: of so many images the embeddings are kept in memory, the last used; about 0.5 MB an image for the
-                bundled model, 60 MB for SAM ViT with ResNet-50.
+            backbone: the backbone that the model was trained with, if it is not found automatically: a folder of the
+                stage `backbone`, or a checkpoint.
+            fusion: how the prompts of several references are fused: `average`, which was measured to be better, or
+                `concatenate`, as in VRP-SAM.
+            keep: number of images whose embeddings are kept in memory; the images used last are kept. An image takes
+                about 0.5 MB with the bundled model, and 60 MB with SAM ViT and ResNet-50.
 
         Raises:
-            InputError: the model or its frozen weights are missing, damaged or of something else.
+            InputError: the model or its frozen weights are missing, damaged or something else.
         """
         loaded = load_method(source, device=device, sam=_path(sam), backbone=_path(backbone))
         card = describe_model(loaded.files, loaded.frozen, loaded.method)
@@ -117,16 +118,16 @@ class Predictor:
 
     @torch.no_grad()
     def learn(self, references: Iterable[tuple[ImageInput, AnnotationInput]], name: str = "object") -> Concept:
-        """Learn a kind from annotated references.
+        """Learn a kind of object from annotated references.
 
         Args:
-            references: pairs of an image (path, Pillow image, or HWC uint8 RGB) and its annotation: Points, Scribble,
-                Box or Mask in pixels of that image; an array or a path is a mask. Several objects of the kind in
-                one image belong into one annotation.
-            name: of the kind.
+            references: pairs of an image (path, Pillow image, or (H, W, 3) uint8 RGB) and its annotation: Points,
+                Scribble, Box or Mask in pixels of that image; an array or a path is a mask. If an image shows several
+                objects of the kind, mark them in one annotation.
+            name: name of the kind of object.
 
         Raises:
-            InputError: there is none, an image cannot be read, or an annotation does not fit its image.
+            InputError: there is no reference, an image cannot be read, or an annotation does not fit its image.
         """
         learned: list[References] = []
         kinds: list[str] = []
@@ -140,7 +141,7 @@ class Predictor:
             kinds.append(annotation.kind)
             digests.append(reference_digest(pixels, learned[-1].drawn[0].numpy(), annotation.kind))
         if not learned:
-            raise InputError(f"the concept {name!r} has no references; give one image with an annotation at least")
+            raise InputError(f"the concept {name!r} has no references; give at least one image with an annotation")
         joined = References(
             torch.cat([r.features for r in learned]),
             torch.cat([r.annotation for r in learned]),
@@ -162,13 +163,13 @@ class Predictor:
         """Find concepts in an image.
 
         Args:
-            image: a path, a Pillow image, or HWC uint8 RGB.
-            concepts: of this model; SAM and backbone look at the image once, however many there are.
+            image: a path, a Pillow image, or (H, W, 3) uint8 RGB.
+            concepts: concepts of this model. SAM and backbone run once on the image for any number of them.
             **asked: see `Asked`.
 
         Raises:
-            InputError: the image cannot be read, a concept is another model's, or the model has no distribution of
-                prompts to sample from.
+            InputError: the image cannot be read, a concept is another model's, or samples are asked of a model without
+                a distribution of prompts.
         """
         path = Path(image) if isinstance(image, str | Path) else None
         return self._segment([path], [load_image(image)], self.checked(concepts, **asked), **asked)[0]
@@ -182,7 +183,7 @@ class Predictor:
         on_unreadable: Callable[[Path, InputError], None] | None = None,
         **asked: Unpack[Asked],
     ) -> Iterator[Result]:
-        """Find concepts in all images of a folder and below it; see `segment_files`."""
+        """Find concepts in all images of a folder and of the folders below it; see `segment_files`."""
         paths = images_below(Path(folder))
         return self.segment_files(paths, concepts, batch=batch, on_unreadable=on_unreadable, **asked)
 
@@ -195,18 +196,19 @@ class Predictor:
         on_unreadable: Callable[[Path, InputError], None] | None = None,
         **asked: Unpack[Asked],
     ) -> Iterator[Result]:
-        """Find concepts in image files, in order, as the results are asked for; see `segment` for the rest.
+        """Find concepts in image files, in order. Each result is computed when it is asked for; see also `segment`.
 
         Args:
-            paths: of the images.
-            concepts: to find.
-            batch: images at once; None for one on a CPU, so that no result depends on its neighbours, and 8 on a GPU.
-            on_unreadable: is told of each image that cannot be read.
+            paths: paths of the images.
+            concepts: the concepts to find.
+            batch: images at once. With None, it is 8 on a GPU, and 1 on a CPU, so that no result depends on the other
+                images.
+            on_unreadable: called with each image that cannot be read.
             **asked: see `Asked`.
 
         Raises:
-            InputError: as `segment`; and behind the last image, when some could not be read and there is no
-                `on_unreadable`.
+            InputError: as in `segment`. If some images could not be read and there is no `on_unreadable`, it is raised
+                after the last image.
         """
         checked = self.checked(concepts, **asked)
         at_once = batch or (1 if self.method.models.device.type == "cpu" else _GPU_BATCH)
@@ -224,14 +226,14 @@ class Predictor:
             yield from self._segment([path for path, _ in read], [image for _, image in read], concepts, **asked)
 
     def checked(self, concepts: Concept | Sequence[Concept], **asked: Unpack[Asked]) -> tuple[Concept, ...]:
-        """Concepts that this model can look for, as a tuple.
+        """The concepts as a tuple, after checking that this model can find them.
 
         Raises:
-            InputError: as `segment`.
+            InputError: as in `segment`.
         """
         several = concepts_for(self.model, concepts)
         if asked.get("samples") and self.method.encoder.distribution == "dirac":
-            raise InputError(f"{self.model.name} has no distribution of prompts, so no uncertainty; take samples=0")
+            raise InputError(f"{self.model.name} has no prompt distribution, hence no uncertainty; use samples=0")
         return several
 
     @torch.no_grad()
@@ -252,7 +254,7 @@ class Predictor:
             sure = best_presence(concept.state.foreground, targets).tolist()
             for row, draft in enumerate(drafts):
                 sampled = None
-                if samples:  # image by image, each from the seed, so that none depends on its neighbours
+                if samples:  # each image starts from the seed, so that its noise does not depend on the other images
                     generator = torch.Generator(models.device).manual_seed(asked.get("seed", 0))
                     noisy = prompts.of(row).sample(samples, generator)
                     sampled = models.decoder(targets.embedding[row : row + 1], noisy)[0]

@@ -1,4 +1,4 @@
-"""What comes out: for each concept a mask, a score, and whether it is there at all."""
+"""The result of a segmentation: for each concept a mask, a score, and whether the concept is present at all."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from prosam.errors import InputError
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """How far the masks of sampled prompts lie apart.
+    """How far the masks of sampled prompts differ.
 
     Attributes:
-        spread: (H, W) float32 in [0, 0.5], the standard deviation of the probability of each pixel over samples.
-        disagreement: in [0, 1], one minus the mean IoU of the sampled masks with that of the mean prompt; two empty
-            masks agree.
+        spread: (H, W) float32 in [0, 0.5], the standard deviation of each pixel's probability over the samples.
+        disagreement: one minus the mean IoU of the sampled masks with the mean prompt's mask, in [0, 1]; two empty
+            masks agree. `prosam.evaluation.uncertainty.pairwise_disagreement` compares the sampled masks with one
+            another.
     """
 
     spread: NDArray[np.float32]
@@ -32,11 +33,11 @@ class Detection:
 
     Attributes:
         concept: its name.
-        mask: (H, W) bool at the image's own size; empty when the concept is not there.
+        mask: (H, W) bool at the image's own size; empty if the concept is absent.
         presence: in [0, 1], see `prosam.evaluation.presence`.
-        present: whether `presence` reaches the threshold, and the mask has a pixel.
-        score: mean probability inside the mask; 0 when it is empty.
-        uncertainty: when it was asked for.
+        present: whether `presence` reaches the threshold and the mask is not empty.
+        score: mean probability inside the mask; 0 if it is empty.
+        uncertainty: the uncertainty; None if no samples were asked for.
     """
 
     concept: str
@@ -52,11 +53,12 @@ class Result:
     """All concepts in one image, in the order in which they were given. Masks may overlap.
 
     Attributes:
-        image: its path; None when it was given as pixels.
-        found: one entry a concept, there or not.
+        image: path of the image; None if it was given as pixels.
+        found: one entry for each concept, present or absent.
         pixels: (H, W, 3) uint8 RGB, the image as it is shown.
-        labels: (H, W) uint8: 0, or 1 + the index of the concept; where masks overlap, the one with the higher logit.
-        model: what made it, and what that is no good at.
+        labels: (H, W) uint8, 0 for background, or 1 + the index of the concept. Where masks overlap, the concept with
+            the highest logit counts.
+        model: the model that made the result, and what it is not good at.
     """
 
     image: Path | None
@@ -69,7 +71,7 @@ class Result:
         return iter(self.found)
 
     def __getitem__(self, concept: str) -> Detection:
-        """What was found of a concept; InputError when it was not asked for."""
+        """The detection of a concept; InputError if the concept was not asked for."""
         for found in self.found:
             if found.concept == concept:
                 return found
@@ -77,38 +79,36 @@ class Result:
 
     @property
     def masks(self) -> NDArray[np.bool_]:
-        """(concepts, H, W)."""
+        """The masks of all concepts, (concepts, H, W) bool."""
         return np.stack([found.mask for found in self.found])
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """(H, W), of the only concept."""
+        """The mask of the only concept, (H, W) bool."""
         return self._only.mask
 
     @property
     def score(self) -> float:
-        """Of the only concept."""
+        """The score of the only concept."""
         return self._only.score
 
     @property
     def presence(self) -> float:
-        """Of the only concept."""
+        """The presence of the only concept."""
         return self._only.presence
 
     @property
     def present(self) -> bool:
-        """Of the only concept."""
+        """Whether the only concept is present."""
         return self._only.present
 
     @property
     def uncertainty(self) -> Uncertainty | None:
-        """Of the only concept."""
+        """The uncertainty of the only concept."""
         return self._only.uncertainty
 
     @property
     def _only(self) -> Detection:
         if len(self.found) != 1:
-            raise InputError(
-                f"there are {len(self.found)} concepts; say which, as in result['{self.found[0].concept}']"
-            )
+            raise InputError(f"there are {len(self.found)} concepts; name one, as in result['{self.found[0].concept}']")
         return self.found[0]

@@ -35,7 +35,7 @@ class Objective:
     valid: Tensor
 
     def losses(self, prompts: Tensor) -> Tensor:
-        """BCE + Dice (METHOD: eq. 4) of each prompt set, (B, K)."""
+        """BCE + Dice (docs/method.md, eq. 4) of each prompt set, (B, K)."""
         logits = self.decode(prompts)
         return self._bce(logits) + self._dice(logits)
 

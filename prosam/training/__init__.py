@@ -1,1 +1,1 @@
-"""Training a prompt encoder; resumable to the last bit."""
+"""Training a prompt encoder. A resumed training ends with the same bits as an undisturbed one."""

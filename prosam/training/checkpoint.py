@@ -1,4 +1,4 @@
-"""The state of an unfinished training: outside the stage's outs, which DVC deletes before a stage runs."""
+"""The state of an unfinished training. It lies outside the stage's outs, which DVC deletes before a stage runs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from prosam.files import atomic_path
 
 LogRow = dict[str, float]
 
-_DIGEST_BYTES = 32  # SHA-256 of the rest of the file, in front: torch notices a missing end, but not every changed bit
+_DIGEST_BYTES = 32  # the file begins with the SHA-256 of its rest, since torch does not notice every changed bit
 
 
 @dataclass(frozen=True)
 class Best:
-    """The weights that did best on the test episodes so far.
+    """The weights with the highest mIoU on the test episodes so far.
 
     Attributes:
-        step: after which, counted from 1.
-        test_miou: percent.
-        weights: by name.
+        step: the step that gave them, counted from 1.
+        test_miou: their mIoU, percent.
+        weights: the tensors by name.
     """
 
     step: int
@@ -38,11 +38,11 @@ class TrainState:
     """How far a training has come.
 
     Attributes:
-        step: the next one.
-        training: a row for each step done.
-        monitor: a row for each look at the held-out base episodes, and at the test episodes where weights are selected
-            on these.
-        best: so far, where weights are selected.
+        step: the next step, counted from 0.
+        training: a row for each finished step.
+        monitor: a row for each validation on the held-out base episodes, and on the test episodes if weights are
+            selected by them.
+        best: the best weights so far, if weights are selected by the test episodes.
     """
 
     step: int = 0
@@ -52,12 +52,12 @@ class TrainState:
 
     @property
     def selected(self) -> LogRow:
-        """Whose weights a finished training ends with: `step`, and `test_miou` where that selected them."""
+        """The step whose weights a finished training ends with, and its `test_miou` if that selected it."""
         return {"step": self.best.step, "test_miou": self.best.test_miou} if self.best else {"step": self.step}
 
 
 def save_checkpoint(path: Path, progressed: TrainState, encoder: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Write everything that going on needs, all or nothing."""
+    """Write everything that is needed to resume, all or nothing."""
     state = {
         "step": progressed.step,
         "training": _columns(progressed.training),
@@ -74,7 +74,7 @@ def save_checkpoint(path: Path, progressed: TrainState, encoder: nn.Module, opti
 
 
 def load_checkpoint(path: Path, encoder: nn.Module, optimizer: torch.optim.Optimizer) -> TrainState:
-    """Go on from a checkpoint, or from the start where there is none or it is damaged."""
+    """Resume from a checkpoint, or start from the beginning if it is missing or damaged."""
     if not path.exists():
         return TrainState()
     whole = path.read_bytes()
@@ -82,7 +82,7 @@ def load_checkpoint(path: Path, encoder: nn.Module, optimizer: torch.optim.Optim
     if hashlib.sha256(content).digest() != digest:
         print(f"{path}: is damaged; training starts from the beginning")
         return TrainState()
-    state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")  # of several GPUs each has its own
+    state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")  # each process has its own GPU
     encoder.load_state_dict(state["encoder"])
     optimizer.load_state_dict(state["optimizer"])
     best = None if state["best"] is None else Best(**state["best"])
@@ -90,7 +90,7 @@ def load_checkpoint(path: Path, encoder: nn.Module, optimizer: torch.optim.Optim
 
 
 def _columns(rows: Sequence[LogRow]) -> dict[str, torch.Tensor]:
-    """Rows that have the same keys; as tensors they are written and read a thousand times as fast."""
+    """Rows with the same keys as one tensor a key, which is written and read a thousand times as fast."""
     return {key: torch.tensor([row[key] for row in rows], dtype=torch.float64) for key in (rows[0] if rows else ())}
 
 

@@ -10,11 +10,11 @@ from prosam.training.checkpoint import LogRow, TrainState
 
 TRAINING_COLUMNS = ("step", "loss", "lr", "grad_norm", "sigma_q05", "sigma_q50", "sigma_q95")
 MONITOR_COLUMNS = ("step", "base_miou")
-SELECTION_COLUMN = "test_miou"  # beside those, where weights were selected by it
+SELECTION_COLUMN = "test_miou"  # one more column of monitor.csv if it selected the weights
 
 
 def write_log(folder: Path, log: TrainState) -> None:
-    """Write training.csv (a row a step; sigma is empty where prompts have none) and monitor.csv (a row a look)."""
+    """Write training.csv (a row a step; sigma is empty if prompts have none) and monitor.csv (a row a validation)."""
     _write(folder / "training.csv", TRAINING_COLUMNS, log.training)
     columns = MONITOR_COLUMNS if log.best is None else (*MONITOR_COLUMNS, SELECTION_COLUMN)
     _write(folder / "monitor.csv", columns, log.monitor)

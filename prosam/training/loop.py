@@ -1,4 +1,4 @@
-"""The optimisation of a prompt encoder (METHOD: eq. 4, 8-10)."""
+"""The optimisation of a prompt encoder (docs/method.md, eq. 4 and 8-10)."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _QUANTILES = (0.05, 0.5, 0.95)
 
 @dataclass(frozen=True)
 class Validation:
-    """Frozen episodes that a training is validated on: of base classes, or of novel ones to select weights by.
+    """Frozen episodes that a training is validated on: of base classes, or of novel classes to select weights by.
 
     Attributes:
-        tensors: of their images.
+        tensors: tensors of their images.
         episodes: frozen pairs.
         batch: episodes predicted at once.
         ranks: the processes that share the work.
@@ -50,7 +50,7 @@ class Validation:
     ranks: Ranks = ALONE
 
     def miou(self, method: PromptMethod) -> float:
-        """mIoU in percent of the mean prompt."""
+        """The mIoU of the mean prompt, percent."""
 
         def overlaps_of(episodes: Sequence[Episode]) -> Iterator[Overlap]:
             found = evaluate_episodes({"run": method}, self.tensors, episodes, self.batch)
@@ -73,29 +73,30 @@ def train_prompt_encoder(
     name: str,
     ranks: Ranks = ALONE,
 ) -> TrainState:
-    """Train a method's prompt encoder, going on from a checkpoint where there is one.
+    """Train a method's prompt encoder, resuming from a checkpoint if there is one.
 
-    Every step draws from generators that depend on (seed, step) alone, so a training that was killed ends in the same
-    bytes as one that was not. Of several processes each has its rows of every batch, with the noise that one process
-    would draw for them, and all take the same step with the mean of their gradients, which is that of the batch.
+    Every step draws from generators that depend on (seed, step) alone, so a training that was killed and resumed ends
+    with the same bytes as an undisturbed one. If several processes train, each has its rows of every batch, with the
+    noise that a single process would draw for these rows. All take the same step with the mean of their gradients,
+    which is the gradient of the batch.
 
     Args:
-        method: with an untrained encoder; trained in place, and left in eval mode.
-        tensors: of the training images.
+        method: a method with an untrained encoder, which is trained in place and left in eval mode.
+        tensors: tensors of the training images.
         sampler: draws (reference, target) pairs of base classes.
         settings: how prompts are optimised, and how the machine computes the steps.
-        validation: held-out episodes of base classes, looked at every `monitor_every` steps, and at the end.
-        test: the episodes that the run will be tested on, looked at as well; the training then ends with the weights
-            that did best on them, the earliest of equals, instead of the last.
+        validation: held-out episodes of base classes, for validation every `monitor_every` steps and at the end.
+        test: the episodes that the run will be tested on, for validation at the same steps. If given, the training ends
+            with the weights that had the highest mIoU on them, the earliest of equals, instead of the last weights.
         checkpoint: file for the unfinished state; the caller removes it when its outputs are written.
-        name: of the training, for the progress bar.
-        ranks: the processes that train together; the first writes the checkpoint.
+        name: name of the training, for the progress bar.
+        ranks: the processes that train together; the first one writes the checkpoint.
 
     Returns:
         The log.
 
     Raises:
-        InputError: the loss or its gradient is not finite, or a batch cannot be dealt evenly to the processes.
+        InputError: the loss or its gradient is not finite, or a batch cannot be divided evenly among the processes.
     """
     encoder, device = method.encoder, method.models.device
     optimisation, execution = settings.optimisation, settings.execution
@@ -103,7 +104,7 @@ def train_prompt_encoder(
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=optimisation.lr, weight_decay=optimisation.weight_decay)
     sample_loss, measurements = SampleLoss(method.models, execution, ranks.mean), Measurements(device)
     state = load_checkpoint(checkpoint, encoder, optimizer)
-    ranks.wait()  # for the first may be done at once, and the caller remove the file
+    ranks.wait()  # the first process may be done at once, and its caller then removes the file
     if state.step:
         print(f"{name}: goes on from step {state.step} of {optimisation.steps}")
     steps = range(state.step, optimisation.steps)
@@ -160,11 +161,11 @@ def _loss(
     execution: Execution,
     sample_loss: SampleLoss,
 ) -> tuple[torch.Tensor, PromptDistribution]:
-    """The Monte-Carlo estimate of the expected loss over prompts (eq. 10)."""
+    """The Monte-Carlo estimate of the expected loss over prompts (docs/method.md, eq. 10)."""
     with execution.autocast(method.models.device):
         references, targets, truth, valid = tensors.pairs(batch)
         prompts = method.prompts(method.learn(references, generator), targets, generator)
-    # samples of a point mass are all alike: one is enough
+    # samples of a point mass are all equal, so one is enough
     count = 1 if isinstance(prompts, Dirac) else samples
     return sample_loss(prompts.sample(count, generator), targets.embedding, truth, valid), prompts
 
@@ -176,7 +177,7 @@ def _check(row: LogRow, name: str) -> None:
 
 
 def _better(best: Best | None, look: LogRow, encoder: torch.nn.Module) -> Best:
-    """The best so far, or these weights where they are better on the test episodes."""
+    """The best weights so far, or the current ones if they are better on the test episodes."""
     if best is not None and look["test_miou"] <= best.test_miou:
         return best
     weights = {name: value.detach().clone() for name, value in encoder.state_dict().items()}
@@ -191,7 +192,7 @@ def _sigma_quantiles(prompts: PromptDistribution, ranks: Ranks) -> dict[str, tor
 
 
 def _quantile(ascending: torch.Tensor, q: float) -> torch.Tensor:
-    """Between neighbours linearly, as torch.quantile has it, which would have a GPU waited for."""
+    """A quantile, interpolated linearly as torch.quantile does, which would wait for the GPU."""
     place = q * (len(ascending) - 1)
     low = math.floor(place)
     high = min(low + 1, len(ascending) - 1)

@@ -1,4 +1,4 @@
-"""The training loss: binary cross-entropy plus Dice (METHOD: eq. 4)."""
+"""The training loss: binary cross-entropy plus Dice (docs/method.md, eq. 4)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ def segmentation_loss(
 ) -> Tensor:
     """BCE averaged over pixels plus Dice averaged over masks.
 
-    Dice is 1 - (2 sum(p t) + 1) / (sum(p) + sum(t) + 1), as in VRP-SAM. With K samples of prompts a target this is
-    the Monte-Carlo estimate of eq. 10, since every sample weighs the same.
+    Dice is 1 - (2 sum(p t) + 1) / (sum(p) + sum(t) + 1), as in VRP-SAM. With K samples of prompts a target, the loss is
+    the Monte-Carlo estimate of docs/method.md, eq. 10, since every sample weighs the same.
 
     Args:
         logits: (B, K, S, S).
         truth: (B, 1, S, S) 0 or 1.
-        valid: (B, 1, S, S) 0 where a pixel does not count; None where all do.
-        counted: how many pixels of `truth` count, a scalar; None for the sum of `valid`. Where these are one of several
-            equal shares of a batch, it is the mean over the shares: the mean of their losses is then the batch's.
+        valid: (B, 1, S, S), 0 where a pixel does not count; None if all pixels count.
+        counted: number of pixels of `truth` that count, a scalar; None for the sum of `valid`. If the tensors are one
+            of several equal shares of a batch, pass the mean over the shares: the mean of the shares' losses is then
+            the loss of the batch.
 
     Returns:
         A scalar.

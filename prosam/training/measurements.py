@@ -1,4 +1,4 @@
-"""What the steps of a training measure, as rows of its log."""
+"""The measurements of a training's steps, as rows of its log."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from prosam.training.checkpoint import LogRow
 
 
 class Measurements:
-    """Rows whose numbers come from a device.
+    """Rows of numbers that a device computes.
 
-    A GPU is given work ahead of what it is doing; looking at a number at once would drain it in every step. So numbers
-    are copied in the order of the work, and looked at a step later.
+    A GPU has work queued ahead; reading a number at once would empty the queue in every step. Numbers are therefore
+    copied in the order of the work and read a step later.
     """
 
     def __init__(self, device: torch.device):
@@ -26,8 +26,8 @@ class Measurements:
         """Add a step's row.
 
         Args:
-            known: what needs no device.
-            measured: scalars.
+            known: values that are on the host.
+            measured: scalars on the device.
         """
         values = torch.stack([value.detach().float() for value in measured.values()]).to("cpu", non_blocking=True)
         copied = None
@@ -37,7 +37,7 @@ class Measurements:
         self._pending.append((known, tuple(measured), values, copied))
 
     def ready(self, *, all_of_them: bool) -> list[LogRow]:
-        """Complete rows that were not handed out before, in order: on a GPU all but the newest, unless all are due."""
+        """Complete rows not returned before, in order. On a GPU the newest is held back, unless all are asked for."""
         keep = 1 if self._gpu and not all_of_them else 0
         rows = []
         while len(self._pending) > keep:

@@ -1,4 +1,4 @@
-"""The expected loss over prompts, by Monte Carlo, with no more masks in memory than a few samples have."""
+"""The expected loss over prompts by Monte Carlo, with the masks of only a few samples in memory at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prosam.training.losses import segmentation_loss
 from prosam.training.settings import Execution
 
 LossOf = Callable[[Tensor], Tensor]
-"""Prompts (B, k, N, d) to the mean of the losses of their k samples, a scalar."""
+"""Maps prompts (B, k, N, d) to the mean loss of their k samples, a scalar."""
 
 
 class SampleLoss:
@@ -23,12 +23,12 @@ class SampleLoss:
     def __init__(
         self, models: FrozenSam, execution: Execution, mean_over_shares: Callable[[Tensor], Tensor] = lambda x: x
     ):
-        """Prepare; what is compiled is compiled when first called with a shape.
+        """Prepare. Compilation, if any, happens at the first call with each shape.
 
         Args:
-            models: whose decoder.
-            execution: how.
-            mean_over_shares: of a scalar, over the processes that share a batch; see `segmentation_loss`.
+            models: SAM, whose decoder is run.
+            execution: how the loss is computed.
+            mean_over_shares: mean of a scalar over the processes that share a batch; see `segmentation_loss`.
         """
         self._models, self._execution, self._mean_over_shares = models, execution, mean_over_shares
         self._loss = torch.compile(self._decoded_loss, dynamic=False) if execution.compiled else self._decoded_loss
@@ -38,14 +38,14 @@ class SampleLoss:
 
         Args:
             samples: (B, K, N, d).
-            embedding: (B, d, g, g), SAM's of the targets.
+            embedding: (B, d, g, g), SAM's embeddings of the targets.
             truth: (B, 1, S, S) 0 or 1.
-            valid: (B, 1, S, S) 0 where a pixel does not count; None where all do.
+            valid: (B, 1, S, S), 0 where a pixel does not count; None if all pixels count.
 
         Returns:
             A scalar.
         """
-        # apart from what is compiled, for processes talk about it
+        # outside the compiled function, since the processes communicate
         counted = None if valid is None else self._mean_over_shares(valid.sum())
         loss_of = partial(self._loss, embedding, truth, valid, counted)
         return expected_loss(loss_of, samples, at_once=self._execution.at_once(len(samples)))
@@ -60,16 +60,16 @@ class SampleLoss:
 
 
 def expected_loss(loss_of: LossOf, samples: Tensor, *, at_once: int | None) -> Tensor:
-    """The mean loss of K samples of prompts (METHOD: eq. 10).
+    """The mean loss of K samples of prompts (docs/method.md, eq. 10).
 
-    With `at_once` below K the gradient with respect to the samples is worked out along with the loss, so many samples
-    at a time, and what one part saved for it is gone before the next begins: memory grows with `at_once`, not with K.
-    `backward` then hands the gradient on. It equals that of all samples together up to rounding.
+    If `at_once` is below K, the gradient with respect to the samples is computed together with the loss, for `at_once`
+    samples at a time. The memory of one part is freed before the next begins, so memory grows with `at_once`, not with
+    K. `backward` then passes the gradient on. It equals the gradient of all samples together up to rounding.
 
     Args:
-        loss_of: every sample weighs the same in it, and nothing else in it is trained.
+        loss_of: the loss of some samples. Every sample must weigh the same, and nothing else in it may be trained.
         samples: (B, K, N, d).
-        at_once: samples of an image; None for all.
+        at_once: samples of an image that are decoded together; None for all.
 
     Returns:
         A scalar.

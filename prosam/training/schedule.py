@@ -22,7 +22,7 @@ def cosine_with_warmup(step: int, steps: int, warmup: int, floor: float = 0.01) 
         step: counted from 0.
         steps: length of the run.
         warmup: steps until the factor reaches the cosine.
-        floor: what the cosine ends at.
+        floor: final value of the cosine.
     """
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return rise * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * step / steps)))

@@ -1,4 +1,4 @@
-"""All that a training is told: how prompts are optimised, and how the machine computes its steps."""
+"""The settings of a training: how prompts are optimised, and how the machine computes the steps."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ _SAMPLES_ON_A_CPU, _MASKS_ON_A_CPU = 5, 32  # at once: as fast as more of them, 
 
 @dataclass(frozen=True)
 class Execution:
-    """How a step is computed. Another way gives the same up to rounding, which is coarse in bfloat16.
+    """How a step is computed. Every way gives the same results up to rounding, which is coarse in bfloat16.
 
     Attributes:
-        samples_at_once: of an image, whose masks are in memory together; None for all.
-        masks_at_once: of all images; fewer samples are then at once, but one of each image; None for no limit.
-        bf16: frozen models and prompt encoder multiply in bfloat16; prompts are sampled, and the loss is taken, in the
-            weights' precision.
-        compiled: backbone, prompt encoder, decoder and loss by torch.compile.
+        samples_at_once: largest number of samples of an image whose masks are in memory together; None for all.
+        masks_at_once: largest number of masks of all images in memory together, but at least one of each image; None
+            for no limit.
+        bf16: whether frozen models and prompt encoder multiply in bfloat16. Prompts are sampled and the loss is
+            computed in the weights' precision.
+        compiled: whether backbone, prompt encoder, decoder and loss are compiled by torch.compile.
         workers: threads that read batches ahead; see `read_batches`.
     """
 
@@ -34,14 +35,14 @@ class Execution:
     workers: int = 0
 
     def at_once(self, images: int) -> int | None:
-        """Samples of each of so many images, whose masks are in memory together; None for all."""
+        """How many samples of each image have their masks in memory together, for a number of images; None for all."""
         if self.masks_at_once is None:
             return self.samples_at_once
         limit = max(1, self.masks_at_once // images)
         return limit if self.samples_at_once is None else min(limit, self.samples_at_once)
 
     def autocast(self, device: torch.device) -> torch.autocast:
-        """The context that models run in; changes nothing without `bf16`."""
+        """The context that models run in. Without `bf16` it changes nothing."""
         return torch.autocast(device.type, torch.bfloat16, enabled=self.bf16)
 
 
@@ -51,11 +52,11 @@ PLAIN = Execution()
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """What a training is told.
+    """The settings of a training.
 
     Attributes:
-        optimisation: section `train` of params.yaml, in steps; decides what is learnt.
-        execution: how steps are computed, which is the machine's business; changes nothing but rounding.
+        optimisation: section `train` of params.yaml, in steps. It determines what is learnt.
+        execution: how steps are computed on this machine. It changes nothing but rounding.
     """
 
     optimisation: TrainParams
@@ -63,20 +64,20 @@ class TrainSettings:
 
     @classmethod
     def of(cls, params: Params, dataset: str, run: str, *, images: int, device: torch.device) -> TrainSettings:
-        """What params.yaml says of a run.
+        """The settings of a run in params.yaml.
 
         Args:
-            params: all of them.
+            params: all parameters.
             dataset: a key of `datasets`.
             run: a key of `runs`.
-            images: training images of the fold, which an epoch goes through.
-            device: that computes.
+            images: number of training images of the fold; an epoch goes through all of them.
+            device: the device that computes.
         """
         return cls(in_steps(params.training(dataset, run), images), execution(params, device))
 
 
 def in_steps(settings: TrainParams, images: int) -> TrainParams:
-    """The same settings with epochs turned into steps, for so many training images."""
+    """The same settings with epochs turned into steps, for a number of training images."""
     an_epoch = -(-images // settings.batch_size)
     steps = settings.epochs * an_epoch if settings.epochs else settings.steps
     schedule = settings.schedule
@@ -87,9 +88,9 @@ def in_steps(settings: TrainParams, images: int) -> TrainParams:
 
 
 def execution(params: Params, device: torch.device) -> Execution:
-    """What params.yaml says, with what `auto` means on a device.
+    """How steps are computed according to params.yaml; `auto` is resolved for a device.
 
-    A GPU lives on large batches, and since Ampere has units for bfloat16; a CPU is as fast with few samples in memory.
+    A GPU needs large batches and, since Ampere, has units for bfloat16. A CPU is as fast with few samples in memory.
     """
     on_gpu, at_once, masks = device.type == "cuda", params.samples_at_once, None
     if at_once == "auto":
@@ -104,7 +105,7 @@ def execution(params: Params, device: torch.device) -> Execution:
 
 
 def _workers(on_gpu: bool) -> int:
-    """A CPU has nothing to do meanwhile that another thread would not take from it."""
+    """The number of reading threads. On a CPU there are none: they would only take time from the computation."""
     if not on_gpu:
         return 0
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -198,7 +198,7 @@ CAT = ("--reference", "cat.jpg")
     [
         (
             ("segment", "photos", *CAT, "--box", "10,20,900,90"),
-            "cat.jpg: box 10,20,900,90 reaches outside of the image",
+            "cat.jpg: box 10,20,900,90 reaches outside the image",
         ),
         (("segment", "photos", *CAT, "--box", "10,20"), "--box 10,20: must be X0,Y0,X1,Y1"),
         (("segment", "photos", *CAT, "--point", "a,b"), "--point a,b: must be X,Y"),
@@ -220,7 +220,7 @@ CAT = ("--reference", "cat.jpg")
         ),
         (("segment", "photos", "--reference", "broken.jpg", "--point", "1,1"), "broken.jpg: is not an image"),
         (("segment", "photos", "--concept", "foreign.safetensors"), "was learned by another model"),
-        (("segment", "photos", "--concept", "cat.jpg"), "cat.jpg: is damaged, or no concept"),
+        (("segment", "photos", "--concept", "cat.jpg"), "cat.jpg: is damaged, or not a concept"),
         (("segment", "photos", "--references", "cat.png"), "cat.png: is not JSON"),
         (("segment", "photos", *CAT, "--point", "1,1", "--write", "mask"), "did you mean 'masks'?"),
         (("segment", "photos", *CAT, "--point", "1,1", "--write", "uncertainty"), "needs --samples"),

@@ -210,7 +210,7 @@ def test_a_box_by_keyboard_alone(tab: Tab, url: str):
     tab.press(" ")  # another box, which is never ended; the first is gone, and so are the answers to it
     tab.evaluate("document.getElementById('canvas').blur()")
     assert tab.evaluate(VERDICTS) == [""] * 4
-    assert tab.evaluate("document.getElementById('status').textContent") == "Changed; press Segment."
+    assert tab.evaluate("document.getElementById('status').textContent") == "The drawing has changed; press Segment."
 
 
 def test_a_bad_image_is_told_and_the_good_ones_are_taken(tab: Tab, url: str, tmp_path: Path):

@@ -32,7 +32,7 @@ def test_a_port_that_is_taken_is_one_line(monkeypatch: pytest.MonkeyPatch, capsy
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         status, told = demo(monkeypatch, capsys, "--port", str(port))
-    assert (status, told) == (2, f"error: --port {port}: is taken; choose another, or 0 for any that is free\n")
+    assert (status, told) == (2, f"error: --port {port}: is taken; choose another, or 0 for any free one\n")
 
 
 @pytest.mark.parametrize("library", ["starlette", "uvicorn"])
@@ -55,7 +55,7 @@ def test_it_warns_when_others_can_reach_it(
 
 
 def test_a_host_that_is_not_this_machine_is_told():
-    with pytest.raises(InputError, match=r"--host 192\.0\.2\.1: is no address of this machine"):
+    with pytest.raises(InputError, match=r"--host 192\.0\.2\.1: is not an address of this machine"):
         listen("192.0.2.1", 0)  # of the block for documentation
 
 

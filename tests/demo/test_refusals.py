@@ -78,11 +78,11 @@ def test_too_many_bytes_are_refused_though_no_header_tells_them(page: TestClient
     ("drawing", "told"),
     [
         ({"kind": "box", "box": [5, 5, 5, 9]}, "box 5,5,5,9 is empty"),
-        ({"kind": "box", "box": [0, 0, 25, 9]}, "outside of the image of 24x16 px"),
+        ({"kind": "box", "box": [0, 0, 25, 9]}, "outside the image of 24x16 px"),
         ({"kind": "point", "points": []}, "no points are given"),
-        ({"kind": "point", "points": [[24, 3]]}, "outside of the image of 24x16 px"),
+        ({"kind": "point", "points": [[24, 3]]}, "outside the image of 24x16 px"),
         ({"kind": "mask", "png": "data:image/png;base64,AAAA"}, "the painting: is not an image"),
-        ({"kind": "mask", "png": "cat.png"}, "the painting is no PNG"),
+        ({"kind": "mask", "png": "cat.png"}, "the painting is not a PNG"),
         ({"kind": "star"}, "drawing: "),
     ],
 )
@@ -127,7 +127,7 @@ def test_a_zip_of_too_many_targets_says_what_to_do(page: TestClient):
     order = {"reference": image, "drawing": {"kind": "box", "box": [1, 1, 9, 9]}, "threshold": 0}
     answer = page.post("/api/download", json=order | {"targets": [image] * 101})
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("a zip takes 100 targets, and there are 101; remove some")
+    assert answer.json()["error"].startswith("a zip can have 100 targets, and there are 101; remove some")
 
 
 def test_the_store_never_writes_outside_of_its_folder(tmp_path: Path):

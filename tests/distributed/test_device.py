@@ -79,5 +79,5 @@ def test_auto_is_as_many_gpus_as_can_share_the_batch(
 
 
 def test_a_batch_that_cannot_be_dealt_is_refused_before_anything_starts():
-    with pytest.raises(InputError, match=r"^train\.batch_size: 2 episodes cannot be dealt evenly to 3 processes"):
+    with pytest.raises(InputError, match=r"^train\.batch_size: 2 episodes cannot be divided evenly among 3 processes"):
         launch.in_processes(params(processes=3), "no.such.module", batch=2)

@@ -53,7 +53,7 @@ def test_a_process_that_is_killed_ends_all(tmp_path: Path):
     process = start("one_is_killed", tmp_path)
     out, errors = process.communicate(timeout=LIMIT_S)
     assert (process.returncode, out) == (128 + signal.SIGKILL, "")
-    assert errors == "error: process 1 of 2 was ended by SIGKILL; run it again\n"
+    assert errors == "error: process 1 of 2 was ended by SIGKILL; run the command again\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -119,6 +119,6 @@ def test_a_batch_that_cannot_be_dealt_is_one_line(workspace: Path):
     _, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 2
     assert errors == (
-        "error: train.batch_size: 3 episodes cannot be dealt evenly to 2 processes; change it, or `processes` in "
+        "error: train.batch_size: 3 episodes cannot be divided evenly among 2 processes; change it, or `processes` in "
         "params.yaml\n"
     )

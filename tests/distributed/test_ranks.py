@@ -40,7 +40,7 @@ def test_processes_see_disjoint_parts_of_the_batch_and_together_all_of_it(size: 
 
 
 def test_a_batch_that_cannot_be_dealt_evenly_is_refused():
-    with pytest.raises(InputError, match=r"^train\.batch_size: 6 episodes cannot be dealt evenly to 4 proc"):
+    with pytest.raises(InputError, match=r"^train\.batch_size: 6 episodes cannot be divided evenly among 4 proc"):
         Ranks(0, 4).share(range(6))
 
 

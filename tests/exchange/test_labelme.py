@@ -195,7 +195,7 @@ def test_a_folder_of_files_is_read_with_all_labels(tmp_path: Path):
 @pytest.mark.parametrize(
     ("shapes", "changes", "message"),
     [
-        ([shape("cuboid", [[1, 1]])], {}, "shape 0 is of type 'cuboid'; read are polygon, circle"),
+        ([shape("cuboid", [[1, 1]])], {}, "shape 0 has the type 'cuboid'; these can be read: polygon, circle"),
         ([shape("polygon", [[1, 1], [2, 2]])], {}, "shape 0, a polygon, has 2 points; it needs 3"),
         ([shape("rectangle", [[1, 1]])], {}, "shape 0, a rectangle, has 1 points; it needs 2"),
         ([shape("point", [["1", 1]])], {}, "which is no"),
@@ -211,7 +211,7 @@ def test_a_folder_of_files_is_read_with_all_labels(tmp_path: Path):
         ([], {}, "has no annotations"),
         ([], {"imagePath": "b.png"}, "b.png: not found"),
         ([], {"imageHeight": 7}, "says imageHeight 7, but"),
-        ([], {"shapes": {}}, "'shapes' is no list"),
+        ([], {"shapes": {}}, "'shapes' is not a list"),
     ],
 )
 def test_a_damaged_file_is_one_line(

@@ -305,7 +305,7 @@ def test_a_shard_of_other_images_is_refused(tmp_path: Path, sources, build):
     build(sources(range(10)))
     store = tmp_path / "store"
     shutil.copy(store / "shard-00002.safetensors", store / "shard-00001.safetensors")
-    with pytest.raises(InputError, match=r"shard-00001\.safetensors: holds another number"):
+    with pytest.raises(InputError, match=r"shard-00001\.safetensors: does not hold the embeddings that"):
         EmbeddingStore(store).read(["5"])
 
 

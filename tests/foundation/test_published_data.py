@@ -127,7 +127,7 @@ def test_the_embeddings_are_the_real_encoders_and_name_its_checkpoint(ran: Ran):
 
 def test_the_trained_model_says_what_it_is_and_has_the_papers_size(ran: Ran):
     told = json.loads(ran.clone.run("prosam", "info", "--json", str(layout.model(COCO, *RUN))).output)
-    assert told["trainable parameters"] == 1_723_648  # METHOD.md
+    assert told["trainable parameters"] == 1_723_648  # docs/method.md
     assert told["SAM"].startswith("vit_b (sam_vit_b.pth, SHA-256 ")
     assert told["backbone"].startswith("resnet50 (resnet50.pth, SHA-256 ")
     assert (told["trained on"], told["annotations"], told["fold"]) == (COCO, "mask", 0)

@@ -18,7 +18,7 @@ ALL = (*SAMPLED, "dirac")
 
 
 def freedom(name: str) -> float:
-    """Degrees of freedom as METHOD.md states them."""
+    """Degrees of freedom as docs/method.md states them."""
     return NU[name] + DIM if name == "t3" else NU[name]
 
 

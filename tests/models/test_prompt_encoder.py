@@ -1,4 +1,4 @@
-"""The prompt encoder, against METHOD.md written out in numpy, and its two initialisations."""
+"""The prompt encoder, against docs/method.md written out in numpy, and its two initialisations."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(encoder: PromptEncoder, given: dict[str, Tensor], seed: int | None = Non
     return encoder.encode_target(code, given["target"], given["pseudo_mask"], generator)
 
 
-# ----------------------------------------------------------------------------------- METHOD.md, steps 2 to 7, in numpy
+# ----------------------------------------------------------------------------- docs/method.md, steps 2 to 7, in numpy
 
 
 def a(tensor: Tensor) -> Array:

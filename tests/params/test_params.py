@@ -280,7 +280,7 @@ def test_the_papers_data_and_sam_need_no_other_edit_than_their_names(datasets: l
     params = load_params(write_params(tmp_path, content))
     for dataset in datasets:
         training = params.training(dataset, "prosam")
-        # METHOD.md: AdamW, lr 1e-4, weight decay 1e-6, restarts after 15 epochs, 100 epochs, K = 10
+        # the paper: AdamW, lr 1e-4, weight decay 1e-6, restarts after 15 epochs, 100 epochs, K = 10
         assert (training.lr, training.weight_decay, training.epochs, training.samples) == (1e-4, 1e-6, 100, 10)
         assert (training.schedule.kind, training.schedule.restart_epochs) == ("restarts", 15)
     orders = {"pascal-5i": "contiguous", "coco-20i": "interleaved"}

@@ -101,10 +101,10 @@ def test_of_a_transparent_image_the_opaque_part_is_drawn():
 @pytest.mark.parametrize(
     ("annotation", "message"),
     [
-        (Box(4, 1, 10, 3), "box 4,1,10,3 reaches outside of the image of 9x6 px"),
+        (Box(4, 1, 10, 3), "box 4,1,10,3 reaches outside the image of 9x6 px"),
         (Box(-1, 1, 4, 3), "reaches outside"),
         (Box(4, 3, 2, 5), "is empty; give left, upper, right and lower edge"),
-        (Points([(9, 0)]), "point 9,0 lies outside of the image of 9x6 px"),
+        (Points([(9, 0)]), "point 9,0 lies outside the image of 9x6 px"),
         (Points([(float("nan"), 0)]), "lies outside"),
         (Points([]), "no points are given"),
         (Scribble([]), "no strokes are given"),
@@ -113,7 +113,7 @@ def test_of_a_transparent_image_the_opaque_part_is_drawn():
         (Scribble([[(0, 0)]], width=0), "width of a scribble is 0 px"),
         (Scribble([[(0, 0)]], pixels=np.ones((6, 9), bool)), "give one"),
         (Mask(np.zeros((6, 9), bool)), "the mask is empty"),
-        (Mask(np.ones((9, 6), bool)), "the mask is 6x9 px, but the image 9x6 px"),
+        (Mask(np.ones((9, 6), bool)), "the mask is 6x9 px, but the image is 9x6 px"),
         (Mask(np.ones((6, 9, 3), np.uint8)), "not height x width"),
         (Mask("nowhere.png"), "nowhere.png: not found"),
     ],

@@ -207,7 +207,7 @@ def test_a_model_without_a_distribution_has_no_uncertainty(tmp_path: Path):
     reference, target, class_id = pair()
     concept = vrp_sam.learn([(reference.image, reference.mask(class_id))])
     assert vrp_sam.segment(target.image, concept, threshold=0).uncertainty is None
-    with pytest.raises(InputError, match=r"vrp-sam trained on shapes-5i .* has no distribution of prompts"):
+    with pytest.raises(InputError, match=r"vrp-sam trained on shapes-5i .* has no prompt distribution"):
         vrp_sam.segment(target.image, concept, samples=5)
 
 

@@ -215,7 +215,7 @@ def test_a_folder_streams_past_what_cannot_be_read(predictor: Predictor, tmp_pat
     streamed = predictor.segment_folder(tmp_path, concept)
     assert next(streamed).image == tmp_path / "b.png"
     assert next(streamed).image == tmp_path / "deep/a.JPG"
-    with pytest.raises(InputError, match=r"1 of 3 images could not be read, first .*a\.jpg"):
+    with pytest.raises(InputError, match=r"1 of 3 images could not be read; the first is .*a\.jpg"):
         next(streamed)
 
 
@@ -261,7 +261,7 @@ def test_concepts_of_older_versions_are_told_apart_by_what_they_hold(predictor: 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no such file"), (b"", "damaged, or no concept"), (b"garbage", "damaged, or no concept")],
+    [(None, "no such file"), (b"", "damaged, or not a concept"), (b"garbage", "damaged, or not a concept")],
 )
 def test_a_damaged_concept_is_one_line(tmp_path: Path, content: bytes | None, message: str):
     path = tmp_path / "cat.safetensors"
@@ -275,7 +275,7 @@ def test_a_damaged_concept_is_one_line(tmp_path: Path, content: bytes | None, me
 def test_other_safetensors_are_no_concept():
     from prosam.checkpoints.bundled import PROMPT_ENCODER
 
-    with pytest.raises(InputError, match="is no concept"):
+    with pytest.raises(InputError, match="is not a concept"):
         Concept.load(PROMPT_ENCODER)
 
 
@@ -297,8 +297,8 @@ def test_bad_input_is_one_line(predictor: Predictor, tmp_path: Path):
     wrong = [
         (lambda: predictor.learn([]), "has no references"),
         (lambda: predictor.learn(flat), "references are pairs of an image and its annotation"),
-        (lambda: predictor.segment(image, path), "'cat.safetensors' is no concept; make one with Predictor.learn"),
-        (lambda: predictor.segment(image, [path]), "'cat.safetensors' is no concept"),
+        (lambda: predictor.segment(image, path), "'cat.safetensors' is not a concept; make one with Predictor.learn"),
+        (lambda: predictor.segment(image, [path]), "'cat.safetensors' is not a concept"),
         (lambda: predictor.learn([(tmp_path / "cat.jpg", mask)]), "cat.jpg: is not an image"),
         (
             lambda: predictor.learn([(tmp_path / "dog.png", Box(0, 0, 200, 9))]),

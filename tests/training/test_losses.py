@@ -1,4 +1,4 @@
-"""The training loss, against METHOD.md's formula in numpy."""
+"""The training loss, against docs/method.md's formula in numpy."""
 
 from __future__ import annotations
 

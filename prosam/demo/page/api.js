@@ -1,4 +1,4 @@
-// What the page asks its server; an error's message is one line for the user.
+// The page's requests to its server. An error's message is one line for the user.
 
 async function asked(path, options) {
   let response;
@@ -9,7 +9,7 @@ async function asked(path, options) {
   }
   if (response.ok) return response;
   const told = await response.json().catch(() => ({}));
-  throw new Error(told.error ?? `prosam demo failed (status ${response.status}); its terminal tells why`);
+  throw new Error(told.error ?? `prosam demo failed (status ${response.status}); see its terminal for the reason`);
 }
 
 const posted = (path, content) =>
@@ -21,7 +21,7 @@ export const segment = async (question) => (await posted("api/segment", question
 
 export const zip = async (order) => (await posted("api/download", order)).blob();
 
-/** Send an image file; what comes back is its id, name, height and width. */
+/** Send an image file; the answer has its id, name, height and width. */
 export async function send(file, mostBytes) {
   if (file.size > mostBytes) throw new Error(`${file.name}: has more than ${mostBytes / 2 ** 20} MiB; scale it down`);
   const response = await asked(`api/images?name=${encodeURIComponent(file.name)}`, {
@@ -32,7 +32,7 @@ export async function send(file, mostBytes) {
   return response.json();
 }
 
-/** An image element of a URL, loaded. */
+/** A loaded image element of a URL. */
 export async function picture(url) {
   const image = new Image();
   image.src = url;
@@ -40,5 +40,5 @@ export async function picture(url) {
   return image;
 }
 
-/** The image of an id as the model sees it. */
+/** The image with an id, as the model sees it. */
 export const pictureOf = (id) => picture(`api/images/${id}`);

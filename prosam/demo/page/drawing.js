@@ -1,11 +1,11 @@
-// The reference with what is drawn on it: a mask or a scribble, points, or a box.
+// The reference with its annotation: a mask, a scribble, points or a box.
 
-const SMALLEST = 512; // px of the canvas' longer side, so that small images can be painted on, too
+const SMALLEST = 512; // px of the canvas' longer side, so that one can paint on small images, too
 const LARGEST = 1024;
 const COLOUR = "#ff2d95";
 const UNDONE = 20;
 
-/** A canvas of a size. */
+/** An empty canvas of a given size. */
 export function blank(width, height) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [width, height];
@@ -13,7 +13,7 @@ export function blank(width, height) {
 }
 
 export class Drawing {
-  /** Draw on a canvas; `changed` is called when something was drawn. */
+  /** Draw on a canvas; `changed` is called after something was drawn. */
   constructor(canvas, changed) {
     this.canvas = canvas;
     this.changed = changed;
@@ -29,7 +29,7 @@ export class Drawing {
     canvas.addEventListener("blur", () => this.#hideCross());
   }
 
-  /** Show an image, of `info.width` x `info.height` px, with nothing drawn on it. */
+  /** Show an image of `info.width` x `info.height` px with nothing drawn on it. */
   load(info, picture) {
     const longer = Math.max(info.width, info.height);
     const scale = Math.min(Math.max(longer, SMALLEST), LARGEST) / longer;
@@ -48,7 +48,7 @@ export class Drawing {
     this.render();
   }
 
-  /** Take a mask as painted: white where the object is. */
+  /** Take a mask as if it were painted; it is white where the object is. */
   paintMask(picture) {
     const layer = this.layers.mask.getContext("2d");
     layer.drawImage(picture, 0, 0, this.canvas.width, this.canvas.height);
@@ -56,7 +56,7 @@ export class Drawing {
     this.render();
   }
 
-  /** What is drawn, as the server takes it; null when nothing is. */
+  /** The drawing as the server takes it; null if nothing is drawn. */
   get content() {
     if (!this.info) return null;
     if (this.kind === "point") return this.points.length ? { kind: "point", points: this.points } : null;
@@ -126,7 +126,7 @@ export class Drawing {
   }
 
   #position(event) {
-    // the canvas may be letterboxed in its box
+    // the canvas may be letterboxed in its element
     const shown = this.canvas.getBoundingClientRect();
     const scale = Math.min(shown.width / this.canvas.width, shown.height / this.canvas.height);
     const left = shown.left + (shown.width - this.canvas.width * scale) / 2;
@@ -184,7 +184,7 @@ export class Drawing {
     layer.stroke();
   }
 
-  /** In the image's own pixels, inside of it. */
+  /** Add a point, or erase the nearest, in the image's own pixels; the point is kept inside the image. */
   #addPoint([x, y]) {
     const { width, height } = this.info;
     const own = [(x / this.canvas.width) * width, (y / this.canvas.height) * height];
@@ -202,7 +202,7 @@ export class Drawing {
     const [across, down] = [width / this.canvas.width, height / this.canvas.height];
     const [x0, x1] = [this.corner[0], x].sort((a, b) => a - b);
     const [y0, y1] = [this.corner[1], y].sort((a, b) => a - b);
-    const corner = [Math.min(x1 * across, width), Math.min(y1 * down, height)]; // rounding may lead out of the image
+    const corner = [Math.min(x1 * across, width), Math.min(y1 * down, height)]; // rounding may lead outside the image
     this.box = x0 < x1 && y0 < y1 ? [x0 * across, y0 * down, ...corner] : null;
   }
 
@@ -227,7 +227,7 @@ export class Drawing {
     this.render();
   }
 
-  /** What was begun when the canvas loses the focus ends there. */
+  /** When the canvas loses the focus, a drawing that was begun ends. */
   #hideCross() {
     const begun = this.pressed;
     this.cross = null;
@@ -263,7 +263,7 @@ function dot(context, x, y, radius) {
   context.restore();
 }
 
-/** Give a grey picture a colour, opaque by `alpha` of its grey. */
+/** Give a grey picture a colour; its opacity is `alpha` of the grey value. */
 export function tint(context, colour, alpha) {
   const { width, height } = context.canvas;
   const pixels = context.getImageData(0, 0, width, height);

@@ -1,4 +1,4 @@
-// The page: a reference to draw on, targets, and what the model finds in them.
+// The page: a reference to draw on, targets, and the objects that the model finds in them.
 
 import * as api from "./api.js";
 import { Drawing } from "./drawing.js";
@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 
 let targets = [];
 let mostBytes = Infinity;
-let round = 0; // answers to an earlier drawing are dropped
+let round = 0; // answers from earlier rounds are dropped
 const drawing = new Drawing($("canvas"), forget);
 
 const look = () => ({
@@ -23,7 +23,7 @@ function render() {
   $("download").disabled = !targets.some((target) => target.answer);
 }
 
-/** Run something that may fail, and say so on the page if it does. */
+/** Run something that may fail, and show its error on the page. */
 async function trying(work) {
   try {
     $("error").textContent = "";
@@ -35,11 +35,11 @@ async function trying(work) {
   }
 }
 
-/** The drawing has changed: earlier answers are none to it. */
+/** Drop the earlier answers, since the drawing has changed. */
 function forget() {
   round += 1;
   for (const target of targets) target.take(null);
-  $("status").textContent = "Changed; press Segment.";
+  $("status").textContent = "The drawing has changed; press Segment.";
   render();
 }
 
@@ -52,7 +52,7 @@ async function segment() {
   const waiting = targets.filter((target) => !target.answer);
   const asked = waiting.length ? waiting : [...targets];
   for (const [number, target] of asked.entries()) {
-    $("status").textContent = `Looking at ${number + 1} of ${asked.length}…`;
+    $("status").textContent = `Segmenting target ${number + 1} of ${asked.length}…`;
     const answer = await api.segment({ reference: drawing.info.id, drawing: content, target: target.info.id });
     if (mine !== round) return;
     await target.take(answer);
@@ -62,7 +62,7 @@ async function segment() {
   count();
 }
 
-/** Say in how many targets the object is, once all are answered. */
+/** Show in how many targets the object is, once all have an answer. */
 function count() {
   if (!targets.every((target) => target.answer)) return;
   const there = targets.filter((target) => target.isThere(look().threshold)).length;
@@ -95,11 +95,11 @@ async function sendReference([file]) {
   if (file) await setReference(await api.send(file, mostBytes));
 }
 
-/** Take all that can be read, then say of the first that cannot why. */
+/** Take all images that can be read, then show the error of the first that cannot. */
 async function sendTargets(files) {
   let failed = null;
   for (const [number, file] of [...files].entries()) {
-    $("status").textContent = `Reading ${number + 1} of ${files.length}…`;
+    $("status").textContent = `Reading image ${number + 1} of ${files.length}…`;
     try {
       await addTarget(await api.send(file, mostBytes));
     } catch (error) {
@@ -123,7 +123,7 @@ async function download() {
   link.download = "prosam.zip";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  $("status").textContent = "The zip has masks, overlays, coco.json and labelme's JSON.";
+  $("status").textContent = "The zip contains masks, overlays, coco.json and labelme's JSON.";
 }
 
 function takesFiles(area, input, taken) {
@@ -147,7 +147,7 @@ function takesFiles(area, input, taken) {
 async function begin() {
   const told = await api.start();
   mostBytes = told.most_bytes;
-  $("model").textContent = `${told.model} answers${told.caveat ? "; it" : "."}`;
+  $("model").textContent = `The model is ${told.model}${told.caveat ? "; it" : "."}`;
   $("caveat").textContent = told.caveat ? `${told.caveat}.` : "";
   $("threshold").value = told.threshold;
   $("uncertainty-label").hidden = !told.uncertainty;

@@ -1,4 +1,4 @@
-// One target: its picture, what the model says to it, and its place on the page.
+// One target: its picture, the model's answer, and its figure on the page.
 
 import { picture } from "./api.js";
 import { blank, tint } from "./drawing.js";
@@ -7,7 +7,7 @@ const MASK = "#00b7ff";
 const UNCERTAIN = "#ffd000";
 
 export class Target {
-  /** Make the figure of an image; `removed` is called when it is to go. */
+  /** Make the figure of an image; `removed` is called when the user removes it. */
   constructor(info, shown, removed) {
     this.info = info;
     this.picture = shown;
@@ -21,13 +21,13 @@ export class Target {
     button.addEventListener("click", () => removed(this));
   }
 
-  /** Take the server's answer; null when there is none any more. Until its pictures are there it is none, either. */
+  /** Take the server's answer, or null if it no longer holds. The answer counts once its pictures are loaded. */
   async take(answer) {
     this.answer = null;
     this.latest = answer;
     if (!answer) return;
     const mask = layer(await picture(answer.view), MASK, (grey) => grey);
-    // most of it is far below its greatest possible value
+    // the spread is mostly far below its greatest possible value
     const alpha = (grey) => Math.sqrt(grey * 255);
     const spread = answer.spread ? layer(await picture(answer.spread), UNCERTAIN, alpha) : null;
     if (this.latest !== answer) return; // the drawing has changed meanwhile
@@ -37,12 +37,12 @@ export class Target {
     link.download = `${this.info.name.replace(/\.[^.]*$/, "")} mask.png`;
   }
 
-  /** Whether the object is there: `presence` reaches the threshold, and the mask has a pixel. */
+  /** Whether the object is there: `presence` reaches the threshold, and the mask is not empty. */
   isThere(threshold) {
     return this.answer !== null && !this.answer.empty && this.answer.presence >= threshold;
   }
 
-  /** Draw it: `opacity` and `threshold` in [0, 1]. */
+  /** Draw the target; `opacity` and `threshold` are in [0, 1]. */
   render({ opacity, threshold, uncertainty }) {
     const { width, height } = this.canvas;
     const context = this.canvas.getContext("2d");

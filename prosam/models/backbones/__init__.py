@@ -1,6 +1,6 @@
 """Frozen image backbones behind one interface: `Backbone`.
 
-torchvision and timm take seconds to import, so only the builders that need one of them import it.
+torchvision and timm take seconds to import, so each is imported only by the builders that need it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
     "for_inference",
 ]
 
-BUNDLED_BACKBONES: dict[str, Callable[[], KindClassifier]] = {  # by architecture; weights of them are bundled
+BUNDLED_BACKBONES: dict[str, Callable[[], KindClassifier]] = {  # by architecture; their weights are bundled
     "tiny-resnet": TinyResNet,
     "tiny-vgg": TinyVgg,
 }

@@ -1,4 +1,4 @@
-"""What every frozen backbone keeps to.
+"""The interface of all frozen backbones.
 
 Shape letters: B images, S side of the square image, px, h = S / stride side of the feature grid, C2, C3 and C4 channels
 of levels 2, 3 and 4.
@@ -17,12 +17,12 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Backbone(nn.Module, ABC):
-    """A feature extractor whose level 4 can be run apart, on level-3 features that a mask was laid over.
+    """A feature extractor whose level 4 can be run by itself, on level-3 features multiplied by a mask.
 
     Attributes:
         level_channels: C2, C3 and C4.
         stride: side of a cell of the feature grid, px; the same for all levels.
-        level4_reach: how many cells away, along an axis, level 3 still has a say in a cell of level 4.
+        level4_reach: the largest distance, in cells along an axis, at which level 3 still affects a cell of level 4.
     """
 
     level_channels: tuple[int, int, int]
@@ -35,9 +35,8 @@ class Backbone(nn.Module, ABC):
         super().__init__()
         self._frozen = False
         for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
-            constant = torch.tensor(
-                values, device="cpu"
-            )  # where weights are read into an empty model it has values too
+            # on the CPU, so that it has values even if weights are read into an empty model
+            constant = torch.tensor(values, device="cpu")
             self.register_buffer(name, constant[:, None, None] * 255, persistent=False)
 
     @property
@@ -54,14 +53,14 @@ class Backbone(nn.Module, ABC):
         """Level 4 from level 3: (B, C3, h, h) to (B, C4, h, h)."""
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Images with ImageNet's mean and deviation taken out: (B, 3, S, S) uint8 to float32, in memory by pixels."""
+        """Images normalised by ImageNet's mean and deviation: (B, 3, S, S) uint8 to channels-last float32."""
         return ((images.float() - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def freeze(self) -> Self:
-        """Stay in eval mode from here on, and need no gradients."""
+        """Stay in eval mode from now on, without gradients."""
         self._frozen = True
         return self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> Self:
-        """As in torch, but once frozen it ignores a parent that trains: its batch norms would drift."""
+        """As in torch, but a frozen backbone stays in eval mode when its parent trains: batch norms would drift."""
         return super().train(mode and not self._frozen)

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 _PATCH = 14  # px
 _LEVEL2_BLOCK = 9  # of 12, counted from 1
-_OFFSET = 0.1  # DINOv2 resamples positions as if the grid were so much larger, and so it was trained
+_OFFSET = 0.1  # cells; DINOv2 was trained with positions resampled as if the grid were this much larger
 
 
 class DinoV2(Backbone):
     """Level 2 is the patch tokens after block 9 of 12, level 3 those after the last, level 4 their final layer norm.
 
-    So level 4 of an image is DINOv2's own `x_norm_patchtokens`; and as the norm treats each token alone, what a mask
-    hides in level 3 tells nothing to the cells that it leaves. The image is resized so that there are h x h tokens.
-    Tensors have the names of timm's and of DINOv2's own model.
+    Level 4 of an image is therefore DINOv2's own `x_norm_patchtokens`. The norm treats each token alone, so cells that
+    a mask hides in level 3 do not affect the other cells of level 4. The image is resized so that there are h x h
+    tokens. Tensors have the names of timm's model, which are those of DINOv2's own.
     """
 
     level4_reach = 0
@@ -54,7 +54,7 @@ class DinoV2(Backbone):
         return self.norm(level3.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def _tokens(self, images: Tensor, h: int) -> Tensor:
-        """Input of the transformer, class token first: (B, 3, S, S) uint8 to (B, 1 + h * h, C)."""
+        """The transformer's input, class token first: (B, 3, S, S) uint8 to (B, 1 + h * h, C)."""
         pixels = F.interpolate(
             self.normalised(images), (h * _PATCH, h * _PATCH), mode="bilinear", align_corners=False, antialias=True
         )
@@ -64,7 +64,7 @@ class DinoV2(Backbone):
     def _positions(self, h: int) -> Tensor:
         """Position embeddings for h x h patches, resampled as DINOv2's `interpolate_pos_encoding` does.
 
-        timm resamples otherwise: with antialiasing and without the offset.
+        timm resamples them differently, with antialiasing and without the offset.
 
         Returns:
             (1, 1 + h * h, C).
@@ -84,7 +84,7 @@ class DinoV2(Backbone):
 
 
 def build_dinov2_vitb14() -> DinoV2:
-    """ViT-B/14 with the 37 x 37 positions of the published weights, at random."""
+    """ViT-B/14 with random weights and as many positions as the published weights have, 37 x 37."""
     from timm.models.vision_transformer import vit_base_patch14_dinov2
 
     return DinoV2(vit_base_patch14_dinov2(pretrained=False, num_classes=0, img_size=37 * _PATCH))

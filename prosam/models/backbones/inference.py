@@ -1,4 +1,4 @@
-"""A frozen backbone in the form that computes the same with less work."""
+"""A frozen backbone in a form that computes the same features with less work."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from prosam.models.backbones.backbone import Backbone
 
 
 def for_inference(backbone: Backbone) -> Backbone:
-    """Freeze a backbone, fold its batch norms into the convolutions before them, and order memory by pixels.
+    """Freeze a backbone, fold its batch norms into the convolutions before them, and use channels-last memory.
 
     Features stay the same up to rounding. In each of our backbones a batch norm is registered right after the
-    convolution whose output it takes; tests/models/test_backbones.py holds every architecture to that.
+    convolution whose output it takes; tests/models/test_backbones.py checks this for every architecture.
 
     Args:
-        backbone: with its weights; changed in place, and no longer fit to read a checkpoint.
+        backbone: a backbone with its weights. It is changed in place and can no longer load a checkpoint.
     """
     backbone.freeze()
     for (owner, name, convolution), (norm_owner, norm_name, norm) in pairwise(list(_leaves(backbone))):
@@ -30,7 +30,7 @@ def for_inference(backbone: Backbone) -> Backbone:
 
 
 def _leaves(module: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
-    """Owner, name and module of all that have no parts, in the order in which they are registered."""
+    """Owner, name and module of every module without submodules, in the order in which they are registered."""
     for name, child in module.named_children():
         if next(child.children(), None) is None:
             yield module, name, child

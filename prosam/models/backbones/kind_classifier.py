@@ -1,4 +1,4 @@
-"""What our own small backbones have in common: they learn by telling the kinds of generated objects apart."""
+"""The base of our own small backbones, which are trained to classify generated objects."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from prosam.models.backbones.backbone import Backbone
 
 
 class KindClassifier(Backbone):
-    """A backbone with the head it is trained with, on crops of the 64 pool kinds of `prosam.data.shapes.draw`.
+    """A backbone with its training head, for crops of the 64 pool categories of `prosam.data.shapes.draw`.
 
-    The kinds are disjoint from the 20 classes.
+    The pool categories are disjoint from the 20 classes of the data set.
 
     Attributes:
-        classifier: from the mean of level 4 to the kinds.
+        classifier: maps the mean of level 4 to logits of the categories.
     """
 
     classifier: nn.Linear
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits over the kinds it was trained on: (B, 3, S, S) uint8 to (B, num_kinds)."""
+        """Logits of the categories that it was trained on: (B, 3, S, S) uint8 to (B, num_kinds)."""
         return self.classifier(self.level4(self.levels(images)[1]).mean((2, 3)))

@@ -1,8 +1,8 @@
 """ResNet-50, dilated in layers 3 and 4 so that levels 2, 3 and 4 all have stride 8.
 
-Two stems: torchvision's single 7x7 convolution, and the deep stem of VRP-SAM's code (and of semseg, PSPNet, PFENet):
-three 3x3 convolutions 3-64-64-128. timm's `resnet50s` is exactly that network. In both the first block of a dilated
-layer keeps the dilation of the layer before.
+There are two stems: torchvision's single 7x7 convolution, and the deep stem of VRP-SAM's code (and of semseg, PSPNet,
+PFENet) with three 3x3 convolutions 3-64-64-128. timm's `resnet50s` is exactly the deep-stem network. With both stems,
+the first block of a dilated layer keeps the dilation of the layer before.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class ResNet50(Backbone):
     level4_reach = 10  # three convolutions, dilated by 2, 4 and 4
 
     def __init__(self, network: nn.Module):
-        """Take over the layers.
+        """Take over the layers of a network.
 
         Args:
-            network: torchvision's or timm's ResNet-50 at output stride 8. All that torchvision calls the stem's
-                convolution is `conv1`; in timm's deep one that is a sequence of convolutions, norms and ReLUs.
+            network: torchvision's or timm's ResNet-50 at output stride 8. Its `conv1` is one convolution in
+                torchvision's, and a sequence of convolutions, norms and ReLUs in timm's deep stem.
         """
         super().__init__()
         self.conv1 = network.get_submodule("conv1")
@@ -46,14 +46,14 @@ class ResNet50(Backbone):
 
 
 def build_resnet50() -> ResNet50:
-    """torchvision's, with random weights."""
+    """torchvision's ResNet-50, with random weights."""
     from torchvision.models import resnet50
 
     return ResNet50(resnet50(weights=None, replace_stride_with_dilation=[False, True, True]))
 
 
 def build_deep_stem_resnet50() -> ResNet50:
-    """VRP-SAM's, with random weights."""
+    """VRP-SAM's ResNet-50, with random weights."""
     from timm import create_model
 
     return ResNet50(create_model("resnet50s", pretrained=False, num_classes=0, output_stride=8))

@@ -9,7 +9,7 @@ from prosam.models.backbones.kind_classifier import KindClassifier
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch norm beside a shortcut."""
+    """Two 3x3 convolutions with batch norm, and a shortcut around them."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1, dilation: int = 1):
         super().__init__()

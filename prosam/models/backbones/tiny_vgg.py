@@ -1,4 +1,4 @@
-"""A second small backbone of our own: plain convolutions, as VGG-16 is to ResNet-50."""
+"""A second small backbone of our own: plain convolutions, as in VGG-16."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def _plain_block(channels_in: int, channels_out: int, dilation: int = 1) -> nn.S
 class TinyVgg(KindClassifier):
     """Five blocks of two convolutions, without shortcuts, 0.5 M parameters.
 
-    As in `DilatedVgg16` the first three blocks end with a 2x2 pooling, level 2 is what leaves the third, level 3 block
-    4, and level 4 block 5, dilated in the place of a fourth pooling.
+    As in `DilatedVgg16`, each of the first three blocks ends with a 2x2 pooling. Level 2 is the output of block 3,
+    level 3 that of block 4, and level 4 that of block 5, which is dilated instead of following a fourth pooling.
     """
 
     WIDTHS = (16, 32, 64, 96, 128)

@@ -32,10 +32,10 @@ class _Vgg16(Backbone):
 
 
 class DilatedVgg16(_Vgg16):
-    """Stride 8 throughout: the pooling after block 4 is left out, and block 5 is dilated by 2 in its place.
+    """Stride 8 throughout: the pooling after block 4 is left out, and block 5 is dilated by 2 instead.
 
-    Each convolution of block 5 thus sees taps as far apart as after the pooling, on a grid twice as fine. What it sees
-    at them is the cell itself, not the maximum over 2x2 cells.
+    The taps of each convolution of block 5 are thus as far apart as after the pooling, on a grid twice as fine. A tap
+    reads a single cell, not the maximum over 2x2 cells.
     """
 
     level4_reach = 6
@@ -54,7 +54,7 @@ class DilatedVgg16(_Vgg16):
 
 
 class VrpSamVgg16(_Vgg16):
-    """As VRP-SAM's code has it: level 3 after the fourth pooling, level 2 resized to its grid. Stride 16."""
+    """VGG-16 as in VRP-SAM's code: level 3 follows the fourth pooling; level 2 is resized to its grid. Stride 16."""
 
     stride = 16
     level4_reach = 3
@@ -67,17 +67,17 @@ class VrpSamVgg16(_Vgg16):
 
 
 def _vgg16_features() -> nn.Sequential:
-    """torchvision's, with random weights, and without the classifier's 124 M."""
+    """torchvision's layers, with random weights and without the classifier's 124 M parameters."""
     from torchvision.models.vgg import cfgs, make_layers
 
     return make_layers(cfgs["D"], batch_norm=True)
 
 
 def build_dilated_vgg16() -> DilatedVgg16:
-    """With random weights."""
+    """VGG-16 at stride 8, with random weights."""
     return DilatedVgg16(_vgg16_features())
 
 
 def build_vrp_sam_vgg16() -> VrpSamVgg16:
-    """With random weights."""
+    """VRP-SAM's VGG-16, with random weights."""
     return VrpSamVgg16(_vgg16_features())

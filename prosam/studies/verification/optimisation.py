@@ -117,7 +117,7 @@ class LearntDistribution:
 def learn_distribution(
     losses: LossesOfPrompts, initial: Tensor, settings: VerificationParams, generator: torch.Generator, *, name: str
 ) -> LearntDistribution:
-    """Minimise the expected loss over a distribution's samples (eq. 8-10): what ProSAM is trained for.
+    """Minimise the expected loss over a distribution's samples (docs/method.md, eq. 8-10): what ProSAM is trained for.
 
     The stopping rule sees the mean over the K samples of a step, which is noisy: its lowest value so far lies somewhat
     below the expected loss, so the rule stops sooner than it would without the noise.
