@@ -16,7 +16,7 @@ from prosam.cli import console
 from prosam.closure import REPOSITORY, code_behind
 from prosam.errors import InputError
 from prosam.files import write_text
-from prosam.params import STUDY_NAMES
+from prosam.params import SOURCE_NAMES, STUDY_NAMES
 
 DVC_YAML = Path("dvc.yaml")
 
@@ -59,12 +59,15 @@ def with_code(text: str) -> str:
 def code_of_stage(stage: str) -> list[str]:
     """What the code behind a stage is, in the words of dvc.yaml: folders that count whole, and files.
 
-    Studies are found by their names, in which no import can be seen: the stage `study` depends on the study that it
-    makes, not on the others, and the stage `report` on what all of them declare and on its part about each.
+    Studies and sources of data are found by their names, in which no import can be seen: the stage `study` depends on
+    the study that it makes, not on the others; the stage `report` on what all of them declare and on its part about
+    each; the stage `download` on all sources.
     """
     if stage == "report":
         by_name = (f"prosam.{room}.{name}" for name in STUDY_NAMES for room in ("studies", "report.studies"))
         return in_folders(code_behind("tasks.report", *by_name))
+    if stage.startswith("download"):
+        return in_folders(code_behind("tasks.download", *(f"prosam.data.catalog.{name}" for name in SOURCE_NAMES)))
     if stage != "study":
         return in_folders(code_behind(f"tasks.{stage}"))
     studies = [Path("prosam/studies") / name for name in STUDY_NAMES]

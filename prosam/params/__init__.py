@@ -1,6 +1,7 @@
 """params.yaml: its schema, and reading it."""
 
 from prosam.params.data import (
+    SOURCE_NAMES,
     CocoDownload,
     DatasetParams,
     OwnDownload,
@@ -25,6 +26,7 @@ from prosam.params.studies import STUDY_NAMES
 
 __all__ = [
     "PARAMS_FILE",
+    "SOURCE_NAMES",
     "STUDY_NAMES",
     "AnnotationKind",
     "AnnotationsParams",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -78,7 +78,12 @@ class OwnDownload(Section):
     crowd: Literal["class", "void"] = "class"
 
 
-Download = Annotated[ShapesDownload | PascalDownload | CocoDownload | OwnDownload, Field(discriminator="source")]
+AnyDownload = ShapesDownload | PascalDownload | CocoDownload | OwnDownload
+Download = Annotated[AnyDownload, Field(discriminator="source")]
+
+
+SOURCE_NAMES = tuple(get_args(section.model_fields["source"].annotation)[0] for section in get_args(AnyDownload))
+"""What `source` can be, each with a module of its name in prosam/data/catalog."""
 
 
 class Protocol(Section):
@@ -110,6 +115,11 @@ class Protocol(Section):
                     if names.count(name) > 1:
                         raise ValueError(f"folds: fold {number} names {name!r} twice")
         return self
+
+    def deals_like(self, other: Protocol) -> bool:
+        """Whether it gives each fold the training images that another protocol would give it."""
+        dealt = ("folds", "order", "min_area", "novel_in_training")
+        return all(getattr(self, key) == getattr(other, key) for key in dealt)
 
     @property
     def num_folds(self) -> int:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from prosam import layout
+from prosam.data.catalog.source import source_of
 from prosam.data.dataset import SPLITS
 from prosam.data.episodes import classes_of_images
 from prosam.data.fold_files import read_fold
 from prosam.data.open import open_dataset
-from prosam.data.sources import published_counts as published
-from prosam.errors import InputError
-from prosam.params import CocoDownload, DatasetParams, OwnDownload, PascalDownload, Protocol, ShapesDownload
-
-_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+from prosam.params import DatasetParams
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ def count_images(name: str, settings: DatasetParams, folds: Iterable[int]) -> Im
     if all(path.is_file() for path in files.values()):
         counts = {fold: len(classes_of_images(read_fold(path).train)) for fold, path in files.items()}
         return ImageCounts(total, counts, total_from, f"{layout.folds(name)}")
-    known = _published_training(settings)
+    known = source_of(settings.download.source).training_images(settings.download, settings)
     if known:
         return ImageCounts(total, {fold: known[fold] for fold in folds}, total_from, "the papers' lists")
     share = 1 - 1 / settings.protocol.num_folds
@@ -62,39 +58,10 @@ def count_images(name: str, settings: DatasetParams, folds: Iterable[int]) -> Im
 
 def _splits(name: str, settings: DatasetParams) -> tuple[int, int, str]:
     """Images to train on, all images, and where that was learnt."""
-    download, raw = settings.download, layout.raw(name)
-    if isinstance(download, ShapesDownload):
-        return download.train_images, download.train_images + download.val_images, "params.yaml"
+    raw = layout.raw(name)
     if raw.is_dir():
         dataset = open_dataset(raw)
         counts = [len(dataset.image_ids(split)) for split in SPLITS]
         return counts[0], sum(counts), str(raw)
-    if isinstance(download, PascalDownload):
-        train = published.PASCAL_POOLS[download.pool]
-        return train, train + published.PASCAL_VAL, "the published lists"
-    if isinstance(download, CocoDownload):
-        return published.COCO_TRAIN, published.COCO_TRAIN + published.COCO_VAL, "the published lists"
-    total = _image_files(name, download)
-    return round(total * (1 - download.val_fraction)), total, f"the files in {download.folder or layout.own(name)}"
-
-
-def _published_training(settings: DatasetParams) -> tuple[int, ...] | None:
-    """The papers' counts by fold, where the protocol is theirs."""
-    download, protocol = settings.download, settings.protocol
-    paper = Protocol(order="interleaved" if isinstance(download, CocoDownload) else "contiguous")
-    dealt = ("folds", "order", "min_area", "novel_in_training")
-    if any(getattr(protocol, key) != getattr(paper, key) for key in dealt):
-        return None
-    if isinstance(download, CocoDownload):
-        return published.COCO_FOLD_TRAIN
-    usual = isinstance(download, PascalDownload) and download.pool == "train_noval"
-    return published.PASCAL_FOLD_TRAIN if usual else None
-
-
-def _image_files(name: str, download: OwnDownload) -> int:
-    folder = download.folder or layout.own(name)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: not found; datasets.{name}.download names it as one's own images")
-    images: Path = folder / "JPEGImages"
-    found = (images if images.is_dir() else folder).rglob("*")
-    return sum(path.suffix.lower() in _IMAGE_SUFFIXES for path in found)
+    expected = source_of(settings.download.source).expected(name, settings.download)
+    return expected.train, expected.total, expected.known_from

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from prosam import layout
-from prosam.data.sources.published import COCO_ANNOTATIONS, parts_of
+from prosam.data.catalog.source import data_root, source_of
+from prosam.data.sources.published import ArchivePart
 from prosam.fetching.disk import free_bytes
-from prosam.params import CocoDownload, OwnDownload, Params, PascalDownload, ShapesDownload
+from prosam.params import Params
 from prosam.plan.counts import ImageCounts
 from prosam.plan.downloads import PlannedDownload
 
 _SPARE_PART = 0.02  # of what is written: the file system's own books
-_SHAPES_BYTES = 1.25  # a pixel: an image and its mask
-_JSON_GROWS = 2.0  # COCO's annotations, extracted
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,11 @@ def data_written(params: Params, files: list[PlannedDownload]) -> Iterator[Writt
         yield Written("archives and checkpoints", fetched, str(layout.sources("")), exact=True)
     for name in params.pipeline.prepared:
         download, raw = params.datasets[name].download, layout.raw(name)
-        if isinstance(download, PascalDownload | CocoDownload):
-            if extracted := _extracted(name, download):
-                yield Written(f"{name} extracted", extracted, str(layout.sources(name)))
-        elif raw.is_dir():
-            continue
-        elif isinstance(download, ShapesDownload):
-            images = download.train_images + download.val_images
-            yield Written(f"{name} generated", round(images * download.size**2 * _SHAPES_BYTES), str(raw))
-        else:
-            yield Written(f"{name} copied", _size(download, name), str(raw))
+        source = source_of(download.source)
+        if extracted := _extracted(name, source.archives(download), data_root(download)):
+            yield Written(f"{name} extracted", extracted, str(layout.sources(name)))
+        if not raw.is_dir() and (written := source.bytes_written(name, download)):
+            yield Written(f"{name} written", written, str(raw))
 
 
 def embeddings_written(name: str, params: Params, counts: ImageCounts, each: int) -> Iterator[Written]:
@@ -128,15 +122,10 @@ def _existing(folder: Path) -> Path:
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 
-def _extracted(name: str, download: PascalDownload | CocoDownload) -> int:
+def _extracted(name: str, archives: Iterable[ArchivePart], root: Path | None) -> int:
     """Images do not shrink in an archive; of SBD, whose images stay inside, it is an upper bound."""
-    root, total = download.data_root, 0.0
-    for part in parts_of(download):
+    total = 0.0
+    for part in archives:
         if not any((folder / part.content).is_dir() for folder in (layout.sources(name), root) if folder):
-            total += (part.archive.size or 0) * (_JSON_GROWS if part is COCO_ANNOTATIONS else 1)
+            total += (part.archive.size or 0) * part.growth
     return round(total)
-
-
-def _size(download: OwnDownload, name: str) -> int:
-    folder = download.folder or layout.own(name)
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -11,12 +11,13 @@ from prosam import layout
 from prosam.checkpoints.backbones import PUBLISHED
 from prosam.checkpoints.obtain import is_url
 from prosam.checkpoints.published import PUBLISHED_SAM
-from prosam.data.sources.published import is_gathered, parts_of
+from prosam.data.catalog.source import data_root, source_of
+from prosam.data.sources.published import is_gathered
 from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
 from prosam.models.backbones import BUNDLED_BACKBONES
 from prosam.models.sam import BUNDLED_SAM
-from prosam.params import BackboneParams, CocoDownload, Params, PascalDownload, SamParams
+from prosam.params import BackboneParams, Params, SamParams
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,13 @@ def bytes_there(file: RemoteFile, folder: Path) -> int:
 
 def _of_dataset(name: str, params: Params) -> Iterator[PlannedDownload]:
     download = params.datasets[name].download
-    if not isinstance(download, PascalDownload | CocoDownload):
+    archives = source_of(download.source).archives(download)
+    if not archives:
         return
-    root, folder = download.data_root, layout.sources(name)
+    root, folder = data_root(download), layout.sources(name)
     if root is not None and not root.is_dir():
         raise InputError(f"{root}: no such folder; params.yaml names it as data_root")
-    for part in parts_of(download):
+    for part in archives:
         there = is_gathered(part, folder, root)
         yield PlannedDownload(name, part.archive.name, 0 if there else _remaining(part.archive, folder))
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from prosam.data.sources.published import COCO_ANNOTATIONS, SBD, VOC, ArchivePart, gather, is_gathered, parts_of
+from prosam.data.catalog.source import source_of
+from prosam.data.sources.published import COCO_ANNOTATIONS, SBD, VOC, ArchivePart, gather, is_gathered
 from prosam.errors import InputError
 from prosam.params import CocoDownload, PascalDownload
 from tests.fetching.archive_files import unpacked, write_tar, write_zip
@@ -125,12 +126,14 @@ def test_a_data_root_that_is_the_folder_of_the_sources_is_taken_as_it_is(part: A
 
 def test_the_parts_are_those_of_the_published_data_sets():
     pascal, coco = PascalDownload(source="pascal"), CocoDownload(source="coco")
-    assert [part.content for part in parts_of(pascal)] == ["VOCdevkit", "benchmark_RELEASE"]
-    assert [part.content for part in parts_of(pascal.model_copy(update={"pool": "voc"}))] == ["VOCdevkit"]
-    assert {part.content for part in parts_of(coco)} == {"train2014", "val2014", "annotations"}
+    assert [part.content for part in source_of("pascal").archives(pascal)] == ["VOCdevkit", "benchmark_RELEASE"]
+    assert [part.content for part in source_of("pascal").archives(pascal.model_copy(update={"pool": "voc"}))] == [
+        "VOCdevkit"
+    ]
+    assert {part.content for part in source_of("coco").archives(coco)} == {"train2014", "val2014", "annotations"}
     # DATA.md: 1,999,639,040 + 1,419,539,633 and 13,510,573,713 + 6,645,013,297 + 252,872,794
-    assert sum(part.archive.size or 0 for part in parts_of(pascal)) == 3_419_178_673
-    assert sum(part.archive.size or 0 for part in parts_of(coco)) == 20_408_459_804
+    assert sum(part.archive.size or 0 for part in source_of("pascal").archives(pascal)) == 3_419_178_673
+    assert sum(part.archive.size or 0 for part in source_of("coco").archives(coco)) == 20_408_459_804
 
 
 @pytest.mark.parametrize(

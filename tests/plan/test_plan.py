@@ -106,7 +106,7 @@ def test_a_data_set_that_is_only_tested_on_is_embedded_and_not_trained_on(
     assert ("shapes-5i", "training") in stages
     assert stages[-1] == (f"shapes-5i-to-{other}", "shift")
     assert plan.what.startswith("shapes-5i with SAM tiny: 4 trainings ")
-    assert f"{other} generated" in {item.what for item in plan.written}
+    assert f"{other} written" in {item.what for item in plan.written}
 
 
 def test_a_look_at_the_test_episodes_costs_what_as_many_base_episodes_cost(params_with: ParamsWith):

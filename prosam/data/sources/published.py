@@ -12,7 +12,6 @@ from prosam.fetching.remote_file import RemoteFile
 from prosam.fetching.transfer import fetch
 from prosam.fetching.verified import what_is_wrong
 from prosam.files import write_text
-from prosam.params import CocoDownload, PascalDownload
 
 _COCO = "http://images.cocodataset.org/"  # its https fails the check of its certificate; the MD5 guards
 _SBD = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz"
@@ -26,11 +25,13 @@ class ArchivePart:
         content: the folder that its archive holds.
         archive: which.
         wanted: the members of the archive that are needed, by their paths.
+        growth: bytes extracted for a byte of the archive, about.
     """
 
     content: str
     archive: RemoteFile
     wanted: Callable[[str], bool]
+    growth: float = 1.0
 
 
 VOC = ArchivePart(
@@ -77,14 +78,8 @@ COCO_ANNOTATIONS = ArchivePart(
         md5="0a379cfc70b0e71301e0f377548639bd",
     ),
     lambda member: "/instances_" in member,
+    growth=2.0,
 )
-
-
-def parts_of(download: PascalDownload | CocoDownload) -> tuple[ArchivePart, ...]:
-    """The parts that a data set is made of."""
-    if isinstance(download, CocoDownload):
-        return COCO_ANNOTATIONS, COCO_VAL, COCO_TRAIN  # the small one first: it finds most mistakes
-    return (VOC,) if download.pool == "voc" else (VOC, SBD)
 
 
 def gather(parts: Sequence[ArchivePart], folder: Path, data_root: Path | None) -> None:
