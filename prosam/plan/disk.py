@@ -9,12 +9,11 @@ from pathlib import Path
 
 from prosam import layout
 from prosam.data.sources.published import COCO_ANNOTATIONS, parts_of
-from prosam.fetching.disk import free_bytes
+from prosam.fetching.disk import free_bytes, with_spare
 from prosam.params import CocoDownload, OwnDownload, Params, PascalDownload, ShapesDownload
 from prosam.plan.counts import ImageCounts
 from prosam.plan.downloads import PlannedDownload
 
-_SPARE_PART = 0.02  # of what is written: the file system's own books
 _SHAPES_BYTES = 1.25  # a pixel: an image and its mask
 _JSON_GROWS = 2.0  # COCO's annotations, extracted
 
@@ -112,10 +111,7 @@ def disks(written: list[Written]) -> list[Disk]:
         device = device_of(Path(item.folder))
         needed[device] = needed.get(device, 0) + item.bytes
         folders.setdefault(device, _existing(Path(item.folder)))
-    return [
-        Disk(str(folder), round(needed[device] * (1 + _SPARE_PART)), free_bytes(folder))
-        for device, folder in folders.items()
-    ]
+    return [Disk(str(folder), with_spare(needed[device]), free_bytes(folder)) for device, folder in folders.items()]
 
 
 def device_of(folder: Path) -> int:
