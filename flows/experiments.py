@@ -8,12 +8,8 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-
-from ruamel.yaml import YAML
 
 from flows.commits import git, head, uncommitted
 from flows.graph import DVC, DvcError
@@ -21,6 +17,7 @@ from flows.machines import CARRIED
 from prosam.errors import InputError
 from prosam.files import write_text
 from prosam.params import PARAMS_FILE, load_params
+from prosam.params.editing import edited
 
 CLONES = Path(".scratch/experiments")
 _COMPLETE = ".git/prosam-complete"
@@ -88,28 +85,12 @@ class Experiment:
 
 
 def _merged(path: Path, overrides: Mapping[str, Any]) -> str:
-    """params.yaml with some entries replaced; mappings are merged key by key."""
-    load_params(path)  # so that an error in the file is told as one of the file
-    yaml, text = YAML(), StringIO()
-    params = yaml.load(path)
-    _lay_over(params, overrides)
-    yaml.dump(params, text)
-    with TemporaryDirectory() as folder:
-        merged = Path(folder) / path.name
-        merged.write_text(text.getvalue(), encoding="utf-8")
-        try:
-            load_params(merged)
-        except InputError as error:
-            raise InputError(f"flow parameter params: {str(error).removeprefix(f'{merged}: ')}") from error
-    return text.getvalue()
-
-
-def _lay_over(params: Any, overrides: Mapping[str, Any]) -> None:
-    for key, value in overrides.items():
-        if isinstance(value, dict) and isinstance(params.get(key), dict):
-            _lay_over(params[key], value)
-        else:
-            params[key] = value
+    """The text of params.yaml with some entries replaced."""
+    load_params(path)  # an error that is in the file already is reported as an error in the file
+    try:
+        return edited(path, overrides)
+    except InputError as error:
+        raise InputError(f"flow parameter params: {str(error).removeprefix(f'{path}: ')}") from error
 
 
 def _share(root: Path, clone: Path) -> None:

@@ -32,7 +32,7 @@ def train_run(params: Params, dataset: str, run: str, fold: int) -> None:
     Raises:
         InputError: an input is missing or damaged, or the loss is not finite.
     """
-    code = commit()  # of the code that is loaded; the working tree may change while it trains
+    code = commit()  # of the code that is loaded: the working tree may change while the training runs
     inputs = RunInputs(params, dataset, run)
     files = [layout.folds(dataset) / name for name in (f"fold-{fold}.json", f"monitor-{fold}.csv")]
     dealt, monitor = read_fold(files[0]), read_episodes(files[1])

@@ -19,18 +19,23 @@ def free_bytes(folder: Path) -> int:
     return max(0, shutil.disk_usage(folder).free - _SPARE_BYTES)
 
 
+def with_spare(needed: int) -> int:
+    """The bytes that a disk must have free for files of so many bytes: a file system keeps books of its own."""
+    return round(needed * (1 + _SPARE_PART))
+
+
 def require_room(needed: int, folder: Path, what: str) -> None:
     """Make sure that a disk has room before anything is written.
 
     Args:
         needed: bytes that are going to be written.
         folder: that they go to; it exists.
-        what: begins the error.
+        what: what is written; it begins the error.
 
     Raises:
         InputError: it has not; says how much is needed, is free, and where.
     """
-    if needed > 0 and needed * (1 + _SPARE_PART) > free_bytes(folder):
+    if needed > 0 and with_spare(needed) > free_bytes(folder):
         free = shutil.disk_usage(folder).free
         raise InputError(
             f"{what} needs {bytes_in_words(needed)}, and a margin, on the disk of {folder.absolute()}, where "

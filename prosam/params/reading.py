@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from prosam.errors import InputError, did_you_mean, unknown_name
-from prosam.params.schema import Params, TrainParams, overlay
+from prosam.params.merging import deep_merge
+from prosam.params.schema import Params, TrainParams
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -32,23 +33,36 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     Raises:
         InputError: one line that names the file, the key, what is wrong, and the choices where there are some.
     """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not found; run this in the repository's top folder") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
+    return parse_params(text, path)
+
+
+def parse_params(text: str, path: Path) -> Params:
+    """Validate the text of params.yaml; `path` names the file in errors.
+
+    Raises:
+        InputError: as `load_params`.
+    """
     from ruamel.yaml import YAML, YAMLError
 
     try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: not found; run this in the repository's top folder") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+        content = YAML(typ="safe").load(text)
+    except YAMLError as error:
         raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: must be a mapping of sections, not {type(content).__name__}")
     params = _validated(Params, content, str(path), "")
     base = params.train.model_dump()
     for name, dataset in params.datasets.items():
-        _validated(TrainParams, overlay(base, dataset.train), str(path), f"datasets.{name}.train.")
+        _validated(TrainParams, deep_merge(base, dataset.train), str(path), f"datasets.{name}.train.")
     for name, run in params.runs.items():
         for dataset in (params.datasets[key] for key in params.pipeline.datasets):
-            merged = overlay(overlay(base, dataset.train), run.train)
+            merged = deep_merge(deep_merge(base, dataset.train), run.train)
             _validated(TrainParams, merged, str(path), f"runs.{name}.train.")
     return params
 

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from prosam.errors import unknown_name
 from prosam.params.data import DatasetParams
+from prosam.params.merging import deep_merge
 from prosam.params.models import ModelsParams
 from prosam.params.section import Count, Fraction, Name, NonNegative, Positive, Section
 from prosam.params.studies import StudiesParams, StudyName
@@ -357,14 +358,5 @@ class Params(Section):
 
     def training(self, dataset: str, run: str) -> TrainParams:
         """The section `train`, the data set's overrides laid over it, and the run's over both."""
-        merged = overlay(self.train.model_dump(), self.datasets[dataset].train)
-        return TrainParams.model_validate(overlay(merged, self.runs[run].train))
-
-
-def overlay(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A mapping with changes laid over it, nested mappings key by key."""
-    merged = dict(base)
-    for key, value in changes.items():
-        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = overlay(merged[key], value) if nested else value
-    return merged
+        merged = deep_merge(self.train.model_dump(), self.datasets[dataset].train)
+        return TrainParams.model_validate(deep_merge(merged, self.runs[run].train))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from prosam.errors import InputError, unknown_name
 from prosam.files import write_text
 from prosam.params import Params, Suite, load_params
+from prosam.params.editing import edited, in_brackets
+from prosam.params.reading import parse_params
 
 ALL = "all"
 BUNDLED = "tiny"
@@ -30,23 +28,14 @@ def choose_suites(path: Path, names: Sequence[str], datasets: Sequence[str]) -> 
         The parameters as they are now.
 
     Raises:
-        InputError: a name is unknown, or what comes out is no valid params.yaml; the file is then as it was.
+        InputError: a name is unknown, or what comes out is no valid params.yaml; the file is not written then.
     """
     params = load_params(path)
     chosen = [suite for name in names for suite in _suites(params, name)]
-    yaml = _as_the_file_is_written()
-    content = yaml.load(path)
-    for key, value in _axes(params, chosen, datasets).items():
-        content["pipeline"][key] = _flow(value)
-    text = StringIO()
-    yaml.dump(content, text)
-    before = path.read_text(encoding="utf-8")
-    write_text(path, text.getvalue())
-    try:
-        return load_params(path)
-    except InputError:
-        write_text(path, before)
-        raise
+    axes = {key: in_brackets(value) for key, value in _axes(params, chosen, datasets).items()}
+    text = edited(path, {"pipeline": axes})
+    write_text(path, text)
+    return parse_params(text, path)
 
 
 def left_out(params: Params, names: Iterable[str]) -> list[str]:
@@ -104,19 +93,3 @@ def _can_run(params: Params, run: str) -> bool:
 
 def _union(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
-
-
-def _as_the_file_is_written() -> YAML:
-    yaml = YAML()
-    yaml.width, yaml.preserve_quotes = 200, True
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
-    return yaml
-
-
-def _flow(values: Sequence[Any]) -> CommentedSeq:
-    """A list in brackets, as params.yaml has them."""
-    listed = CommentedSeq(CommentedMap(value) if isinstance(value, dict) else value for value in values)
-    for part in (listed, *(value for value in listed if isinstance(value, CommentedMap))):
-        part.fa.set_flow_style()
-    return listed

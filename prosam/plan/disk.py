@@ -10,12 +10,10 @@ from pathlib import Path
 from prosam import layout
 from prosam.data.catalog.source import data_root, source_of
 from prosam.data.sources.published import ArchivePart
-from prosam.fetching.disk import free_bytes
+from prosam.fetching.disk import free_bytes, with_spare
 from prosam.params import Params
 from prosam.plan.counts import ImageCounts
 from prosam.plan.downloads import PlannedDownload
-
-_SPARE_PART = 0.02  # of what is written: the file system's own books
 
 
 @dataclass(frozen=True)
@@ -106,10 +104,7 @@ def disks(written: list[Written]) -> list[Disk]:
         device = device_of(Path(item.folder))
         needed[device] = needed.get(device, 0) + item.bytes
         folders.setdefault(device, _existing(Path(item.folder)))
-    return [
-        Disk(str(folder), round(needed[device] * (1 + _SPARE_PART)), free_bytes(folder))
-        for device, folder in folders.items()
-    ]
+    return [Disk(str(folder), with_spare(needed[device]), free_bytes(folder)) for device, folder in folders.items()]
 
 
 def device_of(folder: Path) -> int:

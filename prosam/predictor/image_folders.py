@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prosam.data.formats.image_files import NOT_ALWAYS_READ
+from prosam.data.reading_ahead import read_ahead
 from prosam.data.sources.own_voc import IMAGE_SUFFIXES
 from prosam.errors import InputError
 from prosam.predictor.images import load_image
@@ -66,37 +66,25 @@ def read_groups(
     """
     unreadable: list[InputError] = []
     group: list[tuple[Path, NDArray[np.uint8]]] = []
-    for path, image in _read_ahead(paths, 2 * size):
-        if not isinstance(image, InputError):
-            group.append((path, image))
-        elif on_unreadable is not None:
-            on_unreadable(path, image)
-        else:
-            unreadable.append(image)
-        if len(group) == size:
-            yield group
-            group = []
+    with ThreadPoolExecutor(_READERS) as readers:
+        for path, image in zip(paths, read_ahead(paths, _image_or_error, 2 * size, readers), strict=True):
+            if not isinstance(image, InputError):
+                group.append((path, image))
+            elif on_unreadable is not None:
+                on_unreadable(path, image)
+            else:
+                unreadable.append(image)
+            if len(group) == size:
+                yield group
+                group = []
     if group:
         yield group
     if unreadable:
         raise InputError(f"{len(unreadable)} of {len(paths)} images could not be read; the first is {unreadable[0]}")
 
 
-def _read_ahead(paths: Iterable[Path], ahead: int) -> Iterator[tuple[Path, NDArray[np.uint8] | InputError]]:
-    """Yield each image in order, or the error why it cannot be read; up to `ahead` images are read ahead."""
-    waiting: deque[tuple[Path, Future[NDArray[np.uint8]]]] = deque()
-    with ThreadPoolExecutor(_READERS) as pool:
-        for path in paths:
-            waiting.append((path, pool.submit(load_image, path)))
-            if len(waiting) > ahead:
-                yield _next(waiting)
-        while waiting:
-            yield _next(waiting)
-
-
-def _next(waiting: deque[tuple[Path, Future[NDArray[np.uint8]]]]) -> tuple[Path, NDArray[np.uint8] | InputError]:
-    path, future = waiting.popleft()
+def _image_or_error(path: Path) -> NDArray[np.uint8] | InputError:
     try:
-        return path, future.result()
+        return load_image(path)
     except InputError as error:
-        return path, error
+        return error

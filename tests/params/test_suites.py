@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from prosam.cli.main import app
 from prosam.errors import InputError
 from prosam.params import load_params
+from prosam.params.editing import edited
 from prosam.params.suites import ALL, choose_suites, left_out
 from prosam.report.paper.published import published_rows
 from tests.conftest import REPOSITORY
@@ -111,3 +112,25 @@ def test_the_command_lists_suites_and_says_what_was_chosen(path: Path):
     assert "table-4          distributions of prompts" in listed.output
     chosen = CliRunner().invoke(app, ["suite", "figure-4", "table-8", "--params", str(path)])
     assert "4 trainings and evaluations, 14 studies, on shapes-5i" in chosen.output
+
+
+def test_a_process_that_dies_while_it_validates_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch):
+    before = path.read_bytes()
+
+    def die(*_: object) -> None:
+        assert path.read_bytes() == before
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("prosam.params.editing.parse_params", die)
+    with pytest.raises(KeyboardInterrupt):
+        choose_suites(path, ["table-4"], [])
+    assert path.read_bytes() == before
+
+
+def test_an_edit_keeps_comments_and_merges_nested_mappings(path: Path):
+    before = path.read_text().splitlines()
+    after = edited(path, {"report": {"bootstrap": 150}}).splitlines()
+    changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert len(changed) == 1
+    assert changed[0][1].startswith("  bootstrap: 150")
+    assert path.read_text().splitlines() == before

@@ -21,7 +21,7 @@ from prosam.data import sampling
 from prosam.errors import InputError
 from prosam.training import loop, samples
 from prosam.training.seeds import step_generator
-from tasks import provenance
+from tasks import training
 from tasks.train import train
 from tests.conftest import DATASET, write_params
 
@@ -185,8 +185,8 @@ def test_a_model_records_the_commit_that_its_training_began_with(workspace: Path
         now[0] = "meanwhile"
         return learn(*args, **options)
 
-    monkeypatch.setattr(provenance, "commit", lambda: now[0])
-    monkeypatch.setattr(loop, "train_prompt_encoder", train_while_someone_commits)
+    monkeypatch.setattr(training, "commit", lambda: now[0])
+    monkeypatch.setattr(training, "train_prompt_encoder", train_while_someone_commits)
     train(DATASET, "prosam", 0)
     assert now == ["meanwhile"]
     assert json.loads(outputs()["model.json"])["commit"] == "before"
