@@ -19,6 +19,7 @@ from prosam.features.episode_tensors import EpisodeTensors
 from prosam.features.pairs import AnnotatedReference, References, Targets
 from prosam.methods.prompting import PromptMethod, build_prompt_method
 from prosam.models.distributions import T3, Dirac, Gaussian, MatchedGaussian, PromptDistribution, StudentT
+from prosam.models.pseudo_mask import pseudo_masks
 from prosam.params import RunParams
 from tasks.inputs import RunInputs
 from tests.conftest import DATASET
@@ -128,6 +129,25 @@ def test_a_run_gets_the_distribution_that_it_names(
     assert type(prompts) is expected
     if isinstance(prompts, StudentT | MatchedGaussian):
         assert prompts.nu == 7.0
+
+
+@pytest.mark.parametrize(("named", "normalised"), [("raw", False), ("normalised", True)])
+def test_a_run_gets_the_pseudo_mask_that_it_names(
+    inputs: RunInputs, batch: tuple[References, Targets], named: str, normalised: bool
+):
+    references, targets = batch
+    method = a_method(inputs, pseudo_mask=named, init="paper")
+    with torch.no_grad():
+        concept = method.learn(references)
+        found = method.prompts(concept, targets).mean
+        expected, other = (
+            method.encoder.encode_target(
+                concept.code, targets.features, pseudo_masks(concept.foreground, targets.level4, normalised=to_one)
+            ).mean
+            for to_one in (normalised, not normalised)
+        )
+    assert torch.equal(found, expected)
+    assert not torch.allclose(found, other, rtol=1e-4)
 
 
 def test_a_model_reads_as_it_was_saved(inputs: RunInputs, batch: tuple[References, Targets], tmp_path: Path):
