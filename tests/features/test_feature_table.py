@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,16 @@ def test_it_is_computed_once_for_each_backbone(inputs: RunInputs, monkeypatch: p
     assert counting.images == images
     table_of(inputs, backbone="1")
     assert counting.images == images * 2
+
+
+def test_it_is_computed_anew_for_another_image_size(inputs: RunInputs):
+    assert table_of(inputs) is not None
+    half = inputs.models.image_size // 2
+    inputs.models = replace(inputs.models, image_size=half)
+    table, image = table_of(inputs), inputs.dataset.image_ids("val")[0]
+    assert table is not None
+    side = half // inputs.models.backbone.stride
+    assert table.level(2, image).shape[-2:] == (side, side)
 
 
 def test_two_stages_that_start_together_compute_it_once(inputs: RunInputs, monkeypatch: pytest.MonkeyPatch):

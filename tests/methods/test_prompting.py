@@ -18,7 +18,8 @@ from prosam.errors import InputError
 from prosam.features.episode_tensors import EpisodeTensors
 from prosam.features.pairs import AnnotatedReference, References, Targets
 from prosam.methods.prompting import PromptMethod, build_prompt_method
-from prosam.models.distributions import Dirac, Gaussian
+from prosam.models.distributions import T3, Dirac, Gaussian, MatchedGaussian, PromptDistribution, StudentT
+from prosam.models.pseudo_mask import pseudo_masks
 from prosam.params import RunParams
 from tasks.inputs import RunInputs
 from tests.conftest import DATASET
@@ -107,17 +108,46 @@ def test_the_seed_decides_the_initial_weights_and_nothing_else_does(inputs: RunI
     assert not all(torch.equal(a, b) for a, b in zip(one, weights(1), strict=True))
 
 
-@pytest.mark.parametrize("distribution", ["t3", "student_t", "gaussian", "matched_gaussian", "dirac"])
+@pytest.mark.parametrize(
+    ("distribution", "expected"),
+    [
+        ("t3", T3),
+        ("student_t", StudentT),
+        ("gaussian", Gaussian),
+        ("matched_gaussian", MatchedGaussian),
+        ("dirac", Dirac),
+    ],
+)
 def test_a_run_gets_the_distribution_that_it_names(
-    inputs: RunInputs, batch: tuple[References, Targets], distribution: str
+    inputs: RunInputs, batch: tuple[References, Targets], distribution: str, expected: type[PromptDistribution]
 ):
     references, targets = batch
     method = a_method(inputs, distribution=distribution, nu=7.0, num_prompts=3)
     with torch.no_grad():
         prompts = method.prompts(method.learn(references), targets)
     assert prompts.mean.shape == (4, 3, 64)
-    assert isinstance(prompts, Dirac if distribution == "dirac" else Gaussian)
-    assert getattr(prompts, "nu", 7.0) == 7.0
+    assert type(prompts) is expected
+    if isinstance(prompts, StudentT | MatchedGaussian):
+        assert prompts.nu == 7.0
+
+
+@pytest.mark.parametrize(("named", "normalised"), [("raw", False), ("normalised", True)])
+def test_a_run_gets_the_pseudo_mask_that_it_names(
+    inputs: RunInputs, batch: tuple[References, Targets], named: str, normalised: bool
+):
+    references, targets = batch
+    method = a_method(inputs, pseudo_mask=named, init="paper")
+    with torch.no_grad():
+        concept = method.learn(references)
+        found = method.prompts(concept, targets).mean
+        expected, other = (
+            method.encoder.encode_target(
+                concept.code, targets.features, pseudo_masks(concept.foreground, targets.level4, normalised=to_one)
+            ).mean
+            for to_one in (normalised, not normalised)
+        )
+    assert torch.equal(found, expected)
+    assert not torch.allclose(found, other, rtol=1e-4)
 
 
 def test_a_model_reads_as_it_was_saved(inputs: RunInputs, batch: tuple[References, Targets], tmp_path: Path):

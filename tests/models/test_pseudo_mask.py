@@ -100,6 +100,16 @@ def test_an_annotation_on_the_grid_by_brute_force(number: int, thin: bool):
     assert np.array_equal(found[0].numpy().astype(bool), expected)
 
 
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (299, 130), (599, 799)])
+def test_a_single_pixel_of_a_large_photo_marks_its_cell(row: int, column: int):
+    drawn = torch.zeros(600, 800, dtype=torch.bool)  # cells of 150 x 200 px, of which it covers 1 / 30,000
+    drawn[row, column] = True
+    expected = torch.zeros(1, 4, 4)
+    expected[0, row // 150, column // 200] = 1
+    for thin in (True, False):
+        assert torch.equal(annotation_grid(drawn, 4, thin=thin), expected)
+
+
 @pytest.mark.parametrize("thin", [True, False])
 @pytest.mark.parametrize("shape", [(5, 7), (8, 8), (37, 50), (128, 3)])  # smaller than the grid, and not divided by it
 def test_an_annotation_on_the_grid_is_empty_only_when_nothing_was_drawn(shape: tuple[int, int], thin: bool):

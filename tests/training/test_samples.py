@@ -123,7 +123,6 @@ def test_samples_that_fit_at_once_are_one_call(at_once: int | None):
 def test_on_a_cpu_a_large_batch_has_fewer_samples_at_once(images: int, said: str | int, at_once: int):
     params = Params.model_validate(bundled_params() | {"samples_at_once": said})
     assert execution(params, torch.device("cpu")).at_once(images) == at_once
-    assert images * at_once <= 32 or at_once == 1 or said != "auto"
 
 
 def test_on_a_gpu_all_samples_are_there_at_once():
