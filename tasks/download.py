@@ -1,4 +1,4 @@
-"""Stage download: put a data set on disk, in one form whatever its source."""
+"""Stage download: put a data set on disk, in the same form for every source."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tasks.arguments import dataset_params
 
 
 def download(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")]) -> None:
-    """Generate, fetch or take up a data set; write it to data/raw/DATASET.
+    """Generate, download or import a data set; write it to data/raw/DATASET.
 
-    Images of public data sets stay in data/sources/DATASET, or in `data_root`: what is there is kept, and a transfer
-    that was cut goes on.
+    Images of public data sets stay in data/sources/DATASET, or in `data_root`. Files that are already there are kept,
+    and interrupted downloads are resumed.
 
     Example: `python -m tasks.download shapes-5i`
     """
@@ -36,7 +36,7 @@ def download(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in
 
 
 def write_shapes(folder: Path, dataset: str, settings: ShapesDownload) -> None:
-    """Generate scenes, in VOC's layout."""
+    """Generate scenes and write them in VOC's layout."""
     from prosam.data.dataset import Split
     from prosam.data.formats.voc import write_voc
     from prosam.data.shapes.scenes import LabelledImage, shapes_classes, shapes_scenes
@@ -51,7 +51,7 @@ def write_shapes(folder: Path, dataset: str, settings: ShapesDownload) -> None:
 
 
 def write_published(folder: Path, dataset: str, settings: PascalDownload | CocoDownload) -> None:
-    """Get the archives of PASCAL or COCO, and write the table of what their images show."""
+    """Get the archives of PASCAL or COCO, and write the table of the classes and masks in their images."""
     from prosam.data.formats.table import write_table
     from prosam.data.sources.published import gather, parts_of
     from prosam.progress import track
@@ -72,7 +72,7 @@ def write_published(folder: Path, dataset: str, settings: PascalDownload | CocoD
 
 
 def write_own(folder: Path, dataset: str, settings: OwnDownload) -> None:
-    """Copy one's own images, so that DVC versions them, and write the table of what they show."""
+    """Copy one's own images, so that DVC versions them, and write the table of their classes and masks."""
     import shutil
 
     from prosam.data.formats.table import write_table

@@ -21,7 +21,7 @@ from prosam.params import Params, TrainParams
 from prosam.training.settings import Execution
 from tasks.inputs import RunInputs
 
-CODE = ("prosam", "tasks")  # folders whose content decides what comes out
+CODE = ("prosam", "tasks")  # folders that determine the results
 
 
 def describe_run(params: Params, run: str, settings: TrainParams, inputs: RunInputs) -> dict[str, Any]:
@@ -47,11 +47,11 @@ def describe_run(params: Params, run: str, settings: TrainParams, inputs: RunInp
 
 
 def commit() -> str:
-    """The commit of the code that runs, with `+changes` when the code differs from it; empty without git."""
+    """The commit of the running code, with `+changes` if the code differs from it; empty without git."""
     folder = Path(layout.__file__).parents[1]
 
     def git(*words: str) -> str:
-        command = ["git", "--no-optional-locks", *words]  # several stages ask at once
+        command = ["git", "--no-optional-locks", *words]  # several stages may ask at once
         return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
