@@ -258,7 +258,9 @@ def test_the_life_of_a_model_in_use(
 
     set_seed(1)
     train(DATASET, "prosam", 0)
-    with pytest.raises(InputError, match=rf"episodes\.parquet: does not belong to the model in {MODEL}; run `dvc repro evalu"):
+    with pytest.raises(
+        InputError, match=rf"episodes\.parquet: does not belong to the model in {MODEL}; run `dvc repro evalu"
+    ):
         promote(DATASET, "prosam", 0)
     assert weights(IN_USE / "current") == model_of_seed_0
     evaluate(DATASET, "prosam", 0)
