@@ -1,4 +1,4 @@
-"""What a training is: written beside its model, and the key of its unfinished work."""
+"""The identity of a training: the description beside its model, and the key of its unfinished work."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ CODE = ("prosam", "tasks")  # folders that determine the results
 
 
 def describe_run(params: Params, run: str, settings: TrainParams, inputs: RunInputs) -> dict[str, Any]:
-    """A run with everything that params.yaml says of it, and the frozen models that it goes with.
+    """A description of a run: its settings in params.yaml, and its frozen models.
 
-    It tells all that another machine needs to build the same models, and where their weights came from.
+    It has everything that another machine needs to build the same models, and the origin of their weights.
     """
     resolved, models = params.runs[run], params.models
     return {
@@ -62,7 +62,7 @@ def commit() -> str:
 
 
 def circumstances(device: torch.device, execution: Execution) -> dict[str, Any]:
-    """By what a training was computed. These re-run nothing, and two runs that differ in them are not quite alike."""
+    """The device, precision and versions of a training. A change re-runs nothing but may change the last bits."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "precision": "bfloat16" if execution.bf16 else "float32",
@@ -83,8 +83,9 @@ def unfinished_work(
 ) -> Path:
     """The scratch folder of a stage's unfinished work.
 
-    It bears the digest of all that determines the result to the last bit: what the work is, the content of its files,
-    device, threads and how it executes, and the code behind the stage. Change any, and the work starts anew.
+    Its name is the digest of everything that determines the result to the last bit: the description of the work, the
+    content of its files, device, threads, execution, and the code behind the stage. If any of these changes, the work
+    starts anew.
     """
     identity = {**description, **machine(params, inputs.models.device)}
     identity["execution"] = [params.samples_at_once, params.precision, params.compile]
