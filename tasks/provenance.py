@@ -62,7 +62,7 @@ def commit() -> str:
 
 
 def circumstances(device: torch.device, execution: Execution) -> dict[str, Any]:
-    """The device, precision and versions of a training. A change re-runs nothing but may change the last bits."""
+    """The device, precision and versions of a training. A change re-runs nothing, but the numbers differ slightly."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "precision": "bfloat16" if execution.bf16 else "float32",
