@@ -91,7 +91,7 @@ def write_own(folder: Path, dataset: str, settings: OwnDownload) -> None:
     for why, images in (("have no mask, or an empty one", own.unlabelled), ("are in neither list", own.unlisted)):
         if images:
             more = " ..." if len(images) > 3 else ""
-            print(f"{dataset}: left out, for they {why}: {len(images)} images: {', '.join(images[:3])}{more}")
+            print(f"{dataset}: {len(images)} images are left out, since they {why}: {', '.join(images[:3])}{more}")
     for file, source in own.sources.items():
         target = folder / "images" / file
         target.parent.mkdir(parents=True, exist_ok=True)
