@@ -1,10 +1,10 @@
-"""How long does COCO's instances_train2014.json take to become masks per class, and how much memory?
+"""How much time and memory does it take to turn COCO's instances_train2014.json into masks per class?
 
     python bench/coco_index.py                  # a generated file of the true size: 400 MB, about 6 minutes in all
     python bench/coco_index.py --scale 0.05     # a twentieth of it
 
-Each way runs in a process of its own: `read_instances` with `class_masks`, and pycocotools' COCO with annToRLE, which
-only makes a code for each annotation. No image files are involved.
+Two ways are compared, each in a process of its own: `read_instances` with `class_masks`, and pycocotools' COCO with
+annToRLE, which only makes a code for each annotation. No image files are involved.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CROWD_EVERY = 100
 
 
 def write_annotation(file: TextIO, number: int, image: int, rng: np.random.Generator) -> None:
-    """A star-shaped polygon of POINTS points on average, or every now and then a crowd's run lengths."""
+    """Write a star-shaped polygon of POINTS points on average, or now and then a crowd's run lengths."""
     if number % CROWD_EVERY == 0:
         runs = rng.integers(1, 800, 2 * HEIGHT * WIDTH // 800)
         ends = np.minimum(np.cumsum(runs), HEIGHT * WIDTH)
@@ -62,7 +62,7 @@ def write_annotation(file: TextIO, number: int, image: int, rng: np.random.Gener
 
 
 def write_instances(path: Path, scale: float) -> None:
-    """Write a file like COCO's, of a share of its size."""
+    """Write a file like COCO's, at `scale` times its size."""
     rng = np.random.default_rng(0)
     images, annotations = round(IMAGES * scale), round(ANNOTATIONS * scale)
     with path.open("w", encoding="utf-8") as file:
@@ -87,7 +87,7 @@ def write_instances(path: Path, scale: float) -> None:
 
 
 def ours(path: Path, masks: Masks) -> tuple[int, float]:
-    """Returns the number of class masks, and the seconds it took to read the file."""
+    """Return the number of class masks, and the seconds for reading the file."""
     start = time.perf_counter()
     instances = read_instances(path)
     read = time.perf_counter() - start
@@ -95,7 +95,7 @@ def ours(path: Path, masks: Masks) -> tuple[int, float]:
 
 
 def theirs(path: Path) -> tuple[int, float]:
-    """Returns the number of annotations, and the seconds it took to read the file."""
+    """Return the number of annotations, and the seconds for reading the file."""
     start = time.perf_counter()
     coco = COCO(path)
     read = time.perf_counter() - start
@@ -104,7 +104,7 @@ def theirs(path: Path) -> tuple[int, float]:
 
 
 def measured(way: Callable[[Path], tuple[int, float]], path: Path) -> tuple[int, float, float, float]:
-    """Run one way; returns its two results, the seconds of all, and the process's peak memory in GB."""
+    """Run one way; return its two results, the total seconds, and the process's peak memory in GB."""
     start = time.perf_counter()
     count, read = way(path)
     return count, read, time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

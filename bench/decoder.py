@@ -1,10 +1,10 @@
-"""How much faster is decoding with `MaskTokenDecoder` than with SAM's decoder as it is, forward and backward?
+"""How much faster is decoding with `MaskTokenDecoder` than with SAM's own decoder, forward and backward?
 
     python -m bench.decoder                # the bundled default's size
     python -m bench.decoder --grid 64      # SAM's real decoder: 256 channels, a 64 x 64 grid (about 2 minutes)
 
-Both forms take turns in one process, and their masks and gradients are compared first. Only the ratio means
-something elsewhere.
+Both forms take turns in one process; their masks and gradients are compared first. On other machines, only the ratio
+is comparable.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def bench(
     grid: Annotated[int, typer.Option(help="16 for the bundled default, 64 for SAM itself.")] = 16,
     images: Annotated[int, typer.Option(help="Images in a batch.")] = 2,
     samples: Annotated[int, typer.Option(help="Prompt sets an image.")] = 4,
-    rounds: Annotated[int, typer.Option(help="Measurements of each.")] = 7,
+    rounds: Annotated[int, typer.Option(help="Measurements of each form.")] = 7,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
 ) -> None:
     """Compare the two forms of the mask decoder."""

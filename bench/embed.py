@@ -1,12 +1,13 @@
-"""How many images a second does the stage `embeddings` encode, beside segment-anything's own way?
+"""How many images a second does the stage `embeddings` encode, compared with segment-anything's own way?
 
     python -m bench.embed                                     # the bundled SAM
     python -m bench.embed --sam vit_b --images 2 --rounds 1   # ViT-B on a CPU: minutes
     python -m bench.embed --sam vit_h --images 64 --batch 8   # on a GPU
 
-Both begin at JPEG files of PASCAL VOC's usual size, written for the purpose, and end with float16 embeddings in memory.
-`segment-anything` is what SamPredictor.set_image does, image by image; ours squashes, and encodes batches. That both
-encode a square image alike is checked first. Weights are random. Ratios are medians of rounds, with their range.
+Both start from JPEG files of PASCAL VOC's usual size, written for the purpose, and end with float16 embeddings in
+memory. `segment-anything` does what SamPredictor.set_image does, image by image; ours squashes images and encodes
+batches. Before timing, the two embeddings of a square image are compared. Weights are random. Ratios are medians of
+rounds, with their range.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from prosam.models.segment_anything import Sam
 
-HEIGHT, WIDTH = 375, 500  # px, of most images of PASCAL VOC
+HEIGHT, WIDTH = 375, 500  # px, as most images of PASCAL VOC
 TOLERANCE = 1e-4
 
 
@@ -34,7 +35,7 @@ def bench(
     sam: Annotated[str, typer.Option(help="tiny, vit_b, vit_l or vit_h.")] = "tiny",
     images: Annotated[int, typer.Option(help="Images encoded in a round.")] = 16,
     batch: Annotated[list[int] | None, typer.Option(help="Images at once; [default: 1 and 8]")] = None,
-    rounds: Annotated[int, typer.Option(help="Measurements of each.")] = 5,
+    rounds: Annotated[int, typer.Option(help="Measurements of each form.")] = 5,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
 ) -> None:
     """Compare embedding images with segment-anything's own way."""
@@ -69,7 +70,7 @@ def bench(
 
 
 def write_images(folder: Path, count: int, rng: np.random.Generator) -> list[Path]:
-    """JPEG files of smooth colours with some noise, as large as photographs are."""
+    """Write JPEG files of smooth colours with some noise, as large as photographs."""
     import numpy as np
     from PIL import Image
 
@@ -82,7 +83,7 @@ def write_images(folder: Path, count: int, rng: np.random.Generator) -> list[Pat
 
 
 def plain_embedding(sam: Sam, image: np.ndarray) -> Tensor:
-    """SamPredictor.set_image on (H, W, 3) RGB: the longer side resized, the rest padded."""
+    """SamPredictor.set_image on (H, W, 3) RGB: the longer side is resized, the rest is padded."""
     import torch
     from segment_anything.utils.transforms import ResizeLongestSide
 
@@ -93,14 +94,14 @@ def plain_embedding(sam: Sam, image: np.ndarray) -> Tensor:
 
 
 def plain_embeddings(sam: Sam, files: Sequence[Path]) -> Tensor:
-    """Image by image."""
+    """Embeddings computed image by image, by segment-anything's own way."""
     import torch
 
     return torch.cat([plain_embedding(sam, pixels(file)).half().cpu() for file in files])
 
 
 def our_embeddings(sam: Sam, files: Sequence[Path], size: int, batch: int) -> Tensor:
-    """As the stage `embeddings` does it; `size` is models.image_size."""
+    """Embeddings computed as in the stage `embeddings`; `size` is models.image_size."""
     import numpy as np
     import torch
 
@@ -115,7 +116,7 @@ def our_embeddings(sam: Sam, files: Sequence[Path], size: int, batch: int) -> Te
 
 
 def pixels(file: Path) -> np.ndarray:
-    """(H, W, 3) RGB."""
+    """The image in a file, (H, W, 3) RGB."""
     import numpy as np
     from PIL import Image
 
@@ -124,10 +125,10 @@ def pixels(file: Path) -> np.ndarray:
 
 
 def difference(sam: Sam) -> float:
-    """Of both embeddings of a square image, as a share of the largest entry.
+    """The difference of both embeddings of a square image, as a share of the largest entry.
 
     Raises:
-        SystemExit: it is too large for rounding; there is nothing to compare then.
+        SystemExit: the difference is too large for rounding, so that timing makes no sense.
     """
     import numpy as np
     import torch

@@ -1,14 +1,15 @@
-"""What share of a training's time goes into waiting for data, apart from computing?
+"""What share of a training's time is spent waiting for data rather than computing?
 
     python -m bench.epoch shapes-5i prosam                        # with batch_size and samples of params.yaml
     python -m bench.epoch shapes-5i prosam --batch 4 --samples 10 --workers 0 --workers 2
     python -m bench.epoch pascal-5i prosam --steps 20             # on a GPU
 
 Run it in a clone where the data set's folds, annotations and embeddings are made (`dvc repro folds embeddings
-annotations backbone`); nothing is written but the table of backbone features, which trainings use as well. `waiting` is
-until the tensors of a batch are on the device: images or their backbone features, embeddings, annotations, truth.
-`computing` is prompt encoder, decoder, loss and optimiser. With a feature table what was read before is remembered, so
-the first steps wait longest: both halves of the steps are told apart. `workers` is that of params.yaml.
+annotations backbone`). Only the table of backbone features is written, which trainings use as well. `waiting` is the
+time until the tensors of a batch are on the device: images or their backbone features, embeddings, annotations, truth.
+`computing` is the time of prompt encoder, decoder, loss and optimiser. With a feature table, small parts of episodes
+are cached, so the first steps wait longest; times are therefore given for both halves of the steps. `workers` has the
+meaning that it has in params.yaml.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ if TYPE_CHECKING:
 def bench(
     dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
     run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
-    fold: Annotated[int, typer.Option(help="Its base classes are drawn.")] = 0,
-    steps: Annotated[int, typer.Option(min=4, help="Of training, for each number of workers.")] = 40,
-    batch: Annotated[int, typer.Option(help="Pairs in a batch; 0: as params.yaml has it.")] = 0,
-    samples: Annotated[int, typer.Option(help="K; 0: as params.yaml has it.")] = 0,
+    fold: Annotated[int, typer.Option(help="A fold; its base classes are trained on.")] = 0,
+    steps: Annotated[int, typer.Option(min=4, help="Training steps for each number of workers.")] = 40,
+    batch: Annotated[int, typer.Option(help="Pairs in a batch; 0 for the number in params.yaml.")] = 0,
+    samples: Annotated[int, typer.Option(help="K; 0 for the number in params.yaml.")] = 0,
     workers: Annotated[list[int] | None, typer.Option(help="Threads that read ahead; [default: 0 and 1]")] = None,
 ) -> None:
     """Measure how long a training waits for data."""
@@ -72,7 +73,7 @@ def bench(
     step = optimisation(inputs, params.runs[run], samples, how)
     print(f"batch {batch}, K {samples}, {device}; milliseconds a step, first half / second half")
     for threads in workers if workers is not None else [0, 1]:
-        tensors = inputs.tensors(masks)  # anew, with nothing remembered
+        tensors = inputs.tensors(masks)  # anew, with an empty cache
         waiting, computing = [], []
         start = time.perf_counter()
         for tensors_of_step in batches(tensors, sampler, steps, threads, how):
@@ -90,7 +91,7 @@ def bench(
 def batches(
     tensors: EpisodeTensors, sampler: TrainingSampler, steps: int, workers: int, how: Execution
 ) -> Iterator[Batch]:
-    """The tensors of each step, as a training gets them."""
+    """Yield the tensors of each step, as a training gets them."""
     from prosam.features.batches import read_batches
 
     for read in read_batches(tensors, map(sampler.batch, range(steps)), workers=workers, valid=False):
@@ -102,7 +103,7 @@ def batches(
 def optimisation(
     inputs: RunInputs, run: RunParams, samples: int, how: Execution
 ) -> Callable[[References, Targets, Tensor], None]:
-    """A step of training, once its tensors are there."""
+    """A function that takes a step of training with given tensors."""
     import torch
 
     from prosam.methods.prompting import build_prompt_method
@@ -126,7 +127,7 @@ def optimisation(
 
 
 def report(waiting: list[float], computing: list[float]) -> str:
-    """Medians of both halves, and the share of all time that was waited."""
+    """The medians of both halves, and the share of the time that was spent waiting."""
     from statistics import median
 
     half = len(waiting) // 2

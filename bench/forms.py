@@ -1,8 +1,8 @@
-"""A step of training in two forms: plain, to be read and compared with, and ours.
+"""A step of training in two forms: a plain one for reading and comparison, and ours.
 
-The plain one does what VRP-SAM's code does, at equal maths: SAM's own decoder once for each of the K samples, all of
-them in one loss, and a pseudo mask from all pairs of positions. The frozen models have random weights: time and
-gradients need no others.
+The plain form works like VRP-SAM's code, with the same mathematics: SAM's own decoder runs once for each of the K
+samples, all samples are in one loss, and the pseudo mask uses all pairs of positions. The frozen models have random
+weights, which are enough for time and gradients.
 
 Shape letters: B pairs, K samples, N prompts, d prompt dimension, g side of SAM's grid, h of the backbone's, S of the
 square image, px.
@@ -32,8 +32,8 @@ from prosam.params import RunParams
 from prosam.training.samples import LossOf, SampleLoss
 from prosam.training.settings import Execution
 
-TINY_GRID = 16  # of the bundled SAM
-_PIXELS_A_CELL = 8  # of the backbones
+TINY_GRID = 16  # the bundled SAM's grid
+_PIXELS_A_CELL = 8  # stride of the backbones
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Pairs:
         references: (B, 3, S, S) uint8.
         annotation: (B, S, S) bool, whole cells of the backbone's grid.
         targets: (B, 3, S, S) uint8.
-        embedding: (B, d, g, g), SAM's of the targets.
+        embedding: (B, d, g, g), SAM's embeddings of the targets.
         truth: (B, 1, S, S) 0 or 1.
     """
 
@@ -68,11 +68,11 @@ def build_sam(grid: int) -> Sam:
 
 
 def build_methods(grid: int, device: torch.device) -> tuple[PromptMethod, PromptMethod]:
-    """ProSAM on random frozen models: with the backbone as published, and as we run it. They share what is trained.
+    """ProSAM on random frozen models, with the backbone as published and as we run it. Both share the trained weights.
 
     Args:
         grid: g. 16 for the bundled default; otherwise SAM's decoder and a ResNet-50 at 8 g px, so 64 for the paper's.
-        device: of all weights.
+        device: where all weights are.
     """
     architecture = "tiny-resnet" if grid == TINY_GRID else "resnet50"
     sam = build_sam(grid).requires_grad_(False).to(device)
@@ -92,7 +92,7 @@ def build_methods(grid: int, device: torch.device) -> tuple[PromptMethod, Prompt
 
 
 def random_pairs(models: FrozenModels, count: int) -> Pairs:
-    """Noise, with a fifth of each reference annotated and a quarter of each target true."""
+    """Pairs of noise images. A fifth of each reference is annotated, and the object fills a quarter of each target."""
     noise, size, grid = torch.Generator().manual_seed(0), models.image_size, models.grid
     prompts = models.sam.prompt_encoder
     cells = torch.zeros(count, grid, grid, dtype=torch.bool)
@@ -112,7 +112,7 @@ def random_pairs(models: FrozenModels, count: int) -> Pairs:
 
 
 def plain_prompts(method: PromptMethod, pairs: Pairs) -> PromptDistribution:
-    """Backbone, pseudo mask and prompt encoder."""
+    """Run backbone, pseudo mask and prompt encoder."""
     backbone, encoder = method.models.backbone, method.encoder
     annotation = pairs.annotation[:, None, ::_PIXELS_A_CELL, ::_PIXELS_A_CELL].float()
     with torch.no_grad():
@@ -125,7 +125,12 @@ def plain_prompts(method: PromptMethod, pairs: Pairs) -> PromptDistribution:
 
 
 def plain_pseudo_mask(reference4: Tensor, target4: Tensor) -> Tensor:
-    """(B, C4, h, h), zero outside the annotation, and (B, C4, h, h): (B, 1, h, h), to [0, 1] for each target."""
+    """The pseudo mask, (B, 1, h, h), normalised to [0, 1] for each target.
+
+    Args:
+        reference4: (B, C4, h, h), zero outside the annotation.
+        target4: (B, C4, h, h).
+    """
     reference, target = reference4.flatten(2).transpose(1, 2), target4.flatten(2)
     lengths = reference.norm(dim=2, keepdim=True) * target.norm(dim=1, keepdim=True)
     best = (reference @ target / (lengths + 1e-7)).amax(1)
@@ -134,10 +139,10 @@ def plain_pseudo_mask(reference4: Tensor, target4: Tensor) -> Tensor:
 
 
 def plain_loss(models: FrozenSam, embedding: Tensor, truth: Tensor, samples: Tensor) -> Tensor:
-    """SAM's own decoder and the loss, sample by sample.
+    """Run SAM's own decoder and the loss, sample by sample.
 
     Args:
-        models: whose SAM.
+        models: the models whose SAM is run.
         embedding: (B, d, g, g).
         truth: (B, 1, S, S).
         samples: (B, K, N, d).
@@ -156,7 +161,7 @@ def plain_loss(models: FrozenSam, embedding: Tensor, truth: Tensor, samples: Ten
 
 
 class OurPrompts:
-    """The same as `plain_prompts`, as a training computes it."""
+    """Computes the same as `plain_prompts`, in the way of a training."""
 
     def __init__(self, method: PromptMethod, execution: Execution):
         self._method, self._execution, self._models = method, execution, method.models
@@ -167,14 +172,14 @@ class OurPrompts:
             self._level4 = torch.compile(self._level4, dynamic=False)
 
     def __call__(self, pairs: Pairs) -> PromptDistribution:
-        """Backbone, pseudo mask and prompt encoder."""
+        """Run backbone, pseudo mask and prompt encoder."""
         with self._execution.autocast(self._models.device):
             references, targets = self.features(pairs)
             return self._method.prompts(self._method.learn(references), targets)
 
     @torch.no_grad()
     def features(self, pairs: Pairs) -> tuple[References, Targets]:
-        """The backbone's part, as `EpisodeTensors` does it without a feature table."""
+        """Run the backbone as `EpisodeTensors` does without a feature table."""
         drawn = list(pairs.annotation.cpu())
         levels = self._levels(torch.cat([pairs.references, pairs.targets]))
         (reference2, target2), (reference3, target3) = (level.chunk(2) for level in levels)
@@ -188,5 +193,5 @@ class OurPrompts:
 
 
 def our_loss(models: FrozenSam, embedding: Tensor, truth: Tensor, execution: Execution) -> LossOf:
-    """What is `plain_loss` of samples, as a training computes it."""
+    """The loss of samples, the same as `plain_loss`, in the way of a training."""
     return partial(SampleLoss(models, execution), embedding=embedding, truth=truth)

@@ -1,4 +1,4 @@
-"""What a piece of work costs: counted once, and timed in turns with others, since the machine is never quiet."""
+"""The cost of a piece of work. It is counted once, and timed in turns with others, since the machine is never quiet."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Cost:
-    """What a piece of work takes wherever it runs, but for the peak.
+    """The cost of a piece of work. All but the peak are the same on every machine.
 
     Attributes:
         flops: floating-point operations.
-        moved: bytes read and written by operators; of matrix products only those written.
-        saved: the most bytes that were held for a backward pass at any time, parameters not counted.
-        peak: the most bytes allocated at any time, beyond what there was.
-        calls: of operators, views not counted; on a GPU, of kernels.
+        moved: bytes read and written by operators; for matrix products, only those written.
+        saved: the largest number of bytes held for a backward pass at any time, without parameters.
+        peak: the largest number of bytes allocated at any time, beyond those allocated before.
+        calls: number of calls of operators, without views; on a GPU, of kernels.
     """
 
     flops: int
@@ -42,7 +42,7 @@ class Cost:
     calls: int
 
     def line(self, name: str) -> str:
-        """One line of a table with `Cost.HEADER`."""
+        """One line of a table that begins with `Cost.HEADER`."""
         columns = self.flops / 1e9, self.moved / 2**20, self.saved / 2**20, self.peak / 2**20
         return f"{name:>14}" + "".join(f"{value:>12,.1f}" for value in columns) + f"{self.calls:>10,}"
 
@@ -51,12 +51,12 @@ class Cost:
 
 
 def cost(work: Work, parameters: Sequence[Tensor], device: torch.device) -> Cost:
-    """Run some work a few times and count.
+    """Run some work a few times and count its cost.
 
     Args:
-        work: leaves nothing behind but gradients that were there before.
-        parameters: not counted among what is saved.
-        device: where it runs.
+        work: the work, which must leave nothing behind except gradients that were there before.
+        parameters: tensors that do not count as saved.
+        device: the device that it runs on.
     """
     with FlopCounterMode(display=False) as counter:
         work()
@@ -72,15 +72,15 @@ def cost(work: Work, parameters: Sequence[Tensor], device: torch.device) -> Cost
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until a GPU has done what it was given."""
+    """Wait until a GPU has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def take_turns(forms: Mapping[str, Work], rounds: int, device: torch.device) -> dict[str, list[float]]:
-    """Seconds of each form in each round, after one that does not count. Every other round goes backwards.
+    """Seconds of each form in each round, after a round that does not count. Every other round goes backwards.
 
-    With one thread of a CPU it is the processor's time, which other processes disturb less.
+    With one CPU thread, processor time is measured, which other processes disturb less.
     """
     alone = device.type == "cpu" and torch.get_num_threads() == 1
     clock = time.process_time if alone else time.perf_counter
@@ -110,7 +110,7 @@ class SavedBytes(saved_tensors_hooks):
     """
 
     def __init__(self, parameters: Sequence[Tensor] = ()):
-        """Count, but not `parameters`."""
+        """Begin with nothing held; `parameters` do not count."""
         self._known = {parameter.untyped_storage().data_ptr() for parameter in parameters}
         self._holders: Counter[tuple[int, int]] = Counter()
         self._held = self.most = 0
@@ -139,7 +139,7 @@ class _Box:
 
 
 class AllocatedBytes(TorchDispatchMode):
-    """Adds up the storages of all results; what an operator needs in between is not seen.
+    """Adds up the storages of all results, without the memory that operators need internally.
 
     Attributes:
         most: bytes, at any time so far.

@@ -1,12 +1,13 @@
-"""What can this device do, and what share of it does each part of a training step reach?
+"""How fast is this device, and what share of its speed does each part of a training step reach?
 
     python -m bench.roofline                              # the bundled default's models
     python -m bench.roofline --grid 64 --images 1 --samples 2 --rounds 1    # SAM's decoder and a ResNet-50, 512 px
 
-Measured are products of square matrices for each precision, and copying memory. Then each part of the step, both ways
-where it is trained through, is timed and its operations are counted: `arithmetic` is the share of its time that its
-floating-point operations would take at the measured peak of its precision, `memory` the share that its bytes would take
-at the measured bandwidth (of products only what they write). The rest of 100 % is overhead, small sizes and waiting.
+First, products of square matrices in each precision and copying of memory are measured. Then each part of the step is
+timed, with its backward pass if gradients pass through it, and its operations are counted. `arithmetic` is the share of
+its time that its floating-point operations would take at the measured peak of its precision. `memory` is the share that
+its bytes would take at the measured bandwidth (for products, only the bytes that they write). The rest of 100 % is
+overhead, small sizes and waiting.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ def bench(
     grid: Annotated[int, typer.Option(help="Side of SAM's grid: 16 for the bundled default, 64 for SAM itself.")] = 16,
     images: Annotated[int, typer.Option(help="Pairs in a batch.")] = 16,
     samples: Annotated[int, typer.Option(help="K, prompt sets an image.")] = 2,
-    rounds: Annotated[int, typer.Option(help="Measurements of each.")] = 5,
+    rounds: Annotated[int, typer.Option(help="Measurements of each part.")] = 5,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
-    side: Annotated[int, typer.Option(help="Of the matrices; 0: 1024 on a CPU, 8192 on a GPU.")] = 0,
+    side: Annotated[int, typer.Option(help="Side of the matrices; 0 for 1024 on a CPU and 8192 on a GPU.")] = 0,
 ) -> None:
     """Measure the device's peaks and the share of them that a training step reaches."""
     import torch
@@ -50,7 +51,7 @@ def bench(
 
 
 def fastest(work: Work, rounds: int, device: torch.device) -> float:
-    """Seconds of the fastest of some rounds: a peak is what is possible."""
+    """Seconds of the fastest of some rounds, since a peak is what is possible."""
     from bench.measuring import take_turns
 
     return min(take_turns({"work": work}, rounds, device)["work"])
@@ -65,7 +66,7 @@ def matmul_peak(side: int, dtype: torch.dtype, rounds: int, device: torch.device
 
 
 def copy_bandwidth(size: int, rounds: int, device: torch.device) -> float:
-    """Bytes a second, read and written, of copying so many bytes."""
+    """Bytes read and written a second when `size` bytes are copied."""
     import torch
 
     source = torch.zeros(size, dtype=torch.uint8, device=device)
@@ -107,7 +108,7 @@ def parts(grid: int, images: int, samples: int, device: torch.device) -> dict[st
 
 
 def report(name: str, part: Work, peak: float, bandwidth: float, rounds: int, device: torch.device) -> None:
-    """Print what one part takes, and its share of the limits."""
+    """Print the time and the work of one part, and the shares of the limits that it reaches."""
     from statistics import median
 
     from bench.measuring import take_turns

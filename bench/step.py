@@ -1,15 +1,15 @@
-"""How much faster is a step of training than a plain loop over the K samples, and what does it take?
+"""How much faster is a step of training than a plain loop over the K samples, and what does it cost?
 
     python -m bench.step                             # the bundled default's models, the paper's batch and K
     python -m bench.step --grid 32 --rounds 3        # SAM's real decoder and a ResNet-50, at half the paper's size
     python -m bench.step --grid 64 --rounds 3        # the paper's size: on a GPU, or for an hour
-    python -m bench.step --compile --bf16            # ours by torch.compile and in bfloat16, each for itself
-    python -m bench.step --at-once 1 --at-once 5     # other numbers of samples in memory at once; 0 is all of them
+    python -m bench.step --compile --bf16            # also ours with torch.compile, and ours in bfloat16
+    python -m bench.step --at-once 1 --at-once 5     # other numbers of samples in memory at once; 0 means all
 
-Three forms take turns in one process, at equal maths (bench/forms.py): `plain loop`, as VRP-SAM's code does it;
-`frozen loop`, the same when SAM's weights need no gradients; ours. Their gradients are compared first. The decoder with
-the loss is measured apart from the whole step, which begins at the images. Ratios are medians of rounds, with their
-range; only they mean something elsewhere.
+Three forms with the same mathematics take turns in one process (bench/forms.py): `plain loop` works like VRP-SAM's
+code; `frozen loop` is the same without gradients of SAM's weights; the third is ours. Their gradients are compared
+first. The decoder with the loss is measured by itself, and then the whole step, which begins with the images. Ratios
+are medians of rounds, with their range; on other machines, only ratios are comparable.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def bench(
     at_once: Annotated[
         list[int] | None, typer.Option(help="Samples in memory at once; [default: 5 and 0, all]")
     ] = None,
-    compiled: Annotated[bool, typer.Option("--compile", help="Ours by torch.compile, too.")] = False,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Ours in bfloat16, too.")] = False,
-    rounds: Annotated[int, typer.Option(help="Measurements of each.")] = 21,
+    compiled: Annotated[bool, typer.Option("--compile", help="Also measure ours with torch.compile.")] = False,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Also measure ours in bfloat16.")] = False,
+    rounds: Annotated[int, typer.Option(help="Measurements of each form.")] = 21,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
 ) -> None:
     """Compare a step of training with the plain loop over K."""
@@ -112,7 +112,7 @@ def bench(
         differing = difference(gradients[name], gradients["plain loop"])
         print(f"gradients of {name} differ by {differing:.1e} of the largest")
         if differing > TOLERANCE and not (name in executions and executions[name].bf16):
-            raise SystemExit("that is too much for rounding: the forms do not compute the same")
+            raise SystemExit("the difference is too large for rounding: the forms do not compute the same")
 
     kept = [*frozen, *encoder.parameters()]
     compare("decoder and loss", {n: partial(decoding, loss) for n, loss in losses.items()}, rounds, kept, device)
@@ -134,7 +134,7 @@ def clear(tensors: Sequence[Tensor]) -> None:
 def compare(
     title: str, forms: dict[str, Work], rounds: int, parameters: Sequence[Tensor], device: torch.device
 ) -> None:
-    """Print what each form costs, its time, and how much faster than the loops ours are."""
+    """Print the cost and the time of each form, and how much faster ours are than the loops."""
     from statistics import median
 
     from bench.measuring import Cost, cost, ratio, take_turns

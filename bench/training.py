@@ -1,15 +1,15 @@
-"""How much faster is a training from its files than one by the plain form, and does it take the same path?
+"""How much faster is our training than one in the plain form, starting from files, and do the losses agree?
 
     python -m bench.training shapes-5i prosam
     python -m bench.training shapes-5i prosam --steps 160 --samples 10      # the paper's K
     python -m bench.training pascal-5i prosam --steps 20                    # on a GPU
 
 Run it in a clone where the data set's folds, annotations and embeddings are made (`dvc repro folds embeddings
-annotations backbone`); nothing is written but the table of backbone features. Two trainings of the same run take turns,
-step by step, from the same weights, batches and noise. `plain` decodes its images, runs the published backbone on each
-pair and SAM's own decoder once a sample (bench/forms.py). `ours` is what `dvc repro` runs. Both times include reading.
-Monitor, checkpoints and dropout are in neither. Their losses are compared: rounding sets the two apart, and every step
-widens that.
+annotations backbone`). Only the table of backbone features is written. Two trainings of the same run take turns, step
+by step, with the same weights, batches and noise. `plain` decodes its images, runs the published backbone on each pair
+and SAM's own decoder once a sample (bench/forms.py). `ours` is what `dvc repro` runs. Both times include reading, and
+neither includes validation, checkpoints and dropout. Their losses are compared; they differ by rounding, and more with
+every step.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 def bench(
     dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
     run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
-    fold: Annotated[int, typer.Option(help="Its base classes are drawn.")] = 0,
-    steps: Annotated[int, typer.Option(min=2, help="Of each training.")] = 40,
-    samples: Annotated[int, typer.Option(help="K; 0: as params.yaml has it.")] = 0,
+    fold: Annotated[int, typer.Option(help="A fold; its base classes are trained on.")] = 0,
+    steps: Annotated[int, typer.Option(min=2, help="Steps of each training.")] = 40,
+    samples: Annotated[int, typer.Option(help="K; 0 for the number in params.yaml.")] = 0,
 ) -> None:
     """Compare a training with the plain form, step by step."""
     import time
@@ -59,7 +59,7 @@ def bench(
     dataset_params(params, dataset)
     known("run", run, params.runs)
     if params.runs[run].pseudo_mask != "normalised":
-        raise InputError(f"params.yaml: runs.{run}.pseudo_mask is not normalised, and the plain form has no other")
+        raise InputError(f"params.yaml: runs.{run}.pseudo_mask: must be normalised, as it is in the plain form")
     settings, inputs = params.training(dataset, run), RunInputs(params, dataset, run)
     settings = settings.model_copy(update={"samples": samples or settings.samples})
     device = inputs.models.device
@@ -96,14 +96,14 @@ def bench(
         late = taken[len(taken) // 2 :]
         print(f"{name:>6}: {sum(taken):8.1f} s, {1000 * sum(late) / len(late):8.1f} ms a step of the second half")
     print(f"ours is {sum(seconds['plain']) / sum(seconds['ours']):.2f} times as fast")
-    print(f"opening ours, with its table of backbone features: {opened:.1f} s, all but none the next time")
-    print(f"losses differ by {apart[0]:.0e} of themselves in the first step, by {max(apart):.0e} at most")
+    print(f"opening ours, with its table of backbone features: {opened:.1f} s, almost none the next time")
+    print(f"losses differ by a share of {apart[0]:.0e} in the first step, and of {max(apart):.0e} at most")
 
 
 def plain_form(
     method: PromptMethod, inputs: RunInputs, run: str, entry: RunParams, settings: TrainParams
 ) -> tuple[LossOf, PromptMethod]:
-    """The loss by the plain form, and a copy of the method with the backbone as published."""
+    """The loss in the plain form, and a copy of the method with the backbone as published."""
     import copy
     from dataclasses import replace
 
@@ -179,7 +179,7 @@ def our_form(
 def steps_of(
     loss_of: LossOf, method: PromptMethod, settings: TrainParams
 ) -> Callable[[Sequence[TrainingEpisode], int], float]:
-    """Takes a step with a loss, and returns its value."""
+    """A function that takes a step with a loss and returns its value."""
     import torch
 
     from prosam.training.loop import learning_rate

@@ -1,1 +1,1 @@
-"""How stages run. What they do is in tasks/; the DAG is in dvc.yaml."""
+"""Running stages: in parallel, on other machines, in Prefect. The stages are in tasks/, the DAG is in dvc.yaml."""

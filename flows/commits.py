@@ -1,4 +1,4 @@
-"""Whether the code of a clone is that of a commit."""
+"""Checks whether the code of a clone is that of its commit."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from pathlib import Path
 
 from prosam.errors import InputError
 
-_CODE = ("prosam/", "tasks/")  # here new files count too, for stages depend on whole folders
+_CODE = ("prosam/", "tasks/")  # new files count here, since stages depend on whole folders
 
 
 def head(root: Path) -> str:
     """The commit that is checked out, as a full SHA-1.
 
     Raises:
-        InputError: git refuses; it is no repository, for one.
+        InputError: git fails, for instance because `root` is not a repository.
     """
     return git(root, "rev-parse", "HEAD").strip()
 
 
 def uncommitted(root: Path, allowed: Collection[str]) -> str | None:
-    """The first file that differs from the commit, or is new among the code; None when all are as committed.
+    """The first file that differs from the commit, or is new among the code; None if all files are as committed.
 
     Args:
-        root: of the clone.
+        root: root of the clone.
         allowed: files that may differ.
 
     Raises:
-        InputError: git refuses.
+        InputError: git fails.
     """
     for entry in git(root, "status", "--porcelain", "--no-renames", "-z").split("\0"):
         state, path = entry[:2], entry[3:]
@@ -38,12 +38,12 @@ def uncommitted(root: Path, allowed: Collection[str]) -> str | None:
 
 
 def git(root: Path, *words: str) -> str:
-    """What a git command prints.
+    """The output of a git command.
 
     Raises:
-        InputError: git refuses.
+        InputError: git fails.
     """
-    command = ["git", "--no-optional-locks", *words]  # several stages ask at once
+    command = ["git", "--no-optional-locks", *words]  # several stages may ask at once
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"{root}: git {words[0]} failed: {' '.join(done.stderr.split())}")

@@ -1,6 +1,6 @@
 """Write the code that each stage depends on into dvc.yaml: `python -m flows.deps`, or `make deps`.
 
-The rest of the file, data that stages depend on among it, stays as it is.
+The rest of the file stays as it is, including the data that stages depend on.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def deps(check: Annotated[bool, typer.Option(help="Only say whether anything wou
 
 
 def with_code(text: str) -> str:
-    """dvc.yaml with the code that each stage depends on at the head of its `deps:`, and none besides."""
+    """dvc.yaml with the code that each stage depends on at the head of its `deps:`, and no other code."""
     lines, stage, inside = list[str](), "", False
     for line in text.splitlines():
         if named := _STAGE.match(line):
@@ -57,11 +57,11 @@ def with_code(text: str) -> str:
 
 
 def code_of_stage(stage: str) -> list[str]:
-    """What the code behind a stage is, in the words of dvc.yaml: folders that count whole, and files.
+    """The code behind a stage as dvc.yaml lists it: folders that count as a whole, and files.
 
-    Studies and sources of data are found by their names, in which no import can be seen: the stage `study` depends on
-    the study that it makes, not on the others; the stage `report` on what all of them declare and on its part about
-    each; the stage `download` on all sources.
+    Studies and sources of data are imported by name, which the import graph cannot show. The stage `study` depends only
+    on the study that it makes; the stage `report` on all studies' declarations and on its part about each; the stage
+    `download` on all sources.
     """
     if stage == "report":
         by_name = (f"prosam.{room}.{name}" for name in STUDY_NAMES for room in ("studies", "report.studies"))
@@ -77,7 +77,7 @@ def code_of_stage(stage: str) -> list[str]:
 
 
 def in_folders(files: Iterable[Path]) -> list[str]:
-    """Files, with a folder instead of its files where these are all of its Python; sorted."""
+    """Files, sorted; a folder stands for its files if they include all its Python files."""
     files = set(files)
     folders = {parent for file in files for parent in file.parents if parent.parts[:1] == ("prosam",)}
     whole = [folder for folder in folders if len(folder.parts) > 1 and _code_in(folder) <= files]
@@ -89,7 +89,7 @@ def in_folders(files: Iterable[Path]) -> list[str]:
 
 
 def _code_in(folder: Path) -> set[Path]:
-    """The Python files in and below a folder but an `__init__.py` that imports nothing."""
+    """The Python files in and below a folder, except each `__init__.py` that imports nothing."""
     files = {path.relative_to(REPOSITORY) for path in (REPOSITORY / folder).rglob("*.py")}
     return {path for path in files if path.name != "__init__.py" or "import" in (REPOSITORY / path).read_text()}
 

@@ -1,4 +1,4 @@
-"""A run with other parameters, without touching the repository: in a clone of its own, recorded as a DVC experiment."""
+"""A run with other parameters in a clone of its own, recorded as a DVC experiment; the repository is not touched."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _COMPLETE = ".git/prosam-complete"
 class Experiment:
     """A clone of the repository's last commit in which some parameters differ.
 
-    It shares DVC's cache and the scratch folder, so only what the parameters affect runs there.
+    It shares DVC's cache and the scratch folder, so that only the stages that the parameters affect run there.
 
     Attributes:
-        name: from the parameters' digest: the same ones go on where they were.
-        root: of the clone.
-        repository: that it is made from.
+        name: name made from the parameters' digest, so that the same parameters resume the same experiment.
+        root: root of the clone.
+        repository: root of the repository that is cloned.
         params: text of the clone's params.yaml.
     """
 
@@ -43,23 +43,23 @@ class Experiment:
 
     @classmethod
     def of(cls, repository: Path, overrides: Mapping[str, Any]) -> Experiment:
-        """An experiment that is not yet on disk, or has been left there by a run that failed.
+        """An experiment that is not yet on disk, or that a failed run has left there.
 
         Args:
-            repository: its top folder.
-            overrides: entries of params.yaml, nested as there; they lie over what the file says now.
+            repository: the repository's root.
+            overrides: entries of params.yaml, nested as in the file; they replace the file's current ones.
 
         Raises:
-            InputError: an override is wrong, or the code has changes that no commit has.
+            InputError: an override is wrong, or the code has uncommitted changes.
         """
         if changed := uncommitted(repository, CARRIED):
-            raise InputError(f"{changed}: has changes that no commit has, so the record could not name them; commit it")
+            raise InputError(f"{changed}: has uncommitted changes, which an experiment cannot record; commit them")
         params = _merged(repository / PARAMS_FILE, overrides)
         name = f"flow-{hashlib.sha256(params.encode()).hexdigest()[:8]}"
         return cls(name, repository / CLONES / name, repository, params)
 
     def prepare(self) -> None:
-        """Make the clone, or bring the one that was left to the repository's commit."""
+        """Make the clone, or bring the existing one to the repository's commit."""
         if not (self.root / _COMPLETE).exists():
             shutil.rmtree(self.root, ignore_errors=True)
             git(self.repository, "clone", "--quiet", str(self.repository), str(self.root))
@@ -72,10 +72,10 @@ class Experiment:
             shutil.copyfile(self.repository / "dvc.lock", self.root / "dvc.lock")
 
     def record(self, stages: Iterable[str]) -> None:
-        """Record what came out as a DVC experiment of the repository, and remove the clone.
+        """Record the results as a DVC experiment of the repository, and remove the clone.
 
         Args:
-            stages: that were run or found unchanged here.
+            stages: the stages that ran, or were found unchanged, here.
         """
         _dvc(self.root, "exp", "save", "--quiet", "--force", "--name", self.name, *sorted(stages))
         commit = head(self.root)
@@ -94,14 +94,14 @@ def _merged(path: Path, overrides: Mapping[str, Any]) -> str:
 
 
 def _share(root: Path, clone: Path) -> None:
-    """Give a clone the repository's DVC settings and cache, and its images that neither git nor DVC keeps."""
+    """Give a clone the repository's DVC settings and cache, and the images that neither git nor DVC stores."""
     local = root / ".dvc/config.local"
     if (root / "data/own").is_dir():
         shutil.copytree(root / "data/own", clone / "data/own", copy_function=_link, dirs_exist_ok=True)
     if (root / "data/sources").is_dir():
         (clone / "data/sources").symlink_to((root / "data/sources").resolve())
     (clone / ".scratch").symlink_to((root / ".scratch").resolve())
-    (clone / ".git/info/exclude").write_text("/.scratch\n/data/sources\n")  # .gitignore means folders, not links
+    (clone / ".git/info/exclude").write_text("/.scratch\n/data/sources\n")  # .gitignore names folders, not links
     if local.exists():
         shutil.copyfile(local, clone / ".dvc/config.local")
     _dvc(clone, "cache", "dir", "--local", str((root / ".dvc/cache").resolve()))

@@ -1,4 +1,4 @@
-"""Which GPU each of several stages at once computes on."""
+"""Assigns GPUs to stages that run at the same time."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from flows.graph import metas
 from prosam.params import Params
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
-_PATIENCE_S = 20  # a driver that hangs is no reason to
+_PATIENCE_S = 20  # so that a driver that hangs does not block the pipeline
 
 
 class Gpus:
-    """Deals the GPUs of this machine to stages: the one with the fewest stages to each that computes on one."""
+    """Assigns the GPUs of this machine: each stage that computes on one GPU gets the one with the fewest stages."""
 
     def __init__(self, names: Sequence[str], on_one: frozenset[str]):
-        """Begin with all of them free.
+        """Begin with all GPUs free.
 
         Args:
-            names: of the GPUs, as CUDA_VISIBLE_DEVICES has them; of fewer than two none is dealt.
-            on_one: the stages that get one; all others see what there is.
+            names: names of the GPUs, as in CUDA_VISIBLE_DEVICES; with fewer than two, none is assigned.
+            on_one: the stages that get one GPU; all other stages see all GPUs.
         """
         self._names, self._on_one = (names, on_one) if len(names) > 1 else ((), frozenset[str]())
         self._stages = Counter[str]()
@@ -34,7 +34,7 @@ class Gpus:
 
     @contextmanager
     def dealt(self, stage: str) -> Iterator[dict[str, str]]:
-        """What a stage's environment needs for the GPU that is the stage's until the block ends."""
+        """The environment variables that give a stage its GPU, which it has until the block ends."""
         if stage not in self._on_one:
             yield {}
             return
@@ -52,10 +52,10 @@ NONE = Gpus((), frozenset())
 
 
 def gpus(root: Path, params: Params, jobs: int) -> Gpus:
-    """Those to deal to the stages of a DAG, so many at once.
+    """The GPUs to assign to the stages of a DAG, of which `jobs` run at a time.
 
-    None with one stage at a time, which may then take all GPUs, nor where params.yaml has a number of processes for
-    each stage. `meta.gpus: all` in dvc.yaml marks the stages that take all by themselves.
+    No GPU is assigned if one stage runs at a time, since it may then use all GPUs, or if params.yaml sets a number of
+    processes for each stage. `meta.gpus: all` in dvc.yaml marks the stages that use all GPUs by themselves.
     """
     if jobs == 1 or params.device == "cpu" or params.processes not in (1, "auto"):
         return NONE
@@ -64,14 +64,14 @@ def gpus(root: Path, params: Params, jobs: int) -> Gpus:
 
 
 def on_one(meta_of: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
-    """The stages of pool gpu that compute on a single one."""
+    """The stages of pool gpu that compute on a single GPU."""
     return frozenset(
         stage for stage, meta in meta_of.items() if meta.get("pool") == "gpu" and meta.get("gpus") != "all"
     )
 
 
 def gpu_names(environment: Mapping[str, str]) -> list[str]:
-    """The GPUs that a process with such an environment sees, asked of the driver: torch takes seconds to import."""
+    """The GPUs that a process with an environment sees. The driver is asked, since torch takes seconds to import."""
     if _VISIBLE in environment:
         return [name.strip() for name in environment[_VISIBLE].split(",") if name.strip() not in ("", "-1")]
     command = shutil.which("nvidia-smi", path=environment.get("PATH"))

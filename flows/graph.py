@@ -13,13 +13,13 @@ DVC = [sys.executable, "-m", "dvc"]
 
 
 class DvcError(Exception):
-    """DVC refused; the message is what it printed."""
+    """DVC failed; the message is its output."""
 
 
 def dependencies(root: Path) -> dict[str, set[str]]:
     """Each stage with the stages it needs.
 
-    DVC offers this only as a property that its documentation does not promise, so nothing else may read it.
+    DVC has this only as an undocumented property, so this is the only place that reads it.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -27,16 +27,16 @@ def dependencies(root: Path) -> dict[str, set[str]]:
     try:
         with Repo(str(root)) as repo:
             graph = repo.index.graph
-            # not `addressing`, which begins with a path when root is not the current folder
+            # not `addressing`, which begins with a path if root is not the current folder
             return {stage.name: {needed.name for needed in graph[stage]} for stage in graph}
     except DvcException as error:
         raise DvcError(str(error)) from error
 
 
 def dag(root: Path) -> dict[str, set[str]]:
-    """The DAG, also where a kill has left a dvc.lock that DVC cannot read, for DVC writes that file in place.
+    """The DAG, even if a kill has left a dvc.lock that DVC cannot read, since DVC writes that file in place.
 
-    Without it nothing is lost but the time of a look into DVC's cache, from which the stages are restored.
+    Without dvc.lock, the stages are restored from DVC's cache, which costs only time.
     """
     lock = root / "dvc.lock"
     try:
@@ -46,14 +46,14 @@ def dag(root: Path) -> dict[str, set[str]]:
             raise
         aside = lock.replace(root / "dvc.lock.damaged")
     print(
-        f"{lock.name} was unreadable, as after a kill; it is {aside.name} now, and DVC's cache is asked instead",
+        f"{lock.name} was unreadable, as after a kill; it was renamed to {aside.name}, and DVC's cache is used instead",
         flush=True,
     )
     return dependencies(root)
 
 
 def metas(root: Path) -> dict[str, dict[str, str]]:
-    """What dvc.yaml says of each stage under `meta`: `pool`, where it should run (cpu or gpu), and perhaps `gpus`."""
+    """The `meta` of each stage in dvc.yaml: `pool`, which says where it should run (cpu or gpu), and perhaps `gpus`."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -65,7 +65,7 @@ def metas(root: Path) -> dict[str, dict[str, str]]:
 
 
 def needed_by(stages: Iterable[str], needs: Mapping[str, set[str]]) -> set[str]:
-    """The stages, and all that they need, directly or not."""
+    """The stages and all stages that they need, directly or not."""
     found, todo = set[str](), list(stages)
     while todo:
         stage = todo.pop()
@@ -76,7 +76,7 @@ def needed_by(stages: Iterable[str], needs: Mapping[str, set[str]]) -> set[str]:
 
 
 def out_of_date(root: Path, needs: dict[str, set[str]]) -> set[str]:
-    """The stages that `dvc status` calls changed, and all that need them."""
+    """The stages that `dvc status` reports as changed, and all stages that need them."""
     stale = _changed(root)
     for stage in TopologicalSorter(needs).static_order():
         if needs[stage] & stale:
@@ -85,7 +85,7 @@ def out_of_date(root: Path, needs: dict[str, set[str]]) -> set[str]:
 
 
 def has_changed(root: Path, stage: str) -> bool:
-    """Whether `dvc status` calls a stage changed, by itself or by what it needs directly."""
+    """Whether `dvc status` reports a stage as changed, by itself or through its direct inputs."""
     return stage in _changed(root, stage)
 
 

@@ -1,4 +1,4 @@
-"""After retraining: each trained model is put into use unless it is worse, as task runs of their own."""
+"""After retraining, each trained model is put into use unless it is worse; each comparison is a task run."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _STATES = {"first": "First", "replaced": "Replaced", "kept": "Kept"}
 
 
 def promote_all(root: Path) -> list[State]:
-    """Compare each trained run of params.yaml's `pipeline` with the one in use (`python -m tasks.promote`).
+    """Compare each trained run of params.yaml's `pipeline` with the model in use (`python -m tasks.promote`).
 
     Returns:
-        The state of each comparison that was made: First, Replaced, Kept or Failed.
+        The state of each comparison: First, Replaced, Kept or Failed.
     """
     axes = load_params(root / PARAMS_FILE).pipeline
     processes = StageProcesses(root)

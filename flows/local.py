@@ -1,7 +1,7 @@
-"""`dvc repro`, with several stages at once on this machine: `python -m flows.local --jobs 2`.
+"""`dvc repro` with several stages at once on this machine: `python -m flows.local --jobs 2`.
 
-Every stage runs as `dvc --wait-for-lock repro --single-item`, so DVC decides what is skipped, restored from its cache
-or run, and the bytes are those of `dvc repro`.
+Every stage runs as `dvc --wait-for-lock repro --single-item`, so DVC decides which stages are skipped, restored from
+its cache or run, and the results have the bytes of `dvc repro`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from prosam.params import PARAMS_FILE, load_params
 
 
 def run_all(root: Path, jobs: int, shared: Gpus = NONE) -> list[Ran]:
-    """Run whatever is out of date, each stage as soon as those it needs are done.
+    """Run the stages that are out of date, each as soon as the stages it needs are done.
 
     Args:
-        root: of the repository.
+        root: root of the repository.
         jobs: stages at once.
-        shared: the GPUs to deal to them.
+        shared: the GPUs to assign to them.
 
     Returns:
-        What ran, in order of completion. After a failure nothing new is started.
+        How each stage ended, in order of completion. After a failure, no more stages are started.
     """
     needs = dag(root)
     stale = out_of_date(root, needs)
@@ -53,26 +53,26 @@ def run_all(root: Path, jobs: int, shared: Gpus = NONE) -> list[Ran]:
 def local(
     jobs: Annotated[int, typer.Option(min=1, help="Stages at once.")] = 2,
 ) -> None:
-    """Run whatever is out of date, several stages at once; the same as `dvc repro`, sooner.
+    """Run the stages that are out of date, several at once. The results are those of `dvc repro`, but sooner.
 
-    Example: python -m flows.local --jobs 2
+    Example: `python -m flows.local --jobs 2`
     """
     start = time.monotonic()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started ends too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: child processes end, too
     try:
-        params = load_params(PARAMS_FILE)  # before DVC, which would delete a stage's outputs when its command refuses
+        params = load_params(PARAMS_FILE)  # before DVC, which would delete a stage's outputs before its command fails
         ended = run_all(Path.cwd(), jobs, gpus(Path.cwd(), params, jobs))
     except (DvcError, InputError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
-        print("stopped; finished stages are kept, and unfinished ones go on where they can", file=sys.stderr)
+        print("stopped; finished stages are kept, and unfinished ones will resume where they can", file=sys.stderr)
         raise typer.Exit(130) from None
     for ran in ended:
         print(f"{ran.state:>9}  {ran.seconds:6.1f} s  {ran.stage}")
     failures = [ran.stage for ran in ended if ran.state == "Failed"]
     if failures:
-        print(f"error: {', '.join(failures)} failed; the reason stands above", file=sys.stderr)
+        print(f"error: {', '.join(failures)} failed; see the reason above", file=sys.stderr)
         raise typer.Exit(1)
     print(f"{len(ended)} stages, {time.monotonic() - start:.0f} s" if ended else "nothing has changed")
 

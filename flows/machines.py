@@ -1,12 +1,12 @@
-"""A stage on another machine: DVC's remote hands its inputs over, and DVC's run-cache its result.
+"""A stage on another machine: its inputs travel through DVC's remote, and its result through DVC's run-cache.
 
     coordinator   send      push the outputs that the stage needs
-                  job_for   what the worker is told: the stage, with the commit, parameters and dvc.lock
+                  job_for   describe the job: the stage, with the commit, parameters and dvc.lock
     worker        work      pull these outputs, run the stage, push its outputs and its entry of the run-cache
-    coordinator   take_up   restore the stage from there
+    coordinator   take_up   restore the stage from the run-cache
 
-Each side has a clone of its own at the same commit. The coordinator executes nothing: unless the worker had the very
-inputs that are here, DVC finds no result for them.
+Each side has a clone of its own at the same commit. The coordinator executes nothing. If the worker's inputs differ
+from those of the coordinator, DVC finds no result for them.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from prosam.params import PARAMS_FILE
 __all__ = ["MachineError", "StageJob", "job_for", "remote_of", "send", "take_up", "work"]
 
 LOCK = "dvc.lock"
-CARRIED = (str(PARAMS_FILE), LOCK)  # travel with the job, and so may differ from the commit
+CARRIED = (str(PARAMS_FILE), LOCK)  # these travel with the job, so they may differ from the commit
 
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class StageJob:
-    """What a worker is told of a stage; plain text, for it travels as JSON.
+    """The description of a stage for a worker; plain text, since it travels as JSON.
 
     Attributes:
-        stage: its name.
-        commit: the code it belongs to, as a full SHA-1.
+        stage: name of the stage.
+        commit: the commit of its code, as a full SHA-1.
         params: the text of params.yaml.
-        lock: the text of dvc.lock, which names its inputs by content.
+        lock: the text of dvc.lock, which identifies the stage's inputs by content.
     """
 
     stage: str
@@ -52,53 +52,53 @@ class StageJob:
 
 
 def job_for(root: Path, stage: str) -> StageJob:
-    """What a worker has to be told to run a stage as this clone would.
+    """The job that makes a worker run a stage as this clone would.
 
     Raises:
-        InputError: there is no remote that both sides can rely on, or the code differs from the commit.
+        InputError: there is no reliable remote, or the code differs from the commit.
     """
     require_remote(root)
     if changed := uncommitted(root, CARRIED):
         raise InputError(
-            f"{changed}: differs from the commit, and workers run what is committed; commit it, and bring the workers "
-            "to that commit"
+            f"{changed}: differs from the commit, but workers run committed code; commit it, and bring the workers to "
+            "that commit"
         )
     return StageJob(stage, head(root), (root / PARAMS_FILE).read_text(encoding="utf-8"), _read_lock(root))
 
 
 def send(root: Path, stages: Sequence[str], processes: StageProcesses, tell: Tell) -> None:
-    """Push the outputs of stages, so that workers can pull them; what the remote has is not sent again.
+    """Push the outputs of stages, so that workers can pull them. Files that the remote has are not sent again.
 
     Args:
-        root: of the coordinator's clone.
-        stages: names; may be none.
+        root: root of the coordinator's clone.
+        stages: names of the stages, possibly none.
         processes: runs DVC.
-        tell: gets each line that DVC prints.
+        tell: called with each line that DVC prints.
 
     Raises:
-        MachineError: the remote cannot be reached, or not written.
+        MachineError: the remote cannot be reached or written.
     """
-    if stages:  # without names, DVC would push all there is
+    if stages:  # without names, DVC would push everything
         transfer(["push", *stages], f"{', '.join(stages)}: cannot be sent to workers", processes, tell)
 
 
 def work(root: Path, job: StageJob, processes: StageProcesses, tell: Tell) -> Ran:
-    """Run a stage for the coordinator, and push its result; DVC's cache may have it already.
+    """Run a stage for the coordinator, and push its result, which may come from DVC's cache.
 
-    params.yaml and dvc.lock of this clone are replaced. No two jobs may be at work in a clone at once.
+    params.yaml and dvc.lock of this clone are replaced. Only one job may run in a clone at a time.
 
     Args:
-        root: of the worker's own clone.
-        job: from the coordinator.
+        root: root of the worker's own clone.
+        job: the job from the coordinator.
         processes: runs DVC.
-        tell: gets each line that the stage prints.
+        tell: called with each line that the stage prints.
 
     Returns:
-        How the stage ended. Only a stage that failed was not pushed.
+        How the stage ended. The result was pushed unless the stage failed.
 
     Raises:
-        MachineError: this clone is of another commit, its inputs are not those of the job, or the remote fails.
-        InputError: there is no remote that both sides can rely on.
+        MachineError: this clone is at another commit, its inputs are not those of the job, or the remote fails.
+        InputError: there is no reliable remote.
     """
     _require_same_code(root, job)
     require_remote(root)
@@ -107,9 +107,9 @@ def work(root: Path, job: StageJob, processes: StageProcesses, tell: Tell) -> Ra
     try:
         needed = sorted(dependencies(root)[job.stage])
     except (DvcError, KeyError) as error:
-        raise MachineError(f"{job.stage}: is no stage of the job's dvc.yaml, params.yaml and dvc.lock") from error
-    if needed:  # without names, DVC would pull all there is
-        transfer(["pull", "--force", *needed], f"{job.stage}: its inputs did not come through", processes, tell)
+        raise MachineError(f"{job.stage}: is not a stage of the job's dvc.yaml, params.yaml and dvc.lock") from error
+    if needed:  # without names, DVC would pull everything
+        transfer(["pull", "--force", *needed], f"{job.stage}: its inputs cannot be pulled", processes, tell)
         _require_inputs(needed, job, processes)
         _require_images(root, needed)
     ran = processes.reproduce(job.stage, tell, ["--pull"])
@@ -122,36 +122,36 @@ def work(root: Path, job: StageJob, processes: StageProcesses, tell: Tell) -> Ra
 
 
 def take_up(root: Path, stage: str, processes: StageProcesses, tell: Tell) -> Ran:
-    """Restore the result of a worker; nothing is executed.
+    """Restore a worker's result; nothing is executed.
 
     Args:
-        root: of the coordinator's clone.
-        stage: its name.
+        root: root of the coordinator's clone.
+        stage: name of the stage.
         processes: runs DVC.
-        tell: gets each line that is not DVC's own talk.
+        tell: called with each line, except DVC's own messages.
 
     Returns:
-        Restored, or Skipped when it was here already.
+        Restored, or Skipped if the result was already here.
 
     Raises:
-        MachineError: there is no result for the inputs that are here, or the remote fails.
+        MachineError: there is no result for this clone's inputs, or the remote fails.
     """
     ran = processes.reproduce(stage, tell, ["--pull"], restore_only=True)
-    if ran.reason == NOT_CACHED:  # perhaps another worker is just writing the run-cache, which it does file by file
+    if ran.reason == NOT_CACHED:  # another worker may be writing the run-cache, file by file
         ran = processes.reproduce(stage, tell, ["--pull"], restore_only=True)
     if ran.reason == NOT_CACHED:
         raise MachineError(
-            f"{stage}: the worker's result does not fit the inputs here, or is damaged in the remote; were they, or "
-            "params.yaml, changed meanwhile? Run it again"
+            f"{stage}: the worker's result does not fit the inputs here, or is damaged in the remote; were the inputs "
+            "or params.yaml changed meanwhile? Run the stage again"
         )
     if ran.state == "Failed":
         reason = ran.reason.removeprefix("ERROR: ")
-        raise MachineError(f"{stage}: the worker's result cannot be taken up: {reason}")
+        raise MachineError(f"{stage}: the worker's result cannot be restored: {reason}")
     return ran
 
 
 def _read_lock(root: Path) -> str:
-    """The text of dvc.lock, empty without one; read while no DVC is writing it, which it does in place."""
+    """The text of dvc.lock, or an empty text. DVC writes the file in place, so it is read while no DVC writes it."""
     from dvc.repo import Repo
 
     with Repo(str(root), _wait_for_lock=True) as repo, repo.lock:
@@ -171,7 +171,7 @@ def _require_same_code(root: Path, job: StageJob) -> None:
 
 
 def _require_inputs(needed: Sequence[str], job: StageJob, processes: StageProcesses) -> None:
-    """That the outputs of these stages are here as dvc.lock has them, and were made with the job's parameters."""
+    """Require that the outputs of these stages are here as in dvc.lock, and were made with the job's parameters."""
     lines = list[str]()
     code = processes.run(["--wait-for-lock", "status", "--json", *needed], lines.append)
     found = next((line for line in lines if line.startswith("{")), None)
@@ -180,15 +180,15 @@ def _require_inputs(needed: Sequence[str], job: StageJob, processes: StageProces
     for stage, changes in json.loads(found).items():
         for change in changes:
             if not isinstance(change, dict):
-                raise MachineError(f"{job.stage}: needs {stage}, which is out of date; run that first")
+                raise MachineError(f"{job.stage}: needs {stage}, which is out of date; run {stage} first")
             for path, how in change.get("changed outs", {}).items():
-                raise MachineError(f"{path}: is {how}, so not what {job.stage} needs; run {stage} first")
+                raise MachineError(f"{path}: is {how}, so {job.stage} cannot use it; run {stage} first")
             if str(PARAMS_FILE) in change.get("changed deps", {}):
-                raise MachineError(f"{job.stage}: needs {stage}, which ran with other parameters; run that first")
+                raise MachineError(f"{job.stage}: needs {stage}, which ran with other parameters; run {stage} first")
 
 
 def _require_images(root: Path, needed: Sequence[str]) -> None:
-    """That the images of public data sets are here, which DVC does not keep."""
+    """Require that the images of public data sets are here, since DVC does not store them."""
     for dataset in [name.partition("@")[2] for name in needed if name.startswith(("download@", "download-tested@"))]:
         description = root / layout.raw(dataset) / "dataset.json"
         if not description.exists():
@@ -202,7 +202,7 @@ def _require_images(root: Path, needed: Sequence[str]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file, or delete it when there is nothing to say."""
+    """Replace a file, or delete it if the text is empty."""
     if not text:
         path.unlink(missing_ok=True)
         return

@@ -1,4 +1,4 @@
-"""Stages in the order of the DAG, several at once."""
+"""Runs stages in the order of the DAG, several at once."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from flows.stage_processes import Ran
 def run_in_order(
     needs: Mapping[str, set[str]], start: Callable[[str], Future[Ran]], jobs: int, *, stop_at_failure: bool
 ) -> list[Ran]:
-    """Run stages, each as soon as those it needs have ended.
+    """Run stages, each as soon as the stages it needs have ended.
 
     Args:
-        needs: each stage with the stages it needs, all of them keys as well.
-        start: begins a stage; its future never raises.
+        needs: each stage with the stages it needs, which are all keys as well.
+        start: starts a stage; its future never raises.
         jobs: stages at once, 1 or more.
-        stop_at_failure: start nothing more once a stage has failed. Otherwise all are started, those too that need a
-            failed one.
+        stop_at_failure: whether to start no more stages once one has failed. Otherwise all are started, including those
+            that need a failed one.
 
     Returns:
-        What ran, in order of completion.
+        How each stage ended, in order of completion.
 
     Raises:
         ValueError: jobs is less than 1.
@@ -36,7 +36,7 @@ def run_in_order(
     running: set[Future[Ran]] = set()
     while waiting.is_active() and not (failed and not running):
         ready += sorted(waiting.get_ready(), key=list(needs).index)
-        while ready and not failed and len(running) < jobs:  # none queued: a failure could not call it back
+        while ready and not failed and len(running) < jobs:  # no stage is queued, since a failure could not stop it
             running.add(start(ready.pop(0)))
         done, running = wait(running, return_when=FIRST_COMPLETED)
         for future in done:

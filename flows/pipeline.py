@@ -1,6 +1,6 @@
 """The Prefect flows: `prosam/pipeline`, `prosam/train-fold`, `prosam/retrain`, and `prosam/stage` on workers.
 
-What is run, and in which order, is dvc.yaml's business; a task run is one of its stages, under the stage's name.
+dvc.yaml determines what is run and in which order. Each task run is one of its stages and has the stage's name.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _LOCK = Path(".dvc/tmp/flow.lock")
 
 
 class StageFailedError(Exception):
-    """Stages have failed; the message names the first and its reason."""
+    """Stages have failed; the message names the first one and its reason."""
 
 
 def _fails_in_one_line(run: Callable[_Arguments, State]) -> Callable[_Arguments, State]:
-    """Turn what is wrong with the input, the set-up or a stage into a Failed state with one line, and no traceback."""
+    """Turn an error of the input, the set-up or a stage into a Failed state with one line and no traceback."""
 
     @functools.wraps(run)
     def wrapped(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> State:
@@ -61,12 +61,14 @@ def _fails_in_one_line(run: Callable[_Arguments, State]) -> Callable[_Arguments,
 @flow(name="prosam", flow_run_name="pipeline")
 @_fails_in_one_line
 def pipeline(params: Overrides | None = None, jobs: Jobs = 2, where: Where = "auto") -> State:
-    """Run whatever is out of date, from data to report.
+    """Run the stages that are out of date, from data to report.
 
     Args:
-        params: entries of params.yaml for this run alone, nested as there; the outcome is recorded as an experiment.
+        params: entries of params.yaml for this run alone, nested as in the file. The result is recorded as an
+            experiment.
         jobs: stages at once on this machine.
-        where: the stages of pool gpu run here, on workers, or (auto) on workers if DVC has a remote and one is online.
+        where: where the stages of pool gpu run: here, on workers, or (auto) on workers if DVC has a remote and a worker
+            is online.
     """
     return _run(params, jobs, where, _everything)
 
@@ -81,12 +83,12 @@ def train_fold(
     jobs: Jobs = 2,
     where: Where = "auto",
 ) -> State:
-    """Train and evaluate on one fold, and run what that needs.
+    """Train and evaluate on one fold, and run the stages that this needs.
 
     Args:
         fold: its classes are the novel ones.
-        dataset: one of `pipeline.datasets`; each of them unless told.
-        run: one of `pipeline.runs`, likewise.
+        dataset: one of `pipeline.datasets`; by default all of them.
+        run: one of `pipeline.runs`; by default all of them.
         params: as for `pipeline`.
         jobs: as for `pipeline`.
         where: as for `pipeline`.
@@ -97,7 +99,7 @@ def train_fold(
 @flow(name="prosam", flow_run_name="retrain")
 @_fails_in_one_line
 def retrain(jobs: Jobs = 2, where: Where = "auto") -> State:
-    """Take up new images and run what is out of date; then put each trained model into use that is not worse.
+    """Take in new images, run the stages that are out of date, and put trained models into use unless they are worse.
 
     Args:
         jobs: as for `pipeline`.
@@ -108,17 +110,17 @@ def retrain(jobs: Jobs = 2, where: Where = "auto") -> State:
         state = _run_in(root, jobs, where, Chosen.by(root, _everything))
         compared = promote_all(root)
         if any(each.is_failed() for each in compared):
-            raise StageFailedError("a retrained model could not be compared with the one in use; its log says why")
+            raise StageFailedError("a retrained model could not be compared with the one in use; see its log")
         return state
 
 
 @flow(name="prosam", flow_run_name="{job.stage}")
 @_fails_in_one_line
 def stage(job: StageJob) -> State:
-    """Run a stage that another machine hands over; for flows, not for people.
+    """Run a stage that another machine hands over. Other flows start this flow; people do not.
 
     Args:
-        job: the stage, and the commit, parameters and dvc.lock that it belongs to.
+        job: the stage, with its commit, parameters and dvc.lock.
     """
     root = Path.cwd()
     with _alone(root / _LOCK, wait=False):
@@ -132,11 +134,11 @@ def stage(job: StageJob) -> State:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The DAG, and the stages of it that a flow run goes through.
+    """The DAG, and those of its stages that a flow run goes through.
 
     Attributes:
         needs: each stage of the DAG with the stages it needs.
-        stages: the chosen ones, with all that they need.
+        stages: the chosen stages and all stages that they need.
     """
 
     needs: dict[str, set[str]]
@@ -144,14 +146,14 @@ class Chosen:
 
     @classmethod
     def by(cls, root: Path, choose: Choose) -> Chosen:
-        """What `choose` names; where it names nothing, all stages."""
-        params = load_params(root / PARAMS_FILE)  # before DVC, which deletes a stage's outputs before it can refuse
+        """The stages that `choose` names; all stages if it returns None."""
+        params = load_params(root / PARAMS_FILE)  # before DVC, which deletes a stage's outputs before it can fail
         needs, chosen = dag(root), choose(params)
         return cls(needs, set(needs) if chosen is None else needed_by(chosen, needs))
 
 
 def _run(overrides: Overrides | None, jobs: int, where: Where, choose: Choose) -> State:
-    """Run stages here; or with other parameters, in an experiment's own clone."""
+    """Run stages here, or in an experiment's own clone if there are other parameters."""
     here = Path.cwd()
     if not overrides:
         with _alone(here / _LOCK):
@@ -164,15 +166,15 @@ def _run(overrides: Overrides | None, jobs: int, where: Where, choose: Choose) -
         chosen = Chosen.by(experiment.root, choose)
         state = _run_in(experiment.root, jobs, where, chosen)
         experiment.record(chosen.stages)
-    log.info("it is on record: dvc exp show; dvc exp apply %s", experiment.name)
+    log.info("the experiment is recorded; see `dvc exp show`, and take it with `dvc exp apply %s`", experiment.name)
     return state
 
 
 def _run_in(root: Path, jobs: int, where: Where, chosen: Chosen) -> State:
-    """Run the chosen stages, and show what came out.
+    """Run the chosen stages, and publish the results in the UI.
 
     Raises:
-        StageFailedError: one of them failed; what does not need it has run nevertheless.
+        StageFailedError: a stage failed. Stages that do not need it have run nevertheless.
     """
     on_workers = where == "workers" or (where == "auto" and remote_of(root) is not None and are_online())
     stages = StageTasks(root, chosen.needs, jobs=jobs, on_workers=on_workers)
@@ -189,11 +191,11 @@ def _run_in(root: Path, jobs: int, where: Where, chosen: Chosen) -> State:
 
 
 def _everything(params: Params) -> None:
-    """All stages of the DAG."""
+    """Choose all stages of the DAG."""
 
 
 def _evaluations(params: Params, dataset: str | None, run: str | None, fold: int) -> set[str]:
-    """The evaluations of a fold, by the matrix of dvc.yaml."""
+    """The evaluation stages of a fold, named as in the matrix of dvc.yaml."""
     axes: list[tuple[str, object, list[Any]]] = [
         ("datasets", dataset, list(params.pipeline.datasets)),
         ("runs", run, list(params.pipeline.runs)),
@@ -201,25 +203,25 @@ def _evaluations(params: Params, dataset: str | None, run: str | None, fold: int
     ]
     for axis, chosen, there in axes:
         if chosen is not None and chosen not in there:
-            raise InputError(f"{chosen!r} is none of pipeline.{axis} in params.yaml, {there}; add it there")
+            raise InputError(f"{chosen!r} is not in pipeline.{axis} of params.yaml, {there}; add it there")
     chosen = [[chosen] if chosen is not None else there for _, chosen, there in axes]
     return {"evaluate@" + "-".join(map(str, item)) for item in product(*chosen)}
 
 
 @contextmanager
 def _alone(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold a lock, so that one flow run after the other works in a folder; refuse rather than wait unless told to."""
+    """Hold a lock, so that one flow run at a time works in a folder. If it is taken, wait or raise MachineError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)  # it goes with its process, however that ends
+    lock = FileLock(path)  # released when the process ends, in any way
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        if not wait:  # it may be the very one that waits for us
+        if not wait:  # the lock's owner may be waiting for this flow run
             raise MachineError(
-                f"{Path.cwd()}: is at work for another flow run; a worker of pool gpu needs a clone of its own, and "
+                f"{Path.cwd()}: is used by another flow run; a worker of pool gpu needs a clone of its own, and "
                 "--limit 1"
             ) from error
-        get_run_logger().warning("another flow run is at work here; this one waits for its end")
+        get_run_logger().warning("another flow run works in this folder; this one waits for its end")
         lock.acquire()
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a flow run shows in the UI when it ends: scores as a table, the report, and its pictures."""
+"""The artifacts that a flow run shows in the UI when it ends: a table of scores, the report, and its pictures."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _MOST_EPISODES = 8
 
 
 def publish_scores(root: Path, stages: set[str]) -> None:
-    """A table `miou`: novel mIoU in percent, a row for each run (by data set), a column for each fold.
+    """Publish a table `miou`: novel mIoU in percent, a row for each data set and run, a column for each fold.
 
     Args:
-        root: of the repository.
-        stages: that have ended well; what others left is not shown.
+        root: root of the repository.
+        stages: the stages that have succeeded; results of other stages are not shown.
     """
     shifts = any(stage.startswith("shift@") for stage in stages)
     rows: dict[tuple[str, str], dict[str, float]] = {}
@@ -38,7 +38,7 @@ def publish_scores(root: Path, stages: set[str]) -> None:
 
 
 def publish_report(root: Path) -> None:
-    """The report as text, and its first episodes as pictures, a row each."""
+    """Publish the report as text, and its first episodes as rows of pictures."""
     report = root / layout.REPORT
     create_markdown_artifact((report / "report.md").read_text(encoding="utf-8"), key="report")
     reader = _Pictures()
@@ -48,12 +48,12 @@ def publish_report(root: Path) -> None:
     columns = len(reader.episodes[0])
     lines = ["|" + " |" * columns, "|" + "---|" * columns]
     lines += ["|" + "|".join(f"![{alt}]({uri})" for uri, alt in row) + "|" for row in reader.episodes[:_MOST_EPISODES]]
-    shows = "Reference, target, truth, and what each run predicts; all of them are in report/index.html"
+    shows = "Reference, target, truth, and the prediction of each run; report/index.html has all episodes"
     create_markdown_artifact("\n".join(lines), key="episodes", description=shows)
 
 
 class _Pictures(HTMLParser):
-    """Collects the pictures within the report, with their descriptions, by episode."""
+    """Collects the report's pictures with their descriptions, by episode."""
 
     def __init__(self):
         super().__init__()

@@ -1,7 +1,7 @@
 """Prefect for a first try, on this machine alone: `python -m flows.serve`, or `make serve`.
 
-Starts a server, makes the work pools and the deployments, and starts a worker. Ctrl-C ends them all. For more than a
-first try see docs/prefect.md.
+It starts a server, makes the work pools and the deployments, and starts a worker. Ctrl-C ends them all. For more than a
+first try, see docs/prefect.md.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ import typer
 HOME = Path(".prefect")
 _PREFECT = [sys.executable, "-m", "prefect"]
 _LEASH = [sys.executable, "-S", str(Path(__file__).with_name("leash.py"))]
-_PATIENCE = 120.0  # seconds for the server to answer
-_GRACE = 15.0  # seconds for what is told to end
+_PATIENCE = 120.0  # seconds until the server must answer
+_GRACE = 15.0  # seconds from SIGTERM to SIGKILL
 
 
 class Served:
-    """A server and workers as processes, each of which ends with this one."""
+    """A server and workers, as processes that end with this one."""
 
     def __init__(self, root: Path, port: int):
         self._root = root
@@ -41,7 +41,7 @@ class Served:
         self._logs.mkdir(parents=True, exist_ok=True)
 
     def environment(self) -> dict[str, str]:
-        """What prefect's commands need to find this server, and nothing of another."""
+        """The environment in which prefect's commands find this server, without settings of another server."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PROSAM_ROOT"))}
         return kept | {
             "PREFECT_HOME": str((self._root / HOME).resolve()),
@@ -58,11 +58,11 @@ class Served:
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():
             if server.poll() is not None or time.monotonic() > deadline:
-                raise OSError(f"the server did not start; {self._logs / 'server.log'} says why")
+                raise OSError(f"the server did not start; see {self._logs / 'server.log'}")
             time.sleep(0.2)
 
     def restart_server(self) -> None:
-        """End the server and start it again; its data base stays."""
+        """End the server and start it again; its database stays."""
         if self._server is not None:
             self._server.terminate()
             self._server.wait()
@@ -71,7 +71,7 @@ class Served:
     def deploy(self) -> None:
         """Make the work pools cpu and gpu, and the deployments of prefect.yaml.
 
-        Without PROSAM_ROOT, which would be written into them: each worker has its own.
+        PROSAM_ROOT is not set, since it would be written into the deployments, and each worker has its own.
         """
         for pool in ("cpu", "gpu"):
             self._run("work-pool", "create", pool, "--type", "process", "--overwrite")
@@ -79,26 +79,26 @@ class Served:
         self.end_zombies_after(90)
 
     def end_zombies_after(self, seconds: int) -> None:
-        """Have the server call flow runs Crashed that have given no sign of life for so long."""
+        """Make the server mark flow runs as Crashed after so many seconds without a sign of life."""
         self._run_module("flows.zombies", "--seconds", str(seconds))
 
     def start_worker(self, pool: str, name: str = "here") -> None:
-        """Start a worker of a pool, on this clone; no two workers of a pool may have one name."""
+        """Start a worker of a pool on this clone; workers of a pool need different names."""
         self._workers[pool] = self._start(
             f"worker-{pool}", "worker", "start", "--pool", pool, "--name", f"{pool}-{name}", "--limit", "1"
         )
 
     def watch(self, tell: Callable[[str], None]) -> None:
-        """Start workers that died anew, until the server ends."""
+        """Restart workers that have ended, until the server ends."""
         while self._server is not None and self._server.poll() is None:
             for pool, worker in list(self._workers.items()):
                 if worker.poll() is not None:
-                    tell(f"the worker of pool {pool} has ended, and is started anew")
+                    tell(f"the worker of pool {pool} has ended and is restarted")
                     self.start_worker(pool)
             time.sleep(1)
 
     def stop(self) -> None:
-        """End all of them, workers first."""
+        """End all processes, workers first."""
         for process in (*self._workers.values(), self._server):
             if process is not None:
                 _end(process)
@@ -136,7 +136,7 @@ class Served:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all below it: a worker leaves its flow runs running, which would wait for the server."""
+    """End a process and all below it, since a worker leaves its flow runs running, and they wait for the server."""
     with suppress(psutil.NoSuchProcess):
         below = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
@@ -150,11 +150,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def serve(
-    port: Annotated[int, typer.Option(min=1, help="Of the server, on localhost.")] = 4200,
+    port: Annotated[int, typer.Option(min=1, help="Port of the server on localhost.")] = 4200,
 ) -> None:
-    """Start a Prefect server, the deployments and a worker, on localhost, until Ctrl-C.
+    """Run a Prefect server, the deployments and a worker on localhost until Ctrl-C.
 
-    Example: python -m flows.serve --port 4200
+    Example: `python -m flows.serve --port 4200`
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     served = Served(Path.cwd(), port)
@@ -162,10 +162,10 @@ def serve(
         print("starting the server ...", flush=True)
         served.start_server()
         served.deploy()
-        served.start_worker("cpu")  # none for gpu: such a one needs a clone of its own
+        served.start_worker("cpu")  # none for pool gpu, since its workers need clones of their own
         print(_READY.format(ui=served.api.removesuffix("/api"), api=served.api, logs=HOME / "logs"), flush=True)
         served.watch(lambda line: print(line, flush=True))
-        print(f"error: the server has ended; {HOME / 'logs/server.log'} says why", file=sys.stderr)
+        print(f"error: the server has ended; see {HOME / 'logs/server.log'}", file=sys.stderr)
         raise typer.Exit(1)
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -185,7 +185,7 @@ in another shell, in this folder:
     prefect deployment run prosam/train-fold -p fold=2 --watch
     prefect deployment run prosam/pipeline --watch
     prefect deployment run prosam/pipeline -p params='{{"train": {{"lr": 0.001}}}}' --watch
-logs:            {logs}; Ctrl-C ends all of it
+logs:            {logs}; Ctrl-C ends server and worker
 """
 
 

@@ -1,4 +1,4 @@
-"""What a stage prints, in the log of its task run, and how far it is, as an artifact."""
+"""A stage's output in the log of its task run, and its progress as an artifact."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _PROGRESS = re.compile(r"(\d+)/(\d+) \S+, \d+ s")
 
 
 class StageLog:
-    """A callable that takes the lines of a stage, within its task run."""
+    """A callable that takes the lines that a stage prints, inside its task run."""
 
     def __init__(self, stage: str):
         self._stage, self._log = stage, get_run_logger()
         self._artifact: UUID | None = None
 
     def __call__(self, line: str) -> None:
-        """Log a line; one such as `train ...: 40/160 step, 10 s` moves the progress artifact as well."""
+        """Log a line. A line such as `train ...: 40/160 step, 10 s` also moves the progress artifact."""
         self._log.info(line)
         if found := _PROGRESS.search(line):
             done, total = map(int, found.groups())
@@ -36,7 +36,7 @@ class StageLog:
 
 
 def artifact_key(stage: str) -> str:
-    """A stage's name as Prefect wants the keys of artifacts, lower case, digits and dashes; no two stages share one."""
+    """The unique key of a stage's artifact: lower-case letters, digits and dashes, as Prefect requires."""
     key = re.sub("[^a-z0-9]+", "-", stage.lower()).strip("-")
     if stage.replace("@", "-") == key:
         return key

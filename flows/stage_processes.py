@@ -1,4 +1,4 @@
-"""Stages as processes, by the command with which DVC runs one of them."""
+"""Stages as processes; each is run by DVC's command for a single stage."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from flows.gpus import NONE, Gpus
 from flows.graph import DVC
 
 State = Literal["Completed", "Restored", "Skipped", "Failed"]
-TIMED_OUT = 124  # exit status of a command that was ended at its time limit, as of timeout(1)
-NOT_CACHED = "DVC has no result of the stage for the inputs that are here"
+TIMED_OUT = 124  # exit status of a command that was ended at its time limit, as with timeout(1)
+NOT_CACHED = "DVC has no result of the stage for this clone's inputs"
 
 _LEASH = [sys.executable, "-S", str(Path(__file__).with_name("leash.py"))]
-_NO_SHELL = shutil.which("false") or "/bin/false"  # DVC hands a stage's command to $SHELL, and this runs nothing
+_NO_SHELL = shutil.which("false") or "/bin/false"  # DVC runs a stage's command by $SHELL, and this one runs nothing
 _NOISE = ("Running stage", "> ", "Updating lock file", "To track the changes", "\tgit add", "To enable auto staging",
           "\tdvc config core.autostage", "Use `dvc push`", "Stage '")  # fmt: skip
 
@@ -32,10 +32,10 @@ class Ran:
     """How a stage ended.
 
     Attributes:
-        stage: its name.
+        stage: name of the stage.
         state: Completed, Restored (from DVC's cache), Skipped (nothing had changed) or Failed.
-        seconds: wall time, DVC's own included.
-        reason: the line that says why it failed; empty otherwise.
+        seconds: wall time, including DVC's own.
+        reason: the line that says why the stage failed; empty otherwise.
     """
 
     stage: str
@@ -47,15 +47,15 @@ class Ran:
 class StageProcesses:
     """Runs stages as processes, and ends them all when asked to.
 
-    They end too when this process is killed, each with all that it had started: they run on a leash.
+    They also end when this process is killed, each with all processes that it has started: see `flows/leash.py`.
     """
 
     def __init__(self, root: Path, gpus: Gpus = NONE):
         """Begin with nothing running.
 
         Args:
-            root: of the repository.
-            gpus: to deal to the stages that are reproduced.
+            root: root of the repository.
+            gpus: the GPUs to assign to stages.
         """
         self._root, self._gpus = root, gpus
         self._processes: set[subprocess.Popen[str]] = set()
@@ -67,10 +67,10 @@ class StageProcesses:
         """Let DVC skip, restore or run a stage, to its end.
 
         Args:
-            stage: its name.
-            tell: gets each line that the stage prints, as soon as it does; DVC's own talk is left out.
-            options: more of `dvc repro`'s, such as --pull.
-            restore_only: do not run it; it has then Failed, for the reason NOT_CACHED.
+            stage: name of the stage.
+            tell: called with each line as soon as the stage prints it; DVC's own messages are left out.
+            options: further options of `dvc repro`, such as --pull.
+            restore_only: do not run the stage. If DVC would run it, it has Failed with the reason NOT_CACHED.
         """
         start, state, reason = time.monotonic(), "Skipped", ""
 
@@ -80,7 +80,7 @@ class StageProcesses:
                 state = "Completed"
             elif "is cached" in line or line.startswith("Pulling data for"):
                 state = "Restored"
-            if restore_only and state == "Completed":  # what follows is of DVC's vain attempt
+            if restore_only and state == "Completed":  # the lines after it come from DVC's vain attempt
                 return
             if line.strip() and not line.startswith(_NOISE):
                 tell(line)
@@ -99,20 +99,20 @@ class StageProcesses:
         return Ran(stage, state, seconds)
 
     def run(self, words: Sequence[str], tell: Callable[[str], None], *, limit_s: float | None = None) -> int:
-        """Run a command of DVC's to its end.
+        """Run a command of DVC to its end.
 
         Args:
-            words: of the command, without `dvc`.
-            tell: gets each line of its output.
-            limit_s: seconds after which it is ended.
+            words: words of the command, without `dvc`.
+            tell: called with each line of its output.
+            limit_s: seconds after which the command is ended.
 
         Returns:
-            The exit status; 143 when it was stopped before it began, TIMED_OUT when its time was over.
+            The exit status; 143 if it was stopped before it began, TIMED_OUT if it was ended at its time limit.
         """
         return self._run([*DVC, *words], tell, limit_s=limit_s)
 
     def run_module(self, module: str, words: Sequence[str], tell: Callable[[str], None]) -> int:
-        """Run `python -m module words` to its end; as for `run`."""
+        """Run `python -m module words` to its end; see `run`."""
         return self._run([sys.executable, "-u", "-m", module, *words], tell)
 
     def _run(
@@ -134,7 +134,7 @@ class StageProcesses:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                start_new_session=True,  # Ctrl-C is for us alone
+                start_new_session=True,  # so that Ctrl-C reaches this process alone
             )
             self._processes.add(process)
         timed_out = threading.Event()
@@ -155,7 +155,7 @@ class StageProcesses:
                     pipe.close()
 
     def stop(self) -> None:
-        """End all that runs, children included, and start nothing more."""
+        """End all running processes, including their children, and start no more."""
         with self._lock:
             self._stopped = True
             for process in self._processes:
@@ -164,7 +164,7 @@ class StageProcesses:
 
 @contextmanager
 def _called_after(seconds: float | None, call: Callable[[], object]) -> Iterator[None]:
-    """Call something should the block take longer than so many seconds."""
+    """Call a function if the block takes longer than a number of seconds."""
     if seconds is None:
         yield
         return

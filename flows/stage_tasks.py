@@ -1,4 +1,4 @@
-"""Stages as Prefect task runs: a state and a log for each, under the stage's name."""
+"""Stages as Prefect task runs. Each has a state and a log under the stage's name."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from prosam.params import PARAMS_FILE, load_params
 
 
 class StageTasks:
-    """Runs the stages of a DAG as task runs of the present flow run."""
+    """Runs the stages of a DAG as task runs of the current flow run."""
 
     def __init__(self, root: Path, needs: Mapping[str, set[str]], *, jobs: int, on_workers: bool):
-        """Begin with nothing run.
+        """Begin with nothing running.
 
         Args:
-            root: of the repository.
+            root: root of the repository.
             needs: each stage of the DAG with the stages it needs.
             jobs: stages at once on this machine.
-            on_workers: hand the stages of pool gpu to workers.
+            on_workers: whether to hand the stages of pool gpu to workers.
         """
         self._root, self._needs, self._jobs = root, needs, jobs
         self._workers = Workers() if on_workers else None
@@ -45,16 +45,16 @@ class StageTasks:
         self._tasks: dict[str, PrefectConcurrentFuture[State]] = {}
 
     def run(self, wanted: set[str], stale: set[str]) -> list[Ran]:
-        """Run stages in the order of the DAG, each as soon as those it needs have ended.
+        """Run stages in the order of the DAG, each as soon as the stages it needs have ended.
 
-        A stage that needs a failed one is NotReady; all others go on.
+        A stage that needs a failed one is NotReady; all other stages go on.
 
         Args:
-            wanted: what to run; all that they need is among them.
-            stale: those of them that may be out of date; the others are Skipped without asking DVC.
+            wanted: the stages to run, including all that they need.
+            stale: those of them that may be out of date; all other stages are Skipped without asking DVC.
 
         Returns:
-            How each ended.
+            How each stage ended.
         """
 
         def start(stage: str) -> Future[Ran]:
@@ -70,18 +70,18 @@ class StageTasks:
                 len(wanted) if self._workers else self._jobs,
                 stop_at_failure=False,
             )
-        except BaseException:  # a cancelled run: nothing that was started may go on
+        except BaseException:  # the run was cancelled, so all stages that were started must end
             self.stop()
             raise
 
     def stop(self) -> None:
-        """End all that runs, here and on workers."""
+        """End all running stages, here and on workers."""
         self._processes.stop()
         if self._workers:
             self._workers.stop()
 
     def reproduce(self, stage: str) -> Ran:
-        """Run a stage where it belongs, within its task run."""
+        """Run a stage where it belongs, inside its task run."""
         log = StageLog(stage)
         if self._workers and self._metas[stage].get("pool") == "gpu":
             return self._hand_over(stage, self._workers, log)
@@ -115,7 +115,7 @@ def run_stage(stages: StageTasks, stage: str, stale: bool) -> State:
 
 
 def state_of(ran: Ran) -> State:
-    """What Prefect is told of how a stage ended."""
+    """The Prefect state for the way a stage ended."""
     if ran.state == "Failed":
         return Failed(message=ran.reason)
     words = {"Completed": "ran", "Restored": "DVC's cache had it", "Skipped": "nothing has changed"}
@@ -123,13 +123,13 @@ def state_of(ran: Ran) -> State:
 
 
 def _as_ran(stage: str, future: PrefectConcurrentFuture[State]) -> Future[Ran]:
-    """The end of a task run, however it came."""
+    """A future of how a task run ended, in any way."""
     ended = Future[Ran]()
 
     def tell(done: Future[State]) -> None:
         try:
             state = done.result()
-        except BaseException as error:  # the task run itself has crashed; whoever waits has to know
+        except BaseException as error:  # the task run itself has crashed, and its waiters have to know
             ended.set_result(Ran(stage, "Failed", 0.0, f"crashed: {error!r}"))
             return
         if state.is_completed():

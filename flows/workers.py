@@ -1,4 +1,4 @@
-"""Stages on workers: a flow run of `prosam/stage` for each, on whichever worker of its pool is free."""
+"""Stages on workers: each is a flow run of `prosam/stage`, on any free worker of its pool."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from flows.machines import StageJob
 
 DEPLOYMENT, POOL = "prosam/stage", "gpu"
 _POLL = 2.0  # seconds
-_PATIENCE = 600.0  # seconds without an answer of the server
+_PATIENCE = 600.0  # seconds without an answer from the server
 
 
 class Workers:
-    """Hands stages to workers, and calls them back when asked to."""
+    """Hands stages to workers, and cancels them when asked to."""
 
     def __init__(self):
         self._running = set[UUID]()
         self._lock, self._stopped = threading.Lock(), False
 
     def run(self, job: StageJob, tell: Callable[[str], None]) -> State:
-        """Run a stage on a worker, to its end; once more should the worker crash, for it goes on from its checkpoint.
+        """Run a stage on a worker to its end. If the worker crashes, try once more, since the stage can resume.
 
         Returns:
             The final state of the last flow run.
@@ -49,7 +49,7 @@ class Workers:
                 DEPLOYMENT, parameters={"job": asdict(job)}, flow_run_name=job.stage, timeout=0, as_subflow=False
             ),
         )
-        tell(f"handed over to the pool {POOL}, as flow run {run.id}")
+        tell(f"handed over to pool {POOL} as flow run {run.id}")
         with self._lock:
             self._running.add(run.id)
             if self._stopped:
@@ -61,7 +61,7 @@ class Workers:
         return state
 
     def stop(self) -> None:
-        """Cancel what was handed over, and hand over nothing more."""
+        """Cancel the stages that were handed over, and hand over no more."""
         with self._lock:
             self._stopped = True
             for run in self._running:
@@ -84,7 +84,7 @@ def _cancel(run: UUID) -> None:
 
 
 def _final_state(run: UUID) -> State:
-    """Wait for the end of a flow run, also while the server is away for a while."""
+    """Wait for the end of a flow run, even if the server is away for a while."""
     answered = time.monotonic()
     while True:
         try:

@@ -1,9 +1,9 @@
-"""Ends flow runs that died without a word: `python -m flows.zombies` tells the server how to know them.
+"""Ends flow runs that died silently: `python -m flows.zombies` sets up the server to recognise them.
 
-Whoever runs a flow tells the server every 30 seconds that it lives, as prefect.yaml asks (Prefect's own default is 180,
-with which every long run would be taken for dead). When a machine is switched off, or worker and flow are killed
-together, nobody is left to say so, and the run would stay Running for ever. This makes an automation that calls such a
-run Crashed.
+The process of a flow run sends the server a sign of life every 30 seconds, as prefect.yaml asks. (Prefect's own default
+is 180, with which every long run would be taken for dead.) If a machine is switched off, or worker and flow are killed
+together, no process is left to report it, and the run would stay Running forever. The automation made here marks such a
+run as Crashed.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _ENDS = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cance
 _HEARTBEAT = "prefect.flow-run.heartbeat"
 
 
-def zombies(seconds: int = typer.Option(90, min=1, help="Without a sign of life.")) -> None:
-    """Let the server call a flow run Crashed that has given no sign of life for a while.
+def zombies(seconds: int = typer.Option(90, min=1, help="Seconds without a sign of life.")) -> None:
+    """Make the server mark a flow run as Crashed after a while without a sign of life.
 
-    Example: python -m flows.zombies --seconds 90
+    Example: `python -m flows.zombies --seconds 90`
     """
     ended: list[ActionTypes] = [
         ChangeFlowRunState(
@@ -66,7 +66,7 @@ def zombies(seconds: int = typer.Option(90, min=1, help="Without a sign of life.
 
 
 def _put(wanted: Automation) -> None:
-    """Make an automation, or bring the one of its name up to date."""
+    """Make an automation, or update the one with the same name."""
     try:
         wanted.id = cast(Automation, Automation.read(name=wanted.name)).id
     except ValueError:

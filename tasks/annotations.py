@@ -1,4 +1,4 @@
-"""Stage annotations: draw the annotations of a run's kind from the masks."""
+"""Stage annotations: draw annotations of a run's kind from the masks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def draw_annotations(
 ) -> None:
     """Write data/annotations/DATASET/RUN: train.parquet and test.parquet.
 
-    Runs of one kind share what is drawn.
+    Runs with the same kind of annotation share the drawings.
 
     Example: `python -m tasks.annotations shapes-5i prosam`
     """

@@ -1,4 +1,4 @@
-"""The names that commands take, checked against params.yaml."""
+"""Checks of command arguments against params.yaml."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from prosam.params import DatasetParams, Params
 
 
 def dataset_params(params: Params, name: str) -> DatasetParams:
-    """The section of a data set; InputError when there is none."""
+    """The section of a data set; InputError if there is none."""
     return params.datasets[known("data set", name, params.datasets)]
 
 
 def known(what: str, name: str, choices: Iterable[str]) -> str:
-    """The name itself when it is one of the choices.
+    """The name itself if it is one of the choices.
 
     Raises:
-        InputError: it is not; names the choices and the closest one.
+        InputError: it is not; the message has the choices and the closest one.
     """
     choices = list(choices)
     if name in choices:
@@ -26,7 +26,7 @@ def known(what: str, name: str, choices: Iterable[str]) -> str:
 
 
 def known_fold(dataset: DatasetParams, fold: int) -> int:
-    """The fold itself when the data set has it; InputError otherwise."""
+    """The fold itself if the data set has it; InputError otherwise."""
     folds = dataset.protocol.num_folds
     if 0 <= fold < folds:
         return fold

@@ -1,4 +1,4 @@
-"""Stage backbone: the weights of a run's frozen backbone, fetched if need be, checked, in our own form."""
+"""Stage backbone: get the weights of a run's frozen backbone, check them, and write them in our own format."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from tasks.arguments import known
 
 
 def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")]) -> None:
-    """Put the weights of a run's backbone into data/weights/backbone/RUN.
+    """Write the weights of a run's backbone to data/weights/backbone/RUN.
 
-    Each run has its own, so that trainings depend on the backbone that they use and on no other.
+    Weights that are not on disk are downloaded. Each run has its own folder, so that a training depends on its own
+    backbone and on no other.
 
     Example: `python -m tasks.backbone prosam`
     """
@@ -38,7 +39,7 @@ def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.
     )
     origin = Origin(settings.architecture, checkpoint.name, sha256_of(checkpoint))
     write_frozen_weights(layout.backbone_weights(run), read_checkpoint(settings.architecture, checkpoint), origin)
-    print(f"{run}: backbone {name} ({settings.architecture}) of {origin.checkpoint}, SHA-256 {origin.sha256[:16]}...")
+    print(f"{run}: backbone {name} ({settings.architecture}) from {origin.checkpoint}, SHA-256 {origin.sha256[:16]}...")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage download: put a data set on disk, in one form whatever its source."""
+"""Stage download: put a data set on disk, in the same form for every source."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tasks.arguments import dataset_params
 
 
 def download(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")]) -> None:
-    """Generate, fetch or take up a data set; write it to data/raw/DATASET.
+    """Generate, download or import a data set; write it to data/raw/DATASET.
 
-    Images of public data sets stay in data/sources/DATASET, or in `data_root`: what is there is kept, and a transfer
-    that was cut goes on.
+    Images of public data sets stay in data/sources/DATASET, or in `data_root`. Files that are already there are kept,
+    and interrupted downloads are resumed.
 
     Example: `python -m tasks.download shapes-5i`
     """

@@ -1,4 +1,4 @@
-"""Stage embeddings: SAM's image encoder, once per image."""
+"""Stage embeddings: run SAM's image encoder once for each image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.arguments import dataset_params
 def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")]) -> None:
     """Store SAM's embedding of each image of a data set in data/embeddings/DATASET.
 
-    Killed and started again, it goes on; with more images, only those are computed.
+    If killed and started again, it resumes. If there are new images, embeddings are computed for the new images only.
 
     Example: `python -m tasks.embeddings shapes-5i`
     """

@@ -1,4 +1,4 @@
-"""Stage evaluate: a trained run on the frozen episodes of its fold's novel classes."""
+"""Stage evaluate: test a trained run on the frozen episodes of its fold's novel classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def evaluate(
     run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
     fold: Annotated[int, typer.Argument(min=0, help="Its classes are the novel ones.")],
 ) -> None:
-    """Evaluate a trained run, and trivial baselines beside it, in results/DATASET/RUN/FOLD.
+    """Evaluate a trained run together with trivial baselines; write results/DATASET/RUN/FOLD.
 
     Example: `python -m tasks.evaluate shapes-5i prosam 0`
     """

@@ -1,4 +1,4 @@
-"""Stage folds: deal classes and images to folds, and freeze the episodes."""
+"""Stage folds: divide classes and images into folds, and freeze the episodes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tasks.arguments import dataset_params
 
 
 def folds(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")]) -> None:
-    """Write data/folds/DATASET: index.csv, and a fold-, episodes- and monitor- file for each fold.
+    """Write data/folds/DATASET: index.csv, and fold-N.json, episodes-N.csv and monitor-N.csv for each fold N.
 
-    Example: python -m tasks.folds shapes-5i
+    Example: `python -m tasks.folds shapes-5i`
     """
     params = load_params()
     protocol, settings = dataset_params(params, dataset).protocol, params.folds

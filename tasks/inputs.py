@@ -1,4 +1,4 @@
-"""What training and evaluation both open: data set, annotations, embeddings and frozen models of a run."""
+"""The common inputs of training and evaluation: data set, annotations, embeddings and frozen models of a run."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from prosam.params import Params
 
 
 class RunInputs:
-    """The inputs of one run on one data set, opened when first asked for."""
+    """The inputs of one run on one data set, opened when they are first needed."""
 
     def __init__(self, params: Params, dataset: str, run: str, *, image_encoder: bool = False):
         """Open data set, embeddings and frozen models.
 
         Args:
-            params: all of them.
-            dataset: its name.
-            run: its name.
-            image_encoder: load SAM's too, for images without a stored embedding.
+            params: all parameters.
+            dataset: a key of `datasets`.
+            run: a key of `runs`.
+            image_encoder: whether to load SAM's image encoder, too, for images without a stored embedding.
 
         Raises:
-            InputError: one of them is missing or damaged, or the embeddings were made otherwise.
+            InputError: an input is missing or damaged, or the embeddings were made with another SAM or image size.
         """
         self._params, self._dataset = params, dataset
         self._annotations = layout.annotations(dataset, run)
@@ -63,7 +63,7 @@ class RunInputs:
         )
 
     def files(self) -> list[Path]:
-        """The files that, with the weights, determine what is read from here."""
+        """The files that, together with the weights, determine the tensors of this run."""
         embeddings = layout.embeddings(self._dataset) / "index.json"
         return [embeddings, *sorted(self._annotations.iterdir()), *self.dataset.label_files()]
 
@@ -73,9 +73,13 @@ class RunInputs:
         return DrawnMasks(annotations, self._run.kind, GridRule.of(self.models, self._run.annotation_grid))
 
     def tensors(self, masks: ReferenceMasks, *, compiled: bool = False) -> EpisodeTensors:
-        """Tensors of episodes, with references annotated so; perhaps with the backbone by torch.compile.
+        """Tensors of episodes.
 
-        With a table of features, whatever is small is kept in memory as well.
+        If there is a table of features, the small parts of episodes are cached in memory as well.
+
+        Args:
+            masks: gives the references' annotations.
+            compiled: whether the backbone is compiled by torch.compile.
         """
         if self._features is None:
             levels = ComputedLevels(self.models, self._resized_images, compiled=compiled)
@@ -118,7 +122,7 @@ class RunInputs:
 
 
 def _check_embeddings(store: EmbeddingStore, folder: Path, sam: Origin, image_size: int) -> None:
-    """That a store was made by this SAM and at this size, so that embeddings of two are never mixed."""
+    """Require that a store was made by this SAM at this image size, so that embeddings of two are never mixed."""
     made_by = store.made_by
     if made_by.get("sha256") != sam.sha256 or made_by.get("image_size") != image_size:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Put a trained run into use, unless it is worse than the one that is. No stage of dvc.yaml: it looks at the past."""
+"""Put a trained run into use unless it is worse than the model in use. It is no stage, since it depends on the past."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def promote(
     run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
     fold: Annotated[int, typer.Argument(min=0, help="Its classes are the novel ones.")],
     force: Annotated[bool, typer.Option("--force", help="Replace the model in use without comparison.")] = False,
-    keep: Annotated[int | None, typer.Option(min=1, help="How many older models stay; all unless given.")] = None,
+    keep: Annotated[int | None, typer.Option(min=1, help="How many older models to keep; by default all.")] = None,
 ) -> None:
-    """Compare a trained and evaluated run with the one in use; unless it is worse, put it into use.
+    """Compare a trained and evaluated run with the model in use, and put it into use unless it is worse.
 
-    The model in use is in_use/DATASET/RUN/FOLD/current, the older ones lie beside it under their numbers, and
-    history.jsonl tells why. The new model is refused only when the 95% interval of its mIoU minus the old one's, paired
-    on the present frozen episodes, lies wholly below zero.
+    The model in use is in_use/DATASET/RUN/FOLD/current. Older models lie beside it under their numbers, and
+    history.jsonl records the decisions. The new model is refused only if it is significantly worse: the 95% interval of
+    its mIoU minus the old model's, paired on the current frozen episodes, lies wholly below zero.
 
     Example: `python -m tasks.promote shapes-5i prosam 0`
     """
@@ -75,11 +75,11 @@ class _Candidate:
         self.remedy = f"run `dvc repro evaluate@{dataset}-{run}-{fold}`"
 
     def judge(self, in_use: Path | None, *, force: bool) -> PromotionDecision:
-        """Decide, by the run's results and those of the model in use on the same episodes, which is run now.
+        """Decide by the run's results and those of the model in use on the same episodes. The model in use is run now.
 
         Raises:
-            InputError: the results are missing, or not of this model and the present episodes; or the model in use
-                cannot be scored as things are.
+            InputError: the results are missing, or belong to another model or other episodes; or the model in use
+                cannot be scored with the current parameters.
         """
         import numpy as np
 
@@ -92,16 +92,16 @@ class _Candidate:
         if new.episodes != tuple(episodes):
             raise InputError(f"{path}: holds other episodes than {self._episodes}; {self.remedy}")
         if why := self._incomparable(self.model, episodes):
-            raise InputError(f"{self.model}: is out of date, for {why}; {self.remedy}")
+            raise InputError(f"{self.model}: is out of date, since {why}; {self.remedy}")
         some = episodes[: self._params.evaluate.batch_size]
         if not new.agrees_with(self._score(self.model, some)):
-            raise InputError(f"{path}: is not of the model in {self.model}; {self.remedy}")
+            raise InputError(f"{path}: does not belong to the model in {self.model}; {self.remedy}")
         if in_use is None:
             return PromotionDecision("first", "there was none", len(episodes), new.miou)
         if force:
             return PromotionDecision("replaced", "without comparison", len(episodes), new.miou)
         if why := self._incomparable(in_use, episodes):
-            raise InputError(f"{in_use}: cannot be compared, for {why}; replace it without comparison: `--force`")
+            raise InputError(f"{in_use}: cannot be compared, since {why}; replace it without comparison: `--force`")
         old = self._score(in_use, episodes, progress=True)
         return decide(new, old, replicates=self._params.report.bootstrap, rng=np.random.default_rng(self._seed))
 
@@ -137,7 +137,7 @@ class _Candidate:
         )
 
     def _inputs(self, model: Path) -> RunInputs:
-        """What evaluate opens, with references on the feature grid as the model was trained."""
+        """The inputs of evaluate, with references brought to the feature grid as when the model was trained."""
         from prosam.checkpoints.trained import read_description
         from tasks.inputs import RunInputs
 

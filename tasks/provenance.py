@@ -1,4 +1,4 @@
-"""What a training is: written beside its model, and the key of its unfinished work."""
+"""The identity of a training: the description beside its model, and the key of its unfinished work."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from prosam.params import Params, TrainParams
 from prosam.training.settings import Execution
 from tasks.inputs import RunInputs
 
-CODE = ("prosam", "tasks")  # folders whose content decides what comes out
+CODE = ("prosam", "tasks")  # folders that determine the results
 
 
 def describe_run(params: Params, run: str, settings: TrainParams, inputs: RunInputs) -> dict[str, Any]:
-    """A run with everything that params.yaml says of it, and the frozen models that it goes with.
+    """A description of a run: its settings in params.yaml, and its frozen models.
 
-    It tells all that another machine needs to build the same models, and where their weights came from.
+    It has everything that another machine needs to build the same models, and the origin of their weights.
     """
     resolved, models = params.runs[run], params.models
     return {
@@ -47,11 +47,11 @@ def describe_run(params: Params, run: str, settings: TrainParams, inputs: RunInp
 
 
 def commit() -> str:
-    """The commit of the code that runs, with `+changes` when the code differs from it; empty without git."""
+    """The commit of the running code, with `+changes` if the code differs from it; empty without git."""
     folder = Path(layout.__file__).parents[1]
 
     def git(*words: str) -> str:
-        command = ["git", "--no-optional-locks", *words]  # several stages ask at once
+        command = ["git", "--no-optional-locks", *words]  # several stages may ask at once
         return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
@@ -62,7 +62,7 @@ def commit() -> str:
 
 
 def circumstances(device: torch.device, execution: Execution) -> dict[str, Any]:
-    """By what a training was computed. These re-run nothing, and two runs that differ in them are not quite alike."""
+    """The device, precision and versions of a training. A change re-runs nothing, but the numbers differ slightly."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "precision": "bfloat16" if execution.bf16 else "float32",
@@ -83,8 +83,9 @@ def unfinished_work(
 ) -> Path:
     """The scratch folder of a stage's unfinished work.
 
-    It bears the digest of all that determines the result to the last bit: what the work is, the content of its files,
-    device, threads and how it executes, and the code behind the stage. Change any, and the work starts anew.
+    Its name is the digest of everything that determines the result to the last bit: the description of the work, the
+    content of its files, device, threads, execution, and the code behind the stage. If any of these changes, the work
+    starts anew.
     """
     identity = {**description, **machine(params, inputs.models.device)}
     identity["execution"] = [params.samples_at_once, params.precision, params.compile]

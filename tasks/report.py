@@ -1,4 +1,4 @@
-"""Stage report: tables with intervals, curves and pictures of all runs on one page."""
+"""Stage report: write tables with intervals, curves and pictures of all runs on one page."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from prosam.params import load_params
 
 
 def report() -> None:
-    """Write report/: index.html, report.md and report.json, of all runs that params.yaml's pipeline names.
+    """Write report/: index.html, report.md and report.json, about all runs that params.yaml's pipeline names.
 
-    Example: python -m tasks.report
+    Example: `python -m tasks.report`
     """
     params = load_params()
 

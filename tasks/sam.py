@@ -1,4 +1,4 @@
-"""Stage sam: the frozen SAM's weights, fetched if need be, checked, in our own form."""
+"""Stage sam: get the frozen SAM's weights, check them, and write them in our own format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from prosam.params import load_params
 
 
 def sam() -> None:
-    """Put the weights of params.yaml's SAM into data/weights/sam.
+    """Write the weights of params.yaml's SAM to data/weights/sam. Weights that are not on disk are downloaded.
 
     Example: `python -m tasks.sam`
     """
@@ -34,7 +34,7 @@ def sam() -> None:
         check_state(SAM_BUILDERS[settings.name](), state, checkpoint, what=f"SAM {settings.name!r}")
     origin = Origin(settings.name, checkpoint.name, sha256_of(checkpoint))
     write_frozen_weights(layout.sam_weights(), state, origin)
-    print(f"SAM {settings.name} of {origin.checkpoint}, SHA-256 {origin.sha256[:16]}...")
+    print(f"SAM {settings.name} from {origin.checkpoint}, SHA-256 {origin.sha256[:16]}...")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What evaluate and shift do alike: a trained run, and trivial baselines beside it, on a list of episodes."""
+"""The common part of evaluate and shift: test a trained run and trivial baselines on a list of episodes."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def score(
     results: Path,
     name: str,
 ) -> None:
-    """Write metrics.json and episodes.parquet; of several processes each takes its part of the episodes.
+    """Write metrics.json and episodes.parquet. If there are several processes, each takes its share of the episodes.
 
     Args:
-        params: all of them.
+        params: all parameters.
         run: a key of `runs`.
-        inputs: the data set that is tested on, and the run's frozen models.
-        episodes: on that data set.
+        inputs: the data set for the test, and the run's frozen models.
+        episodes: episodes of that data set.
         model: folder of the trained run.
         results: folder to write.
-        name: of the work, for its progress.
+        name: name of the work, for its progress bar.
     """
     initial_seed = read_description(model)["train"]["seed"]
     methods = {

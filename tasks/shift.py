@@ -1,4 +1,4 @@
-"""Stage shift: a run trained on one data set, on another one's classes that it was not trained on (paper, table 3)."""
+"""Stage shift: test a run on another data set, on classes that it was not trained on (paper, table 3)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def shift(
     train: Annotated[str, typer.Argument(help="The data set that the run was trained on.")],
     test: Annotated[str, typer.Argument(help="The data set to test on.")],
     run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
-    fold: Annotated[int, typer.Argument(min=0, help="Of the data set trained on.")],
+    fold: Annotated[int, typer.Argument(min=0, help="A fold of the data set that the run was trained on.")],
 ) -> None:
-    """Evaluate a trained run under a domain shift, in results/TRAIN-to-TEST/RUN/FOLD.
+    """Evaluate a trained run under a domain shift; write results/TRAIN-to-TEST/RUN/FOLD.
 
-    Tested are the classes of TEST that are not among the fold's base classes in TRAIN, by name.
+    It is tested on the classes of TEST whose names are not among the fold's base classes in TRAIN.
 
     Example: `python -m tasks.shift coco-20i pascal-5i prosam 0`
     """

@@ -1,4 +1,4 @@
-"""Stage study: a trained run on the frozen episodes, measured otherwise than by its mIoU (prosam/studies)."""
+"""Stage study: measure a trained run on the frozen episodes beyond its mIoU (prosam/studies)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def study(
-    study: Annotated[str, typer.Argument(help="One of prosam/studies, such as prompt_noise.")],
+    study: Annotated[str, typer.Argument(help="A study in prosam/studies, such as prompt_noise.")],
     dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
     run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
     fold: Annotated[int, typer.Argument(min=0, help="Its classes are the novel ones.")],
 ) -> None:
-    """Make a study of a trained run, in results/DATASET/RUN/FOLD/STUDY: rows.parquet.
+    """Make a study of a trained run; write results/DATASET/RUN/FOLD/STUDY/rows.parquet.
 
     Example: `python -m tasks.study prompt_noise shapes-5i prosam 0`
     """

@@ -1,4 +1,4 @@
-"""Stage train: the prompt encoder of one run on one fold."""
+"""Stage train: train the prompt encoder of one run on one fold."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def train(
 ) -> None:
     """Train a prompt encoder on a fold's base classes; write it to models/DATASET/RUN/FOLD.
 
-    Killed and started again, it goes on from its last checkpoint and ends in the same bytes. With `processes` in
-    params.yaml, or started by torchrun, several processes train it together.
+    If killed and started again, it resumes from its last checkpoint and ends with the same bytes. With `processes` in
+    params.yaml, or if started by torchrun, several processes train together.
 
     Example: `python -m tasks.train shapes-5i prosam 0`
     """

@@ -1,4 +1,4 @@
-"""What the stage train does, as a paragraph: inputs, method, sampler, loop, and the files of the trained model."""
+"""The work of stage train: inputs, method, sampler, loop, and the files of the trained model."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def train_run(params: Params, dataset: str, run: str, fold: int) -> None:
     """Train the prompt encoder of one run on one fold; write models/DATASET/RUN/FOLD.
 
     Args:
-        params: all of them.
+        params: all parameters.
         dataset: a key of `datasets`.
         run: a key of `runs`.
-        fold: one of the data set's.
+        fold: a fold of the data set.
 
     Raises:
         InputError: an input is missing or damaged, or the loss is not finite.
@@ -79,4 +79,4 @@ def train_run(params: Params, dataset: str, run: str, fold: int) -> None:
         made = {"selected": log.selected, "commit": code, **circumstances(inputs.models.device, settings.execution)}
         save_model(folder, method.encoder, description | made)
         write_log(folder, log)
-    shutil.rmtree(work)  # with what a kill while a checkpoint was written may have left
+    shutil.rmtree(work)  # including files left by a kill while a checkpoint was written

@@ -1,4 +1,4 @@
-"""Stage verification: directly learnt prompts against one learnt distribution, on one object (paper, figure 4)."""
+"""Stage verification: compare directly learnt prompts with a learnt distribution on one object (paper, figure 4)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tasks.arguments import dataset_params
 
 def verification(
     dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
-    start: Annotated[int, typer.Argument(min=0, help="Decides the object and the initial prompts.")],
+    start: Annotated[int, typer.Argument(min=0, help="Determines the object and the initial prompts.")],
 ) -> None:
-    """Make one start of the verification study, in results/_verification/DATASET/START.
+    """Make one start of the verification study; write results/_verification/DATASET/START.
 
     Example: `python -m tasks.verification shapes-5i 0`
     """

@@ -25,7 +25,7 @@ from prosam.errors import InputError
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
-_MINUTES = 30  # one process waits for the others no longer
+_MINUTES = 30  # the longest time that a process waits for the other ones
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The names in the files of an evaluation, for whoever writes or reads them."""
+"""The names in the files of an evaluation, shared by the code that writes these files and the code that reads them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prosam.evaluation.overlap import Overlap
 METRICS, EPISODES = "metrics.json", "episodes.parquet"
 
 METRIC_KEYS = ("miou", "fb_iou", "iou", "episodes", "baselines")
-"""Of metrics.json: scores in percent (`iou` by class name), the number of episodes, and each baseline's own scores."""
+"""The keys of metrics.json: scores in percent (`iou` by class name), number of episodes, and each baseline's scores."""
 
 EPISODE = ("episode", "class_id", "class_name", "reference", "target", "height", "width")
 """The columns of episodes.parquet that describe an episode; all runs on a fold have the same values in them."""
@@ -19,10 +19,10 @@ COUNTS = tuple(field.name for field in fields(Overlap))
 """The columns with a run's pixel counts, as in `Overlap`."""
 
 SCORED_COUNTS = ("intersection", "union", "background_intersection", "background_union")
-"""Those of `COUNTS` that mIoU and FB-IoU are computed from."""
+"""The columns of `COUNTS` that mIoU and FB-IoU are computed from."""
 
 PREDICTION = "prediction"
-"""The column with the run's predicted mask, a COCO run-length code. Before it, `iou` is in [0, 1]."""
+"""The column with the run's predicted mask, a COCO run-length code. The column before it is `iou`, in [0, 1]."""
 
 
 def episode_columns(baselines: Iterable[str] = ()) -> tuple[str, ...]:

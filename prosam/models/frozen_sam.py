@@ -19,7 +19,7 @@ class FrozenSam:
     """SAM in eval mode.
 
     Attributes:
-        sam: the model. Its image encoder is missing where the embeddings are stored and nobody asked for it.
+        sam: the model. It has its image encoder only if the caller asked for it, since embeddings are usually stored.
         decoder: SAM's mask decoder.
         image_size: S, side of the square that images are squashed to, px.
         align_corners: how mask logits are upsampled; see `torch.nn.functional.interpolate`.

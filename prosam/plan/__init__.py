@@ -1,4 +1,4 @@
-"""What the pipeline will cost, told before it is paid: bytes to fetch, room on the disk, and hours of compute."""
+"""The costs of the pipeline, estimated before it runs: bytes to download, disk space, and hours of compute."""
 
 from prosam.plan.plan import Plan, make_plan
 from prosam.plan.text import plan_as_json, plan_as_text

@@ -1,4 +1,4 @@
-"""What there is to compute, and how long it takes: counted operations at measured rates."""
+"""The work that the pipeline has to do, and the time that it takes: counted operations at measured rates."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from prosam.plan.rates import Rates
 from prosam.plan.weightless import BackboneShape, WeightlessModels
 from prosam.training.settings import in_steps
 
-_IMAGES_AT_ONCE = 4  # that the backbone is counted with
-_DECODED = 2  # of the methods that are evaluated, those with a decoder: the run, and the same untrained
+_IMAGES_AT_ONCE = 4  # batch size for counting the backbone's operations
+_DECODED = 2  # number of evaluated methods that use the decoder: the run, and the same method untrained
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Computed:
     """A stage of the pipeline on a data set, all its runs and folds together.
 
     Attributes:
-        dataset: or the name of a shift.
+        dataset: name of the data set or of a shift.
         stage: embeddings, features (of the backbone), training, evaluation or shift.
-        amount: for people.
+        amount: the amount of work, in words.
         flops: floating-point operations.
         seconds: on this machine, one process after the other.
     """
@@ -41,21 +41,21 @@ class Costs:
     """Computes costs from counts of images, shapes of models and rates of the machine."""
 
     def __init__(self, params: Params, models: WeightlessModels, rates: Rates):
-        """Count nothing yet; what was counted once is remembered."""
+        """Prepare; operations are counted when they are first needed, and remembered."""
         self._params, self._models, self._rates = params, models, rates
         self.backbone = cache(self._backbone)
         self._step, self._prediction = cache(self._count_step), cache(self._count_prediction)
 
     def has_table(self, backbone: str, images: int) -> bool:
-        """Whether the backbone features of so many images are kept; see `prosam.features.feature_table`."""
+        """Whether there is a table of backbone features for this many images; see `prosam.features.feature_table`."""
         return images * self.backbone(backbone).feature_bytes <= self._params.models.feature_table_gb * 1e9
 
     def embeddings(self, name: str, images: int) -> Computed:
         """SAM's image encoder, once an image.
 
         Args:
-            name: of the data set.
-            images: that have no embedding yet.
+            name: name of the data set.
+            images: number of images without an embedding.
         """
         if not images:
             return Computed(name, "embeddings", "there", 0, 0)
@@ -64,7 +64,7 @@ class Costs:
         return self._computed(name, "embeddings", f"{images:,} images", work)
 
     def features(self, name: str, images: int) -> list[Computed]:
-        """The tables of backbone features of a data set with so many images, where they fit into their budget."""
+        """The tables of backbone features of a data set with this many images, if they fit into their budget."""
         made = []
         for backbone in dict.fromkeys(map(self._params.backbone, self._params.pipeline.runs)):
             if self.has_table(backbone, images):
@@ -87,12 +87,12 @@ class Costs:
         return self._computed(name, "training", f"{len(parts)} x {_span(steps)} steps", work)
 
     def evaluation(self, tested: str, images: int, runs: Sequence[str]) -> Computed:
-        """The evaluation of runs, of every fold.
+        """The evaluation of runs on every fold.
 
         Args:
             tested: the data set.
-            images: that it has.
-            runs: that are tested on it.
+            images: number of its images.
+            runs: the runs that are tested on it.
         """
         pipeline, episodes = self._params.pipeline, self._params.folds.episodes
         times = len(pipeline.folds)
@@ -101,7 +101,7 @@ class Costs:
         return self._computed(tested, "evaluation", amount, add(*parts))
 
     def _training(self, name: str, run: str, settings: TrainParams, images: int, annotated: int) -> Work:
-        """One training, on a data set with so many images, and so many annotated references to choose from."""
+        """One training. `images` is the number of images of the data set, `annotated` that of annotated references."""
         backbone, batch = self._params.backbone(run), settings.batch_size
         pairs, looks = settings.steps * batch, -(-settings.steps // settings.monitor_every)
         step = self._step(run, batch, settings.samples)
@@ -109,13 +109,13 @@ class Costs:
         if settings.select == "best-on-test":
             watching = add((watching, 1), (self._predictions(name, run, images, self._params.folds.episodes, 1), 1))
         features = self._pair_features(name, backbone, pairs)
-        if self.has_table(backbone, images):  # level 4 of a masked reference is kept as well
+        if self.has_table(backbone, images):  # level 4 of a masked reference is cached as well
             distinct = annotated * (1 - (1 - 1 / annotated) ** pairs)
             features = add((self.backbone(backbone).masked_level4, distinct))
         return add((step, settings.steps), (features, 1), (watching, looks))
 
     def _predictions(self, name: str, run: str, images: int, count: int, methods: int) -> Work:
-        """So many episodes of a data set with so many images, by so many methods that need the decoder."""
+        """The work of `count` episodes, for `methods` methods that need the decoder."""
         backbone, batch = self._params.backbone(run), min(count, self._params.evaluate.batch_size)
         features = self._pair_features(name, backbone, count)
         if self.has_table(backbone, images):
@@ -123,7 +123,7 @@ class Costs:
         return add((self._prediction(run, batch), methods * count / batch), (features, 1))
 
     def _pair_features(self, name: str, backbone: str, pairs: int) -> Work:
-        """References, targets and masked references through the backbone, without a table."""
+        """The backbone's work on references, targets and masked references, without a table."""
         shape, times = self.backbone(backbone), pairs / _IMAGES_AT_ONCE
         return add(
             (shape.mid_levels, 2 * times),
@@ -133,7 +133,7 @@ class Costs:
         )
 
     def _reading(self, name: str) -> Work:
-        """One image of a data set, from its file."""
+        """The work of reading one image of a data set from its file."""
         download = self._params.datasets[name].download
         if isinstance(download, ShapesDownload):
             pixels = download.size**2

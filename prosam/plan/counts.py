@@ -1,4 +1,4 @@
-"""How many images there are: counted where the stages have run, published, or estimated."""
+"""How many images there are: counted if the stages have run, else published or estimated."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class ImageCounts:
     """The images of a data set.
 
     Attributes:
-        total: of both splits.
-        training: images that a fold's training goes through, by fold.
-        total_from: where the total was learnt.
-        training_from: where the others were.
+        total: number of images in both splits.
+        training: number of images that a fold's training goes through, by fold.
+        total_from: where the total comes from.
+        training_from: where the numbers of training images come from.
     """
 
     total: int
@@ -36,11 +36,11 @@ def count_images(name: str, settings: DatasetParams, folds: Iterable[int]) -> Im
 
     Args:
         name: a key of `datasets`.
-        settings: its section.
-        folds: which are asked for.
+        settings: the data set's section.
+        folds: the folds to count.
 
     Raises:
-        InputError: a folder of one's own is missing, or what a stage wrote is damaged.
+        InputError: a folder of one's own is missing, or a file that a stage wrote is damaged.
     """
     folds = list(folds)
     train, total, total_from = _splits(name, settings)
@@ -53,11 +53,11 @@ def count_images(name: str, settings: DatasetParams, folds: Iterable[int]) -> Im
         return ImageCounts(total, {fold: known[fold] for fold in folds}, total_from, "the papers' lists")
     share = 1 - 1 / settings.protocol.num_folds
     guess = max(1, round(share * train))
-    return ImageCounts(total, dict.fromkeys(folds, guess), total_from, f"a guess, {share:.0%} of those to train on")
+    return ImageCounts(total, dict.fromkeys(folds, guess), total_from, f"a guess, {share:.0%} of the train split")
 
 
 def _splits(name: str, settings: DatasetParams) -> tuple[int, int, str]:
-    """Images to train on, all images, and where that was learnt."""
+    """The number of images to train on, the number of all images, and where these numbers come from."""
     raw = layout.raw(name)
     if raw.is_dir():
         dataset = open_dataset(raw)

@@ -1,4 +1,4 @@
-"""What will be written, and whether the disks have room for it."""
+"""The files that will be written, and whether they fit on the disks."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Written:
     """Something that will be written.
 
     Attributes:
-        what: for people.
-        bytes: still to be written.
-        folder: where.
-        exact: whether the bytes are computed, or estimated.
+        what: what it is, in words.
+        bytes: bytes that are still to be written.
+        folder: folder that it is written to.
+        exact: whether the bytes are computed exactly, or estimated.
     """
 
     what: str
@@ -38,9 +38,9 @@ class Disk:
     """A disk that will be written to.
 
     Attributes:
-        folder: one on it.
-        needed: bytes, with what the file system keeps for itself.
-        free: bytes, less a margin.
+        folder: a folder on the disk.
+        needed: bytes needed, including those that the file system needs for itself.
+        free: free bytes, less a margin.
     """
 
     folder: str
@@ -49,12 +49,12 @@ class Disk:
 
     @property
     def short(self) -> int:
-        """Bytes that are missing; 0 when all fits."""
+        """Bytes that are missing; 0 if everything fits."""
         return max(0, self.needed - self.free)
 
 
 def data_written(params: Params, files: list[PlannedDownload]) -> Iterator[Written]:
-    """Archives and checkpoints, and what becomes of the data sets."""
+    """Archives, checkpoints and data sets."""
     fetched = sum(file.bytes or 0 for file in files)
     if fetched:
         yield Written("archives and checkpoints", fetched, str(layout.sources("")), exact=True)
@@ -68,12 +68,12 @@ def data_written(params: Params, files: list[PlannedDownload]) -> Iterator[Writt
 
 
 def embeddings_written(name: str, params: Params, counts: ImageCounts, each: int) -> Iterator[Written]:
-    """The store of a data set; on another disk the scratch folder has a second copy.
+    """The embeddings of a data set. If the scratch folder is on another disk, it has a second copy.
 
     Args:
-        name: of the data set.
-        params: all of them.
-        counts: of its images.
+        name: name of the data set.
+        params: all parameters.
+        counts: numbers of its images.
         each: bytes of one image's embedding.
     """
     if store_is_there(name, params, counts):
@@ -85,7 +85,7 @@ def embeddings_written(name: str, params: Params, counts: ImageCounts, each: int
 
 
 def store_is_there(name: str, params: Params, counts: ImageCounts) -> bool:
-    """Whether there is a store of so many images, by the SAM and at the size of params.yaml."""
+    """Whether there is a store of all the images, made with the SAM and the image size of params.yaml."""
     try:
         index = json.loads((layout.embeddings(name) / "index.json").read_text(encoding="utf-8"))
         images = sum(len(shard["images"]) for shard in index["shards"])
@@ -97,7 +97,7 @@ def store_is_there(name: str, params: Params, counts: ImageCounts) -> bool:
 
 
 def disks(written: list[Written]) -> list[Disk]:
-    """What is written to each disk, and what is free there."""
+    """The bytes that are written to each disk, and those that are free there."""
     needed: dict[int, int] = {}
     folders: dict[int, Path] = {}
     for item in written:
@@ -108,7 +108,7 @@ def disks(written: list[Written]) -> list[Disk]:
 
 
 def device_of(folder: Path) -> int:
-    """The number of the disk that a folder is on, or will be."""
+    """The number of the disk that a folder is on or will be on."""
     return _existing(folder).stat().st_dev
 
 
@@ -118,7 +118,10 @@ def _existing(folder: Path) -> Path:
 
 
 def _extracted(name: str, archives: Iterable[ArchivePart], root: Path | None) -> int:
-    """Images do not shrink in an archive; of SBD, whose images stay inside, it is an upper bound."""
+    """Bytes of the extracted archives, taken as those of the archives, since images do not compress.
+
+    For SBD, whose images stay in the archive, this is an upper bound.
+    """
     total = 0.0
     for part in archives:
         if not any((folder / part.content).is_dir() for folder in (layout.sources(name), root) if folder):

@@ -1,4 +1,4 @@
-"""What has to be fetched, and what is there already."""
+"""The files that have to be downloaded, and those that are already there."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class PlannedDownload:
     """A file that the pipeline needs.
 
     Attributes:
-        what: it belongs to: a data set, SAM or a backbone.
+        what: what it belongs to: a data set, SAM or a backbone.
         file: its name.
-        bytes: still to be fetched; None when nobody knows, 0 when it is there.
+        bytes: bytes still to be downloaded; None if unknown, 0 if the file is there.
     """
 
     what: str
@@ -36,10 +36,10 @@ class PlannedDownload:
 
 
 def downloads(params: Params) -> list[PlannedDownload]:
-    """The files that the pipeline of params.yaml needs from the internet, those that are there included.
+    """The files that the pipeline of params.yaml needs from the internet, including those that are already there.
 
     Raises:
-        InputError: params.yaml names a file or folder that is not there, or a model without a checkpoint.
+        InputError: params.yaml names a file or folder that is missing, or a model without a checkpoint.
     """
     models = params.models
     backbones = dict.fromkeys(params.backbone(run) for run in params.pipeline.runs)
@@ -48,11 +48,11 @@ def downloads(params: Params) -> list[PlannedDownload]:
         *_of_model(models.sam, "models.sam", models.sam.name, PUBLISHED_SAM.get(models.sam.name)),
         *(item for name in backbones for item in _of_backbone(name, models.backbones[name])),
     ]
-    return list({item.file: item for item in reversed(needed)}.values())[::-1]  # both VGG-16 have one file
+    return list({item.file: item for item in reversed(needed)}.values())[::-1]  # the two VGG-16 share a file
 
 
 def bytes_there(file: RemoteFile, folder: Path) -> int:
-    """How much of a file lies in a folder: whole, or a part from a transfer that was cut."""
+    """How many bytes of a file lie in a folder: all, or a part if a transfer was interrupted."""
     for path in (folder / file.name, folder / f".{file.name}.part"):
         if path.is_file():
             return path.stat().st_size

@@ -1,4 +1,4 @@
-"""Counting what a model computes: run on the meta device, which has shapes and no numbers, it costs nothing."""
+"""Counting the operations of a model, by running it on the meta device, which has shapes but no numbers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Operation:
     """One call of a kernel.
 
     Attributes:
-        kind: what bounds it: products of matrices, batches of small ones, attention, convolutions, memory; or an image
-            is read from its file.
-        flops: floating-point operations; a multiplication with an addition are two. 0 of the last two kinds.
-        bytes: read and written; of products, written; of an image that is read, the decoded bytes.
+        kind: what bounds its speed: products of matrices, batches of small products, attention, convolutions, or
+            memory; `reading` is an image read from its file.
+        flops: floating-point operations; a multiplication with an addition counts as two. 0 for `memory` and `reading`.
+        bytes: bytes read and written; for products, bytes written; for `reading`, the decoded bytes.
     """
 
     kind: OperationKind
@@ -32,11 +32,11 @@ class Operation:
 
 
 Work = Mapping[Operation, float]
-"""Operations, and how often each is done."""
+"""Operations, and how often each is performed."""
 
 
 def count_operations(function: Callable[[], object]) -> Work:
-    """Run a function on meta tensors and count its operations, those of a backward pass included.
+    """Run a function on meta tensors and count its operations, including those of a backward pass.
 
     The FLOPs are those of torch.utils.flop_counter.FlopCounterMode.
     """
@@ -46,7 +46,7 @@ def count_operations(function: Callable[[], object]) -> Work:
 
 
 def add(*parts: tuple[Work, float]) -> Work:
-    """Some works, each done so often, together."""
+    """The sum of several works, each times a factor."""
     together: dict[Operation, float] = {}
     for work, times in parts:
         for operation, count in work.items():

@@ -17,21 +17,21 @@ from prosam.plan.downloads import PlannedDownload, downloads
 from prosam.plan.rates import Rates, measure_rates
 from prosam.plan.weightless import WeightlessModels
 
-_STATES = 4  # a training's checkpoint has weights and AdamW's two moments; its result the weights again
+_STATES = 4  # a training's checkpoint has weights and AdamW's two moments, and the trained model has weights again
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `dvc repro` would cost, from nothing but what lies in data/sources, data/raw and data/embeddings.
+    """The costs of `dvc repro`, starting from the files in data/sources, data/raw and data/embeddings.
 
     Attributes:
         what: the data sets, models and trainings, in one line.
-        device: what computes.
-        downloads: files, those included that are there.
-        written: to the disks.
-        disks: they go to.
-        computed: stages.
-        assumed: what the numbers rest on.
+        device: the device that computes.
+        downloads: the needed files, including those that are there.
+        written: what will be written.
+        disks: the disks that it is written to.
+        computed: the stages.
+        assumed: the assumptions behind the numbers.
     """
 
     what: str
@@ -44,20 +44,20 @@ class Plan:
 
     @property
     def bytes_to_fetch(self) -> int:
-        """Of the files whose size is known."""
+        """Bytes to download, of the files of known size."""
         return sum(file.bytes or 0 for file in self.downloads)
 
     @property
     def seconds(self) -> float:
-        """Of all stages, one after the other."""
+        """Time of all stages, one after the other."""
         return sum(stage.seconds for stage in self.computed)
 
 
 def make_plan(params: Params) -> Plan:
-    """Find out what the pipeline of params.yaml will cost; nothing is fetched, and a second or two is computed.
+    """Estimate the costs of the pipeline of params.yaml. Nothing is downloaded; it computes for a second or two.
 
     Raises:
-        InputError: params.yaml names a file, folder or device that is not there.
+        InputError: params.yaml names a file, folder or device that is missing.
     """
     files = downloads(params)
     pipeline = params.pipeline
@@ -135,7 +135,10 @@ def _assumed(counts: dict[str, ImageCounts], rates: Rates, device: str) -> Itera
     speeds = ", ".join(f"{kind} {flops / 1e9:,.0f}" for kind, flops in rates.flops.items())
     yield f"rates of {device} now, GFLOP/s: {speeds}; memory {rates.large / 1e9:,.1f} to {rates.small / 1e9:,.1f} GB/s"
     yield (
-        "time: one process after the other, as if nothing but embeddings were there; a factor of 2 either way. Without "
-        "download, folds, annotations, report, and the seconds that a stage takes to start"
+        "time: one process after the other, with nothing but embeddings done before; right to a factor of 2. It does "
+        "not include download, folds, annotations, report, and the seconds that a stage takes to start"
     )
-    yield "disk: images extract to the size of their archive, COCO's JSON to twice; DVC's cache links and adds nothing"
+    yield (
+        "disk: extracted images are as large as their archive, COCO's JSON is twice as large; DVC's cache consists of "
+        "links and adds nothing"
+    )

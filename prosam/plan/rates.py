@@ -1,4 +1,4 @@
-"""How fast this machine is: measured in a second or two, by operations of the kinds that models are made of."""
+"""The speed of this machine, measured in a second or two with the types of operations that models consist of."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from torch.nn import functional as F
 from prosam.data.images import square_image
 from prosam.plan.operations import Operation, OperationKind, Work, count_operations, flops_of
 
-_BUDGET = 0.12  # s for each measurement, but for its first runs
-_NUMBERS = (1 << 17, 1 << 24)  # in the tensors that the two bandwidths are measured with
-_PHOTO = (375, 500)  # px, height and width of a usual one
+_BUDGET = 0.12  # s for each measurement, after its first runs
+_NUMBERS = (1 << 17, 1 << 24)  # elements of the tensors that the two bandwidths are measured with
+_PHOTO = (375, 500)  # px, height and width of a typical photograph
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What a machine does a second.
+    """The speed of a machine.
 
     Attributes:
-        flops: floating-point operations a second, by kind.
-        small: bytes read and written a second, where they fit into a cache.
-        large: the same for tensors of tens of megabytes, with their allocation.
-        reading: bytes of decoded images a second, read from JPEG and squashed.
-        overhead: seconds that any operation takes, however small it is.
+        flops: floating-point operations a second, by kind of operation.
+        small: bytes read and written a second, for tensors that fit into a cache.
+        large: bytes read and written a second, for tensors of tens of megabytes, with their allocation.
+        reading: bytes of decoded images a second, read from JPEG files and squashed.
+        overhead: seconds that even the smallest operation takes.
         overlap: whether one operation is computed while the next is prepared, as on a GPU.
     """
 
@@ -43,7 +43,7 @@ class Rates:
     overlap: bool = False
 
     def seconds(self, work: Work) -> float:
-        """How long some work takes, each operation as long as its arithmetic and its memory ask for."""
+        """The time that some work takes: for each operation, the time of its arithmetic and its memory traffic."""
         return sum(count * self._seconds(operation) for operation, count in work.items())
 
     def _seconds(self, operation: Operation) -> float:
@@ -55,7 +55,7 @@ class Rates:
         return max(self.overhead, busy) if self.overlap else self.overhead + busy
 
     def _bandwidth(self, size: int) -> float:
-        """Between the two that were measured, on logarithmic scales."""
+        """The bandwidth for a size, interpolated between the two measured ones on logarithmic scales."""
         low, high = (math.log(8 * numbers) for numbers in _NUMBERS)
         part = min(1.0, max(0.0, (math.log(max(size, 1)) - low) / (high - low)))
         return self.small ** (1 - part) * self.large**part
@@ -63,11 +63,11 @@ class Rates:
 
 @torch.no_grad()
 def measure_rates(device: torch.device, image_size: int) -> Rates:
-    """Measure a device, with the number of threads that torch has been given.
+    """Measure a device, with the number of threads that torch is set to.
 
     Args:
-        device: which.
-        image_size: of the square that images are squashed to, px.
+        device: the device.
+        image_size: side of the square that images are squashed to, px.
     """
     matrix, weight = torch.rand(1024, 1024, device=device), torch.rand(1024, 1024, device=device)
     tokens = torch.rand(1, 12, 1024, 64, device=device)
@@ -101,7 +101,7 @@ def _flops(function: Callable[[], Tensor], device: torch.device) -> float:
 
 
 def _bandwidth(numbers: int, device: torch.device) -> float:
-    """Of what models do between products: norms, softmax, activations, sums and copies."""
+    """The bandwidth of the operations between products: norms, softmax, activations, sums and copies."""
     x = torch.rand(numbers // 256, 256, device=device)
 
     def several() -> None:
@@ -126,8 +126,8 @@ def _overhead(device: torch.device) -> float:
 
 
 def _time(function: Callable[[], object], device: torch.device) -> float:
-    """Seconds of one call: the quickest of several, since others may be using the machine."""
-    calls = 20 if device.type == "cuda" else 1  # a GPU takes them one behind the other, as those of a model
+    """Seconds of one call: the fastest of several, since others may be using the machine."""
+    calls = 20 if device.type == "cuda" else 1  # on a GPU, calls queue as the operations of a model do
     seconds: list[float] = []
     while len(seconds) < 3 or sum(seconds) * calls < _BUDGET:
         start = time.perf_counter()

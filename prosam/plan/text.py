@@ -1,4 +1,4 @@
-"""A plan for people, and for programs."""
+"""A plan as text for people, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def plan_as_text(plan: Plan) -> str:
-    """Three tables with totals, then what was assumed."""
+    """Three tables with totals, and the assumptions."""
     lines = [f"{plan.what}, on {plan.device}", "", "download"]
     lines += _table([(f.what, f.file, "there" if f.bytes == 0 else _size(f.bytes)) for f in plan.downloads])
     unknown = sum(file.bytes is None for file in plan.downloads)
@@ -24,7 +24,7 @@ def plan_as_text(plan: Plan) -> str:
         [(item.what, ("" if item.exact else "about ") + bytes_in_words(item.bytes)) for item in plan.written]
     )
     for disk in plan.disks:
-        fits = f"DOES NOT FIT, {bytes_in_words(disk.short)} are missing" if disk.short else "fits"
+        fits = f"DOES NOT FIT, {bytes_in_words(disk.short)} are missing" if disk.short else "it fits"
         needed, free = bytes_in_words(disk.needed), bytes_in_words(disk.free)
         lines.append(f"  total: {needed}; {free} are free on the disk of {disk.folder}: {fits}")
     lines += ["", "compute"]
@@ -39,7 +39,7 @@ def plan_as_text(plan: Plan) -> str:
 
 
 def plan_as_json(plan: Plan) -> str:
-    """Everything, with the totals; bytes, seconds and floating-point operations."""
+    """The whole plan with its totals; units are bytes, seconds and floating-point operations."""
     content = asdict(plan)
     content["disks"] = [asdict(disk) | {"short": disk.short} for disk in plan.disks]
     totals = {"bytes_to_fetch": plan.bytes_to_fetch, "seconds": plan.seconds}
@@ -47,7 +47,7 @@ def plan_as_json(plan: Plan) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time for people: '40 s', '12 min', '13 h 20 min', '520 h (22 days)'."""
+    """A duration in words: '40 s', '12 min', '13 h 20 min', '520 h (22 days)'."""
     if seconds < 1.5 * _MINUTE:
         return f"{seconds:.0f} s"
     if seconds < 1.5 * _HOUR:
@@ -70,7 +70,7 @@ def _size(count: int | None) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]], right: int = 1) -> list[str]:
-    """Aligned columns; the last ones, as many as `right`, to the right."""
+    """Rows with aligned columns; the last `right` columns are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     first = len(widths) - right
     return [

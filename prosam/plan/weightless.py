@@ -1,7 +1,7 @@
-"""Models with shapes and no weights, to count what they do: no memory, no checkpoint, no time.
+"""Models with shapes but no weights, for counting their operations without memory, checkpoints or time.
 
-torch's fake tensors compute on the meta device and pretend to be on another, so that models take the ways that they
-take there: fused attention, say.
+torch's fake tensors compute on the meta device and pretend to be on another, so that models run the same code as on
+that device, such as fused attention.
 
 Shape letters: B images or pairs, S side of the square image, px, h side of the backbone's grid, g of SAM's.
 """
@@ -29,18 +29,18 @@ from prosam.params import ModelsParams, RunParams
 from prosam.plan.operations import Work, count_operations
 from prosam.training.losses import segmentation_loss
 
-_ANNOTATED_SHARE = 0.2  # of a reference's cells; the cost of the pseudo mask hangs on it, and nothing else
+_ANNOTATED_SHARE = 0.2  # of a reference's cells; only the cost of the pseudo mask depends on it
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
 
 @dataclass(frozen=True)
 class BackboneShape:
-    """What a backbone does.
+    """The sizes and the work of a backbone.
 
     Attributes:
-        weight_bytes: of its state.
-        feature_bytes: of levels 2, 3 and 4 of one image, float32.
+        weight_bytes: bytes of its state.
+        feature_bytes: bytes of levels 2, 3 and 4 of one image, float32.
         mid_levels: work of levels 2 and 3 of B images.
         level4: work of level 4 of B images.
         masked_level4: work of level 4 of one masked reference.
@@ -57,11 +57,11 @@ class WeightlessModels:
     """The frozen models of params.yaml, and the runs that use them."""
 
     def __init__(self, params: ModelsParams, device: torch.device):
-        """Build nothing yet.
+        """Prepare; models are built when they are first needed.
 
         Args:
             params: section `models`.
-            device: where they are going to run.
+            device: the device that the models will run on.
         """
         self._params, self._device = params, device
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
@@ -73,24 +73,24 @@ class WeightlessModels:
 
     @property
     def sam_weight_bytes(self) -> int:
-        """Of SAM's state."""
+        """Bytes of SAM's state."""
         return _weight_bytes(self._sam)
 
     @property
     def embedding_bytes(self) -> int:
-        """Of the embedding of one image, in float16."""
+        """Bytes of the embedding of one image, in float16."""
         rows, columns = self._sam.prompt_encoder.image_embedding_size
         return 2 * self._sam.prompt_encoder.embed_dim * rows * columns
 
     def encoding(self, batch: int) -> Work:
-        """Work of SAM's image encoder for B images."""
+        """The work of SAM's image encoder for B images."""
         size = self._params.size
         with self._mode, torch.no_grad():
             images = torch.empty(batch, 3, size, size, dtype=torch.uint8, device=self._device)
             return count_operations(lambda: encode_images(self._sam, images))
 
     def backbone(self, name: str, batch: int) -> BackboneShape:
-        """Count what a backbone does.
+        """The sizes and the work of a backbone.
 
         Args:
             name: a key of models.backbones.
@@ -121,10 +121,10 @@ class WeightlessModels:
             return count_operations(lambda: method.predict(method.learn(references), targets))
 
     def step(self, run: RunParams, backbone: str, batch: int, samples: int) -> Work:
-        """Work of a step of training, as `prosam.training.loop.train_prompt_encoder` does it, but for the backbone.
+        """The work of a step of `prosam.training.loop.train_prompt_encoder`, except the backbone's.
 
         Args:
-            run: its entry in params.yaml.
+            run: the run's entry in params.yaml.
             backbone: a key of models.backbones.
             batch: B.
             samples: K.
@@ -156,13 +156,13 @@ class WeightlessModels:
         return FrozenModels.of_both(sam, self._backbones[backbone])
 
     def _method(self, run: RunParams, backbone: str) -> PromptMethod:
-        """As `build_prompt_method` makes it, but for values."""
+        """The method as `build_prompt_method` makes it, but without values."""
         models = self._frozen(backbone)
         trainable = self._build(lambda: build_prompt_encoder(run, models, None)).requires_grad_(True)
         return PromptMethod(trainable, models, normalised_pseudo_mask=run.pseudo_mask == "normalised")
 
     def _build(self, build: Callable[[], _Module]) -> _Module:
-        """Built on the meta device, where initialising costs nothing, then made to pretend."""
+        """A module built on the meta device, where initialisation costs nothing, that pretends to be on the device."""
         with unset_fake_temporarily(), torch.device("meta"):
             module = build()
         with self._mode:

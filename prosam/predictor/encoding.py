@@ -30,8 +30,8 @@ class ImageEncoder:
         Args:
             models: the frozen models, with SAM's image encoder.
             rule: how annotations are brought to the feature grid.
-            keep: number of images whose target tensors are kept, found by the images' content; the images used last are
-                kept.
+            keep: number of images whose target tensors are kept; they are found by the images' content, and the images
+                used last are kept.
         """
         self._source = computed_source(models, ResizedArrays(models.image_size))
         self._rule, self._keep = rule, keep

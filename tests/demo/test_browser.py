@@ -83,7 +83,7 @@ def test_paint_segment_download(tab: Tab, url: str, tmp_path: Path):
 
     tab.click("#remove-all")
     tab.drop([tmp_path / "reference.png"], "#reference-drop")
-    tab.wait_for("document.getElementById('status').textContent.startsWith('Changed')")
+    tab.wait_for("document.getElementById('status').textContent.startsWith('The drawing has changed')")
     tab.drop([tmp_path / "photo.png"], "#targets-drop")
     tab.wait_for("document.querySelectorAll('figure').length === 1")
     assert tab.evaluate(VERDICTS) == [""]  # nothing is painted yet, so nothing is answered

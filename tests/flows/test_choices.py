@@ -112,7 +112,7 @@ def test_an_experiment_is_refused_while_code_differs_from_the_last_commit(
     monkeypatch.chdir(clone.root)
     line = refusal(run_and_show(pipeline, [], params={"train": {"seed": 3}}, where="here"))
     assert line.startswith("prosam/training/losses.py: ")
-    assert "commit it" in line
+    assert "commit them" in line
     assert not (clone.root / ".scratch").exists()
 
 

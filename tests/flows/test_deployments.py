@@ -102,7 +102,7 @@ def test_help_is_there(module: str, option: str, monkeypatch: pytest.MonkeyPatch
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     assert option in printed
-    assert f"Example: python -m {module}" in printed
+    assert f"Example: `python -m {module}" in printed
 
 
 def test_whoever_tells_the_server_of_zombies_again_changes_what_is_there(server: None):

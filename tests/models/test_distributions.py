@@ -23,7 +23,7 @@ def freedom(name: str) -> float:
 
 
 def scale(name: str) -> float:
-    """The scale of a unit-sigma prompt: eq. 5 for t3, one for the plain t."""
+    """The scale of a unit-sigma prompt: docs/method.md, eq. 5 for t3, one for the plain t."""
     return (1 + DIM / NU[name]) ** -0.5 if name == "t3" else 1.0
 
 

@@ -23,7 +23,7 @@ def test_a_failing_stage_is_named_and_later_ones_do_not_start(clone: Clone):
     assert done.code == 1
     assert f"folds@{DATASET}: error: {DATASET}: fold 0" in done.output
     assert "protocol.min_area" in done.output
-    assert done.output.splitlines()[-1] == f"error: folds@{DATASET} failed; the reason stands above"
+    assert done.output.splitlines()[-1] == f"error: folds@{DATASET} failed; see the reason above"
     assert not [line for line in done.output.splitlines() if line.startswith(("annotations", "train", "evaluate"))]
     assert "Traceback" not in done.output
 

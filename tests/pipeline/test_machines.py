@@ -179,7 +179,7 @@ def test_a_worker_refuses_inputs_that_are_not_the_jobs(by_folder: Machines):
     md5 = by_folder.coordinator.lock()[ANNOTATIONS][f"data/annotations/{DATASET}/vrp-sam"]
     elsewhere = job.lock.replace(md5, hashlib.md5(b"nowhere").hexdigest() + ".dir")
     message = by_folder.refusal(replace(job, lock=elsewhere))
-    assert message.startswith(f"{TRAIN}: its inputs did not come through: failed to pull data")
+    assert message.startswith(f"{TRAIN}: its inputs cannot be pulled: failed to pull data")
     assert f"data/annotations/{DATASET}/vrp-sam" in message
 
 
@@ -212,12 +212,12 @@ def test_an_unreachable_remote_is_one_line_and_a_rerun_goes_on(by_ssh: Machines,
     server.start()
     job = by_ssh.send(ANNOTATIONS)
     server.stop()
-    assert "its inputs did not come through: failed to pull" in by_ssh.refusal(job)
+    assert "its inputs cannot be pulled: failed to pull" in by_ssh.refusal(job)
     server.start()
     before = by_ssh.coordinator.outputs()
     assert by_ssh.work(job).state == "Completed"
     server.stop()
-    with pytest.raises(MachineError, match="the worker's result cannot be taken up: unexpected error - "):
+    with pytest.raises(MachineError, match="the worker's result cannot be restored: unexpected error - "):
         by_ssh.take_up(ANNOTATIONS)
     assert time.monotonic() - start < 60
     assert by_ssh.coordinator.outputs() == before
@@ -230,7 +230,7 @@ def test_half_a_file_in_the_remote_is_refused(by_ssh: Machines, server: SftpServ
     job = by_ssh.send(TRAIN)
     stored = max((server.folder / "store").rglob("*"), key=lambda path: path.stat().st_size * path.is_file())
     stored.write_bytes(stored.read_bytes()[:1000])
-    assert "its inputs did not come through: failed to pull data from the cloud" in by_ssh.refusal(job)
+    assert "its inputs cannot be pulled: failed to pull data from the cloud" in by_ssh.refusal(job)
 
 
 def test_a_remote_that_does_not_answer_is_given_up(by_folder: Machines, monkeypatch: pytest.MonkeyPatch):
@@ -238,6 +238,6 @@ def test_a_remote_that_does_not_answer_is_given_up(by_folder: Machines, monkeypa
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"ssh://{USER}@127.0.0.1:{mute.getsockname()[1]}/store"
         by_folder.coordinator.dvc("remote", "modify", "store", "url", url)
-        with pytest.raises(MachineError, match="cannot be sent to workers: the remote has not taken or given it"):
+        with pytest.raises(MachineError, match="cannot be sent to workers: the transfer did not finish within"):
             by_folder.send(TRAIN)
     assert psutil.Process().children(recursive=True) == []

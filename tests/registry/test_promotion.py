@@ -258,7 +258,9 @@ def test_the_life_of_a_model_in_use(
 
     set_seed(1)
     train(DATASET, "prosam", 0)
-    with pytest.raises(InputError, match=rf"episodes\.parquet: is not of the model in {MODEL}; run `dvc repro evalu"):
+    with pytest.raises(
+        InputError, match=rf"episodes\.parquet: does not belong to the model in {MODEL}; run `dvc repro evalu"
+    ):
         promote(DATASET, "prosam", 0)
     assert weights(IN_USE / "current") == model_of_seed_0
     evaluate(DATASET, "prosam", 0)
@@ -330,7 +332,7 @@ def test_a_model_of_another_sam_is_replaced_by_force_alone(capsys: pytest.Captur
         promote(DATASET, "prosam", 0)
     message = str(caught.value)
     assert message.startswith(
-        f"{IN_USE}/current: cannot be compared, for its SAM was tiny of other.pth, cccccccccccccccc"
+        f"{IN_USE}/current: cannot be compared, since its SAM was tiny of other.pth, cccccccccccccccc"
     )
     assert message.endswith("; replace it without comparison: `--force`")
     assert len(history()) == 1

@@ -1,4 +1,4 @@
-"""One's own images with masks, copied so that DVC versions them."""
+"""Your own images with masks, copied so that DVC versions them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Own(Source[OwnDownload]):
         for why, images in (("have no mask, or an empty one", own.unlabelled), ("are in neither list", own.unlisted)):
             if images:
                 more = " ..." if len(images) > 3 else ""
-                print(f"{name}: left out, for they {why}: {len(images)} images: {', '.join(images[:3])}{more}")
+                print(f"{name}: {len(images)} images are left out, since they {why}: {', '.join(images[:3])}{more}")
         for file, source in own.sources.items():
             target = folder / "images" / file
             target.parent.mkdir(parents=True, exist_ok=True)
