@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from prosam.features.pairs import References, Targets
+from prosam.methods.fusion import FusedPrompts, Fusion
 from prosam.methods.method import Method
 from prosam.models.distributions import PromptDistribution
 from prosam.models.frozen import FrozenModels
@@ -56,6 +57,23 @@ class PromptMethod(Method[PromptConcept]):
         """The distribution of prompts for each of B targets."""
         pseudo_mask = pseudo_masks(concept.foreground, targets.level4, normalised=self._normalised)
         return self._encode_target(concept.code, targets.features, pseudo_mask, generator)
+
+    def fused_prompts(self, concept: PromptConcept, targets: Targets, fusion: Fusion) -> FusedPrompts:
+        """The prompts that k references of one kind of object give for each of B targets; the encoder in eval mode.
+
+        Args:
+            concept: the concept of k references.
+            targets: B targets.
+            fusion: see `FusedPrompts`.
+        """
+        code, b, k = concept.code, targets.features.shape[0], len(concept.foreground)
+        for_each_target = PromptConcept(
+            ReferenceCode(code.prototype.repeat(b, 1, 1, 1), code.queries.repeat(b, 1, 1)), [*concept.foreground] * b
+        )
+        for_each_reference = Targets(
+            targets.features.repeat_interleave(k, 0), targets.level4.repeat_interleave(k, 0), targets.embedding
+        )
+        return FusedPrompts(self.prompts(for_each_target, for_each_reference), k, fusion)
 
     def decode(self, targets: Targets, prompts: Tensor) -> Tensor:
         """Mask logits (B, K, 4g, 4g) of prompts (B, K, N, d)."""

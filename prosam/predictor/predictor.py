@@ -15,8 +15,8 @@ from prosam.errors import InputError
 from prosam.evaluation.presence import best_presence
 from prosam.features.pairs import References
 from prosam.features.reference_masks import GridRule
+from prosam.methods.fusion import Fusion
 from prosam.methods.prompting import PromptMethod
-from prosam.methods.several_references import Fusion, fused_prompts
 from prosam.predictor.annotations import Annotation, AnnotationInput, as_annotation
 from prosam.predictor.concept import Concept, concepts_for, reference_digest
 from prosam.predictor.draft import Draft
@@ -249,7 +249,7 @@ class Predictor:
         targets = self._encoder.targets(images)
         drafts = [Draft(models, path, image, threshold) for path, image in zip(paths, images, strict=True)]
         for concept in concepts:
-            prompts = fused_prompts(self.method, concept.on(models.device), targets, self._fusion)
+            prompts = self.method.fused_prompts(concept.on(models.device), targets, self._fusion)
             logits = self.method.decode(targets, prompts.mean())[:, 0]
             sure = best_presence(concept.state.foreground, targets).tolist()
             for row, draft in enumerate(drafts):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from prosam.data.episodes import Episode
 from prosam.features.pairs import AnnotatedReference, Targets
-from prosam.methods.several_references import fuse
+from prosam.methods.fusion import fuse
 from prosam.params.studies import ReferencesParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.references import AVERAGED, CONCATENATED, SINGLE

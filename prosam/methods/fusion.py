@@ -1,4 +1,4 @@
-"""Prompts from several references of one kind of object, for any number of targets.
+"""Fusion of the prompts that several references of one kind of object give.
 
 Shape letters: B targets, k references, K samples, N prompts of one reference, d prompt dimension.
 """
@@ -11,10 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from prosam.features.pairs import Targets
-from prosam.methods.prompting import PromptConcept, PromptMethod
 from prosam.models.distributions import PromptDistribution
-from prosam.models.prompt_encoder import ReferenceCode
 
 Fusion = Literal["concatenate", "average"]
 
@@ -56,22 +53,3 @@ class FusedPrompts:
 def fuse(prompts: Tensor, fusion: Fusion) -> Tensor:
     """The prompts of k references as one set: (..., k, N, d) -> (..., k N, d), or (..., N, d) if averaged."""
     return prompts.mean(-3) if fusion == "average" else prompts.flatten(-3, -2)
-
-
-def fused_prompts(method: PromptMethod, concept: PromptConcept, targets: Targets, fusion: Fusion) -> FusedPrompts:
-    """The prompts that k references of one kind of object give for each of B targets.
-
-    Args:
-        method: the method, with its encoder in eval mode.
-        concept: the concept of k references.
-        targets: B targets.
-        fusion: see `FusedPrompts`.
-    """
-    code, b, k = concept.code, targets.features.shape[0], len(concept.foreground)
-    for_each_target = PromptConcept(
-        ReferenceCode(code.prototype.repeat(b, 1, 1, 1), code.queries.repeat(b, 1, 1)), [*concept.foreground] * b
-    )
-    for_each_reference = Targets(
-        targets.features.repeat_interleave(k, 0), targets.level4.repeat_interleave(k, 0), targets.embedding
-    )
-    return FusedPrompts(method.prompts(for_each_target, for_each_reference), k, fusion)
