@@ -60,8 +60,8 @@ def code_of_stage(stage: str) -> list[str]:
     """The code behind a stage as dvc.yaml lists it: folders that count as a whole, and files.
 
     Studies and sources of data are imported by name, which the import graph cannot show. The stage `study` depends only
-    on the study that it makes; the stage `report` on all studies' declarations and on its part about each; the stage
-    `download` on all sources.
+    on the study that it makes; the stage `report` depends on all studies' declarations and on the report's part about
+    each; the stage `download` depends on all sources.
     """
     if stage == "report":
         by_name = (f"prosam.{room}.{name}" for name in STUDY_NAMES for room in ("studies", "report.studies"))

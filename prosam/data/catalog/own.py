@@ -1,4 +1,4 @@
-"""Your own images with masks, copied so that DVC versions them."""
+"""One's own images with masks, copied so that DVC versions them."""
 
 from __future__ import annotations
 
