@@ -25,11 +25,12 @@ from torch import Tensor
 from prosam.errors import InputError
 from prosam.features.embedding_encoding import Encoder, Reader, Shard, encode_shards
 from prosam.features.embedding_store import KEY
+from prosam.fetching.disk import require_room
 from prosam.files import atomic_folder, atomic_path, digest_of_json, link_or_copy, remove_leftovers, write_text
 from prosam.progress import Progress
 
 _DIGESTS = "digests"
-_SPARE_BYTES = 64 << 20  # left free on the disk
+_REMEDY = "free some space, or set PROSAM_SCRATCH to a folder on a larger disk"
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,10 @@ def build_store(
     made |= {path.name for path in kept.glob("*.safetensors")}
     repacked = sum(len(part) for part in plan if _shard_name([digests[s.image] for s in part]) not in made)
     each = 2 * shape[0] * shape[1] * shape[2]
-    _require_disk(kept, (len(missing) + repacked) * each)
+    require_room((len(missing) + repacked) * each, kept, "the store of embeddings", _REMEDY)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.parent.stat().st_dev != kept.stat().st_dev:  # hard links do not cross disks, so there will be copies
-        _require_disk(folder.parent, len(sources) * each)
+        require_room(len(sources) * each, folder.parent, "the store of embeddings", _REMEDY)
     if missing and len(missing) < len(sources):
         print(f"embeddings: {len(sources) - len(missing)} of {len(sources)} are there from an earlier start")
     with Progress("embeddings", len(sources), "image", done=len(sources) - len(missing)) as progress:
@@ -169,12 +170,3 @@ def _write_shard(kept: Path, embeddings: Tensor, digests: Sequence[str]) -> None
         raise InputError("SAM's embeddings do not fit into float16: are its weights damaged?")
     with atomic_path(kept / _shard_name(digests)) as temporary:
         save_file({KEY: embeddings.contiguous()}, temporary, {_DIGESTS: json.dumps(list(digests))})
-
-
-def _require_disk(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed + _SPARE_BYTES > free:
-        raise InputError(
-            f"{folder.resolve()}: the embeddings need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; "
-            "free some space, or set PROSAM_SCRATCH to a folder on a larger disk"
-        )

@@ -24,13 +24,14 @@ def with_spare(needed: int) -> int:
     return round(needed * (1 + _SPARE_PART))
 
 
-def require_room(needed: int, folder: Path, what: str) -> None:
+def require_room(needed: int, folder: Path, what: str, remedy: str = "make room there and start again") -> None:
     """Make sure that a disk has room before anything is written.
 
     Args:
         needed: bytes that are going to be written.
         folder: that they go to; it exists.
         what: what is written; it begins the error.
+        remedy: what the user can do about it; it ends the error.
 
     Raises:
         InputError: it has not; says how much is needed, is free, and where.
@@ -39,7 +40,7 @@ def require_room(needed: int, folder: Path, what: str) -> None:
         free = shutil.disk_usage(folder).free
         raise InputError(
             f"{what} needs {bytes_in_words(needed)}, and a margin, on the disk of {folder.absolute()}, where "
-            f"{bytes_in_words(free)} are free; make room there and start again"
+            f"{bytes_in_words(free)} are free; {remedy}"
         )
 
 

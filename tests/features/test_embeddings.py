@@ -375,8 +375,8 @@ def test_it_refuses_to_begin_without_the_disk_it_needs(
     images = sources(order)
     disk.written = 0
     build(images, scratch="other scratch", store="rehearsal")
-    disk.free, encoder = disk.written + (64 << 20) - 1, CountingEncoder()
-    with pytest.raises(InputError, match=r"the embeddings need .* are free; .*PROSAM_SCRATCH"):
+    disk.free, encoder = round(1.02 * disk.written) + 64_000_000 - 1, CountingEncoder()  # a margin of 2 % and 64 MB
+    with pytest.raises(InputError, match=r"the store of embeddings needs .* are free; .*PROSAM_SCRATCH"):
         build(images, encoder)
     assert encoder.encoded == []
     assert_holds(tmp_path / "store", sources(range(4)))  # the old store is untouched
