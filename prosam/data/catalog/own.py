@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from prosam import layout
-from prosam.data.catalog.source import ExpectedImages, Source
-from prosam.data.formats.table import write_table
+from prosam.data.catalog.source import ExpectedImages, FolderImages, FolderSource
 from prosam.data.sources.own import own_records
 from prosam.errors import InputError
 from prosam.params import OwnDownload
@@ -15,11 +13,11 @@ from prosam.params import OwnDownload
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 
-class Own(Source[OwnDownload]):
+class Own(FolderSource[OwnDownload]):
     """See the module."""
 
-    def write(self, folder: Path, name: str, settings: OwnDownload) -> None:
-        """See `Source.write`."""
+    def found(self, name: str, settings: OwnDownload) -> FolderImages:
+        """See `FolderSource.found`; prints how many images there are and which are left out."""
         own = own_records(
             settings.folder.expanduser() if settings.folder else layout.own(name),
             layout=settings.layout,
@@ -27,26 +25,22 @@ class Own(Source[OwnDownload]):
             seed=settings.seed,
             crowd=settings.crowd,
         )
-        write_table(folder, own.classes, own.records, images="images")
         val = sum(record.split == "val" for record in own.records)
         print(f"{name}: {len(own.records)} images of {len(own.classes)} classes, {val} of them to test")
         for why, images in (("have no mask, or an empty one", own.unlabelled), ("are in neither list", own.unlisted)):
             if images:
                 more = " ..." if len(images) > 3 else ""
                 print(f"{name}: {len(images)} images are left out, since they {why}: {', '.join(images[:3])}{more}")
-        for file, source in own.sources.items():
-            target = folder / "images" / file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+        return FolderImages(own.classes, own.records, own.sources)
 
     def expected(self, name: str, settings: OwnDownload) -> ExpectedImages:
-        """See `Source.expected`; counts files that look like images."""
+        """See `Source.expected`; an image with its mask beside it, under one name, counts once."""
         folder = settings.folder or layout.own(name)
         if not folder.is_dir():
             raise InputError(f"{folder}: not found; datasets.{name}.download names it as one's own images")
         images: Path = folder / "JPEGImages"
         found = (images if images.is_dir() else folder).rglob("*")
-        total = sum(path.suffix.lower() in _IMAGE_SUFFIXES for path in found)
+        total = len({path.with_suffix("") for path in found if path.suffix.lower() in _IMAGE_SUFFIXES})
         return ExpectedImages(round(total * (1 - settings.val_fraction)), total, f"the files in {folder}")
 
     def bytes_written(self, name: str, settings: OwnDownload) -> int:

@@ -1,16 +1,44 @@
 """What a source of data sets is to the stage `download` and to `prosam plan`.
 
-To add one: a section in prosam/params/data.py whose `source` is the module's name, a module here with `SOURCE`, and an
-entry in params.yaml.
+To add one, named `classes` here: a section in prosam/params/data.py with `source: Literal["classes"]`, added to
+`AnyDownload`; an entry in params.yaml; and a module here, `classes.py`, with `SOURCE`. For files that the user has, a
+folder for each class with `1.jpg` beside its mask `1.png`, the module is
+
+    class Classes(FolderSource[ClassesDownload]):
+        def found(self, name: str, settings: ClassesDownload) -> FolderImages:
+            classes = tuple(sorted(path.name for path in settings.folder.iterdir() if path.is_dir()))
+            records, sources = [], {}
+            for class_id, class_name in enumerate(classes, start=1):
+                for number, photo in enumerate(sorted((settings.folder / class_name).glob("*.jpg"))):
+                    image, file = f"{class_name}-{photo.stem}", inspect_image(photo)
+                    mask = read_image(photo.with_suffix(".png"))[..., 0] > 127
+                    split = "val" if number % 5 == 0 else "train"
+                    place = PurePosixPath(f"{image}.jpg")
+                    records.append(
+                        ImageRecord(
+                            image, split, place, file.digest, file.height, file.width, {class_id: encode(mask)}
+                        )
+                    )
+                    sources[place] = photo
+            return FolderImages(classes, records, sources)
+
+
+    SOURCE = Classes()
+
+with `inspect_image` and `read_image` of `prosam.data.formats.image_files`, `encode` of `prosam.data.formats.masks` and
+`ImageRecord` of `prosam.data.formats.records`, where all fields are explained. Ids of images are unique over both
+splits, an image shows at least one class, and no mask is empty. For files that are fetched, derive from
+`PublishedSource` as `pascal.py` does.
 """
 
 from __future__ import annotations
 
+import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
 from prosam import layout
@@ -88,6 +116,56 @@ class PublishedSource(Source[SettingsT]):
     def bytes_written(self, name: str, settings: SettingsT) -> int:
         """See `Source.bytes_written`; a table is small."""
         return 0
+
+
+@dataclass(frozen=True)
+class FolderImages:
+    """The images of a user's folder.
+
+    Attributes:
+        classes: names in class-id order; class id = index + 1.
+        records: of the images that show a class. Each `file` is a name without folders.
+        sources: for each record's `file`, where it lies now.
+    """
+
+    classes: tuple[str, ...]
+    records: Sequence[ImageRecord]
+    sources: Mapping[PurePosixPath, Path]
+
+
+class FolderSource(Source[SettingsT]):
+    """Images in a folder of the user's; they are copied, so that DVC versions them with the results."""
+
+    @abstractmethod
+    def found(self, name: str, settings: SettingsT) -> FolderImages:
+        """Read the folder.
+
+        Args:
+            name: of the data set.
+            settings: its section `download`.
+
+        Raises:
+            InputError: the folder is missing, or a file is missing, damaged or contradicts another.
+        """
+
+    def write(self, folder: Path, name: str, settings: SettingsT) -> None:
+        """See `Source.write`."""
+        found = self.found(name, settings)
+        write_table(folder, found.classes, found.records, images="images")
+        for file, source in found.sources.items():
+            target = folder / "images" / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+
+    def expected(self, name: str, settings: SettingsT) -> ExpectedImages:
+        """See `Source.expected`; reads the folder."""
+        records = self.found(name, settings).records
+        train = sum(record.split == "train" for record in records)
+        return ExpectedImages(train, len(records), "the files")
+
+    def bytes_written(self, name: str, settings: SettingsT) -> int:
+        """See `Source.bytes_written`; reads the folder."""
+        return sum(path.stat().st_size for path in self.found(name, settings).sources.values())
 
 
 def data_root(settings: object) -> Path | None:
