@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from prosam import layout
-from prosam.checkpoints.backbones import PUBLISHED, read_checkpoint
+from prosam.checkpoints.backbone_conversion import read_checkpoint
 from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
 from prosam.checkpoints.frozen_weights import Origin, read_origin, weights_file, write_frozen_weights
 from prosam.checkpoints.model_source import ModelFiles
-from prosam.checkpoints.published import PUBLISHED_SAM
+from prosam.checkpoints.published import PUBLISHED_BACKBONES, PUBLISHED_SAM
 from prosam.errors import InputError
 from prosam.fetching.cache import cache_folder
 from prosam.fetching.remote_file import RemoteFile
@@ -47,7 +47,7 @@ _BACKBONE = _Kind(
     "backbone",
     "backbone",
     list(BACKBONE_WEIGHTS.values()),
-    PUBLISHED,
+    PUBLISHED_BACKBONES,
     lambda root: sorted((root / layout.backbone_weights("any").parent).glob("*")),
 )
 

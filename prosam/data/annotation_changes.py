@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-MaskArray = NDArray[np.bool_]
 
-
-def shifted(annotation: MaskArray, distance: float, angle: float) -> MaskArray:
+def shifted(annotation: NDArray[np.bool_], distance: float, angle: float) -> NDArray[np.bool_]:
     """Move an annotation; what leaves the image is cut off.
 
     Where nothing would be left it moves at right angles instead, and if need be half as far, so that it is never empty.
@@ -30,7 +28,7 @@ def shifted(annotation: MaskArray, distance: float, angle: float) -> MaskArray:
         distance /= 2
 
 
-def _moved(annotation: MaskArray, down: int, right: int) -> MaskArray:
+def _moved(annotation: NDArray[np.bool_], down: int, right: int) -> NDArray[np.bool_]:
     moved = np.zeros_like(annotation)
     rows, columns = np.nonzero(annotation)
     rows, columns = rows + down, columns + right
@@ -40,7 +38,7 @@ def _moved(annotation: MaskArray, down: int, right: int) -> MaskArray:
     return moved
 
 
-def eroded(mask: MaskArray, depth: float) -> MaskArray:
+def eroded(mask: NDArray[np.bool_], depth: float) -> NDArray[np.bool_]:
     """What lies deeper than `depth` px inside the mask (H, W), by Euclidean distance to the nearest pixel outside it.
 
     The image's border is no edge of the object. Where nothing is deep enough, the deepest pixels stay.
@@ -51,20 +49,20 @@ def eroded(mask: MaskArray, depth: float) -> MaskArray:
     return inside > depth if (inside > depth).any() else inside == inside.max()
 
 
-def dilated(mask: MaskArray, reach: float) -> MaskArray:
+def dilated(mask: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
     """The mask (H, W), not empty, and what lies within `reach` px of it, by Euclidean distance."""
     return _distances(~mask) <= reach
 
 
-def _distances(mask: MaskArray) -> NDArray[np.float64]:
+def _distances(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(distance_transform_edt(mask), np.float64)
 
 
-def object_scale(mask: MaskArray) -> float:
+def object_scale(mask: NDArray[np.bool_]) -> float:
     """The size of an object, px: the square root of its area."""
     return math.sqrt(np.count_nonzero(mask))
 
 
-def equivalent_radius(mask: MaskArray) -> float:
+def equivalent_radius(mask: NDArray[np.bool_]) -> float:
     """The radius of a disk of the object's area, px."""
     return math.sqrt(np.count_nonzero(mask) / math.pi)

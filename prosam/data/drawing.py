@@ -12,9 +12,6 @@ from PIL import Image, ImageDraw
 
 from prosam.params import AnnotationKind, AnnotationsParams
 
-MaskArray = NDArray[np.bool_]
-Rng = np.random.Generator
-
 
 @dataclass(frozen=True)
 class Brush:
@@ -40,8 +37,13 @@ BRUSHES = (
 
 
 def draw_annotation(
-    mask: MaskArray, kind: AnnotationKind, rng: Rng, settings: AnnotationsParams, *, training: bool
-) -> MaskArray:
+    mask: NDArray[np.bool_],
+    kind: AnnotationKind,
+    rng: np.random.Generator,
+    settings: AnnotationsParams,
+    *,
+    training: bool,
+) -> NDArray[np.bool_]:
     """Annotate an object.
 
     Args:
@@ -70,11 +72,11 @@ def draw_annotation(
             return mask.copy()
 
 
-def _number(most: int, rng: Rng, training: bool) -> int:
+def _number(most: int, rng: np.random.Generator, training: bool) -> int:
     return int(rng.integers(1, most + 1)) if training else most
 
 
-def draw_points(mask: MaskArray, number: int, rng: Rng) -> MaskArray:
+def draw_points(mask: NDArray[np.bool_], number: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Single pixels of the mask, `number` of them or as many as it has; all are equally likely."""
     inside = np.flatnonzero(mask)
     points = np.zeros(mask.shape, bool)
@@ -82,7 +84,7 @@ def draw_points(mask: MaskArray, number: int, rng: Rng) -> MaskArray:
     return points
 
 
-def draw_scribble(mask: MaskArray, number: int, rng: Rng) -> MaskArray:
+def draw_scribble(mask: NDArray[np.bool_], number: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Random strokes, `number` of them, clipped to the mask; each starts inside it and has a random brush."""
     scale = math.sqrt(np.count_nonzero(mask))
     inside = np.flatnonzero(mask)
@@ -97,7 +99,9 @@ def draw_scribble(mask: MaskArray, number: int, rng: Rng) -> MaskArray:
     return scribble
 
 
-def _draw_stroke(draw: ImageDraw.ImageDraw, x: float, y: float, brush: Brush, scale: float, rng: Rng) -> None:
+def _draw_stroke(
+    draw: ImageDraw.ImageDraw, x: float, y: float, brush: Brush, scale: float, rng: np.random.Generator
+) -> None:
     """Draw a random walk from (x, y)."""
     number = int(rng.integers(brush.vertices[0], brush.vertices[1] + 1))
     directions = rng.uniform(0, 2 * math.pi) + np.cumsum(rng.normal(0, brush.turn, number - 1))
@@ -113,7 +117,7 @@ def draw_line(draw: ImageDraw.ImageDraw, points: Sequence[tuple[float, float]], 
     draw.line(list(points), fill=1, width=width, joint="curve")
 
 
-def draw_box(mask: MaskArray) -> MaskArray:
+def draw_box(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The tight box around the mask, filled."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = np.zeros(mask.shape, bool)

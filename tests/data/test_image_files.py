@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from prosam.data.formats import image_files
-from prosam.data.formats.image_files import ImageFile, inspect_images, opened_image, read_image, shown_size
+from prosam.data.formats.image_files import InspectedImage, inspect_images, opened_image, read_image, shown_size
 from prosam.errors import InputError
 
 RGB = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)  # 4 px high and 6 px wide
@@ -158,7 +158,7 @@ def test_files_are_inspected_in_order_in_one_process_and_in_several(
         Image.fromarray(np.zeros((10 + number, 5, 3), np.uint8)).save(path, exif=exif if number == 3 else b"")
     sizes = [(10, 5), (11, 5), (12, 5), (5, 13), (14, 5), (15, 5), (16, 5)]
     digests = [hashlib.sha256(path.read_bytes()).hexdigest()[:32] for path in paths]
-    assert list(inspect_images(paths)) == [ImageFile(*s, d) for s, d in zip(sizes, digests, strict=True)]
+    assert list(inspect_images(paths)) == [InspectedImage(*s, d) for s, d in zip(sizes, digests, strict=True)]
 
 
 def save_jpeg(path: Path) -> None:

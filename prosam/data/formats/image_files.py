@@ -51,7 +51,7 @@ _UPRIGHT = {  # EXIF orientation -> what turns the stored image into the one sho
 
 
 @dataclass(frozen=True)
-class ImageFile:
+class InspectedImage:
     """What the data set's table says of an image file.
 
     Attributes:
@@ -97,7 +97,7 @@ def shown_size(path: Path) -> tuple[int, int]:
         return _shown_size(image)
 
 
-def inspect_images(paths: Sequence[Path]) -> Iterator[ImageFile]:
+def inspect_images(paths: Sequence[Path]) -> Iterator[InspectedImage]:
     """Yield size and digest of each image, in order; on all cores, each file read once and none decoded.
 
     Raises:
@@ -106,14 +106,14 @@ def inspect_images(paths: Sequence[Path]) -> Iterator[ImageFile]:
     return parallel_map(inspect_image, paths, chunk=_CHUNK)
 
 
-def inspect_image(path: Path) -> ImageFile:
+def inspect_image(path: Path) -> InspectedImage:
     """Size and digest of an image, which is read once and not decoded; errors as for `inspect_images`."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise _unreadable(str(path), error) from error
     with opened_image(path, BytesIO(content)) as image:
-        return ImageFile(*_shown_size(image), hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH])
+        return InspectedImage(*_shown_size(image), hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH])
 
 
 def decode_images(paths: Sequence[Path]) -> None:

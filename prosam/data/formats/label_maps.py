@@ -13,6 +13,7 @@ from prosam.data.formats.records import EVERY_CLASS
 from prosam.errors import InputError
 
 VOID = 255
+MAX_CLASSES = VOID - 1  # 8-bit labels: 0 is background, 255 void
 
 
 def read_label_map(path: Path) -> NDArray[np.uint8]:

@@ -20,10 +20,8 @@ from PIL import Image
 
 from prosam.data.dataset import SPLITS, Split
 from prosam.data.formats.image_files import read_image, shown_size
-from prosam.data.formats.label_maps import VOID, check_labels, read_label_map
+from prosam.data.formats.label_maps import MAX_CLASSES, VOID, check_labels, read_label_map
 from prosam.errors import InputError
-
-MAX_CLASSES = VOID - 1
 
 _JPEG_QUALITY = 95
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from prosam.data.dataset import Split
-from prosam.data.formats.image_files import ImageFile, inspect_images
+from prosam.data.formats.image_files import InspectedImage, inspect_images
 from prosam.data.formats.records import ImageRecord
 from prosam.data.sources.coco_json import CocoImage, Instances, read_instances
 from prosam.data.sources.coco_masks import Crowd, Masks, class_masks
@@ -105,7 +105,7 @@ def image_records(images: Sequence[AnnotatedImage], *, masks: Masks, crowd: Crow
         yield ImageRecord(name, image.split, image.file, file.digest, file.height, file.width, shown, void)
 
 
-def _check_size(image: AnnotatedImage, file: ImageFile) -> None:
+def _check_size(image: AnnotatedImage, file: InspectedImage) -> None:
     height, width = image.image.height, image.image.width
     if (file.height, file.width) == (height, width):
         return

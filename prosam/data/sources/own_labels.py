@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from prosam.data.formats.label_maps import VOID
+from prosam.data.formats.label_maps import MAX_CLASSES, VOID
 from prosam.errors import InputError
 
 Colour = tuple[int, int, int]  # RGB, 0 to 255
-
-MAX_CLASSES = VOID - 1
 
 _LISTS = ("classes.txt", "class_names.txt")
 _LABELMAP = "labelmap.txt"

@@ -1,4 +1,4 @@
-"""Backbone weights as others publish them: where they are, and how they become ours."""
+"""Converting published backbone checkpoints into state dicts of our modules."""
 
 from __future__ import annotations
 
@@ -8,27 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from prosam.checkpoints.published import PUBLISHED_BACKBONES
 from prosam.checkpoints.weights import load_state, shapes_only
 from prosam.errors import InputError
-from prosam.fetching.remote_file import RemoteFile
 from prosam.models.backbones import BACKBONE_BUILDERS
-
-_TORCHVISION = "https://download.pytorch.org/models/"
-_VGG16_BN = RemoteFile("vgg16_bn-6c64b313.pth", (f"{_TORCHVISION}vgg16_bn-6c64b313.pth",), sha256="6c64b313")
-
-PUBLISHED: dict[str, RemoteFile] = {  # by architecture; the deep stem's weights have no stable public address
-    "resnet50": RemoteFile(
-        "resnet50-0676ba61.pth", (f"{_TORCHVISION}resnet50-0676ba61.pth",), size=102_530_333, sha256="0676ba61"
-    ),
-    "vgg16-bn": _VGG16_BN,
-    "vgg16-bn-vrp-sam": _VGG16_BN,
-    "dinov2-vitb14": RemoteFile(
-        "dinov2_vitb14_pretrain.pth",
-        ("https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth",),
-        size=346_378_731,
-        sha256="0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73",
-    ),
-}
 
 _UNPUBLISHED = {
     "tiny-resnet": "prosam/weights/backbone-tiny-resnet.safetensors",
@@ -101,7 +84,8 @@ def _require_same_tensors(architecture: str, own: dict[str, Tensor], given: dict
 
 
 def _wrong_checkpoint(architecture: str, problem: str) -> InputError:
-    wanted = PUBLISHED[architecture].urls[0] if architecture in PUBLISHED else _UNPUBLISHED[architecture]
+    published = PUBLISHED_BACKBONES.get(architecture)
+    wanted = published.urls[0] if published else _UNPUBLISHED[architecture]
     return InputError(
         f"not a checkpoint of backbone {architecture!r}: {problem}; give {wanted}, or the architecture it is of"
     )

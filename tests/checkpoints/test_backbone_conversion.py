@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from prosam.checkpoints.backbones import PUBLISHED, backbone_state, read_checkpoint
+from prosam.checkpoints.backbone_conversion import backbone_state, read_checkpoint
 from prosam.checkpoints.bundled import BACKBONE_WEIGHTS
-from prosam.checkpoints.published import PUBLISHED_SAM
+from prosam.checkpoints.published import PUBLISHED_BACKBONES, PUBLISHED_SAM
 from prosam.checkpoints.weights import load_state
 from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
@@ -158,7 +158,7 @@ def test_a_file_is_read_and_named_when_it_is_wrong(tmp_path: Path):
         read_checkpoint("vgg16-bn", tmp_path / "none.pth")
 
 
-@pytest.mark.parametrize("file", [*PUBLISHED.values(), *PUBLISHED_SAM.values()], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [*PUBLISHED_BACKBONES.values(), *PUBLISHED_SAM.values()], ids=lambda file: file.name)
 def test_published_files_agree_with_their_own_names(file: RemoteFile):
     """torchvision ends a name with the start of the SHA-256, segment-anything with that of the MD5."""
     assert all(url.startswith("https://") and url.endswith(f"/{file.name}") for url in file.urls)
@@ -167,5 +167,5 @@ def test_published_files_agree_with_their_own_names(file: RemoteFile):
 
 
 def test_every_architecture_is_published_or_says_what_to_give():
-    assert set(BACKBONE_BUILDERS) - set(PUBLISHED) == {*BUNDLED_BACKBONES, "resnet50-deep-stem"}
+    assert set(BACKBONE_BUILDERS) - set(PUBLISHED_BACKBONES) == {*BUNDLED_BACKBONES, "resnet50-deep-stem"}
     assert set(SAM_BUILDERS) - set(PUBLISHED_SAM) == {"tiny"}
