@@ -18,9 +18,9 @@ _UNPUBLISHED = {
     "tiny-vgg": "prosam/weights/backbone-tiny-vgg.safetensors",
     "resnet50-deep-stem": "semseg's ImageNet weights (VRP-SAM's resnet50_v2.pth) or timm's resnet50s.gluon_in1k",
 }
-_SURPLUS = re.compile(r"fc\.|classifier\.\d|mask_token$")  # heads, and what DINOv2 needs in training alone
+_SURPLUS = re.compile(r"fc\.|classifier\.\d|mask_token$")  # heads, and what DINOv2 needs only in training
 
-_SEMSEG_STEM = {  # its layers, and timm's, which are ours
+_SEMSEG_STEM = {  # semseg's name of a layer -> timm's, which is also ours
     "conv1": "conv1.0",
     "bn1": "conv1.1",
     "conv2": "conv1.3",
@@ -46,13 +46,13 @@ def read_checkpoint(architecture: str, path: Path) -> dict[str, Tensor]:
 def backbone_state(architecture: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Turn a published checkpoint into the state dict of our module, which loads strictly.
 
-    Read are: torchvision's ResNet-50 and VGG-16-BN; the deep-stem ResNet-50 with semseg's names (`conv1` to `conv3`) or
-    timm's; DINOv2 ViT-B/14 with its own names or timm's; our own state dicts. Names may start with `module.`. Heads are
-    dropped; a missing `num_batches_tracked` is 0.
+    Supported are torchvision's ResNet-50 and VGG-16-BN, the deep-stem ResNet-50 with the names of semseg (`conv1` to
+    `conv3`) or timm, DINOv2 ViT-B/14 with its own names or timm's, and our own state dicts. Names may start with
+    `module.`. Heads are dropped. A missing `num_batches_tracked` becomes 0.
 
     Args:
         architecture: a key of BACKBONE_BUILDERS.
-        state: as in the file.
+        state: the content of the file.
 
     Raises:
         InputError: a tensor is missing, unknown or of another shape.
@@ -87,5 +87,5 @@ def _wrong_checkpoint(architecture: str, problem: str) -> InputError:
     published = PUBLISHED_BACKBONES.get(architecture)
     wanted = published.urls[0] if published else _UNPUBLISHED[architecture]
     return InputError(
-        f"not a checkpoint of backbone {architecture!r}: {problem}; give {wanted}, or the architecture it is of"
+        f"not a checkpoint of backbone {architecture!r}: {problem}; use {wanted}, or name the architecture of this file"
     )

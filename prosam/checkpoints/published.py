@@ -1,4 +1,4 @@
-"""Where the published checkpoints of SAM and of the backbones are."""
+"""Addresses of the published checkpoints of SAM and the backbones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from prosam.fetching.remote_file import RemoteFile
 _SEGMENT_ANYTHING = "https://dl.fbaipublicfiles.com/segment_anything/"
 _TORCHVISION = "https://download.pytorch.org/models/"
 
-PUBLISHED_SAM: dict[str, RemoteFile] = {  # by the name of the architecture
+PUBLISHED_SAM: dict[str, RemoteFile] = {  # by architecture
     "vit_b": RemoteFile(
         "sam_vit_b_01ec64.pth",
         (f"{_SEGMENT_ANYTHING}sam_vit_b_01ec64.pth",),

@@ -1,4 +1,4 @@
-"""What a careless hand does to an annotation: shifted, too small, too large."""
+"""Imprecise annotations: shifted, too small or too large."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from scipy.ndimage import distance_transform_edt
 
 
 def shifted(annotation: NDArray[np.bool_], distance: float, angle: float) -> NDArray[np.bool_]:
-    """Move an annotation; what leaves the image is cut off.
+    """Move an annotation; the part outside the image is cut off.
 
-    Where nothing would be left it moves at right angles instead, and if need be half as far, so that it is never empty.
+    The result is never empty: where nothing would remain, the annotation moves at right angles instead, and if that
+    fails too, half as far.
 
     Args:
         annotation: (H, W), not empty.
@@ -39,9 +40,9 @@ def _moved(annotation: NDArray[np.bool_], down: int, right: int) -> NDArray[np.b
 
 
 def eroded(mask: NDArray[np.bool_], depth: float) -> NDArray[np.bool_]:
-    """What lies deeper than `depth` px inside the mask (H, W), by Euclidean distance to the nearest pixel outside it.
+    """The pixels deeper than `depth` px inside the mask (H, W), by Euclidean distance to the nearest pixel outside.
 
-    The image's border is no edge of the object. Where nothing is deep enough, the deepest pixels stay.
+    The image's border does not count as an edge of the object. If no pixel is deep enough, the deepest pixels remain.
     """
     if mask.all():
         return mask.copy()
@@ -50,7 +51,7 @@ def eroded(mask: NDArray[np.bool_], depth: float) -> NDArray[np.bool_]:
 
 
 def dilated(mask: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
-    """The mask (H, W), not empty, and what lies within `reach` px of it, by Euclidean distance."""
+    """A non-empty mask (H, W) and all pixels within `reach` px of it, by Euclidean distance."""
     return _distances(~mask) <= reach
 
 

@@ -1,4 +1,4 @@
-"""One's own images with masks, copied so that DVC versions them."""
+"""Your own images with masks, copied so that DVC versions them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Own(Source[OwnDownload]):
         )
         write_table(folder, own.classes, own.records, images="images")
         val = sum(record.split == "val" for record in own.records)
-        print(f"{name}: {len(own.records)} images of {len(own.classes)} classes, {val} of them to test")
+        print(f"{name}: {len(own.records)} images of {len(own.classes)} classes, {val} of them for testing")
         for why, images in (("have no mask, or an empty one", own.unlabelled), ("are in neither list", own.unlisted)):
             if images:
                 more = " ..." if len(images) > 3 else ""
-                print(f"{name}: left out, for they {why}: {len(images)} images: {', '.join(images[:3])}{more}")
+                print(f"{name}: left out {len(images)} images that {why}: {', '.join(images[:3])}{more}")
         for file, source in own.sources.items():
             target = folder / "images" / file
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ class Own(Source[OwnDownload]):
         """See `Source.expected`; counts files that look like images."""
         folder = settings.folder or layout.own(name)
         if not folder.is_dir():
-            raise InputError(f"{folder}: not found; datasets.{name}.download names it as one's own images")
+            raise InputError(f"{folder}: not found; datasets.{name}.download names it as the folder of your own images")
         images: Path = folder / "JPEGImages"
         found = (images if images.is_dir() else folder).rglob("*")
         total = sum(path.suffix.lower() in _IMAGE_SUFFIXES for path in found)
