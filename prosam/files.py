@@ -16,7 +16,7 @@ from typing import Any
 
 _LONGEST_NAME = 200  # bytes
 _PARTIAL, _LOCK, _HIDDEN = ".partial", ".lock", ".*"
-_TEMPORARY_FOLDER = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}(-old)?")  # name, process and chance, without the suffix
+_TEMPORARY_FOLDER = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}(-old)?")  # name, process and random digits, without the suffix
 _UMASK = Lock()
 
 
@@ -32,7 +32,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(_usual_mode())  # some writers, safetensors among them, make files for the owner alone
+        temporary.chmod(_usual_mode())  # some writers, such as safetensors, make files that only the owner can read
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -113,20 +113,20 @@ def _temporary_folder(path: Path) -> Path:
 
 
 def remove_leftovers(folder: Path, of: Collection[str] | None = None, *, below: bool = False) -> None:
-    """Remove what killed processes left of `atomic_path` and `atomic_folder`.
+    """Remove temporary files and folders that killed processes left behind.
 
     Call this only where no other process is writing such files. A temporary folder that is in use stays.
 
     Args:
-        folder: where to look; it may be missing.
+        folder: to search; it may be missing.
         of: names of the files and folders that were being written; None for all.
-        below: look in the folders below, too.
+        below: also search the folders below.
     """
     names = None if of is None else {_short(name) for name in of}
     hidden = list(folder.rglob(_HIDDEN) if below else folder.glob(_HIDDEN))
     _remove_abandoned_folders(hidden, names)
     for path in hidden:
-        written_as = path.stem[1:].rpartition(".")[0]  # what `atomic_path` puts behind it is the process
+        written_as = path.stem[1:].rpartition(".")[0]  # `atomic_path` appends the process id
         if path.suffix == _PARTIAL and (names is None or written_as in names) and not path.is_dir():
             path.unlink(missing_ok=True)
 
@@ -135,7 +135,7 @@ def _remove_abandoned_folders(paths: Iterable[Path], names: Collection[str] | No
     """Remove the temporary folders among `paths` that no process is writing.
 
     Args:
-        paths: temporary folders, their locks, and anything else, which is passed over.
+        paths: temporary folders, their locks, and anything else, which is ignored.
         names: of the folders that were being written; None for all.
     """
     from filelock import FileLock, Timeout
@@ -172,7 +172,7 @@ def json_bytes(content: Any) -> bytes:
 
 
 def digest_of_json(content: Any) -> str:
-    """A name for what depends on these values alone: the first 16 hexadecimal digits of the SHA-256 of `json_bytes`."""
+    """A name for anything that depends only on these values: the first 16 hexadecimal digits of their SHA-256."""
     return hashlib.sha256(json_bytes(content)).hexdigest()[:16]
 
 
@@ -195,8 +195,8 @@ def one_at_a_time(lock_file: Path, what: str) -> Iterator[None]:
     """Hold a lock, which the operating system releases when the process ends or is killed.
 
     Args:
-        lock_file: to lock; the file stays, empty.
-        what: names the work in the message to a user who has to wait.
+        lock_file: to lock; it remains as an empty file.
+        what: the work, for the message to a user who has to wait.
     """
     from filelock import FileLock, Timeout
 

@@ -1,4 +1,4 @@
-"""Where the outputs of each stage lie, relative to the repository's top folder; dvc.yaml names the same paths."""
+"""Paths of each stage's outputs, relative to the repository's top folder; dvc.yaml names the same paths."""
 
 import os
 from pathlib import Path
@@ -7,12 +7,12 @@ REPORT = Path("report")
 
 
 def own(dataset: str) -> Path:
-    """Where one puts images of one's own, for the download stage to read; DVC watches data/own."""
+    """Your own images, which the stage download reads; DVC tracks data/own."""
     return Path("data/own") / dataset
 
 
 def sources(name: str) -> Path:
-    """What was fetched: archives, the images of public data sets, published checkpoints. DVC does not keep these."""
+    """Fetched files: archives, the images of public data sets, published checkpoints. DVC does not keep them."""
     return Path("data/sources") / name
 
 
@@ -27,7 +27,7 @@ def sam_weights() -> Path:
 
 
 def backbone_weights(run: str) -> Path:
-    """backbone: likewise, of the backbone of a run."""
+    """backbone: weights.safetensors and weights.json of a run's backbone."""
     return Path("data/weights/backbone") / run
 
 
@@ -37,7 +37,7 @@ def folds(dataset: str) -> Path:
 
 
 def annotations(dataset: str, run: str) -> Path:
-    """annotations: train.parquet and test.parquet, of the kind of a run."""
+    """annotations: train.parquet and test.parquet, of a run's annotation kind."""
     return Path("data/annotations") / dataset / run
 
 
@@ -52,12 +52,12 @@ def model(dataset: str, run: str, fold: int) -> Path:
 
 
 def in_use(dataset: str, run: str, fold: int) -> Path:
-    """The model in use, its predecessors, and why: see prosam/registry/in_use.py. No stage writes it."""
+    """The model in use, its predecessors, and the reasons; see prosam/registry/in_use.py. No stage writes it."""
     return Path("in_use") / dataset / run / str(fold)
 
 
 def results(dataset: str, run: str, fold: int) -> Path:
-    """evaluate, and shift with the name of a shift for the data set: metrics.json and episodes.parquet."""
+    """evaluate: metrics.json and episodes.parquet. For the stage shift, `dataset` is the name of a domain shift."""
     return Path("results") / dataset / run / str(fold)
 
 
@@ -67,15 +67,15 @@ def study(dataset: str, run: str, fold: int, study: str) -> Path:
 
 
 def verification(dataset: str, start: int) -> Path:
-    """verification: prompts.parquet and summary.json. No data set's name begins with the underscore."""
+    """verification: prompts.parquet and summary.json. No data set's name begins with an underscore."""
     return Path("results/_verification") / dataset / str(start)
 
 
 def shift(train: str, test: str) -> str:
-    """The name of a domain shift, where results are filed by data set."""
+    """The name of a domain shift, which takes the place of the data set in paths of results."""
     return f"{train}-to-{test}"
 
 
 def scratch() -> Path:
-    """Work that survives a kill: finished shards, drawn annotations, training checkpoints. $PROSAM_SCRATCH moves it."""
+    """Work that survives a kill: finished shards, drawn annotations, training checkpoints. See $PROSAM_SCRATCH."""
     return Path(os.environ.get("PROSAM_SCRATCH", ".scratch"))

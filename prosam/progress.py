@@ -1,4 +1,4 @@
-"""Progress with an ETA: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress with an ETA: a bar on a terminal, elsewhere a plain line every few seconds."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Progress:
 
         Args:
             name: of the work, shown first.
-            total: when it is complete.
+            total: the count when the work is complete.
             unit: of the count.
-            done: already there from an earlier start; does not count for the rate.
-            shown: False for silence, where another process shows the same.
+            done: count from an earlier start; it does not enter the rate.
+            shown: False for silence, if another process shows the same progress.
         """
         self._shown = shown
         self._name, self._total, self._unit, self._initial = name, total, unit, done
@@ -41,7 +41,7 @@ class Progress:
             self._bar = tqdm(total=total, desc=name, unit=unit, initial=done, dynamic_ncols=True)
 
     def advance(self, count: int = 1, **figures: float | str) -> None:
-        """Count on, and show figures beside the bar."""
+        """Increase the count, and show figures beside the bar."""
         self._done += count
         shown = {k: f"{v:.3g}" if isinstance(v, float) else str(v) for k, v in figures.items()}
         if self._bar is not None:

@@ -24,17 +24,18 @@ def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.
     name = params.backbone(known("run", run, params.runs))
     settings = params.models.backbones[name]
 
-    from prosam.checkpoints.backbones import PUBLISHED, read_checkpoint
+    from prosam.checkpoints.backbone_conversion import read_checkpoint
     from prosam.checkpoints.bundled import BACKBONE_WEIGHTS
     from prosam.checkpoints.frozen_weights import Origin, write_frozen_weights
     from prosam.checkpoints.obtain import obtain_checkpoint
+    from prosam.checkpoints.published import PUBLISHED_BACKBONES
     from prosam.files import sha256_of
 
     checkpoint = obtain_checkpoint(
         settings,
         what=f"models.backbones.{name}",
         bundled=BACKBONE_WEIGHTS.get(settings.architecture),
-        published=PUBLISHED.get(settings.architecture),
+        published=PUBLISHED_BACKBONES.get(settings.architecture),
         folder=layout.sources("weights"),
     )
     origin = Origin(settings.architecture, checkpoint.name, sha256_of(checkpoint))

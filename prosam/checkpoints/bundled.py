@@ -1,4 +1,4 @@
-"""Where the bundled default's weight files lie, inside the package so that an installed one has them."""
+"""Paths of the bundled weight files. They lie inside the package, so that an installed package has them."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ BACKBONE_WEIGHTS = {  # by architecture
     "tiny-resnet": WEIGHTS_FOLDER / "backbone-tiny-resnet.safetensors",
     "tiny-vgg": WEIGHTS_FOLDER / "backbone-tiny-vgg.safetensors",
 }
-PROMPT_ENCODER = WEIGHTS_FOLDER / "prompt-encoder-tiny.safetensors"  # a bundle: what answers before one has trained
+PROMPT_ENCODER = WEIGHTS_FOLDER / "prompt-encoder-tiny.safetensors"  # an exported file: the default model

@@ -1,7 +1,7 @@
-"""A trained model as one file to hand on: its prompt encoder as safetensors, its description in the header.
+"""A trained model as one file to pass on: its prompt encoder as safetensors, its description in the header.
 
-A folder that the stage `train` wrote says the same in two files. The frozen SAM and backbone are in neither; both
-name them by the SHA-256 of their checkpoints.
+A folder that the stage `train` wrote holds the same content in two files. Neither form contains the frozen SAM and
+backbone; the description names them by the SHA-256 of their checkpoints.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from prosam.checkpoints.weights import load_state
 from prosam.errors import InputError
 from prosam.files import atomic_path
 
-METADATA = "prosam_model"  # one entry: safetensors keeps several in no fixed order
+METADATA = "prosam_model"  # a single entry, because safetensors does not keep several in a fixed order
 
 
 def write_exported(path: Path, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
-    """Write a bundle, all or nothing; the same bytes for the same values.
+    """Write an exported file atomically; the same values give the same bytes.
 
     Args:
-        path: ends in .safetensors.
-        state: of the prompt encoder.
-        description: as `save_model` has it.
+        path: a file that ends in .safetensors.
+        state: state dict of the prompt encoder.
+        description: what made the model, as for `save_model`.
     """
     content = {"format": MODEL_FORMAT, **description}
     with atomic_path(path) as temporary:
@@ -38,10 +38,10 @@ def write_exported(path: Path, state: Mapping[str, Tensor], description: Mapping
 
 
 def export_model(folder: Path, path: Path) -> None:
-    """Make a bundle of a folder that the stage `train` or `convert_vrp_sam` wrote.
+    """Export the model in a folder that the stage `train` or `prosam convert vrp-sam` wrote.
 
     Raises:
-        InputError: the folder holds no whole model, or the file's name does not end in .safetensors.
+        InputError: the folder holds no complete model, or the file's name does not end in .safetensors.
     """
     if path.suffix != ".safetensors":
         raise InputError(f"{path}: must end in .safetensors")
@@ -49,18 +49,20 @@ def export_model(folder: Path, path: Path) -> None:
 
 
 def read_exported_description(path: Path) -> dict[str, Any]:
-    """What the model in a bundle is, as `read_description` has it.
+    """The description of an exported model, as `read_description` returns it.
 
     Raises:
-        InputError: the file is damaged, of something else, or from a newer version.
+        InputError: the file is damaged, is not a model, or comes from a newer version.
     """
     try:
         with safe_open(path, "pt") as file:
             content = json.loads((file.metadata() or {}).get(METADATA, "null"))
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path}: is damaged, or no model ({error})") from error
+        raise InputError(f"{path}: is damaged or is not a model ({error})") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: says nothing of a model; give its folder, or a file of `prosam export`")
+        raise InputError(
+            f"{path}: has no description of a model; pass the folder of a trained model or a file of `prosam export`"
+        )
     if content.get("format") != MODEL_FORMAT:
         raise InputError(f"{path}: has format {content.get('format')!r}, this version reads {MODEL_FORMAT}")
     return content

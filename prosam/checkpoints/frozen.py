@@ -19,7 +19,7 @@ def load_backbone(architecture: str, checkpoint: Path) -> Backbone:
 
     Args:
         architecture: a key of BACKBONE_BUILDERS.
-        checkpoint: its own state dict; what others publish goes through `checkpoints.backbone_state` first.
+        checkpoint: a state dict with our names; see `backbone_conversion.read_checkpoint` for published ones.
 
     Raises:
         InputError: the file is missing, unreadable, or of another architecture.
@@ -41,7 +41,7 @@ def load_frozen_sam(
     device: torch.device,
     image_encoder: bool = False,
 ) -> FrozenSam:
-    """Load a SAM with the size of image that it is used at.
+    """Load a SAM for images of one size.
 
     Args:
         sam: a key of SAM_BUILDERS.
@@ -49,7 +49,8 @@ def load_frozen_sam(
         image_size: S, px.
         upsampling: of mask logits, as in params.yaml.
         device: for all weights.
-        image_encoder: load that too, 99 % of the weights: only images without a stored embedding need it.
+        image_encoder: load the image encoder too. It has 99 % of the weights, and only images without a stored
+            embedding need it.
 
     Raises:
         InputError: the file is missing, unreadable, or of another architecture.
@@ -75,11 +76,11 @@ def load_frozen_models(
         sam: a key of SAM_BUILDERS.
         sam_checkpoint: its state dict.
         architecture: a key of BACKBONE_BUILDERS.
-        backbone_checkpoint: its own state dict.
+        backbone_checkpoint: its state dict, with our names.
         image_size: S, px.
         upsampling: of mask logits, as in params.yaml.
         device: for all weights.
-        image_encoder: load SAM's too.
+        image_encoder: load SAM's image encoder too.
 
     Raises:
         InputError: a file is missing, unreadable, or of another architecture.

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from prosam import layout
-from prosam.checkpoints.backbones import PUBLISHED, read_checkpoint
+from prosam.checkpoints.backbone_conversion import read_checkpoint
 from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
 from prosam.checkpoints.frozen_weights import Origin, read_origin, weights_file, write_frozen_weights
 from prosam.checkpoints.model_source import ModelFiles
-from prosam.checkpoints.published import PUBLISHED_SAM
+from prosam.checkpoints.published import PUBLISHED_BACKBONES, PUBLISHED_SAM
 from prosam.errors import InputError
 from prosam.fetching.cache import cache_folder
 from prosam.fetching.remote_file import RemoteFile
@@ -23,7 +23,7 @@ from prosam.files import sha256_of
 
 @dataclass(frozen=True)
 class FrozenFiles:
-    """State dicts that `load_sam` and `load_backbone` read, and which checkpoints they came from."""
+    """State dicts that `load_sam` and `load_backbone` read, and the checkpoints they came from."""
 
     sam: Path
     sam_origin: Origin
@@ -33,7 +33,15 @@ class FrozenFiles:
 
 @dataclass(frozen=True)
 class _Kind:
-    """One of the two frozen models: its name, argument, bundled files, published files, and what stages wrote."""
+    """How to find one of the two frozen models.
+
+    Attributes:
+        name: of the model, for errors.
+        argument: of `find_frozen` that names its file.
+        bundled: files that come with the package.
+        published: published checkpoints by architecture.
+        stage_folders: root of a repository -> folders in which its stages store the model.
+    """
 
     name: str
     argument: str
@@ -47,24 +55,25 @@ _BACKBONE = _Kind(
     "backbone",
     "backbone",
     list(BACKBONE_WEIGHTS.values()),
-    PUBLISHED,
+    PUBLISHED_BACKBONES,
     lambda root: sorted((root / layout.backbone_weights("any").parent).glob("*")),
 )
 
 
 def find_frozen(model: ModelFiles, *, sam: Path | None = None, backbone: Path | None = None) -> FrozenFiles:
-    """The frozen weights of a model: given, bundled, a stage's outputs, or published and fetched if need be.
+    """Find the frozen weights of a model: given, bundled, written by a stage, or published (fetched if necessary).
 
-    A stage's outputs are looked for in data/weights of the current folder, of the folders above the model, and of the
-    repository that this code lies in; published files in data/sources/weights there, and in the user's cache.
+    The outputs of stages are searched for in data/weights of the current folder, of the folders above the model, and of
+    the repository that holds this code. Published files are searched for in data/sources/weights of the same folders
+    and in the user's cache.
 
     Args:
-        model: names them.
+        model: its description names the frozen models.
         sam: folder that the stage `sam` wrote, or a checkpoint file; None to search.
-        backbone: likewise.
+        backbone: the same for the stage `backbone`.
 
     Raises:
-        InputError: one is nowhere, or the given one is another.
+        InputError: one is not found, or a given one is not the one that the model was trained with.
     """
     named_sam, named_backbone = _named(model, "sam"), _named(model, "backbone_weights")
     if named_sam is None:  # a converted checkpoint of VRP-SAM
@@ -91,7 +100,7 @@ def _named(model: ModelFiles, key: str) -> Origin | None:
 def _identified(model: ModelFiles, given: Path | None) -> Origin:
     if given is None:
         raise InputError(
-            f"{model.name}: names no SAM; say which with `sam`: a checkpoint, or a folder of the stage sam"
+            f"{model.name}: does not name its SAM; pass `sam`, a checkpoint or a folder that the stage sam wrote"
         )
     if given.is_dir():
         return read_origin(given, stage="sam")
@@ -99,11 +108,11 @@ def _identified(model: ModelFiles, given: Path | None) -> Origin:
     for name, file in PUBLISHED_SAM.items():
         if file.sha256 == digest:
             return Origin(name, given.name, digest)
-    raise InputError(f"{given}: is none of SAM's published checkpoints (SHA-256 {digest})")
+    raise InputError(f"{given}: is not one of SAM's published checkpoints (SHA-256 {digest})")
 
 
 def _find(kind: _Kind, origin: Origin, model: ModelFiles, given: Path | None) -> tuple[Path, bool]:
-    """The file, and whether it is in our own form for certain."""
+    """The file, and whether it is known to have our tensor names."""
     if given is not None:
         return _given(kind, origin, given)
     for bundled in kind.bundled:
@@ -117,7 +126,7 @@ def _find(kind: _Kind, origin: Origin, model: ModelFiles, given: Path | None) ->
         if (folder / "weights.json").is_file() and read_origin(folder, stage=kind.name).sha256 == origin.sha256:
             return weights_file(folder), True
     published = kind.published.get(origin.model)
-    urls = published.urls if published else ("https://unknown",)  # only looked at, not fetched
+    urls = published.urls if published else ("https://unknown",)  # this file is only verified, never fetched
     checkpoint = RemoteFile(origin.checkpoint, urls, sha256=origin.sha256)
     cache = cache_folder("weights")
     for path in [*(root / layout.sources("weights") / origin.checkpoint for root in roots), cache / origin.checkpoint]:
@@ -126,8 +135,8 @@ def _find(kind: _Kind, origin: Origin, model: ModelFiles, given: Path | None) ->
     if published is not None and published.sha256 and origin.sha256.startswith(published.sha256):
         return fetch(published, cache), False
     raise InputError(
-        f"{model.name}: its {kind.name} {origin.model} of {origin.checkpoint} (SHA-256 {origin.sha256[:16]}...) is not "
-        f"found; name the file or the folder with `{kind.argument}`"
+        f"{model.name}: its {kind.name} {origin.model} of {origin.checkpoint} (SHA-256 {origin.sha256[:16]}...) was "
+        f"not found; pass the file or the folder with `{kind.argument}`"
     )
 
 
@@ -157,7 +166,7 @@ def _roots(folder: Path) -> list[Path]:
 
 
 def _converted(origin: Origin, checkpoint: Path) -> Path:
-    """A published backbone in our own form, kept in the cache."""
+    """A published backbone converted to our tensor names, kept in the cache."""
     folder = cache_folder("weights") / f"{origin.model}-{origin.sha256[:16]}"
     if not weights_file(folder).is_file():
         write_frozen_weights(folder, read_checkpoint(origin.model, checkpoint), origin)

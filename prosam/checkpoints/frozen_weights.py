@@ -1,4 +1,4 @@
-"""The weights of a frozen model on disk: one file in our own form, and beside it which checkpoint that came from."""
+"""The weights of a frozen model on disk: a file with our tensor names, and a description of its origin beside it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Origin:
 
     Attributes:
         model: architecture, such as vit_h or resnet50.
-        checkpoint: name of the checkpoint's file.
+        checkpoint: file name of the checkpoint.
         sha256: of that file, hexadecimal.
     """
 
@@ -33,17 +33,17 @@ class Origin:
 
 
 def weights_file(folder: Path) -> Path:
-    """The file of the weights in a folder that `write_frozen_weights` wrote."""
+    """The weight file in a folder that `write_frozen_weights` wrote."""
     return folder / _WEIGHTS
 
 
 def write_frozen_weights(folder: Path, state: Mapping[str, Tensor], origin: Origin) -> None:
-    """Write weights and where they came from, all or nothing.
+    """Write weights and their origin atomically.
 
     Args:
-        folder: gets both files; replaced if it is there.
-        state: of the model, complete.
-        origin: of the state.
+        folder: for both files; an existing one is replaced.
+        state: the complete state dict of the model.
+        origin: where the state dict came from.
     """
     from safetensors.torch import save_file
 
@@ -54,15 +54,15 @@ def write_frozen_weights(folder: Path, state: Mapping[str, Tensor], origin: Orig
 
 
 def read_origin(folder: Path, *, stage: str, model: str | None = None) -> Origin:
-    """Which checkpoint the weights in a folder came from.
+    """The checkpoint that the weights in a folder came from.
 
     Args:
-        folder: that `write_frozen_weights` wrote.
-        stage: that does so, for the error.
-        model: that they should be of, as params.yaml names it now; None for any.
+        folder: written by `write_frozen_weights`.
+        stage: that writes the folder, for errors.
+        model: the architecture that params.yaml names now; None accepts any.
 
     Raises:
-        InputError: it is missing or damaged, or they are of another model.
+        InputError: the description is missing or damaged, or the weights belong to another architecture.
     """
     path = folder / _DESCRIPTION
     try:

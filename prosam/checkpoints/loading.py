@@ -1,4 +1,4 @@
-"""Loading a trained model with the frozen models that it goes with, wherever they lie."""
+"""Loading a trained model with the frozen models that it was trained with, wherever they are."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from prosam.methods.prompting import PromptMethod, build_prompt_method
 
 @dataclass(frozen=True)
 class LoadedMethod:
-    """A trained method that can look at images.
+    """A trained method that can process images.
 
     Attributes:
-        method: whose frozen SAM has its image encoder.
+        method: the method; its frozen SAM includes the image encoder.
         files: the model's description and weights.
         frozen: the files of its frozen models.
-        rule: how annotations get to the feature grid.
+        rule: how annotations are resized to the feature grid.
     """
 
     method: PromptMethod
@@ -40,12 +40,12 @@ def load_method(
 
     Args:
         source: see `open_model`.
-        device: a name that `named_device` knows.
+        device: a name that `named_device` accepts.
         sam: folder that the stage `sam` wrote, or a checkpoint file; None to search, see `find_frozen`.
-        backbone: likewise.
+        backbone: the same for the stage `backbone`.
 
     Raises:
-        InputError: the model or its frozen weights are missing, damaged or of something else.
+        InputError: the model or its frozen weights are missing or damaged, or do not match.
     """
     place = named_device(device)
     files = open_model(source)

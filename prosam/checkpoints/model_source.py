@@ -1,4 +1,4 @@
-"""Where a model comes from: the bundled one, a folder, a bundle, an archive, a URL or a hub."""
+"""Opening a model: the bundled one, a folder, an exported file, an archive, a URL or a hub id."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _SHA256 = re.compile(r"sha256=([0-9a-fA-F]{8,64})")
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A trained prompt encoder on the disk.
+    """A trained prompt encoder on disk.
 
     Attributes:
-        name: what errors call it.
-        description: as `read_description` has it.
+        name: of the model, for errors.
+        description: as `read_description` returns it.
         weights: safetensors of the prompt encoder.
-        folder: of the model; where the search for frozen weights begins.
+        folder: that holds the model; the search for frozen weights begins there.
     """
 
     name: str
@@ -43,16 +43,16 @@ class ModelFiles:
 
 
 def open_model(source: str | Path | None) -> ModelFiles:
-    """Find a model, and fetch it if need be.
+    """Find a model, and fetch it if necessary.
 
     Args:
         source: a folder that the stage `train` wrote, such as models/shapes-5i/prosam/0 or .../current in
-            `in_use`; a bundle of `prosam export`; a zip or tar of either; the URL of one of these files, with
-            `#sha256=...` to have it verified; or a hub id, `owner/name` or `hf:owner/name@revision`. None is the
-            bundled model, which knows simple shapes only.
+            `in_use`; a file of `prosam export`; a zip or tar archive of either; the URL of one of these files, with
+            `#sha256=...` to verify it; or a hub id, `owner/name` or `hf:owner/name@revision`. None is the bundled
+            model, which knows only simple shapes.
 
     Raises:
-        InputError: there is none, or it is damaged or cannot be fetched.
+        InputError: the model does not exist, is damaged or cannot be fetched.
     """
     if source is None:
         return _at(PROMPT_ENCODER, "the bundled model")
@@ -63,10 +63,10 @@ def open_model(source: str | Path | None) -> ModelFiles:
     if path.exists():
         return _at(path, text)
     named = _HUB_ID.fullmatch(text)
-    if named and (named[1] or not path.parent.exists()):  # a mistyped models/mine is not looked for in a hub
+    if named and (named[1] or not path.parent.exists()):  # a mistyped models/mine must not be searched for in a hub
         return _at(_from_hub(named["repo"], named["revision"]), text)
     raise InputError(
-        f"{source}: no such file or folder; give a trained run's folder, a file of `prosam export`, or a URL"
+        f"{source}: no such file or folder; pass the folder of a trained run, a file of `prosam export`, or a URL"
     )
 
 
@@ -83,11 +83,13 @@ def _at(path: Path, name: str) -> ModelFiles:
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """The one model in an unpacked archive."""
+    """The only model in an unpacked archive."""
     found = [path.parent for path in folder.rglob(DESCRIPTION)]
     found += [path for path in folder.rglob("*.safetensors") if path.name != WEIGHTS]
     if len(found) != 1:
-        raise InputError(f"{name}: holds {len(found)} models, not one; pack a folder with {WEIGHTS} and {DESCRIPTION}")
+        raise InputError(
+            f"{name}: holds {len(found)} models instead of one; pack a folder with {WEIGHTS} and {DESCRIPTION}"
+        )
     return found[0]
 
 
@@ -98,7 +100,7 @@ def _fetched(text: str) -> Path:
         raise InputError(f"{url}: must be the address of a .safetensors, .zip or .tar file")
     digits = _SHA256.fullmatch(fragment) if fragment else None
     if fragment and digits is None:
-        raise InputError(f"{text}: what follows # must be sha256= and 8 to 64 hexadecimal digits")
+        raise InputError(f"{text}: after # there must be sha256= and 8 to 64 hexadecimal digits")
     folder = cache_folder("models") / hashlib.sha256(url.encode()).hexdigest()[:16]
     return fetch(RemoteFile(file, (url,), sha256=digits[1] if digits else None), folder)
 
@@ -108,10 +110,10 @@ def _from_hub(repo: str, revision: str | None) -> Path:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError as error:
-        raise InputError(f"{repo}: to fetch from a hub, install huggingface_hub") from error
+        raise InputError(f"{repo}: install huggingface_hub to fetch models from a hub") from error
     try:
         files = [Path(hf_hub_download(repo, name, revision=revision)) for name in (DESCRIPTION, WEIGHTS)]
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise InputError(f"{repo}: no such folder here, and the hub does not give it: {reason}") from error
+        raise InputError(f"{repo}: no such folder, and the hub does not provide it: {reason}") from error
     return files[0].parent

@@ -1,4 +1,4 @@
-"""Finding the checkpoint of a frozen model: one's own file or URL, the bundled one, or the published one."""
+"""Obtaining the checkpoint of a frozen model: the user's file or URL, the bundled one, or the published one."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def obtain_checkpoint(
     published: RemoteFile | None,
     folder: Path,
 ) -> Path:
-    """The file of a model's checkpoint, fetched if need be and verified.
+    """The checkpoint file of a model, fetched if necessary and verified.
 
     Args:
-        settings: the model's entry in params.yaml; what it names comes first.
-        what: the model, for errors: its key in params.yaml.
-        bundled: the file bundled with the package, if there is one.
-        published: the file that its authors published, if there is one.
-        folder: for files that are fetched.
+        settings: the model's entry in params.yaml; a checkpoint named there comes first.
+        what: the model's key in params.yaml, for errors.
+        bundled: the file that comes with the package, if there is one.
+        published: the file that the model's authors published, if there is one.
+        folder: for fetched files.
 
     Raises:
-        InputError: there is none, it is another one than `sha256` says, or it cannot be fetched.
+        InputError: there is no checkpoint, its digest is not `sha256`, or it cannot be fetched.
     """
     named = settings.checkpoint
     if named is not None and is_url(named):
@@ -42,11 +42,11 @@ def obtain_checkpoint(
         return bundled
     if published is not None:
         return fetch(published, folder)
-    raise InputError(f"params.yaml: {what}.checkpoint: is missing, and no checkpoint of it is published; name a file")
+    raise InputError(f"params.yaml: {what}.checkpoint: is missing, and there is no published checkpoint; name a file")
 
 
 def is_url(checkpoint: str) -> bool:
-    """Whether a checkpoint is to be fetched."""
+    """Whether a checkpoint is named by a URL and has to be fetched."""
     return urlparse(checkpoint).scheme in ("http", "https")
 
 

@@ -17,7 +17,7 @@ def load_sam(name: str, checkpoint: Path, *, image_encoder: bool = True) -> Sam:
     Args:
         name: a key of SAM_BUILDERS.
         checkpoint: its state dict, .safetensors or torch's format (.pth, .pt).
-        image_encoder: False leaves it out: 99 % of the weights, which decoding does not need.
+        image_encoder: False leaves out the image encoder, which has 99 % of the weights and is not needed for decoding.
 
     Raises:
         InputError: the file is missing, unreadable, or of another architecture.

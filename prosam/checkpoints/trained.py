@@ -1,4 +1,4 @@
-"""Trained models on disk: safetensors beside a JSON file that tells what they are."""
+"""Trained models on disk: safetensors beside a JSON file that describes them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def save_model(folder: Path, encoder: PromptEncoder, description: dict[str, Any]
     """Write a trained prompt encoder.
 
     Args:
-        folder: gets WEIGHTS and DESCRIPTION.
+        folder: for WEIGHTS and DESCRIPTION.
         encoder: with its weights.
-        description: what made it; `run` must hold the resolved RunParams.
+        description: what made the model; `run` must hold the resolved RunParams.
     """
     write_weights(encoder, folder / WEIGHTS)
     trainable = sum(p.numel() for p in encoder.parameters())
@@ -35,10 +35,10 @@ def save_model(folder: Path, encoder: PromptEncoder, description: dict[str, Any]
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """What a model is.
+    """The description of a model.
 
     Raises:
-        InputError: there is none, it is damaged, or from a newer version.
+        InputError: the description is missing, damaged, or from a newer version.
     """
     path = folder / DESCRIPTION
     try:
@@ -55,10 +55,10 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def read_run(description: dict[str, Any], name: str) -> RunParams:
-    """The run that a description is of; `name` is of the description, for the error.
+    """The run of a description; `name` identifies the description in the error.
 
     Raises:
-        InputError: it is of none that this version knows.
+        InputError: this version does not know such a run.
     """
     try:
         return RunParams.model_validate(description.get("run"))
@@ -67,14 +67,14 @@ def read_run(description: dict[str, Any], name: str) -> RunParams:
 
 
 def load_model(folder: Path, models: FrozenModels) -> PromptMethod:
-    """Read a trained method, for frozen models that are loaded already.
+    """Read a trained method for frozen models that are already loaded.
 
     Args:
-        folder: that `save_model` or `convert_vrp_sam` wrote.
+        folder: written by `save_model` or `prosam convert vrp-sam`.
         models: the frozen models it was trained with.
 
     Raises:
-        InputError: a file is missing or damaged, or does not go with the frozen models.
+        InputError: a file is missing or damaged, or does not fit the frozen models.
     """
     run = read_run(read_description(folder), str(folder / DESCRIPTION))
     method = build_prompt_method(run, models, seed=0)

@@ -1,7 +1,7 @@
-"""Checkpoints of the public VRP-SAM code, turned into models of ours that give the same prompts.
+"""Converting checkpoints of the public VRP-SAM code into trained models that give the same prompts.
 
-Its training saves the whole encoder as a plain state dict, best_model.pt, under DistributedDataParallel: each name
-begins with `module.`. Inside are the frozen backbone, cut into `layer0` to `layer4`, and the trained prompt encoder.
+VRP-SAM's training saves the whole encoder as a plain state dict, best_model.pt, under DistributedDataParallel, so each
+name begins with `module.`. It holds the frozen backbone, cut into `layer0` to `layer4`, and the trained prompt encoder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BACKBONE_FILE = "backbone.safetensors"
 
 _DIM = 256
 _QUERIES = "transformer_decoder.supp_q_feat.weight"
-_ENCODER = {  # our layers, and its own
+_ENCODER = {  # our name of a layer -> VRP-SAM's
     "downsample": "downsample_query.0",
     "merge": "merge_1.0",
     "queries": "transformer_decoder.supp_q_feat",
@@ -40,17 +40,17 @@ _ENCODER = {  # our layers, and its own
         for part, its_part in (("attention", its_attention), ("norm", "norm"))
     },
 }
-_VGG_LAYERS = (0, 7, 14, 24, 34)  # where in VGG-16's features its layer0 to layer4 begin
+_VGG_LAYERS = (0, 7, 14, 24, 34)  # index in VGG-16's features at which layer0 to layer4 begin
 
 
 @dataclass(frozen=True)
 class ConvertedModel:
-    """What a checkpoint turned out to be.
+    """What a converted checkpoint holds.
 
     Attributes:
-        backbone: architecture, to be named in params.yaml.
+        backbone: architecture to name in params.yaml.
         num_prompts: N.
-        trainable_parameters: of the prompt encoder.
+        trainable_parameters: number of parameters of the prompt encoder.
         sha256: of the checkpoint, hexadecimal.
     """
 
@@ -64,18 +64,18 @@ def convert_checkpoint(checkpoint: Path, out: Path, kind: AnnotationKind = "mask
     """Convert a checkpoint of the public VRP-SAM code.
 
     Args:
-        checkpoint: its best_model.pt, with a ResNet-50 or a VGG-16 backbone.
-        out: a new or empty folder; gets the files of `save_model`, and BACKBONE_WEIGHTS, the checkpoint to name
-            in params.yaml for a backbone of the returned architecture.
-        kind: of the annotations that it was trained with, which it does not say.
+        checkpoint: a best_model.pt with a ResNet-50 or a VGG-16 backbone.
+        out: a new or empty folder for the files of `save_model` and for BACKBONE_FILE, the checkpoint to name in
+            params.yaml for a backbone of the returned architecture.
+        kind: of the annotations that the model was trained with, which the checkpoint does not state.
 
     Raises:
-        InputError: the checkpoint is missing, damaged, of something else, or lacks or has a tensor that it should or
-            should not; or `out` has something in it.
+        InputError: the checkpoint is missing or damaged, is not VRP-SAM's, or has missing or unknown tensors; or `out`
+            is not empty.
     """
     out = out.resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: is already there; name a new or an empty folder")
+        raise InputError(f"{out}: already exists; name a new or an empty folder")
     state = {name.removeprefix("module."): tensor for name, tensor in load_state(checkpoint).items()}
     queries = state.get(_QUERIES)
     if queries is None or queries.dim() != 2 or not len(queries):
@@ -114,7 +114,7 @@ def convert_checkpoint(checkpoint: Path, out: Path, kind: AnnotationKind = "mask
             "backbone": run.backbone,
             "init": run.init,
             "run": run.model_dump(mode="json"),
-            "image_size": 512,  # fixed in its code, as is the next
+            "image_size": 512,  # fixed in VRP-SAM's code, like the upsampling
             "upsampling": "corners",
             "backbone_weights": asdict(Origin(architecture, BACKBONE_FILE, sha256_of(folder / BACKBONE_FILE))),
             "converted_from": {"code": "VRP-SAM", "file": checkpoint.name, "sha256": sha256},
@@ -130,7 +130,7 @@ def _architecture(checkpoint: Path, state: Mapping[str, Tensor]) -> str:
         return "resnet50-deep-stem"
     if "layer1.0.weight" in state:
         return "vgg16-bn-vrp-sam"
-    raise InputError(f"{checkpoint}: has no ResNet-50 and no VGG-16 backbone: it lacks 'layer1.0.conv1.weight'")
+    raise InputError(f"{checkpoint}: has neither a ResNet-50 nor a VGG-16 backbone: it lacks 'layer1.0.conv1.weight'")
 
 
 def _encoder_name(name: str) -> str:
@@ -141,7 +141,7 @@ def _encoder_name(name: str) -> str:
 
 def _backbone_name(architecture: str, name: str) -> str:
     """VRP-SAM's name of a tensor of our backbone."""
-    if architecture == "resnet50-deep-stem":  # its layer0 is the stem's nine layers and the pooling
+    if architecture == "resnet50-deep-stem":  # VRP-SAM's layer0 is the stem's nine layers and the pooling
         stem, _, rest = name.partition(".")
         return {"conv1": f"layer0.{rest}", "bn1": f"layer0.7.{rest}"}.get(stem, name)
     _, index, rest = name.split(".", 2)
@@ -150,13 +150,13 @@ def _backbone_name(architecture: str, name: str) -> str:
 
 
 def _load(module: nn.Module, names: Mapping[str, str], state: Mapping[str, Tensor], checkpoint: Path) -> None:
-    """Put a checkpoint's tensors into a module, whose tensors have those names in it."""
+    """Load a checkpoint into a module; `names` maps the module's tensor names to the checkpoint's."""
     loaded: dict[str, Tensor] = {}
     for name, like in module.state_dict().items():
         if (theirs := names[name]) not in state:
-            raise InputError(f"{checkpoint}: is not a whole checkpoint of VRP-SAM: it lacks {theirs!r}")
+            raise InputError(f"{checkpoint}: is not a complete checkpoint of VRP-SAM: it lacks {theirs!r}")
         if state[theirs].shape != like.shape:
             found, wanted = (list(tensor.shape) for tensor in (state[theirs], like))
-            raise InputError(f"{checkpoint}: {theirs!r} has the shape {found}, VRP-SAM's has {wanted}")
+            raise InputError(f"{checkpoint}: {theirs!r} has the shape {found}; in VRP-SAM it has {wanted}")
         loaded[name] = state[theirs].to(like.dtype)
     module.load_state_dict(loaded, assign=True)

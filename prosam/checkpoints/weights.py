@@ -19,7 +19,7 @@ from prosam.files import atomic_path
 
 
 class _NothingDrawn(TorchFunctionMode):
-    """Leaves out the draws for which torch, on the meta device, imports its compiler: 1.5 s at the start of a stage."""
+    """Skips the random draws for which torch, on the meta device, imports its compiler (1.5 s at a stage's start)."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
@@ -27,16 +27,16 @@ class _NothingDrawn(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is nn.init.normal_:
             return kwargs["tensor"]
-        if func is torch.randn:  # not on the meta device, where what is computed from it would want the compiler too
+        if func is torch.randn:  # on the CPU: computing with a meta tensor would import the compiler too
             return torch.zeros(*args, **kwargs | {"device": "cpu"})
         return func(*args, **kwargs)
 
 
 @contextmanager
 def shapes_only() -> Iterator[None]:
-    """Modules built in this context have names and shapes, for a checkpoint to give them values.
+    """Modules built in this context have names and shapes; a checkpoint then provides the values.
 
-    They take no memory to speak of and no random numbers, and their values mean nothing.
+    They need hardly any memory and draw no random numbers. Their values mean nothing.
     """
     with torch.device("meta"), _NothingDrawn():
         yield
@@ -46,8 +46,8 @@ def load_state(path: Path, *, without: str | None = None) -> dict[str, Tensor]:
     """The tensors of a checkpoint file.
 
     Args:
-        path: .safetensors, or a torch file, which is read with `weights_only=True`.
-        without: leave out the tensors whose names start so; of a safetensors file they are not even read.
+        path: a .safetensors file, or a torch file, which is read with `weights_only=True`.
+        without: leave out tensors whose names start with this; in a safetensors file they are not read at all.
 
     Raises:
         InputError: the file is missing, damaged, or holds anything but named tensors.
@@ -62,7 +62,7 @@ def load_state(path: Path, *, without: str | None = None) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(f"{path}: cannot be read as weights (it holds pickled objects, not only tensors)") from error
-    except Exception as error:  # what torch's unpickler meets in a file that is none is anything
+    except Exception as error:  # torch's unpickler can raise anything for a file that is not a checkpoint
         reason = str(error).strip().splitlines()
         raise InputError(f"{path}: cannot be read as weights ({reason[0] if reason else error!r})") from error
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
@@ -75,10 +75,10 @@ def _left_out(name: str, without: str | None) -> bool:
 
 
 def check_state(module: nn.Module, state: Mapping[str, Tensor], path: Path, *, what: str) -> None:
-    """That a state dict is a module's: all names and shapes.
+    """Check that a state dict has all names and shapes of a module.
 
     Raises:
-        InputError: it is not; names the file, the model and the first tensor that differs.
+        InputError: one differs; the message names the file, the model and the first such tensor.
     """
     own = module.state_dict()
     missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -90,7 +90,7 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor], path: Path, *, w
 
 
 def read_weights(module: nn.Module, path: Path, *, what: str) -> None:
-    """Load a checkpoint into a module, every tensor of it.
+    """Load a checkpoint into a module, with every tensor.
 
     Args:
         module: receives the weights.
@@ -98,7 +98,7 @@ def read_weights(module: nn.Module, path: Path, *, what: str) -> None:
         what: names the model in the error.
 
     Raises:
-        InputError: as `load_state` and `check_state`.
+        InputError: see `load_state` and `check_state`.
     """
     state = load_state(path)
     check_state(module, state, path, what=what)
@@ -106,13 +106,13 @@ def read_weights(module: nn.Module, path: Path, *, what: str) -> None:
 
 
 def write_weights(module: nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write a module's state dict as safetensors, all or nothing, the same bytes for the same values.
+    """Write a module's state dict as safetensors, atomically; the same values give the same bytes.
 
     Args:
-        module: whose state.
-        path: where to.
-        metadata: strings stored in the header. safetensors keeps them in no fixed order, so at most one entry is
-            accepted: what is larger belongs in a JSON file beside.
+        module: its state dict is written.
+        path: of the file.
+        metadata: strings for the header. safetensors does not keep them in a fixed order, so at most one entry is
+            accepted. Longer descriptions belong in a JSON file beside the weights.
     """
     if metadata and len(metadata) > 1:
         raise ValueError("more than one metadata entry would make the file's bytes depend on chance")

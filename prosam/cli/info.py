@@ -152,13 +152,12 @@ def _facts_of_results(folder: Path) -> Facts:
 
 
 def _facts_of_checkpoint(path: Path) -> Facts:
-    from prosam.checkpoints.backbones import PUBLISHED
     from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
-    from prosam.checkpoints.published import PUBLISHED_SAM
+    from prosam.checkpoints.published import PUBLISHED_BACKBONES, PUBLISHED_SAM
     from prosam.models.sam import BUNDLED_SAM
 
     digest = sha256_of(path)
-    for name, file in {**PUBLISHED_SAM, **PUBLISHED}.items():
+    for name, file in {**PUBLISHED_SAM, **PUBLISHED_BACKBONES}.items():
         if file.sha256 and digest.startswith(file.sha256):
             return {"what": "a published checkpoint", "model": name, "name": file.name, "sha256": digest}
     for name, bundled in {BUNDLED_SAM: SAM_WEIGHTS, **BACKBONE_WEIGHTS}.items():

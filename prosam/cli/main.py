@@ -127,7 +127,7 @@ app.command("demo")(demo)
 
 
 @convert.command("vrp-sam")
-def convert_checkpoint(
+def convert_vrp_sam(
     checkpoint: Annotated[Path, typer.Argument(help="best_model.pt of the public VRP-SAM code.")],
     out: Annotated[Path, typer.Argument(help="A new folder: prompt encoder, description, and the backbone's weights.")],
     kind: Annotated[

@@ -70,8 +70,10 @@ SamOption = Annotated[
 ]
 BackboneOption = Annotated[Path | None, typer.Option("--backbone", metavar="PATH", help="Likewise, its backbone.")]
 DeviceOption = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu or cuda.")]
-Fusion = Literal["concatenate", "average"]
-FusionOption = Annotated[Fusion, typer.Option("--fusion", help="How the prompts of several references are joined.")]
+FusionOption = Annotated[
+    Literal["concatenate", "average"],
+    typer.Option("--fusion", help="How the prompts of several references are joined."),
+]
 
 _KINDS = ("mask", "box", "point", "scribble")
 _POLYLINE = re.compile(r"[\d.,\s+-]+")

@@ -19,16 +19,17 @@ def annotate(
 ) -> Iterator[list[AnnotationRow]]:
     """Yield the annotations of each row of the index, in order.
 
-    A train row gets all variants, with a random number of points or strokes; a val row one, with the most.
+    A train row gets all variants, each with a random number of points or strokes; a val row gets one variant with the
+    maximum number.
 
     Args:
-        dataset: whose masks are drawn from.
-        rows: what to annotate.
+        dataset: provides the masks.
+        rows: the images and classes to annotate.
         kind: of annotation.
         settings: the section `annotations` of params.yaml.
 
     Raises:
-        InputError: a mask cannot be read, or is empty where the index has the class.
+        InputError: a mask cannot be read, or is empty although the index lists the class.
     """
     return parallel_map(partial(_annotate_row, dataset, kind, settings), rows, chunk=1024)
 
@@ -39,7 +40,9 @@ def _annotate_row(
     mask = dataset.mask(row.image, row.class_id)
     if not mask.any():
         name = dataset.classes[row.class_id - 1]
-        raise InputError(f"{dataset.image_path(row.image)}: shows no {name}, against index.csv; run folds again")
+        raise InputError(
+            f"{dataset.image_path(row.image)}: shows no {name}, although index.csv lists it; run folds again"
+        )
     training = row.split == "train"
     annotations = []
     for variant in range(getattr(settings, kind).variants if training else 1):

@@ -1,4 +1,4 @@
-"""What a careless hand does to an annotation: shifted, too small, too large."""
+"""Imprecise annotations: shifted, too small or too large."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-MaskArray = NDArray[np.bool_]
 
+def shifted(annotation: NDArray[np.bool_], distance: float, angle: float) -> NDArray[np.bool_]:
+    """Move an annotation; the part outside the image is cut off.
 
-def shifted(annotation: MaskArray, distance: float, angle: float) -> MaskArray:
-    """Move an annotation; what leaves the image is cut off.
-
-    Where nothing would be left it moves at right angles instead, and if need be half as far, so that it is never empty.
+    The result is never empty: where nothing would remain, the annotation moves at right angles instead, and if that
+    fails too, half as far.
 
     Args:
         annotation: (H, W), not empty.
@@ -30,7 +29,7 @@ def shifted(annotation: MaskArray, distance: float, angle: float) -> MaskArray:
         distance /= 2
 
 
-def _moved(annotation: MaskArray, down: int, right: int) -> MaskArray:
+def _moved(annotation: NDArray[np.bool_], down: int, right: int) -> NDArray[np.bool_]:
     moved = np.zeros_like(annotation)
     rows, columns = np.nonzero(annotation)
     rows, columns = rows + down, columns + right
@@ -40,10 +39,10 @@ def _moved(annotation: MaskArray, down: int, right: int) -> MaskArray:
     return moved
 
 
-def eroded(mask: MaskArray, depth: float) -> MaskArray:
-    """What lies deeper than `depth` px inside the mask (H, W), by Euclidean distance to the nearest pixel outside it.
+def eroded(mask: NDArray[np.bool_], depth: float) -> NDArray[np.bool_]:
+    """The pixels deeper than `depth` px inside the mask (H, W), by Euclidean distance to the nearest pixel outside.
 
-    The image's border is no edge of the object. Where nothing is deep enough, the deepest pixels stay.
+    The image's border does not count as an edge of the object. If no pixel is deep enough, the deepest pixels remain.
     """
     if mask.all():
         return mask.copy()
@@ -51,20 +50,20 @@ def eroded(mask: MaskArray, depth: float) -> MaskArray:
     return inside > depth if (inside > depth).any() else inside == inside.max()
 
 
-def dilated(mask: MaskArray, reach: float) -> MaskArray:
-    """The mask (H, W), not empty, and what lies within `reach` px of it, by Euclidean distance."""
+def dilated(mask: NDArray[np.bool_], reach: float) -> NDArray[np.bool_]:
+    """A non-empty mask (H, W) and all pixels within `reach` px of it, by Euclidean distance."""
     return _distances(~mask) <= reach
 
 
-def _distances(mask: MaskArray) -> NDArray[np.float64]:
+def _distances(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(distance_transform_edt(mask), np.float64)
 
 
-def object_scale(mask: MaskArray) -> float:
+def object_scale(mask: NDArray[np.bool_]) -> float:
     """The size of an object, px: the square root of its area."""
     return math.sqrt(np.count_nonzero(mask))
 
 
-def equivalent_radius(mask: MaskArray) -> float:
+def equivalent_radius(mask: NDArray[np.bool_]) -> float:
     """The radius of a disk of the object's area, px."""
     return math.sqrt(np.count_nonzero(mask) / math.pi)

@@ -19,7 +19,7 @@ from prosam.params import AnnotationKind
 
 THIN_KINDS: frozenset[AnnotationKind] = frozenset({"point", "scribble"})  # too thin to survive a careless resize
 
-_KINDS: tuple[AnnotationKind, ...] = get_args(AnnotationKind)  # the position seeds: append only
+_KINDS: tuple[AnnotationKind, ...] = get_args(AnnotationKind)  # positions are part of the seeds: only append
 _ROWS_IN_GROUP = 8192
 
 
@@ -53,7 +53,7 @@ class AnnotationRow:
 def annotation_rng(
     seed: int, kind: AnnotationKind, split: Split, image: str, class_id: int, variant: int
 ) -> np.random.Generator:
-    """The generator of one annotation: another image more or less changes no other annotation."""
+    """The random generator of one annotation; adding or removing an image changes no other annotation."""
     hashed = zlib.crc32(image.encode())  # Python's own hash differs from process to process
     return np.random.default_rng([seed, _KINDS.index(kind), SPLITS.index(split), hashed, class_id, variant])
 
@@ -85,16 +85,17 @@ def write_annotations(path: Path, rows: Iterable[AnnotationRow]) -> None:
 
 
 class Annotations:
-    """A table of annotations, in memory: compressed run-length codes, as they lie in the file.
+    """A table of annotations in memory, as the compressed run-length codes of the file.
 
-    COCO has a million rows, so they are kept in columns and found by their image's place, not made into objects.
+    COCO has a million rows, so they stay in columns and are found by the position of their image instead of becoming
+    objects.
 
     Example:
         annotations = Annotations(layout.annotations("shapes-5i", "point") / "test.parquet")
         annotations.get("val_000003", class_id=4)
 
     Attributes:
-        variants: how many variants each image and class has.
+        variants: number of variants of each image and class.
     """
 
     def __init__(self, path: Path):
@@ -139,11 +140,11 @@ class Annotations:
         return len(self._class)
 
     def images(self, class_id: int) -> list[str]:
-        """The images that have an annotation of a class, in the table's order, which is that of the data set's list."""
+        """The images with an annotation of a class, in the table's order, which is the order of the data set's list."""
         return [image for image, (start, stop) in self._rows.items() if class_id in self._class[start:stop]]
 
     def classes(self, image: str) -> list[int]:
-        """The classes annotated in an image, ascending; none where the table lacks the image."""
+        """The classes annotated in an image, ascending; empty if the table lacks the image."""
         start, stop = self._rows.get(image, (0, 0))
         return np.unique(self._class[start:stop]).tolist()
 
@@ -151,7 +152,7 @@ class Annotations:
         """An annotation: (H, W) bool, True where annotated.
 
         Raises:
-            InputError: there is none for this image, class and variant, or it is damaged.
+            InputError: the table has no annotation for this image, class and variant, or it is damaged.
         """
         what = f"image {image!r}, class {class_id}, variant {variant}"
         start, stop = self._rows.get(image, (0, 0))
@@ -166,7 +167,7 @@ class Annotations:
 
 
 def _runs(codes: NDArray[np.integer], names: list[str]) -> dict[str, tuple[int, int]]:
-    """First row and the row after the last of each name; of a name in several places, one of them."""
+    """First row and end row (exclusive) of each name; if a name has several runs, one of them."""
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     stops = np.append(starts[1:], len(codes))
     return {names[codes[start]]: (int(start), int(stop)) for start, stop in zip(starts, stops, strict=True)}

@@ -1,4 +1,4 @@
-"""Which classes of two data sets are the same kind: PASCAL and COCO name six of them differently."""
+"""Which classes of two data sets are the same category: PASCAL and COCO name six of them differently."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ COCO_NAME_OF_PASCAL = {
 
 
 def unseen_classes(classes: Sequence[str], base: Iterable[str]) -> tuple[int, ...]:
-    """The ids of the classes of a data set that are none of the base classes that a run was trained on.
+    """The ids of a data set's classes that were not base classes of a run's training.
 
     Args:
         classes: names in class-id order, of the data set to test on.
-        base: names of the base classes, of the data set that was trained on.
+        base: names of the base classes of the training.
     """
     seen = {_common_name(name) for name in base}
     return tuple(i for i, name in enumerate(classes, start=1) if _common_name(name) not in seen)

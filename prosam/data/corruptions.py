@@ -1,4 +1,4 @@
-"""Corrupted images, after the idea of ImageNet-C (Hendrycks and Dietterich, ICLR 2019).
+"""Corrupted images in the manner of ImageNet-C (Hendrycks and Dietterich, ICLR 2019).
 
 | severity                                            | 1    | 2    | 3    | 4    | 5    |
 |-----------------------------------------------------|------|------|------|------|------|
@@ -7,8 +7,8 @@
 | jpeg: Pillow's quality                               | 25   | 18   | 15   | 10   | 7    |
 | brightness: added to all channels, of 255            | 0.1  | 0.2  | 0.3  | 0.4  | 0.5  |
 
-The numbers are ImageNet-C's. Two things are ours: sigma grows with the image (it is times sqrt(H W) / 224), and
-brightness is added to RGB instead of HSV's value. Severity 0 is the image as it is.
+The numbers are ImageNet-C's. Two things differ: sigma grows with the image (it is multiplied by sqrt(H W) / 224), and
+brightness is added to RGB instead of HSV's value. Severity 0 leaves the image unchanged.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ def corrupted(image: ImageArray, name: CorruptionName, severity: int, *, seed: i
     Args:
         image: (H, W, 3) RGB.
         name: of the corruption.
-        severity: from 1 to 5; 0 for none.
+        severity: from 1 to 5; 0 for no corruption.
         seed: of the noise.
-        image_id: of the image, which with the seed decides its noise; the same at every severity but for its size.
+        image_id: determines the noise together with the seed. All severities share the same noise pattern and differ
+            in its amplitude.
     """
     if severity == 0:
         return image.copy()

@@ -1,4 +1,4 @@
-"""What the pipeline asks of a data set, whatever its layout on disk."""
+"""What the pipeline needs from a data set, whatever its layout on disk."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SPLITS: tuple[Split, ...] = ("train", "val")
 class Dataset(Protocol):
     """Images with a mask per class, in a train and a val split.
 
-    Every method but `image_ids` and `image_path` reads files, and raises an InputError that names the one at
-    fault. A data set is picklable, for work in several processes.
+    Every method except `image_ids` and `image_path` reads files, and raises an InputError that names the faulty one.
+    A data set is picklable, for work in several processes.
 
     Attributes:
         classes: names in class-id order; class id = index + 1.
@@ -29,11 +29,11 @@ class Dataset(Protocol):
         ...
 
     def image_path(self, image_id: str) -> Path:
-        """Where the image lies."""
+        """The path of the image."""
         ...
 
     def label_files(self) -> list[Path]:
-        """The files that hold lists and masks; with the images they determine the data set."""
+        """The files that hold lists and masks; together with the images they determine the data set."""
         ...
 
     def image(self, image_id: str) -> NDArray[np.uint8]:
@@ -45,9 +45,9 @@ class Dataset(Protocol):
         ...
 
     def void(self, image_id: str, class_id: int) -> NDArray[np.bool_]:
-        """The pixels that count neither as this class nor as not being it: (H, W) bool."""
+        """The pixels that are ignored for this class: (H, W) bool."""
         ...
 
     def class_areas(self, image_id: str) -> dict[int, int]:
-        """Pixels of each class that the image shows, by class id, ascending."""
+        """Number of pixels of each class that the image shows, by class id, ascending."""
         ...

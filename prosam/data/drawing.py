@@ -1,4 +1,4 @@
-"""Drawing annotations from masks: points, scribbles, boxes and masks, as VRP-SAM is trained with."""
+"""Drawing annotations from masks: points, scribbles, boxes and masks, as in VRP-SAM's training."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ from PIL import Image, ImageDraw
 
 from prosam.params import AnnotationKind, AnnotationsParams
 
-MaskArray = NDArray[np.bool_]
-Rng = np.random.Generator
-
 
 @dataclass(frozen=True)
 class Brush:
-    """A preset of strokes; lengths are in units of the object's scale, the square root of its area.
+    """A preset for strokes; lengths are in units of the object's scale, which is the square root of its area.
 
     Attributes:
-        vertices: fewest and most vertices of a stroke.
-        step: shortest and longest distance between vertices.
-        width: thinnest and thickest line.
+        vertices: minimum and maximum number of vertices of a stroke.
+        step: minimum and maximum distance between vertices.
+        width: minimum and maximum width of the line.
         turn: standard deviation of the change of direction at a vertex, radians.
     """
 
@@ -40,19 +37,24 @@ BRUSHES = (
 
 
 def draw_annotation(
-    mask: MaskArray, kind: AnnotationKind, rng: Rng, settings: AnnotationsParams, *, training: bool
-) -> MaskArray:
+    mask: NDArray[np.bool_],
+    kind: AnnotationKind,
+    rng: np.random.Generator,
+    settings: AnnotationsParams,
+    *,
+    training: bool,
+) -> NDArray[np.bool_]:
     """Annotate an object.
 
     Args:
         mask: (H, W) bool, the object's exact mask.
         kind: of annotation.
         rng: source of all randomness.
-        settings: how many points or strokes at most.
-        training: draw a random number of points or strokes, instead of the most.
+        settings: the maximum numbers of points and strokes.
+        training: draw a random number of points or strokes instead of the maximum.
 
     Returns:
-        (H, W) bool, True where annotated. Never empty; inside the mask, but for a box.
+        (H, W) bool, True where annotated. Never empty; inside the mask, except for a box.
 
     Raises:
         ValueError: the mask is empty.
@@ -70,20 +72,20 @@ def draw_annotation(
             return mask.copy()
 
 
-def _number(most: int, rng: Rng, training: bool) -> int:
+def _number(most: int, rng: np.random.Generator, training: bool) -> int:
     return int(rng.integers(1, most + 1)) if training else most
 
 
-def draw_points(mask: MaskArray, number: int, rng: Rng) -> MaskArray:
-    """Single pixels of the mask, `number` of them or as many as it has; all are equally likely."""
+def draw_points(mask: NDArray[np.bool_], number: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Single pixels of the mask, uniformly drawn: `number` of them, or all if the mask has fewer."""
     inside = np.flatnonzero(mask)
     points = np.zeros(mask.shape, bool)
     points.flat[rng.choice(inside, min(number, inside.size), replace=False)] = True
     return points
 
 
-def draw_scribble(mask: MaskArray, number: int, rng: Rng) -> MaskArray:
-    """Random strokes, `number` of them, clipped to the mask; each starts inside it and has a random brush."""
+def draw_scribble(mask: NDArray[np.bool_], number: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """`number` random strokes, clipped to the mask; each starts inside the mask and has a random brush."""
     scale = math.sqrt(np.count_nonzero(mask))
     inside = np.flatnonzero(mask)
     canvas = Image.new("L", mask.shape[::-1])
@@ -93,11 +95,13 @@ def draw_scribble(mask: MaskArray, number: int, rng: Rng) -> MaskArray:
         row, column = divmod(int(start), mask.shape[1])
         _draw_stroke(draw, column, row, BRUSHES[rng.integers(len(BRUSHES))], scale, rng)
     scribble = np.array(canvas, bool) & mask
-    scribble.flat[starts] = True  # whatever the rasteriser rounds away, each stroke leaves its start
+    scribble.flat[starts] = True  # each stroke keeps at least its start, whatever the rasteriser rounds away
     return scribble
 
 
-def _draw_stroke(draw: ImageDraw.ImageDraw, x: float, y: float, brush: Brush, scale: float, rng: Rng) -> None:
+def _draw_stroke(
+    draw: ImageDraw.ImageDraw, x: float, y: float, brush: Brush, scale: float, rng: np.random.Generator
+) -> None:
     """Draw a random walk from (x, y)."""
     number = int(rng.integers(brush.vertices[0], brush.vertices[1] + 1))
     directions = rng.uniform(0, 2 * math.pi) + np.cumsum(rng.normal(0, brush.turn, number - 1))
@@ -109,11 +113,11 @@ def _draw_stroke(draw: ImageDraw.ImageDraw, x: float, y: float, brush: Brush, sc
 
 
 def draw_line(draw: ImageDraw.ImageDraw, points: Sequence[tuple[float, float]], width: int) -> None:
-    """Draw one stroke, as all strokes are drawn: a line of `width` px through points x, y, round at its joints."""
+    """Draw one stroke: a line of `width` px through the points (x, y), with round joints."""
     draw.line(list(points), fill=1, width=width, joint="curve")
 
 
-def draw_box(mask: MaskArray) -> MaskArray:
+def draw_box(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The tight box around the mask, filled."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = np.zeros(mask.shape, bool)

@@ -1,7 +1,7 @@
-"""Annotations that several runs share are drawn once, and kept in the scratch folder.
+"""Annotations that several runs share are drawn once and kept in the scratch folder.
 
-They are found again by everything that determines them, so that runs of one kind get the same files (hard links, no
-second copy), and a change of another kind's settings draws nothing.
+Their key is a digest of everything that determines them. Runs of one kind therefore get the same files (hard links, no
+second copy), and a change to the settings of another kind draws nothing again.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ def draw_once(
     scratch: Path,
     name: str,
 ) -> None:
-    """Assemble the annotations of one kind, all or nothing; draw those that no earlier start has drawn.
+    """Assemble the annotations of one kind atomically, drawing only those that no earlier start has drawn.
 
-    Of processes that ask for the same one draws, and the others wait for it.
+    If several processes need the same annotations, one draws them and the others wait.
 
     Args:
-        folder: to write, with a file for each split.
-        dataset: whose masks are drawn from.
-        index: what to annotate.
+        folder: to write; it gets a file for each split.
+        dataset: provides the masks.
+        index: the images and classes to annotate.
         kind: of annotation.
         settings: the section `annotations` of params.yaml.
         made_by: digests of the code, and of the content of masks and index.
         scratch: where drawn files are kept.
-        name: of the work, for its progress.
+        name: of the work, for the progress display.
 
     Raises:
-        InputError: a mask cannot be read, or is empty where the index has the class.
+        InputError: a mask cannot be read, or is empty although the index lists the class.
     """
     of_kind = getattr(settings, kind).model_dump(mode="json")
     identity = {**made_by, "kind": kind, "seed": settings.seed, "settings": of_kind}
@@ -65,7 +65,7 @@ def draw_once(
         remove_leftovers(kept)
         for split, file in FILES.items():
             if _is_whole(kept / file):
-                print(f"{name} {split}: drawn already, by an earlier start or for another run")
+                print(f"{name} {split}: already drawn by an earlier start or for another run")
                 continue
             rows = [row for row in index if row.split == split]
             shown = track(annotate(dataset, rows, kind, settings), f"{name} {split}", len(rows), "mask")
@@ -77,7 +77,7 @@ def draw_once(
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a file is there and undamaged: a link to it may have been written into."""
+    """Whether a file exists and is undamaged; something may have written into a link to it."""
     try:
         Annotations(path)
     except InputError:

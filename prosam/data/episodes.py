@@ -1,4 +1,4 @@
-"""Episodes: pairs of a reference and a target that show one class; the frozen lists of them."""
+"""Episodes, which are pairs of a reference and a target that show one class, and frozen lists of them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from prosam.data.folds import ClassImages
 from prosam.errors import InputError
 
 Purpose = Literal["test", "monitor", "shift"]
-_PURPOSES: tuple[Purpose, ...] = ("test", "monitor", "shift")  # the position seeds: append only
+_PURPOSES: tuple[Purpose, ...] = ("test", "monitor", "shift")  # positions are part of the seeds: only append
 
 COLUMNS = ["reference", "target", "class_id"]
 
 
 @dataclass(frozen=True)
 class Episode:
-    """A task: segment in the target every object of the class that is annotated in the reference.
+    """One task: segment every object in the target that belongs to the class annotated in the reference.
 
     Attributes:
         reference: image id.
-        target: image id, another one.
+        target: image id, different from the reference.
         class_id: a class that both images show.
     """
 
@@ -52,9 +52,10 @@ class Draw(TypedDict):
 
 
 def freeze_episodes(images: ClassImages, image_order: Sequence[str], count: int, **how: Unpack[Draw]) -> list[Episode]:
-    """The episodes to evaluate on: drawn, or where there are no more than asked for, each of them once.
+    """The episodes to evaluate on: drawn at random, or every possible one once if there are at most `count`.
 
-    Repeated, they would tell nothing new, and make every interval too narrow. See `draw_episodes` for the arguments.
+    Repeated episodes would add no information and make every confidence interval too narrow. See `draw_episodes` for
+    the arguments.
     """
     if sum(len(ids) * (len(ids) - 1) for ids in images.values()) <= count:
         return _every_episode(images)
@@ -62,18 +63,18 @@ def freeze_episodes(images: ClassImages, image_order: Sequence[str], count: int,
 
 
 def draw_episodes(images: ClassImages, image_order: Sequence[str], count: int, **how: Unpack[Draw]) -> list[Episode]:
-    """Draw episodes as the protocols have it.
+    """Draw episodes as the protocols do.
 
-    `in-order` (PASCAL-5i): targets are taken in list order, over and over: episode i has target i modulo their number.
-    Its class is one of the target's, at random. `uniform-class` (COCO-20i): a class at random, then one of its images.
-    The reference is another image of the class, at random. Each episode has its own generator, so a longer list starts
+    `in-order` (PASCAL-5i): targets are taken in list order, repeatedly: episode i has target i modulo the number of
+    targets, and a random class of that target. `uniform-class` (COCO-20i): a random class, then one of its images.
+    The reference is another random image of the class. Each episode has its own generator, so a longer list starts
     with the shorter one.
 
     Args:
         images: the images of each class, at least two each.
-        image_order: ids of the split in list order; those in no class of `images` are passed over.
+        image_order: ids of the split in list order; those in no class of `images` are skipped.
         count: how many episodes.
-        **how: they are drawn.
+        **how: see `Draw`.
     """
     purpose = _PURPOSES.index(how["purpose"])
     classes, class_ids = classes_of_images(images), list(images)
@@ -92,7 +93,7 @@ def draw_episodes(images: ClassImages, image_order: Sequence[str], count: int, *
 
 
 def _every_episode(images: ClassImages) -> list[Episode]:
-    """All there are: by class, target, then reference."""
+    """All possible episodes, ordered by class, target, then reference."""
     return [
         Episode(reference, target, class_id)
         for class_id, ids in images.items()
@@ -103,7 +104,7 @@ def _every_episode(images: ClassImages) -> list[Episode]:
 
 
 def classes_of_images(images: ClassImages) -> dict[str, list[int]]:
-    """The inverse of `images`: image id -> ids of the classes that have it."""
+    """The inverse of `images`: image id -> ids of its classes."""
     classes: dict[str, list[int]] = {}
     for class_id, ids in images.items():
         for image in ids:
@@ -112,7 +113,7 @@ def classes_of_images(images: ClassImages) -> dict[str, list[int]]:
 
 
 def another_image(ids: Sequence[str], image: str, rng: np.random.Generator) -> str:
-    """One of `ids`, which are unique, that is not `image`, which is among them; all are equally likely."""
+    """A uniformly drawn element of `ids` other than `image`; `ids` are unique and include `image`."""
     drawn = int(rng.integers(len(ids) - 1))
     return ids[drawn] if ids[drawn] != image else ids[-1]  # the last one takes the place of the one left out
 
@@ -129,7 +130,7 @@ def read_episodes(path: Path) -> list[Episode]:
     """Read a list of episodes.
 
     Raises:
-        InputError: the file is missing or empty, or a line of it is no episode.
+        InputError: the file is missing or empty, or one of its lines is not an episode.
     """
     episodes = []
     for line, (reference, target, class_id) in csv_rows(path, COLUMNS):

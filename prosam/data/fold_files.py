@@ -1,4 +1,4 @@
-"""The folds stage's files: index.csv and fold-<i>.json."""
+"""The files of the stage `folds`: index.csv and fold-<i>.json."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_index(path: Path) -> list[ImageClass]:
     """Read index.csv.
 
     Raises:
-        InputError: the file is missing, or a line of it is not a row of the index.
+        InputError: the file is missing, or one of its lines is not a row of the index.
     """
     rows = []
     for line, fields in csv_rows(path, INDEX_COLUMNS):
@@ -44,7 +44,7 @@ def csv_rows(path: Path, columns: list[str]) -> list[tuple[int, list[str]]]:
     """The rows below a CSV file's header, with their line numbers.
 
     Raises:
-        InputError: the file is missing or no text, has another header, or a row of another length.
+        InputError: the file is missing or not text, has another header, or a row has the wrong number of fields.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -62,7 +62,7 @@ def csv_rows(path: Path, columns: list[str]) -> list[tuple[int, list[str]]]:
 
 
 def write_fold(path: Path, fold: Fold) -> None:
-    """Write a fold as JSON that a person can read: one class a line, with its name and its images."""
+    """Write a fold as readable JSON: one class per line, with its name and images."""
     sections = {
         "fold": json.dumps(fold.fold),
         "classes": json.dumps(fold.classes),

@@ -1,7 +1,7 @@
 """Folds: which classes are novel, and which images each class has for training, testing and monitoring.
 
-The protocol of PASCAL-5i and COCO-20i: a fold's novel classes are never trained on; an image counts for a
-class when the class covers enough of it.
+In the protocol of PASCAL-5i and COCO-20i, a fold's novel classes are never trained on, and an image counts for a class
+if the class covers enough of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ONE_CLASS = "the data set has one class; a fold is tested on classes that it is
 
 @dataclass(frozen=True)
 class ImageClass:
-    """That an image shows a class: a row of the index.
+    """A row of the index: an image shows a class.
 
     Attributes:
         image: id.
@@ -47,9 +47,9 @@ class Fold:
         base: ids of the classes to train on.
         train: the training images of each base class.
         test: the val images of each novel class.
-        monitor: the val images of each base class, to watch a training without looking at novel classes.
+        monitor: the val images of each base class, to monitor a training without using novel classes.
 
-    Each class in train, test and monitor has at least two images: a reference and a target.
+    Each class in train, test and monitor has at least two images, for a reference and a target.
     """
 
     fold: int
@@ -67,19 +67,19 @@ def image_classes(dataset: Dataset, split: Split, image: str) -> list[ImageClass
 
 
 def counted(index: Iterable[ImageClass], min_area: int) -> list[ImageClass]:
-    """The rows whose class covers at least `min_area` px: only these are annotated and make episodes."""
+    """The rows with an area of at least `min_area` px; only these are annotated and used in episodes."""
     return [row for row in index if row.area >= min_area]
 
 
 def novel_classes(classes: Sequence[str], protocol: Protocol, fold: int) -> tuple[int, ...]:
     """The ids of a fold's novel classes, ascending.
 
-    A protocol names them, or counts folds. With n classes and k folds, `contiguous` gives fold i the class indices from
-    floor(i n / k) up to but not including floor((i + 1) n / k), `interleaved` the indices i, i + k, i + 2k, ... When k
-    does not divide n, the folds' sizes differ by one.
+    A protocol names them or gives a number of folds. With n classes and k folds, `contiguous` gives fold i the class
+    indices from floor(i n / k) up to but not including floor((i + 1) n / k); `interleaved` gives it the indices i,
+    i + k, i + 2k, ... If k does not divide n, the sizes of the folds differ by one.
 
     Raises:
-        InputError: a name is no class, no class is left to train on, or there are more folds than classes.
+        InputError: a name is not a class, no class remains to train on, or there are more folds than classes.
     """
     n = len(classes)
     if isinstance(protocol.folds, list):
@@ -89,8 +89,8 @@ def novel_classes(classes: Sequence[str], protocol: Protocol, fold: int) -> tupl
         raise InputError(f"protocol.folds: {_ONE_CLASS}")
     if not 2 <= k <= n:
         raise InputError(
-            f"protocol.folds: {k} folds of {n} classes; each needs novel and base classes, so 2 to {n}, "
-            "or name the novel classes of each"
+            f"protocol.folds: {k} folds of {n} classes; each fold needs novel and base classes: use 2 to {n} "
+            "folds, or name the novel classes of each"
         )
     contiguous = protocol.order == "contiguous"
     indices = range(fold * n // k, (fold + 1) * n // k) if contiguous else range(fold, n, k)
@@ -104,24 +104,24 @@ def _named_classes(classes: Sequence[str], names: Sequence[str], fold: int) -> t
     if len(classes) < 2:
         raise InputError(f"protocol.folds: {_ONE_CLASS}")
     if len(names) == len(classes):
-        raise InputError(f"protocol.folds: fold {fold} names all {len(classes)} classes; none is left to train on")
+        raise InputError(f"protocol.folds: fold {fold} names all {len(classes)} classes; none remains to train on")
     return tuple(sorted(classes.index(name) + 1 for name in names))
 
 
 def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Protocol, fold: int) -> Fold:
-    """Deal classes and images to a fold.
+    """Assign classes and images to a fold.
 
-    - train: with `novel_in_training: exclude`, an image with even one pixel of a novel class is left out. A
-      base class that is left with fewer than two images cannot be sampled and is dropped.
-    - test: a novel class with fewer than two val images cannot be tested, so it is an error; only a class
-      that the data set does not show at all is left out.
-    - monitor: as train, without exclusions.
+    - train: with `novel_in_training: exclude`, an image with even one pixel of a novel class is left out. A base class
+      with fewer than two remaining images cannot be sampled and is dropped.
+    - test: a novel class with fewer than two val images cannot be tested and is an error; a class that the data set
+      does not show at all is left out.
+    - monitor: like train, on the val images and without exclusions.
 
     Args:
         classes: names in class-id order.
-        index: of the data set, rows of any area, in list order.
-        protocol: how to deal.
-        fold: which, from 0.
+        index: all rows of the data set, of any area, in list order.
+        protocol: how to assign classes and images.
+        fold: its number, from 0.
 
     Raises:
         InputError: no class can be trained, tested or monitored, or a novel class has too few images.
@@ -140,7 +140,7 @@ def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Pro
         if shown[class_id] and (count := len(test.get(class_id, []))) < 2:
             raise InputError(
                 f"fold {fold}: the novel class {classes[class_id - 1]!r} covers {protocol.min_area} px "
-                f"in only {count} val images, and needs two; {_how_to_get_two(index, class_id)}"
+                f"in only {count} val images but needs two; {_how_to_get_two(index, class_id)}"
             )
     dealt = {
         "train": images_with_pairs(train_rows, base),
@@ -149,7 +149,7 @@ def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Pro
     }
     if not dealt["train"] and images_with_pairs([row for row in rows if row.split == "train"], base):
         raise InputError(
-            f"fold {fold}: no class has two images to train, for those that show novel classes are left out; "
+            f"fold {fold}: no class has two images to train, because images that show novel classes are left out; "
             "set protocol.novel_in_training to background or add images"
         )
     for use, images in dealt.items():
@@ -162,7 +162,7 @@ def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Pro
 
 
 def _how_to_get_two(index: Sequence[ImageClass], class_id: int) -> str:
-    """What gives a class two val images: a smaller least area, or else more images."""
+    """How a class can get two val images: with a smaller minimum area, or else with more images."""
     areas = {split: sorted(r.area for r in index if (r.split, r.class_id) == (split, class_id)) for split in SPLITS}
     if len(areas["val"]) >= 2:
         return f"lower protocol.min_area to {areas['val'][-2]} or add images"
@@ -178,5 +178,5 @@ def _by_class(rows: Iterable[ImageClass], class_ids: Iterable[int]) -> ClassImag
 
 
 def images_with_pairs(rows: Iterable[ImageClass], class_ids: Iterable[int]) -> ClassImages:
-    """The images of each of some classes, of those classes that have at least a reference and a target."""
+    """The images of each class in `class_ids` that has at least two: a reference and a target."""
     return {class_id: ids for class_id, ids in _by_class(rows, class_ids).items() if len(ids) >= 2}

@@ -1,4 +1,4 @@
-"""Images as the models take them: squashed to a square."""
+"""Images in the form that the models take: resized to a square."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 
 class ImageSource(Protocol):
-    """Gives images: a data set, or one whose images are altered."""
+    """Provides images: a data set, or an altered version of one."""
 
     def image(self, image_id: str) -> NDArray[np.uint8]:
         """(H, W, 3) RGB."""
@@ -18,7 +18,7 @@ class ImageSource(Protocol):
 
 
 def square_image(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Squash an image to a square, channels first; the aspect ratio is not kept, as in VRP-SAM.
+    """Resize an image to a square, channels first. As in VRP-SAM, the aspect ratio is not kept.
 
     Args:
         image: (H, W, 3) RGB.

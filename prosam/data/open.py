@@ -11,7 +11,7 @@ from prosam.data.formats.voc import VocDataset
 
 
 def open_dataset(root: Path) -> Dataset:
-    """Open the data set in a folder that the download stage wrote: a table, or VOC layout.
+    """Open the data set in a folder that the download stage wrote, as a table or in VOC layout.
 
     Raises:
         InputError: the folder is missing or not in a known layout.

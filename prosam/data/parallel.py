@@ -1,4 +1,4 @@
-"""A pure function over many items on all CPU cores."""
+"""Applying a pure function to many items on all CPU cores."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def parallel_map(function: Callable[[Item], ResultT], items: Sequence[Item], *, 
     Args:
         function: picklable, at the top level of its module.
         items: picklable.
-        chunk: items a worker takes at once, worth a second or so: starting a worker takes as long. Fewer than
-            two chunks are worked off here.
+        chunk: number of items that a worker takes at once; it should be about a second of work, because starting a
+            worker takes as long. Fewer than two chunks are processed in this process.
     """
     workers = min(usable_cpus(), len(items) // chunk)
     if workers < 2:
         yield from map(function, items)
         return
-    # Spawned, not forked: numpy's threads do not survive a fork.
+    # Workers are spawned instead of forked because numpy's threads do not survive a fork.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_exit_with_parent)
     try:
         yield from pool.map(function, items, chunksize=chunk)
@@ -37,7 +37,7 @@ def parallel_map(function: Callable[[Item], ResultT], items: Sequence[Item], *, 
 
 
 def _exit_with_parent() -> None:
-    """Let a worker end when the process that started it is killed; it would wait for work for ever."""
+    """End a worker when the process that started it is killed; otherwise it would wait for work forever."""
     parent = parent_process()
 
     def wait() -> None:

@@ -1,4 +1,4 @@
-"""Reading in threads what will be wanted next."""
+"""Reading ahead in threads."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ _Read = TypeVar("_Read")
 def read_ahead(
     wanted: Iterable[_Wanted], read: Callable[[_Wanted], _Read], ahead: int, readers: ThreadPoolExecutor
 ) -> Iterator[_Read]:
-    """Yield what is read, in order, while threads read up to `ahead` more; what fails is raised in its place.
+    """Yield read(item) for each item, in order, while threads read up to `ahead` items more.
+
+    An exception of `read` is raised at the position of its item.
 
     Args:
-        wanted: gone through in the calling thread.
+        wanted: the items; iterated in the calling thread.
         read: called in the threads.
-        ahead: how many are read or being read beyond the one that is asked for.
+        ahead: how many items beyond the current one are read or being read.
         readers: the threads.
     """
     waiting: deque[Future[_Read]] = deque()
@@ -30,6 +32,6 @@ def read_ahead(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:  # whoever stops asking does not wait for the rest
+    finally:  # a caller that stops early does not wait for the rest
         for future in waiting:
             future.cancel()

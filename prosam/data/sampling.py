@@ -1,4 +1,4 @@
-"""Which episodes a training step sees: a function of seed and step alone, so that resuming needs no state."""
+"""Which episodes a training step sees. They depend only on seed and step, so resuming needs no state."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from prosam.data.episodes import Episode, another_image, classes_of_images
 from prosam.data.folds import ClassImages
 
-_STEP, _EPOCH = 0, 1  # keeps the generators of steps and of epochs apart
+_STEP, _EPOCH = 0, 1  # separate the generators of steps from those of epochs
 
 
 @dataclass(frozen=True)
 class TrainingEpisode(Episode):
-    """An episode with the number of the reference's annotation variant."""
+    """An episode with a variant of the reference's annotation, by number."""
 
     variant: int
 
@@ -23,9 +23,9 @@ class TrainingEpisode(Episode):
 class TrainingSampler:
     """Draws the batches of a training.
 
-    With sampling `class`, an episode's class is uniform, then reference and target are two images of it. With
-    `image`, each training image is a target once an epoch, in an order that is new each epoch; the class is
-    one of the image's, and the reference another image of it. The annotation variant is uniform.
+    With sampling `class`, an episode's class is drawn uniformly, and reference and target are two images of it. With
+    `image`, each training image is a target once per epoch, in an order that changes each epoch; the class is one of
+    the image's classes, and the reference is another image of that class. The annotation variant is drawn uniformly.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ class TrainingSampler:
             images: a fold's training images of each base class, at least two each.
             batch_size: episodes in a batch.
             seed: of the training.
-            sampling: what is uniform, classes or images.
-            variants: how many variants of annotations there are.
+            sampling: whether classes or images are drawn uniformly.
+            variants: number of variants of each annotation.
         """
         self._images, self._class_ids = images, list(images)
         self._batch_size, self._seed, self._sampling, self._variants = batch_size, seed, sampling, variants
@@ -70,7 +70,7 @@ class TrainingSampler:
 
     def _target_at(self, position: int) -> str:
         epoch, index = divmod(position, len(self._targets))
-        if epoch != self._epoch:  # kept for the next call only; the order follows from seed and epoch
+        if epoch != self._epoch:  # cached for the next call; the order follows from seed and epoch
             self._order = np.random.default_rng([self._seed, _EPOCH, epoch]).permutation(len(self._targets))
             self._epoch = epoch
         return self._targets[self._order[index]]

@@ -1,1 +1,1 @@
-"""Big files from the internet: transferred once, verified, and unpacked safely."""
+"""Large files from the internet: transferred once, verified, and unpacked safely."""

@@ -19,20 +19,20 @@ _BLOCK = 1 << 20
 
 
 def extract(archive: Path, folder: Path, *, wanted: Callable[[str], bool] | None = None) -> None:
-    """Unpack an archive, with its own paths below a folder. Nothing happens when that was done before.
+    """Unpack an archive into a folder, keeping the archive's paths. An archive that is already unpacked is skipped.
 
-    All members are looked at before the first is written. Each file appears under its name when it is whole; the
-    archive counts as unpacked when a record says so, `.<archive>.unpacked` in the folder, written last. After a kill
-    the files that are there are kept. Permissions and times are the usual ones, not the archive's.
+    All members are checked before the first is written. Each file appears under its name only when it is complete. The
+    archive counts as unpacked once the record `.<archive>.unpacked` is in the folder; it is written last. After a kill
+    the existing files are kept. Permissions and times are the system's defaults, not the archive's.
 
     Args:
         archive: .tar, .tar.gz, .tgz or .zip.
-        folder: made if need be.
-        wanted: says by the path in the archive, without a leading "./", whether a file is unpacked; None for all.
-            When it wants more than at an earlier call, that is unpacked then.
+        folder: created if necessary.
+        wanted: whether to unpack a file, by its path in the archive without a leading "./"; None unpacks all. Files
+            that an earlier call left out are unpacked if they are wanted now.
 
     Raises:
-        InputError: the archive is missing, damaged or unsafe, or the disk has no room or cannot be written.
+        InputError: the archive is missing, damaged or unsafe, or the disk is full or cannot be written.
     """
     with disk_failures(f"{archive}: cannot be unpacked into {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,12 +44,12 @@ def extract(archive: Path, folder: Path, *, wanted: Callable[[str], bool] | None
 
 
 def forget_unpacking(archive: Path, folder: Path) -> None:
-    """Let `extract` unpack an archive again: what it had written was removed."""
+    """Let `extract` unpack an archive again, because its files were removed."""
     _record_path(folder, archive).unlink(missing_ok=True)
 
 
 def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] | None) -> None:
-    print(f"unpacking {archive.name} into {folder}")  # looking at the members alone may take a while
+    print(f"unpacking {archive.name} into {folder}")  # printed first, because checking the members may take a while
     identity = _identity(archive)
     with opened(archive, folder) as members:
         begun = _begun(folder, archive, identity)
@@ -59,7 +59,7 @@ def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] | None) -
             begun = _record_path(folder, archive).stat().st_mtime_ns
         _write_record(folder, archive, identity | {"begun_ns": begun})
         _write(plan, archive, folder)
-    os.sync()  # so that the record never stands without the files, not even after a power cut
+    os.sync()  # so that the record never exists without the files, not even after a power cut
     _write_record(folder, archive, identity | {"begun_ns": begun, "left_out": plan.left_out})
 
 
@@ -70,7 +70,7 @@ def _write(plan: UnpackingPlan, archive: Path, folder: Path) -> None:
         place = folder / name
         if place.parent not in safe:
             if not place.parent.resolve().is_relative_to(root):
-                raise InputError(f"{place}: lies outside of {folder}, by a link there; remove that and start again")
+                raise InputError(f"{place}: is outside of {folder} because of a link; remove the link and start again")
             place.parent.mkdir(parents=True, exist_ok=True)
             safe.add(place.parent)
         return place
@@ -136,7 +136,7 @@ def _record(folder: Path, archive: Path) -> dict[str, object]:
 
 
 def _begun(folder: Path, archive: Path, identity: dict[str, object]) -> int | None:
-    """When unpacking this archive began, in nanoseconds of the disk's clock; None when it did not."""
+    """When unpacking this archive began, in nanoseconds of the disk's clock; None if it has not begun."""
     record = _record(folder, archive)
     begun = record.get("begun_ns")
     return begun if isinstance(begun, int) and record.items() >= identity.items() else None

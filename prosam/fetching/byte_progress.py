@@ -11,15 +11,15 @@ _MEGABYTE = 10**6
 
 
 class ByteProgress:
-    """Counts bytes towards a total, as a context manager; says nothing below ten megabytes or without a total."""
+    """Counts bytes towards a total, as a context manager; silent below ten megabytes or without a total."""
 
     def __init__(self, name: str, total: int | None, done: int = 0):
         """Start counting.
 
         Args:
             name: of the work, shown first.
-            total: bytes when it is complete; None when nobody knows.
-            done: bytes already there from an earlier start.
+            total: number of bytes; None if unknown.
+            done: bytes that exist from an earlier start.
         """
         self._bytes, self._shown = done, done // _MEGABYTE
         self._progress = None
@@ -27,7 +27,7 @@ class ByteProgress:
             self._progress = Progress(name, total // _MEGABYTE, "MB", self._shown)
 
     def advance(self, count: int) -> None:
-        """Count on."""
+        """Count more bytes."""
         self._bytes += count
         fresh = self._bytes // _MEGABYTE - self._shown
         if self._progress is not None and fresh:
@@ -45,7 +45,7 @@ class ByteProgress:
 
 
 def bytes_in_words(count: int) -> str:
-    """A number of bytes for people: '512 bytes', '3.4 MB', '13.5 GB'."""
+    """A number of bytes in readable form: '512 bytes', '3.4 MB', '13.5 GB'."""
     for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"

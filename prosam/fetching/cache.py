@@ -1,4 +1,4 @@
-"""Where files from the internet are kept for all projects of a user: $PROSAM_CACHE, or `prosam` in the user's cache."""
+"""The cache of files from the internet, shared by a user's projects: $PROSAM_CACHE, or `prosam` in the user's cache."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from pathlib import Path
 
 
 def cache_folder(name: str) -> Path:
-    """The folder of a kind of file; it need not be there yet."""
+    """The folder for one kind of file, which may not exist yet."""
     usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prosam"
     return Path(os.environ.get("PROSAM_CACHE") or usual) / name

@@ -1,4 +1,4 @@
-"""What an archive holds: every member checked before anyone writes one."""
+"""The members of an archive, each checked for safety before any is written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _END_MARK = bytes(tarfile.BLOCKSIZE)
 _LONGEST_LINK = 4096
 _DAMAGE = (
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, struct.error),
-    *(RuntimeError, ValueError, IndexError),  # what zipfile makes of wrong headers
+    *(RuntimeError, ValueError, IndexError),  # raised by zipfile for wrong headers
 )
 
 
@@ -34,10 +34,10 @@ class Member:
 
     Attributes:
         name: path below the folder: relative, with "/", without "." and "..".
-        kind: of entry. A hard link is a file, with the content of the one that it leads to.
-        size: of the content of a file in bytes, as the archive declares it.
-        open: the content of a file, as long as the archive is open.
-        target: where a symlink leads, relative to its own place and never outside.
+        kind: of entry. A hard link is a file with the content of its target.
+        size: of a file's content in bytes, as the archive declares it.
+        open: opens a file's content, as long as the archive is open.
+        target: of a symlink, relative to the symlink's folder and never outside the archive.
     """
 
     name: str
@@ -49,14 +49,14 @@ class Member:
 
 @contextmanager
 def damage(archive: Path) -> Iterator[None]:
-    """Turn what the archive readers raise into one line.
+    """Turn errors of the archive readers into one line.
 
     Raises:
-        InputError: the archive is damaged, or of a kind that Python cannot read.
+        InputError: the archive is damaged, or in a format that Python cannot read.
     """
     try:
         yield
-    except NotImplementedError as error:  # zipfile's word for a compression or encryption that it lacks
+    except NotImplementedError as error:  # zipfile raises it for an unsupported compression or encryption
         raise InputError(f"{archive}: cannot be read by Python ({error}); unpack it by hand") from error
     except _DAMAGE as error:
         lines = str(error).splitlines()
@@ -69,16 +69,17 @@ def opened(archive: Path, folder: Path) -> Iterator[Iterator[Member]]:
     """The members of an archive in its order, while it is open.
 
     Args:
-        archive: by suffix, one of `ARCHIVE_SUFFIXES`.
-        folder: that it is going to be unpacked into.
+        archive: with a suffix in `ARCHIVE_SUFFIXES`.
+        folder: to unpack into.
 
     Raises:
-        InputError: it is missing, damaged, encrypted or of another kind; while iterating: a member is unsafe.
+        InputError: the archive is missing, damaged, encrypted or in another format; or, while iterating, a member is
+            unsafe.
     """
     if not archive.is_file():
         raise InputError(f"{archive}: no such archive")
     if not archive.name.lower().endswith(ARCHIVE_SUFFIXES):
-        raise InputError(f"{archive}: is no archive that can be unpacked; choose one of {', '.join(ARCHIVE_SUFFIXES)}")
+        raise InputError(f"{archive}: is not a supported archive; use one of {', '.join(ARCHIVE_SUFFIXES)}")
     with ExitStack() as stack:
         with damage(archive):
             if archive.suffix.lower() == ".zip":
@@ -108,11 +109,13 @@ def _tar_members(tar: tarfile.TarFile, archive: Path, folder: Path) -> Iterator[
         elif info.islnk():
             source = files.get(posixpath.normpath(info.linkname))
             if source is None:
-                raise _unsafe(archive, name, f"is a link to {info.linkname!r}, which is no earlier file of the archive")
+                raise _unsafe(
+                    archive, name, f"is a link to {info.linkname!r}, which is not an earlier file of the archive"
+                )
             member = replace(source, name=name)
         else:
             raise _unsafe(archive, name, "is a device or another special file")
-        if hasattr(tarfile, "data_filter"):  # a second opinion, from Python 3.11.4 on
+        if hasattr(tarfile, "data_filter"):  # a second check, available from Python 3.11.4 on
             try:
                 tarfile.data_filter(info, str(folder))
             except tarfile.FilterError as error:
@@ -122,7 +125,7 @@ def _tar_members(tar: tarfile.TarFile, archive: Path, folder: Path) -> Iterator[
 
 
 def _check_end(tar: tarfile.TarFile) -> None:
-    """Tell an archive's end from a damaged header, which tarfile takes for the end; a gzip's checksum is there too."""
+    """Tell an archive's end from a damaged header, which tarfile takes for the end; also reads a gzip's checksum."""
     assert tar.fileobj is not None
     tar.fileobj.seek(tar.offset)
     if tar.fileobj.read(len(_END_MARK)) != _END_MARK:
@@ -156,7 +159,7 @@ def _zip_members(zipped: zipfile.ZipFile, archive: Path) -> Iterator[Member]:
 
 
 def _symlink(name: str, target: str, archive: Path) -> Member:
-    """A symlink rewritten so that no way through other links leads outside: first up, through folders, then down."""
+    """A symlink whose target is rewritten to go up through folders first and then down, so no link can lead outside."""
     place = posixpath.dirname(name)
     path = posixpath.normpath(posixpath.join(place, target))
     if not target or "\0" in target or _is_absolute(target) or path.split("/")[0] == "..":
@@ -177,4 +180,6 @@ def _safe_name(raw: str, archive: Path) -> str:
 
 
 def _unsafe(archive: Path, name: str, why: str) -> InputError:
-    return InputError(f"{archive}: is not unpacked, for its member {name!r} {why}; get the archive from its makers")
+    return InputError(
+        f"{archive}: cannot be unpacked safely: its member {name!r} {why}; get the archive from its publisher"
+    )

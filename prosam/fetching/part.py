@@ -1,4 +1,4 @@
-"""The part of a file that is there already, and what is needed to go on with it."""
+"""The part of a file that has already been transferred, and what is needed to resume it."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from prosam.files import write_text
 
 
 class PartialFile:
-    """`.<name>.part` in a folder, as a context manager; beside it, in `.<name>.part.json`, where it came from.
+    """`.<name>.part` in a folder, as a context manager; its source is recorded beside it in `.<name>.part.json`.
 
-    Bytes are hashed as they are written, and those of an earlier start when the part is opened, so that nothing is
-    read a second time. An empty part is removed on leaving; any other stays for the next start.
+    Bytes are hashed as they are written, and bytes of an earlier start when the part is opened, so nothing is read
+    twice. On exit an empty part is removed; any other stays for the next start.
 
     Attributes:
         path: of the part.
         digests: of its bytes.
-        inherited: whether it holds bytes that its present source did not give during this start.
+        inherited: whether it holds bytes that did not come from its present source during this start.
     """
 
     def __init__(self, file: RemoteFile, folder: Path):
-        """Open the part, or make it.
+        """Open the part, or create it.
 
         Args:
-            file: that it is a part of.
-            folder: where both go.
+            file: the complete file.
+            folder: for the part and the file.
         """
         self.path = folder / f".{file.name}.part"
         self._file = file
         self._memory_path = folder / f".{file.name}.part.json"
         self.digests: Digests = read_digests(file, self.path) if self.path.exists() else file.new_digests()
         self.inherited = self.length > 0
-        self._opened = self.path.open("ab", buffering=0)  # so that a kill takes nothing along
+        self._opened = self.path.open("ab", buffering=0)  # unbuffered, so that a kill loses nothing
 
     @property
     def length(self) -> int:
@@ -46,11 +46,11 @@ class PartialFile:
         return self.digests.size
 
     def difference(self) -> str | None:
-        """How the part, taken for the whole, differs from the file."""
+        """How the part, taken as complete, differs from the file; None if it does not."""
         return self._file.difference(self.length, self.digests.hexadecimal())
 
     def is_known_whole(self) -> bool:
-        """Whether size or digest say that nothing is missing. Without either, nobody knows."""
+        """Whether size or digest show that nothing is missing; False if neither is known."""
         can_tell = bool(self._file.expected) or self._file.size is not None
         return can_tell and self.length > 0 and self.difference() is None
 
@@ -73,7 +73,7 @@ class PartialFile:
         self.digests, self.inherited = self._file.new_digests(), False
 
     def remember_source(self, url: str, headers: Mapping[str, str]) -> None:
-        """Keep what tells later whether the file at this address is still the same."""
+        """Record what shows later whether the file at this address is still the same."""
         memory = {"url": url, "etag": headers.get("ETag"), "last_modified": headers.get("Last-Modified")}
         if memory != self._memory():
             write_text(self._memory_path, json.dumps(memory))
@@ -86,16 +86,16 @@ class PartialFile:
         return memory if isinstance(memory, dict) else {}
 
     def has_changed(self, url: str, headers: Mapping[str, str]) -> bool:
-        """Whether an answer from the part's own address names another ETag than before."""
+        """Whether a response from the part's own address has another ETag than before."""
         memory = self._memory()
         before, now = memory.get("etag"), headers.get("ETag")
         return memory.get("url") == url and before is not None and now is not None and before != now
 
     def request_headers(self, url: str) -> dict[str, str]:
-        """Ask an address for what is missing; empty when all of it has to come.
+        """Headers that request the missing bytes; empty if the whole file has to be transferred.
 
-        Where a digest can tell afterwards whether the pieces fit, any address may go on with any part; otherwise
-        only the one that it came from, and only on the condition that the file there is still the same.
+        If a digest can show afterwards whether the pieces fit, any address may continue any part. Otherwise only the
+        part's own address may, and only if the file there is still the same.
         """
         if not self.length:
             return {}
@@ -109,7 +109,7 @@ class PartialFile:
         return ranged if self._file.expected else {}
 
     def become(self, path: Path) -> None:
-        """Take the final name, with all bytes on the disk."""
+        """Rename the part to its final name, after all bytes have been written to disk."""
         os.fsync(self._opened.fileno())
         self.path.replace(path)
         self._memory_path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A file on the internet: where it lies, and how to know that it is the right one."""
+"""A file on the internet: its addresses, and how to verify it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _BLOCK = 1 << 20
 
 
 class Digests:
-    """Size and digests of bytes that come one block after the other."""
+    """Size and digests of bytes that arrive block by block."""
 
     def __init__(self, kinds: tuple[str, ...]):
         """Start with no bytes.
 
         Args:
-            kinds: names that hashlib knows.
+            kinds: names of hashes in hashlib.
         """
         self.size = 0
         self._running = {kind: hashlib.new(kind, usedforsecurity=False) for kind in kinds}
@@ -38,14 +38,14 @@ class Digests:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file and the addresses that it can be had from.
+    """A file and the addresses from which it can be fetched.
 
     Attributes:
-        name: of the file on the disk.
+        name: of the file on disk.
         urls: http or https; the first that works is used.
         size: in bytes.
         md5: hexadecimal, 32 digits.
-        sha256: hexadecimal; 64 digits or the first of them, 8 at least.
+        sha256: hexadecimal; 64 digits, or at least the first 8 of them.
     """
 
     name: str
@@ -55,36 +55,38 @@ class RemoteFile:
     sha256: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what can never be fetched.
+        """Refuse a file that can never be fetched.
 
         Raises:
-            InputError: the name is no file name, an address or a digest is none.
+            InputError: the name, an address or a digest is invalid.
         """
         if not self.name or self.name in (".", "..") or re.search(r"[/\\\0]", self.name):
-            raise InputError(f"{self.name!r}: is no file name; give one without folders")
+            raise InputError(f"{self.name!r}: is not a file name; use a name without folders")
         if not self.urls:
             raise InputError(f"{self.name}: has no address to be fetched from")
         for url in self.urls:
             if not re.match(r"https?://[^/\s]", url, re.IGNORECASE):
-                raise InputError(f"{self.name}: {url!r} is no http or https address")
+                raise InputError(f"{self.name}: {url!r} is not an http or https address")
         if self.size is not None and self.size < 0:
-            raise InputError(f"{self.name}: the size {self.size} is below zero")
+            raise InputError(f"{self.name}: the size {self.size} is negative")
         for kind, digits, fewest, most in (("md5", self.md5, 32, 32), ("sha256", self.sha256, 8, 64)):
             if digits is not None and not re.fullmatch(rf"[0-9a-fA-F]{{{fewest},{most}}}", digits):
-                raise InputError(f"{self.name}: {digits!r} is no {kind} of {fewest} to {most} hexadecimal digits")
+                raise InputError(
+                    f"{self.name}: {digits!r} is not a valid {kind} of {fewest} to {most} hexadecimal digits"
+                )
 
     @property
     def expected(self) -> dict[str, str]:
-        """The known digests by kind, in lower case; of sha256 perhaps only the first digits."""
+        """The known digests by kind, in lower case; sha256 may have only its first digits."""
         known = {"md5": self.md5, "sha256": self.sha256}
         return {kind: digits.lower() for kind, digits in known.items() if digits is not None}
 
     def new_digests(self) -> Digests:
-        """Of the kinds that are known, over no bytes yet."""
+        """Empty digests of the kinds that are known."""
         return Digests(tuple(self.expected))
 
     def difference(self, size: int, digests: dict[str, str]) -> str | None:
-        """What is wrong with bytes of this size and these digests; None when they are the file."""
+        """How bytes of this size and with these digests differ from the file; None if they do not."""
         if self.size is not None and size != self.size:
             return f"it has {size} bytes, not {self.size}"
         for kind, digits in self.expected.items():
@@ -94,7 +96,7 @@ class RemoteFile:
 
 
 def read_digests(file: RemoteFile, path: Path) -> Digests:
-    """Read a file from the disk, with progress, for the digests that are known of a remote file."""
+    """Compute, with progress, the digests of a file on disk, in the kinds that are known for a remote file."""
     digests = file.new_digests()
     with path.open("rb") as opened, ByteProgress(f"checking {file.name}", path.stat().st_size) as progress:
         while block := opened.read(_BLOCK):

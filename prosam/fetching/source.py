@@ -1,4 +1,4 @@
-"""Transferring from one address, as often as it takes."""
+"""Transferring a file from one address, with retries."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from prosam.fetching.part import PartialFile
 from prosam.fetching.remote_file import RemoteFile
 
 _BLOCK = 1 << 18
-_PASSING = {408, 425, 429}  # and all from 500: it may go better in a moment
+_PASSING = {408, 425, 429}  # these and all from 500 on may be temporary
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to wait for a server, and how often.
+    """How long to wait for a server, and how often to retry.
 
     Attributes:
-        connect_seconds: for a connection.
-        read_seconds: for the next bytes.
-        attempts: in a row without a byte of progress, before an address is given up.
-        first_pause: seconds after the first of them; doubles with each.
-        longest_pause: in seconds.
+        connect_seconds: timeout of a connection.
+        read_seconds: timeout of the next bytes.
+        attempts: number of attempts in a row without progress, after which an address is given up.
+        first_pause: seconds after the first failed attempt; doubles with each further one.
+        longest_pause: maximum pause in seconds.
     """
 
     connect_seconds: float = 20
@@ -38,12 +38,12 @@ class RetryPolicy:
     longest_pause: float = 60
 
 
-class Refused(Exception):  # noqa: N818 - what happened, not an error of ours
-    """An address cannot give the file; the message says why."""
+class Refused(Exception):  # noqa: N818 - describes what happened; not an error of this program
+    """An address cannot provide the file; the message says why."""
 
 
 class Broken(Exception):  # noqa: N818
-    """An attempt failed in a way that may pass; the message says how."""
+    """An attempt failed for a reason that may be temporary; the message says which."""
 
     def __init__(self, reason: str, pause: float = 0):
         """Keep the reason and the seconds that the server asked to wait."""
@@ -52,20 +52,20 @@ class Broken(Exception):  # noqa: N818
 
 
 def transfer_from(url: str, file: RemoteFile, part: PartialFile, patience: RetryPolicy) -> None:
-    """Bring a part to the whole, verified file.
+    """Complete a part to the verified file.
 
     Args:
-        url: where from.
-        file: what is known of it.
-        part: what is there already; grows.
-        patience: with the server.
+        url: to transfer from.
+        file: to transfer.
+        part: the bytes transferred so far; more are appended.
+        patience: timeouts and retries.
 
     Raises:
-        Refused: this address cannot give the file. A part with wrong bytes was emptied.
+        Refused: this address cannot provide the file. A part with wrong bytes has been emptied.
         InputError: the disk is full.
     """
     furthest, failures = part.length, 0
-    while not part.is_known_whole():  # asked also after a cut: a server may promise more than there is
+    while not part.is_known_whole():  # also checked after a cut: a server may announce too many bytes
         try:
             _request(url, file, part, patience)
         except Broken as problem:
@@ -74,7 +74,7 @@ def transfer_from(url: str, file: RemoteFile, part: PartialFile, patience: Retry
             if failures == patience.attempts:
                 raise Refused(f"{problem}, {failures} times without progress") from problem
             pause = min(patience.longest_pause, max(problem.pause, patience.first_pause * 2 ** max(0, failures - 1)))
-            print(f"{file.name}: {url}: {problem}; again in {pause:.0f} s")
+            print(f"{file.name}: {url}: {problem}; retrying in {pause:.0f} s")
             time.sleep(pause)
             continue
         wrong = part.difference()
@@ -84,15 +84,15 @@ def transfer_from(url: str, file: RemoteFile, part: PartialFile, patience: Retry
         part.start_over()
         if not inherited:
             raise Refused(f"wrong content: {wrong}")
-        print(f"{file.name}: the part from an earlier start does not fit; fetched from the beginning")
+        print(f"{file.name}: the part from an earlier start does not fit; fetching from the beginning")
 
 
 def _request(url: str, file: RemoteFile, part: PartialFile, patience: RetryPolicy) -> None:
-    """Ask once; on return the part holds all that the server has to give.
+    """Send one request; on return the part holds everything that the server provides.
 
     Raises:
-        Refused: as `transfer_from`.
-        Broken: it may go better in a moment.
+        Refused: see `transfer_from`.
+        Broken: the failure may be temporary.
     """
     asked = part.request_headers(url)
     with _answer(url, asked, patience) as response:
@@ -111,12 +111,12 @@ def _request(url: str, file: RemoteFile, part: PartialFile, patience: RetryPolic
             raise Refused(f"has {_total(there)} bytes, not {file.size}")
         if status == 416 and _total(there) == part.length:
             return
-    part.start_over()  # the answer does not fit the part
+    part.start_over()  # the response does not fit the part
     _request(url, file, part, patience)
 
 
 def _receive(url: str, file: RemoteFile, part: PartialFile, response: requests.Response) -> None:
-    """Append an answer's body to the part, or put it in the part's place when it is the whole file."""
+    """Append a response's body to the part, or replace the part if the body is the whole file."""
     headers = response.headers
     if headers.get("Content-Type", "").lower().startswith("text/html"):
         raise Refused("answered with a web page")
@@ -126,9 +126,9 @@ def _receive(url: str, file: RemoteFile, part: PartialFile, response: requests.R
         length = headers.get("Content-Length", "")
         total = int(length) if length.isdecimal() else None
     if file.size is not None and total not in (None, file.size):
-        raise Refused(f"has {total} bytes, not {file.size}")  # before anything good is thrown away for it
+        raise Refused(f"has {total} bytes, not {file.size}")  # before correct bytes are discarded for it
     if response.status_code == 200 and part.length:
-        print(f"{file.name}: {url} cannot go on from {bytes_in_words(part.length)}; fetched from the beginning")
+        print(f"{file.name}: {url} cannot resume at {bytes_in_words(part.length)}; fetching from the beginning")
         part.start_over()
     total = total if file.size is None else file.size
     require_room((total or 0) - part.length, part.path.parent, file.name)
@@ -146,7 +146,7 @@ def _receive(url: str, file: RemoteFile, part: PartialFile, response: requests.R
 def _answer(url: str, headers: dict[str, str], patience: RetryPolicy) -> requests.Response:
     timeouts = (patience.connect_seconds, patience.read_seconds)
     try:
-        # identity: an archive comes as it is, and its bytes can be counted
+        # identity: an archive is sent unchanged, and its bytes can be counted
         return requests.get(url, headers={"Accept-Encoding": "identity"} | headers, stream=True, timeout=timeouts)
     except requests.exceptions.SSLError as error:
         raise Refused(f"no secure connection: {_innermost(error)}") from error
@@ -157,21 +157,21 @@ def _answer(url: str, headers: dict[str, str], patience: RetryPolicy) -> request
     except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
         raise Broken(f"no connection: {_innermost(error)}") from error
     except requests.RequestException as error:
-        raise Refused(f"cannot be asked: {_innermost(error)}") from error
+        raise Refused(f"the request failed: {_innermost(error)}") from error
 
 
 def _blocks(response: requests.Response, part: PartialFile) -> Iterator[bytes]:
-    """The body as it is sent, even where it is called compressed: a .tgz may be."""
+    """The body as it is sent, without decompression: servers may declare a .tgz as compressed."""
     try:
         yield from response.raw.stream(_BLOCK, decode_content=False)
     except urllib3.exceptions.ReadTimeoutError as error:
-        raise Broken(f"the server fell silent at {bytes_in_words(part.length)}") from error
+        raise Broken(f"the server stopped sending at {bytes_in_words(part.length)}") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise Broken(f"the connection broke at {bytes_in_words(part.length)}") from error
 
 
 def _innermost(error: BaseException) -> str:
-    """What the operating system said first, without the layers of libraries above it."""
+    """The operating system's message, without those of the libraries above it."""
     while error.__context__ is not None:
         error = error.__context__
     lines = str(getattr(error, "strerror", None) or error).splitlines()

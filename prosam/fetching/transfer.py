@@ -1,4 +1,4 @@
-"""Fetching a file: whole, verified and under its final name, or not there."""
+"""Fetching a file: it is complete, verified and under its final name, or absent."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 def fetch(file: RemoteFile, folder: Path, *, patience: RetryPolicy | None = None) -> Path:
-    """Make sure that a file lies in a folder.
+    """Make sure that a file is in a folder.
 
-    It is kept where it is there and right. Otherwise it is transferred to `.<name>.part`, from the first address that
-    gives the right bytes; after a cut or a kill the next attempt goes on with that part.
+    A correct existing file is kept. Otherwise the file is transferred to `.<name>.part` from the first address that
+    provides the right bytes. After a cut or a kill the next attempt resumes that part.
 
     Args:
-        file: what to fetch.
-        folder: made if need be.
-        patience: with servers.
+        file: to fetch.
+        folder: created if necessary.
+        patience: timeouts and retries.
 
     Returns:
-        Its path.
+        The path of the file.
 
     Raises:
-        InputError: no address gives it, or the disk has no room or cannot be written.
+        InputError: no address provides the file, or the disk is full or cannot be written.
     """
     path = folder / file.name
     with disk_failures(f"{path}: cannot be fetched"):
@@ -47,7 +47,7 @@ def fetch(file: RemoteFile, folder: Path, *, patience: RetryPolicy | None = None
                 if wrong is None and path.exists():
                     return path
             if wrong is not None:
-                print(f"{path}: is not the right file ({wrong}); it is fetched again")
+                print(f"{path}: is not the right file ({wrong}); fetching it again")
                 _use_as_part(file, path)
             _transfer(file, path, patience)
     return path
@@ -62,21 +62,21 @@ def _state(path: Path) -> tuple[int, int, int] | None:
 
 
 def _wrong(file: RemoteFile, path: Path) -> str | None:
-    """What is wrong with the file under the final name; None also when there is none."""
+    """What is wrong with the file under the final name; None if it is correct or absent."""
     if not path.exists():
         return None
     if not path.is_file():
-        raise InputError(f"{path}: is in the way of a file that is to be fetched; remove it and start again")
+        raise InputError(f"{path}: is in the way of a file to be fetched; remove it and start again")
     return what_is_wrong(file, path)
 
 
 def _use_as_part(file: RemoteFile, path: Path) -> None:
-    """Go on with a truncated file, which somebody copied or an earlier program left, where its digest is known."""
+    """Resume a truncated file, copied by somebody or left by an earlier program, if its digest is known."""
     part = path.with_name(f".{file.name}.part")
     if not file.expected or file.size is None or not os.access(path, os.W_OK):
         return
     if path.is_symlink() or path.stat().st_nlink > 1:
-        return  # through a link one would write into a file that lies elsewhere
+        return  # writing through a link would change a file elsewhere
     size = path.stat().st_size
     if size < file.size and (not part.exists() or part.stat().st_size < size):
         part.with_name(f"{part.name}.json").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What is to be written of an archive's members: which, in what order, and how much."""
+"""Planning which of an archive's members are written, and in which order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prosam.fetching.disk import free_bytes, require_room
 from prosam.fetching.members import Member
 
 _DISK_BLOCK = 4096
-_MOST_MEMBERS = 2_000_000  # beyond that, names alone would fill the memory
+_MOST_MEMBERS = 2_000_000  # beyond that, the names would fill the memory
 
 
 @dataclass
@@ -21,8 +21,8 @@ class UnpackingPlan:
     """What to write.
 
     Attributes:
-        files: by name, as the archive has them one after the other; of several with one name the last, as tar has it.
-        kept: names of those that are there already.
+        files: by name, in the archive's order; of several with one name the last, as in tar.
+        kept: names of the files that already exist.
         symlinks: by name.
         folders: names.
         left_out: names of the files and symlinks that are not wanted.
@@ -43,22 +43,22 @@ def plan_unpacking(
     wanted: Callable[[str], bool] | None,
     kept_since: int | None,
 ) -> UnpackingPlan:
-    """Look at all members before the first is written.
+    """Check all members before the first is written.
 
     Args:
         members: of the archive.
-        archive: is named in errors.
-        folder: that they go to; it exists.
-        wanted: by name; None for all. Empty folders are made for None only.
-        kept_since: when an earlier start began to write, in nanoseconds; its files stay. None when there was none.
+        archive: named in errors.
+        folder: to write to; it must exist.
+        wanted: whether to write a member, by name; None writes all. Empty folders are created only for None.
+        kept_since: when an earlier start began to write, in nanoseconds; its files are kept. None if there was none.
 
     Raises:
-        InputError: a member is unsafe, two contradict one another, or together they do not fit on the disk.
+        InputError: a member is unsafe, two members contradict each other, or all together do not fit on the disk.
     """
     plan, needed, room = UnpackingPlan(), 0, free_bytes(folder)
     for count, member in enumerate(members):
         if count >= _MOST_MEMBERS:
-            raise InputError(f"{archive}: is not unpacked, for it has more than {_MOST_MEMBERS} members")
+            raise InputError(f"{archive}: cannot be unpacked safely: it has more than {_MOST_MEMBERS} members")
         if member.kind == "folder":
             if wanted is None:
                 plan.folders.add(member.name)
@@ -73,7 +73,7 @@ def plan_unpacking(
             else:
                 needed += -(-member.size // _DISK_BLOCK) * _DISK_BLOCK
             plan.files[member.name] = member
-        if needed > room:  # said at once: to read on through a bomb takes long
+        if needed > room:  # raised at once, because reading on through a zip bomb takes long
             require_room(needed, folder, f"{archive}: unpacking")
     require_room(needed, folder, f"{archive}: unpacking")
     _refuse_contradictions(plan, archive)
@@ -89,7 +89,7 @@ def _was_written(path: Path, size: int, since: int) -> bool:
 
 
 def _refuse_contradictions(plan: UnpackingPlan, archive: Path) -> None:
-    """No member may be written through a link, or where another needs a folder."""
+    """Check that no member is written through a link, or where another member needs a folder."""
     leaves = plan.files.keys() | plan.symlinks.keys()
     needed_folders = set(plan.folders)
     for name in leaves | plan.folders:
@@ -98,6 +98,6 @@ def _refuse_contradictions(plan: UnpackingPlan, archive: Path) -> None:
     twice = (plan.files.keys() & plan.symlinks.keys()) | (leaves & needed_folders) | (leaves & {"."})
     if twice:
         raise InputError(
-            f"{archive}: is not unpacked, for its member {min(twice)!r} is two things at once, "
-            "of file, link and folder; get the archive from its makers"
+            f"{archive}: cannot be unpacked safely: its member {min(twice)!r} has two types "
+            "(of file, link and folder); get the archive from its publisher"
         )

@@ -1,4 +1,4 @@
-"""Remembering that a file was verified: a 13 GB archive is hashed once, not at each start."""
+"""Recording that a file was verified, so that a 13 GB archive is hashed once and not at each start."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def _state(path: Path) -> dict[str, int]:
 
 
 def write_stamp(path: Path, digests: dict[str, str]) -> None:
-    """Remember the digests of a file as it is now. In a folder that cannot be written, nothing is remembered.
+    """Record the digests of a file in its current state. In a read-only folder nothing is recorded.
 
     Args:
         path: of the file.
-        digests: by kind, all their digits.
+        digests: by kind, with all digits.
     """
-    with suppress(OSError):  # a shared, read-only folder, say
+    with suppress(OSError):  # for example in a shared, read-only folder
         write_text(_stamp_path(path), json.dumps(_state(path) | {"digests": digests}))
 
 
 def _stamped_digests(path: Path) -> dict[str, str] | None:
-    """What was remembered, as long as the file has not changed since; None otherwise."""
+    """The recorded digests; None if there are none or the file has changed since."""
     try:
         stamp = json.loads(_stamp_path(path).read_text(encoding="utf-8"))
         fits = {key: stamp[key] for key in ("size", "mtime_ns")} == _state(path)
@@ -41,12 +41,12 @@ def _stamped_digests(path: Path) -> dict[str, str] | None:
 
 
 def what_is_wrong(file: RemoteFile, path: Path) -> str | None:
-    """How a file on the disk differs from what it should be; None when it does not.
+    """How a file on disk differs from the expected one; None if it does not.
 
-    It is read only when its size is right and no stamp fits.
+    The file is read only if its size is right and no record fits.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     size = path.stat().st_size
     if file.size is not None and size != file.size:

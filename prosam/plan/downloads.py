@@ -8,9 +8,8 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from prosam import layout
-from prosam.checkpoints.backbones import PUBLISHED
 from prosam.checkpoints.obtain import is_url
-from prosam.checkpoints.published import PUBLISHED_SAM
+from prosam.checkpoints.published import PUBLISHED_BACKBONES, PUBLISHED_SAM
 from prosam.data.catalog.source import data_root, source_of
 from prosam.data.sources.published import is_gathered
 from prosam.errors import InputError
@@ -73,7 +72,7 @@ def _of_dataset(name: str, params: Params) -> Iterator[PlannedDownload]:
 
 
 def _of_backbone(name: str, settings: BackboneParams) -> Iterator[PlannedDownload]:
-    published = PUBLISHED.get(settings.architecture)
+    published = PUBLISHED_BACKBONES.get(settings.architecture)
     return _of_model(settings, f"models.backbones.{name}", settings.architecture, published)
 
 

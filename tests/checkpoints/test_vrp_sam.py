@@ -261,7 +261,7 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "ResNet-101": (lambda: hollow_checkpoint("resnet101"), "only ResNet-50 and VGG-16"),
     "no backbone": (
         lambda: {k: v for k, v in hollow_checkpoint("resnet50").items() if not k.startswith("layer")},
-        "has no ResNet-50 and no VGG-16",
+        "has neither a ResNet-50 nor a VGG-16",
     ),
     "a layer is missing": (lambda: without("merge_1.0.weight"), "it lacks 'merge_1.0.weight'"),
     "a norm is missing": (lambda: without("layer0.7.running_var"), "it lacks 'layer0.7.running_var'"),
@@ -305,6 +305,6 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path):
 def test_what_is_already_there_is_not_overwritten(tmp_path: Path):
     checkpoint = write_checkpoint(tmp_path / "best_model.pt", hollow_checkpoint("vgg16"))
     for out in (tmp_path, checkpoint):
-        with pytest.raises(InputError, match="is already there; name a new or an empty folder"):
+        with pytest.raises(InputError, match="already exists; name a new or an empty folder"):
             convert_checkpoint(checkpoint, out)
     assert checkpoint.is_file()

@@ -24,9 +24,8 @@ def test_what_looks_like_an_image_and_cannot_be_read_is_reported(work: Path, pro
     assert status == 1
     assert "of 5 images" in out
     told = [
-        "photos/moved.jpg: is a link to what is not there",
-        "photos/phone.HEIC: is not an image that can be read: .HEIC is not among the kinds that are; convert it to "
-        "JPEG or PNG",
+        "photos/moved.jpg: is a broken link",
+        "photos/phone.HEIC: cannot be read as an image: .HEIC is not a supported format; convert it to JPEG or PNG",
     ]
     assert error.splitlines()[-3:] == ["error: 2 of 7 images could not be read:", *(f"  {line}" for line in told)]
     assert (work / "found/unreadable.txt").read_text().splitlines() == told
@@ -108,7 +107,7 @@ def test_an_overlay_that_was_damaged_is_named(work: Path, prosam: Prosam):
     assert prosam(*command)[0] == 0
     (work / "found/overlays/0.jpg").write_bytes(b"")
     status, _, error = prosam(*command)
-    assert (status, "found/overlays/0.jpg: is not an image that can be read" in error) == (2, True)
+    assert (status, "found/overlays/0.jpg: cannot be read as an image" in error) == (2, True)
 
 
 def test_the_own_annotations_beside_the_photos_stay(work: Path, prosam: Prosam):

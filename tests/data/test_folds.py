@@ -59,7 +59,7 @@ def test_folds_may_name_their_novel_classes():
     ("fold", "named", "message"),
     [
         (0, [["dgo"]], r"fold 0: unknown class 'dgo'; did you mean 'dog'\? choose from cat, dog"),
-        (1, [["dog"], ["dog", "cat"]], "fold 1 names all 2 classes; none is left to train on"),
+        (1, [["dog"], ["dog", "cat"]], "fold 1 names all 2 classes; none remains to train on"),
     ],
 )
 def test_named_folds_that_cannot_be_are_refused(fold: int, named: list[list[str]], message: str):

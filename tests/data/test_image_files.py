@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from prosam.data.formats import image_files
-from prosam.data.formats.image_files import ImageFile, inspect_images, opened_image, read_image, shown_size
+from prosam.data.formats.image_files import InspectedImage, inspect_images, opened_image, read_image, shown_size
 from prosam.errors import InputError
 
 RGB = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)  # 4 px high and 6 px wide
@@ -158,7 +158,7 @@ def test_files_are_inspected_in_order_in_one_process_and_in_several(
         Image.fromarray(np.zeros((10 + number, 5, 3), np.uint8)).save(path, exif=exif if number == 3 else b"")
     sizes = [(10, 5), (11, 5), (12, 5), (5, 13), (14, 5), (15, 5), (16, 5)]
     digests = [hashlib.sha256(path.read_bytes()).hexdigest()[:32] for path in paths]
-    assert list(inspect_images(paths)) == [ImageFile(*s, d) for s, d in zip(sizes, digests, strict=True)]
+    assert list(inspect_images(paths)) == [InspectedImage(*s, d) for s, d in zip(sizes, digests, strict=True)]
 
 
 def save_jpeg(path: Path) -> None:
@@ -183,10 +183,10 @@ def save(values: np.ndarray) -> Callable[[Path], object]:
 
 WRONG: dict[str, tuple[Callable[[Path], object], str, bool]] = {  # and whether the header tells
     "missing": (lambda path: None, "not found", True),
-    "a broken link": (lambda path: path.symlink_to("nowhere"), "is a link to what is not there", True),
+    "a broken link": (lambda path: path.symlink_to("nowhere"), "is a broken link", True),
     "a folder": (Path.mkdir, "directory", True),
     "empty": (Path.touch, "damaged or empty", True),
-    "text": (lambda path: path.write_text("<html>404</html>"), "not an image", True),
+    "text": (lambda path: path.write_text("<html>404</html>"), "cannot be read as an image", True),
     "more pixels than memory": (bomb, "scale it down", True),
     "cut short": (cut, "is damaged", False),
     "floating-point numbers": (save(GREY.astype(np.float32)), "floating-point", False),
@@ -216,13 +216,13 @@ HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"  # how an iPhone's files begin
 def test_a_kind_that_pillow_does_not_read_is_named(tmp_path: Path):
     path = tmp_path / "image.heic"
     path.write_bytes(HEIC)
-    with pytest.raises(InputError, match=r"image\.heic: .* \.heic is not among the kinds that are; convert it to JPEG"):
+    with pytest.raises(InputError, match=r"image\.heic: .* \.heic is not a supported format; convert it to JPEG"):
         read_image(path)
     (tmp_path / "image.jpg").write_bytes(HEIC)
     with pytest.raises(InputError, match="is damaged or empty"):
         read_image(tmp_path / "image.jpg")
     Image.fromarray(RGB).save(tmp_path / "image.tif")
-    with pytest.raises(InputError, match=r"\.tif is not among the kinds that are"):
+    with pytest.raises(InputError, match=r"\.tif is not a supported format"):
         opened_only(tmp_path / "image.tif", "PNG")
 
 

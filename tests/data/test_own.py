@@ -176,19 +176,19 @@ VOC_DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "mask that is no PNG": (
         PNG,
         lambda path: (path.unlink(), picture().save(path.with_suffix(".jpg"))),
-        r"2\.jpg: is no PNG; save masks as PNG",
+        r"2\.jpg: is not a PNG; save masks as PNG",
     ),
     "mask of another name": (
         PNG,
         lambda path: path.rename(path.with_stem(path.stem + "_mask")),
-        r"for the mask .*_mask\.png; add it, or rename",
+        r"there is a mask .*_mask\.png; add the image, or rename",
     ),
     "damaged mask": (PNG, lambda path: path.write_bytes(path.read_bytes()[:100]), "damaged"),
     "mask of another size": (PNG, lambda path: save_mask(path, np.zeros((9, 8), np.uint8)), "is 8x9 px, .* 30x20 px"),
     "label beyond the classes": (
         PNG,
         lambda path: save_mask(path, np.full((HEIGHT, WIDTH), 4, np.uint8)),
-        "label 4 is no class",
+        "label 4 is not a class",
     ),
     "mask in colours": (PNG, lambda path: picture().save(path), "RGB"),
     "two images of one name": (JPEG, lambda path: picture().save(path.with_suffix(".png")), "same name"),
@@ -225,13 +225,15 @@ def test_hidden_files_are_neither_images_nor_masks(voc: Path):
 def test_a_folder_without_masks_says_where_they_belong(voc: Path):
     for image in IDS:
         (voc / f"SegmentationClass/{image}.png").unlink()
-    with pytest.raises(InputError, match="SegmentationClass: has no PNG; put a mask there for each image"):
+    with pytest.raises(
+        InputError, match="SegmentationClass: has no PNG; put a mask with the image's name there for each image"
+    ):
         read(voc)
 
 
 def test_a_mask_drawn_on_the_unturned_image_is_refused(voc: Path):
     picture().save(voc / JPEG, exif=turned())
-    with pytest.raises(InputError, match=r"photo 2.png: is 30x20 px, but its image 20x30 px; .*EXIF"):
+    with pytest.raises(InputError, match=r"photo 2.png: is 30x20 px, but its image is 20x30 px; .*EXIF"):
         read(voc)
 
 
@@ -259,19 +261,19 @@ def test_cvats_lists_of_subsets_are_taken(voc: Path):
 
 def test_names_in_lists_are_without_suffix(voc: Path):
     lists(voc, [f"{IDS[0]}.jpg", *IDS[1:5]], IDS[5:])
-    with pytest.raises(InputError, match=r"ImageSets/Segmentation: has 'photo 0\.jpg' in a list; write 'photo 0'"):
+    with pytest.raises(InputError, match=r"ImageSets/Segmentation: a list contains 'photo 0\.jpg'; write 'photo 0'"):
         read(voc)
 
 
 def test_lists_must_be_whole_and_disjoint(voc: Path):
     lists(voc, IDS[:3], IDS[2:4])
-    with pytest.raises(InputError, match=r"val.txt: lists 'photo 2', which is listed already"):
+    with pytest.raises(InputError, match=r"val.txt: lists 'photo 2', which is already listed"):
         read(voc)
     lists(voc, [*IDS[:3], "photo 77"], IDS[3:5])
     with pytest.raises(InputError, match=r"photo 77.jpg: not found"):
         read(voc)
     (voc / "ImageSets/Segmentation/val.txt").unlink()
-    with pytest.raises(InputError, match=r"train.txt: is there, but not the other"):
+    with pytest.raises(InputError, match=r"train.txt: exists without the other"):
         read(voc)
 
 
@@ -295,7 +297,7 @@ def test_a_folder_in_no_layout_says_what_was_looked_for(tmp_path: Path):
 
 
 def test_a_folder_that_was_unpacked_one_level_too_deep_is_found(voc: Path):
-    with pytest.raises(InputError, match="no known layout; mine in it is: move what is there one folder up"):
+    with pytest.raises(InputError, match="no known layout; its folder mine is: move the content one folder up"):
         read(voc.parent)
 
 

@@ -93,7 +93,7 @@ def rename_first(name: str) -> Callable[[Path], None]:
 
 COCO_DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "image that is missing": (lambda root: (root / "images/3.jpg").unlink(), r"labels.json: 1 of 6 .* first '3.jpg'"),
-    "image in two places": (lambda root: save_pictures(root, ["3.jpg"]), r"3.jpg: lies in .*images too"),
+    "image in two places": (lambda root: save_pictures(root, ["3.jpg"]), r"3.jpg: is also in .*images; keep only one"),
     "two images of one name": (
         lambda root: (save_pictures(root, ["images/b/1.png"]), rename_first("b/1.png")(root)),
         r"1.jpg: .*1.png has the same name",
@@ -107,8 +107,11 @@ COCO_DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "path that leaves a Windows folder": (rename_first("..\\0.jpg"), r"file_name '../0.jpg' must be"),
     "damaged JSON": (lambda root: (root / "labels.json").write_text("{"), "labels.json: is not JSON"),
     "second file": (lambda root: write_json(root / "more.json", NAMES), "2 JSON files"),
-    "train without val": (lambda root: (root / "labels.json").rename(root / "train.json"), "train.json; needed is one"),
-    "masks too": (lambda root: (root / "SegmentationClass").mkdir(), "COCO JSON too; set download.layout"),
+    "train without val": (
+        lambda root: (root / "labels.json").rename(root / "train.json"),
+        "train.json; one train.json and one val.json are needed",
+    ),
+    "masks too": (lambda root: (root / "SegmentationClass").mkdir(), "COCO JSON; set download.layout"),
     "polygon of four numbers": (
         lambda root: edit_json(root, lambda content: content["annotations"][0].update(segmentation=[[1, 2, 3, 4]])),
         "labels.json: image '0.jpg', annotation 0: a polygon has 4 numbers",

@@ -179,20 +179,24 @@ DAMAGE: dict[str, tuple[Path, Callable[[Path], object], str]] = {
     "PNG of another size": (
         PNG,
         lambda path: save(path, np.ones((9, 16), np.uint8)),
-        "is 16x9 px, but its image 40x24",
+        "is 16x9 px, but its image is 40x24",
     ),
-    "PNG with a label that is no class": (PNG, lambda path: save(path, np.full(SIZE, 21, np.uint8)), "label 21 is no"),
+    "PNG with a label that is no class": (
+        PNG,
+        lambda path: save(path, np.full(SIZE, 21, np.uint8)),
+        "label 21 is not a class",
+    ),
     "PNG in colours": (PNG, lambda path: save(path, np.zeros((*SIZE, 3), np.uint8)), "RGB"),
     "MATLAB file cut short": (MAT, cut, "damaged"),
     "empty MATLAB file": (MAT, lambda path: path.write_bytes(b""), "damaged"),
     "MATLAB file of another thing": (MAT, lambda path: savemat(path, {"GTinst": {"a": 1}}), "not one of SBD's"),
-    "MATLAB file of other numbers": (MAT, lambda path: savemat(path, {"GTcls": {"Segmentation": 0.5}}), "no matrix"),
+    "MATLAB file of other numbers": (MAT, lambda path: savemat(path, {"GTcls": {"Segmentation": 0.5}}), "not a matrix"),
     "SBD mask of another size": (MAT, lambda path: write_sbd_mask(path, np.ones((9, 16), np.uint8)), "is 16x9 px"),
     "SBD mask with void": (MAT, lambda path: write_sbd_mask(path, np.full(SIZE, 255, np.uint8)), "label 255 is no"),
     "missing list of SBD": (LIST, Path.unlink, "not found"),
     "missing list of VOC": (MAIN, Path.unlink, "not found"),
-    "no SBD": (SBD.parent, shutil.rmtree, "neither a folder benchmark_RELEASE/dataset nor dataset"),
-    "no VOC": (VOC.parent, shutil.rmtree, "neither a folder VOCdevkit/VOC2012 nor VOC2012"),
+    "no SBD": (SBD.parent, shutil.rmtree, "has no folder benchmark_RELEASE/dataset or dataset"),
+    "no VOC": (VOC.parent, shutil.rmtree, "has no folder VOCdevkit/VOC2012 or VOC2012"),
 }
 
 

@@ -169,12 +169,12 @@ WRONG: dict[str, tuple[list[str], list[ImageRecord], str]] = {
     "no class": ([], [], "no classes"),
     "class named twice": (["a", "b", "a"], [], "two classes named 'a'"),
     "no val images": (["a"], [replace(ONE, masks={})], "no val images"),
-    "image twice": (["a"], [replace(ONE, masks={}), replace(ONE, masks={}, split="val")], "'z': is there twice"),
+    "image twice": (["a"], [replace(ONE, masks={}), replace(ONE, masks={}, split="val")], "'z': is listed twice"),
     "class beyond the last": (["a"], [replace(ONE, masks={2: FULL})], "'z': class id 2 is outside 1 to 1"),
     "mask of the background": (["a"], [replace(ONE, masks={0: FULL})], "class id 0 is outside"),
     "void of another class": (["a"], [replace(ONE, masks={}, void={2: FULL})], "class id 2 is outside"),
-    "mask of another size": (["a"], [replace(ONE, masks={1: TALLER})], "'z', class id 1: a mask of"),
-    "empty mask": (["a"], [replace(ONE, masks={1: EMPTY})], "'z', class id 1: an empty mask"),
+    "mask of another size": (["a"], [replace(ONE, masks={1: TALLER})], "'z', class id 1: the mask has"),
+    "empty mask": (["a"], [replace(ONE, masks={1: EMPTY})], "'z', class id 1: the mask is empty"),
     "mask that is none": (["a"], [replace(ONE, masks={1: "no code"})], "'z', class id 1: a run-length code is damaged"),
     "file elsewhere": (["a"], [replace(ONE, file=PurePosixPath("../a.jpg"))], "not below the folder"),
 }
@@ -262,5 +262,5 @@ def test_an_image_that_is_gone_or_another_says_so(root: Path, tmp_path: Path):
     path.parent.mkdir(parents=True)
     Image.new("RGB", (33, 22)).save(path)
     height, width = EXAMPLE["z"][1]
-    with pytest.raises(InputError, match=rf"0\.png: has changed: is 33x22 px and was {width}x{height} px"):
+    with pytest.raises(InputError, match=rf"0\.png: has changed: it is 33x22 px and was {width}x{height} px"):
         TableDataset(root).image("z")

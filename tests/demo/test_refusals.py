@@ -43,11 +43,11 @@ def png_that_claims(width: int, height: int) -> bytes:
     ids=["empty", "text", "svg", "eps"],
 )
 def test_what_is_no_image_is_refused_whatever_its_name(page: TestClient, content: bytes):
-    assert error(page, content, "cat.png") == "cat.png: is not an image that can be read: it is damaged or empty"
+    assert error(page, content, "cat.png") == "cat.png: cannot be read as an image: it is damaged or empty"
 
 
 def test_a_format_beyond_the_few_is_refused(page: TestClient):
-    assert "is not an image that can be read" in error(page, file_of(GREY, "TIFF"), "scan.tif")
+    assert "cannot be read as an image" in error(page, file_of(GREY, "TIFF"), "scan.tif")
 
 
 def test_a_damaged_image_is_refused(page: TestClient):

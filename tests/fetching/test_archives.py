@@ -111,5 +111,5 @@ def test_what_is_no_archive_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match=r"a\.zip: no such archive"):
         extract(tmp_path / "a.zip", tmp_path / "out")
     (tmp_path / "a.rar").touch()
-    with pytest.raises(InputError, match=r"a\.rar: .*choose one of \.tar, \.tar\.gz, \.tgz, \.zip"):
+    with pytest.raises(InputError, match=r"a\.rar: .*use one of \.tar, \.tar\.gz, \.tgz, \.zip"):
         extract(tmp_path / "a.rar", tmp_path / "out")

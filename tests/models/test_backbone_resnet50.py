@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prosam.checkpoints.backbones import backbone_state
+from prosam.checkpoints.backbone_conversion import backbone_state
 from prosam.models.backbones import BACKBONE_BUILDERS, Backbone
 from tests.models.random_weights import (
     imagenet_normalised,

@@ -97,7 +97,7 @@ def test_a_mask_of_another_size_is_named_and_leaves_no_folds(clone: Clone):
         narrow = mask.crop((0, 0, 100, 128))
     narrow.save(path)
     line = the_error(clone.stage("folds", DATASET, check=False))
-    assert f"{path.relative_to(clone.root)}: is 100x128 px, but its image 128x128 px" in line
+    assert f"{path.relative_to(clone.root)}: is 100x128 px, but its image is 128x128 px" in line
     assert not (clone.root / layout.folds(DATASET)).exists()
     assert partial_files(clone) == []
 

@@ -142,7 +142,7 @@ def test_frozen_weights_are_found_above_the_model_in_the_current_folder_or_where
     above = make_run(tmp_path / "project" / "models" / "any" / "depth" / "0", sam=vars(origin))
     elsewhere = make_run(tmp_path / "elsewhere" / "run", sam=vars(origin))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"its SAM tiny of mine.safetensors \(SHA-256 5a5a.* is not found; .*`sam`"):
+    with pytest.raises(InputError, match=r"its SAM tiny of mine.safetensors \(SHA-256 5a5a.* was not found; .*`sam`"):
         Predictor.load(elsewhere, device="cpu")
     digests = {Predictor.load(above, device="cpu").model.digest, Predictor.load(elsewhere, sam=folder).model.digest}
     monkeypatch.chdir(tmp_path / "project")
@@ -171,9 +171,9 @@ def test_a_checkpoint_file_is_taken_when_it_is_the_right_one(
 
 def test_a_model_that_names_no_sam_needs_one(tmp_path: Path, predictor: Predictor):
     run = make_run(tmp_path / "run", sam=None)
-    with pytest.raises(InputError, match="names no SAM; say which with `sam`"):
+    with pytest.raises(InputError, match="does not name its SAM; pass `sam`"):
         Predictor.load(run, device="cpu")
-    with pytest.raises(InputError, match="is none of SAM's published checkpoints"):
+    with pytest.raises(InputError, match="is not one of SAM's published checkpoints"):
         Predictor.load(run, sam=SAM_WEIGHTS, device="cpu")
     folder = tmp_path / "sam"
     digest = hashlib.sha256(SAM_WEIGHTS.read_bytes()).hexdigest()

@@ -43,7 +43,7 @@ def test_a_pillow_image_that_ends_early_is_one_line(
     predictor: Predictor, call: Callable[..., Any], name: str, form: str
 ):
     concept = predictor.learn([(REFERENCE.image, REFERENCE.mask(CLASS))])
-    with pytest.raises(InputError, match=f"^{name}: is damaged: .*replace it with a whole copy$") as caught:
+    with pytest.raises(InputError, match=f"^{name}: is damaged: .*replace it with an intact copy$") as caught:
         call(predictor, cut(form), concept)
     assert "\n" not in str(caught.value)
 

@@ -1,1 +1,1 @@
-"""The sources that `datasets.<name>.download.source` can name: a module each, found by that name."""
+"""The sources that `datasets.<name>.download.source` can name: one module each, found by its name."""

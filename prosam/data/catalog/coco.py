@@ -18,7 +18,7 @@ class Coco(PublishedSource[CocoDownload]):
     """See the module."""
 
     def archives(self, settings: CocoDownload) -> tuple[ArchivePart, ...]:
-        """See `Source.archives`; the small one comes first, since it finds most mistakes."""
+        """See `Source.archives`; the small archive comes first because it reveals most mistakes."""
         return COCO_ANNOTATIONS, COCO_VAL, COCO_TRAIN
 
     def records(self, name: str, folder: Path, settings: CocoDownload) -> tuple[tuple[str, ...], Iterable[ImageRecord]]:

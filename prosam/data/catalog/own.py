@@ -1,4 +1,4 @@
-"""One's own images with masks, copied so that DVC versions them."""
+"""Your own images with masks, copied so that DVC versions them."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Own(FolderSource[OwnDownload]):
             crowd=settings.crowd,
         )
         val = sum(record.split == "val" for record in own.records)
-        print(f"{name}: {len(own.records)} images of {len(own.classes)} classes, {val} of them to test")
+        print(f"{name}: {len(own.records)} images of {len(own.classes)} classes, {val} of them for testing")
         for why, images in (("have no mask, or an empty one", own.unlabelled), ("are in neither list", own.unlisted)):
             if images:
                 more = " ..." if len(images) > 3 else ""
-                print(f"{name}: {len(images)} images are left out, since they {why}: {', '.join(images[:3])}{more}")
+                print(f"{name}: left out {len(images)} images that {why}: {', '.join(images[:3])}{more}")
         return FolderImages(own.classes, own.records, own.sources)
 
     def expected(self, name: str, settings: OwnDownload) -> ExpectedImages:
         """See `Source.expected`; an image with its mask beside it, under one name, counts once."""
         folder = settings.folder or layout.own(name)
         if not folder.is_dir():
-            raise InputError(f"{folder}: not found; datasets.{name}.download names it as one's own images")
+            raise InputError(f"{folder}: not found; datasets.{name}.download names it as the folder of your own images")
         images: Path = folder / "JPEGImages"
         found = (images if images.is_dir() else folder).rglob("*")
         total = len({path.with_suffix("") for path in found if path.suffix.lower() in _IMAGE_SUFFIXES})

@@ -1,4 +1,4 @@
-"""What a source of data sets is to the stage `download` and to `prosam plan`.
+"""The interface between a source of data sets, the stage `download` and `prosam plan`.
 
 To add one, named `classes` here: a section in prosam/params/data.py with `source: Literal["classes"]`, added to
 `AnyDownload`; an entry in params.yaml; and a module here, `classes.py`, with `SOURCE`. For files that the user has, a
@@ -57,7 +57,7 @@ class ExpectedImages:
     Attributes:
         train: images to train on.
         total: of both splits.
-        known_from: where the numbers come from, for people.
+        known_from: where the numbers come from, in words.
     """
 
     train: int
@@ -66,7 +66,7 @@ class ExpectedImages:
 
 
 class Source(ABC, Generic[SettingsT]):
-    """A source; its settings are the section `download` of a data set."""
+    """A source of data sets; its settings are the section `download` of a data set."""
 
     @abstractmethod
     def write(self, folder: Path, name: str, settings: SettingsT) -> None:
@@ -78,28 +78,28 @@ class Source(ABC, Generic[SettingsT]):
             settings: its section `download`.
 
         Raises:
-            InputError: something of the user's is missing, damaged or cannot be fetched.
+            InputError: a file is missing or damaged, or cannot be fetched.
         """
 
     @abstractmethod
     def expected(self, name: str, settings: SettingsT) -> ExpectedImages:
-        """How many images there will be; InputError where a folder of the user's is missing."""
+        """How many images there will be; raises InputError if a folder of the user is missing."""
 
     @abstractmethod
     def bytes_written(self, name: str, settings: SettingsT) -> int:
-        """Bytes that `write` will put into data/raw, about."""
+        """Approximate number of bytes that `write` will put into data/raw."""
 
     def archives(self, settings: SettingsT) -> tuple[ArchivePart, ...]:
         """The archives that have to be fetched."""
         return ()
 
     def training_images(self, settings: SettingsT, dataset: DatasetParams) -> tuple[int, ...] | None:
-        """The papers' number of training images of each fold, where the protocol is theirs; else None."""
+        """The papers' number of training images of each fold, or None if the protocol differs from theirs."""
         return None
 
 
 class PublishedSource(Source[SettingsT]):
-    """A published data set: archives are fetched or taken from `data_root`; a table says what the images show."""
+    """A published data set: archives are fetched or taken from `data_root`; a table describes the images."""
 
     @abstractmethod
     def records(self, name: str, folder: Path, settings: SettingsT) -> tuple[tuple[str, ...], Iterable[ImageRecord]]:
@@ -169,10 +169,10 @@ class FolderSource(Source[SettingsT]):
 
 
 def data_root(settings: object) -> Path | None:
-    """The user's folder that has a published data set already; None for none."""
+    """The user's folder that already holds a published data set, or None."""
     return getattr(settings, "data_root", None)
 
 
 def source_of(name: str) -> Source[Any]:
-    """The source of a name, such as `pascal`."""
+    """The source with a name, such as `pascal`."""
     return import_module(f"prosam.data.catalog.{name}").SOURCE

@@ -1,1 +1,1 @@
-"""How data lie on disk: images, label maps, run-length codes, VOC's layout, and the table that stages read."""
+"""Data on disk: images, label maps, run-length codes, VOC's layout, and the table that stages read."""

@@ -1,8 +1,8 @@
-"""Image files of any kind that Pillow reads, as a person sees them.
+"""Image files of any format that Pillow reads, as a viewer shows them.
 
-The orientation in a file's EXIF data is applied. What is not 8-bit RGB becomes it: grey of 16 bit keeps the upper 8 of
-its 16 (so 12-bit data must have been stretched to 16 to look right); what is transparent, also in a palette, lies over
-white; of an animation the first frame is taken. Colour profiles are left aside.
+The orientation in a file's EXIF data is applied. All images are converted to 8-bit RGB: 16-bit grey keeps its upper 8
+bits (so 12-bit data must have been stretched to 16 bits to look right), transparent pixels, also of a palette, are
+placed over white, and of an animation only the first frame is read. Colour profiles are ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CHUNK = 500
 _DECODED_CHUNK = 50
 _DIGEST_LENGTH = 32
 _MAX_UINT16 = 2**16 - 1
-NOT_ALWAYS_READ = (".avif", ".heic", ".heif", ".hif", ".jp2", ".jxl")  # for want of a codec in Pillow
+NOT_ALWAYS_READ = (".avif", ".heic", ".heif", ".hif", ".jp2", ".jxl")  # if Pillow lacks the codec
 _WHAT_PILLOW_RAISES = (  # for damaged files
     OSError,
     SyntaxError,
@@ -39,7 +39,7 @@ _WHAT_PILLOW_RAISES = (  # for damaged files
     struct.error,
     zlib.error,
 )
-_UPRIGHT = {  # EXIF orientation -> what turns the stored image into the one shown
+_UPRIGHT = {  # EXIF orientation -> transposition from the stored image to the one shown
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -51,12 +51,12 @@ _UPRIGHT = {  # EXIF orientation -> what turns the stored image into the one sho
 
 
 @dataclass(frozen=True)
-class ImageFile:
-    """What the data set's table says of an image file.
+class InspectedImage:
+    """What the data set's table stores about an image file.
 
     Attributes:
         height: of the image as it is shown, px.
-        width: likewise.
+        width: of the image as it is shown, px.
         digest: the first 32 hexadecimal digits of the SHA-256 of the file's content.
     """
 
@@ -69,17 +69,17 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """An image as it is shown: HWC uint8 RGB in [0, 255].
 
     Raises:
-        InputError: the file is missing, damaged, no image, or one of floating-point or 32-bit numbers.
+        InputError: the file is missing, damaged or not an image, or holds floating-point or 32-bit numbers.
     """
     with opened_image(path) as image:
         return as_shown(image, str(path))
 
 
 def as_shown(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    """An opened image as `read_image` gives it; `name` is of the image, for errors.
+    """An opened image in the form of `read_image`; `name` identifies it in errors.
 
     Raises:
-        InputError: it is one of floating-point or 32-bit numbers.
+        InputError: the image holds floating-point or 32-bit numbers.
     """
     image.load()
     turn = _UPRIGHT.get(_orientation(image))
@@ -88,39 +88,39 @@ def as_shown(image: Image.Image, name: str) -> NDArray[np.uint8]:
 
 
 def shown_size(path: Path) -> tuple[int, int]:
-    """Height and width of an image as it is shown, px; mostly from the file's first bytes alone.
+    """Height and width of an image as it is shown, px; usually only the file's first bytes are read.
 
     Raises:
-        InputError: the file is missing, damaged or no image.
+        InputError: the file is missing, damaged or not an image.
     """
     with opened_image(path) as image:
         return _shown_size(image)
 
 
-def inspect_images(paths: Sequence[Path]) -> Iterator[ImageFile]:
-    """Yield size and digest of each image, in order; on all cores, each file read once and none decoded.
+def inspect_images(paths: Sequence[Path]) -> Iterator[InspectedImage]:
+    """Yield size and digest of each image, in order. All cores read, each file once, and no image is decoded.
 
     Raises:
-        InputError: a file is missing, damaged or no image.
+        InputError: a file is missing, damaged or not an image.
     """
     return parallel_map(inspect_image, paths, chunk=_CHUNK)
 
 
-def inspect_image(path: Path) -> ImageFile:
-    """Size and digest of an image, which is read once and not decoded; errors as for `inspect_images`."""
+def inspect_image(path: Path) -> InspectedImage:
+    """Size and digest of an image, which is read once and not decoded; see `inspect_images` for the errors."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise _unreadable(str(path), error) from error
     with opened_image(path, BytesIO(content)) as image:
-        return ImageFile(*_shown_size(image), hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH])
+        return InspectedImage(*_shown_size(image), hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH])
 
 
 def decode_images(paths: Sequence[Path]) -> None:
-    """Decode images and keep nothing, on all cores, to find damage that only shows behind a file's first bytes.
+    """Decode images on all cores and discard them, to find damage behind a file's first bytes.
 
     Raises:
-        InputError: as for `read_image`.
+        InputError: see `read_image`.
     """
     for _ in parallel_map(_decode, paths, chunk=_DECODED_CHUNK):
         pass
@@ -134,15 +134,15 @@ def _decode(path: Path) -> None:
 def opened_image(
     path: Path, content: BytesIO | None = None, *, formats: tuple[str, ...] | None = None
 ) -> Iterator[Image.Image]:
-    """An image file open in Pillow; what Pillow raises meanwhile becomes an InputError.
+    """An image file open in Pillow; Pillow's errors inside the block become InputErrors.
 
     Args:
         path: of the file.
-        content: of the file, where it has been read already.
-        formats: by Pillow's names, that it may be of; None for all.
+        content: of the file, if it has already been read.
+        formats: Pillow's names of the accepted formats; None accepts all.
 
     Raises:
-        InputError: the file is missing, damaged or no image.
+        InputError: the file is missing, damaged or not an image.
     """
     with image_errors(str(path)):
         try:
@@ -150,43 +150,43 @@ def opened_image(
         except UnidentifiedImageError as error:
             why = "it is damaged or empty"
             if _is_of_another_kind(path.suffix.lower(), formats):
-                why = f"{path.suffix} is not among the kinds that are; convert it to JPEG or PNG"
-            raise InputError(f"{path}: is not an image that can be read: {why}") from error
+                why = f"{path.suffix} is not a supported format; convert it to JPEG or PNG"
+            raise InputError(f"{path}: cannot be read as an image: {why}") from error
         with image:
             yield image
 
 
 @contextmanager
 def image_errors(name: str) -> Iterator[None]:
-    """What Pillow raises for a damaged image, also when it decodes one that is open already, becomes an InputError.
+    """Turn Pillow's errors for a damaged image, also while decoding one that is already open, into InputErrors.
 
     Args:
-        name: of the image; its path if it has one.
+        name: of the image; its path, if it has one.
     """
     try:
         yield
     except Image.DecompressionBombError as error:
-        raise InputError(f"{name}: has more pixels than can be read; scale it down") from error
+        raise InputError(f"{name}: has too many pixels to be read; scale it down") from error
     except _WHAT_PILLOW_RAISES as error:
         raise _unreadable(name, error) from error
 
 
 def _is_of_another_kind(suffix: str, formats: tuple[str, ...] | None) -> bool:
-    """Whether files with a suffix are images, but of no kind that this Pillow reads, or that is asked for."""
+    """Whether a suffix belongs to an image format that this Pillow cannot read, or that is not accepted here."""
     form = Image.registered_extensions().get(suffix)
     return suffix in NOT_ALWAYS_READ if form is None else formats is not None and form not in formats
 
 
 def _unreadable(name: str, error: Exception) -> InputError:
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{name}: {'is a link to what is not there' if Path(name).is_symlink() else 'not found'}")
+        return InputError(f"{name}: {'is a broken link' if Path(name).is_symlink() else 'not found'}")
     if isinstance(error, OSError) and error.strerror:
         return InputError(f"{name}: cannot be read ({error.strerror})")
-    return InputError(f"{name}: is damaged: {' '.join(str(error).split())}; replace it with a whole copy")
+    return InputError(f"{name}: is damaged: {' '.join(str(error).split())}; replace it with an intact copy")
 
 
 def _shown_size(image: Image.Image) -> tuple[int, int]:
-    # Pillow turns a TIFF upright itself when it decodes it; a PNG may have its EXIF data behind the pixels.
+    # Pillow itself turns a TIFF upright when decoding; a PNG may have its EXIF data behind the pixels.
     if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
         image.load()
     turned = _orientation(image) >= 5
@@ -194,7 +194,7 @@ def _shown_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """From 1, upright, to 8; 1 where the EXIF data are damaged, for other programs show such images too."""
+    """From 1 (upright) to 8; 1 if the EXIF data are damaged, since other programs show such images too."""
     if image.format == "TIFF":
         return 1
     try:

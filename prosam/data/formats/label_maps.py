@@ -1,4 +1,4 @@
-"""Images whose pixels are class ids: reading them, and the run-length codes of what they show."""
+"""Label maps, which are images whose pixels are class ids: reading them, and the run-length codes of their masks."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ from prosam.data.formats.records import EVERY_CLASS
 from prosam.errors import InputError
 
 VOID = 255
+MAX_CLASSES = VOID - 1  # 8-bit labels: 0 is background, 255 void
 
 
 def read_label_map(path: Path) -> NDArray[np.uint8]:
     """The class id of each pixel: (H, W) uint8; 0 is background, 255 void.
 
     Raises:
-        InputError: the file is missing, damaged, or neither palette nor grey.
+        InputError: the file is missing or damaged, or is neither a palette nor a grey image.
     """
     with opened_image(path) as image:
         if image.mode not in ("P", "L"):
             raise InputError(
-                f"{path}: is a {image.mode} image; a mask is 8-bit palette or grey, of class ids: save it so"
+                f"{path}: is a {image.mode} image; save the mask as an 8-bit palette or grey image of class ids"
             )
         return np.array(image)
 
 
 def check_labels(labels: NDArray[np.uint8], num_classes: int, path: Path, *, void: bool = True) -> None:
-    """Refuse labels that are no class.
+    """Refuse labels that are not classes.
 
     Args:
         labels: of any shape.
-        num_classes: labels 1 to this are classes.
-        path: that they were read from.
+        num_classes: the classes are labels 1 to `num_classes`.
+        path: of the labels' file.
         void: whether VOID is allowed too.
 
     Raises:
-        InputError: there is one.
+        InputError: a label is not a class.
     """
     wrong = labels[labels > num_classes]
     if void:
@@ -47,12 +48,12 @@ def check_labels(labels: NDArray[np.uint8], num_classes: int, path: Path, *, voi
     if wrong.size:
         allowed = f"0 to {num_classes}" + (f" and {VOID}" if void else "")
         raise InputError(
-            f"{path}: label {wrong.max()} is no class; labels are {allowed}: mend the mask, or name the class"
+            f"{path}: label {wrong.max()} is not a class; labels are {allowed}: correct the mask, or name the class"
         )
 
 
 def codes_of(labels: NDArray[np.uint8]) -> tuple[dict[int, str], dict[int, str]]:
-    """The masks and the void pixels of a label map, as `ImageRecord` has them.
+    """The masks and void pixels of a label map, in the form of `ImageRecord`.
 
     Args:
         labels: (H, W).

@@ -1,6 +1,7 @@
-"""An image as it enters the pipeline: which file, and the masks of what it shows, as run-length codes.
+"""An image as it enters the pipeline: its file and its masks, as run-length codes.
 
-Every source of data (VOC and SBD, COCO, one's own) yields these; the table that all later stages read is made of them.
+Every source of data (VOC and SBD, COCO, your own) yields these records. They make up the table that all later stages
+read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import PurePosixPath
 
 from prosam.data.dataset import Split
 
-EVERY_CLASS = 0  # key of what is void whatever the class
+EVERY_CLASS = 0  # key of the pixels that are void for every class
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,13 @@ class ImageRecord:
     Attributes:
         image: its id, unique over both splits.
         split: train or val.
-        file: of the image, relative to the folder of images.
+        file: path of the image, relative to the folder of images.
         digest: of the file's content, hexadecimal.
         height: of the image as it is shown (EXIF rotation applied), px.
-        width: likewise.
-        masks: class id (index of the class + 1) -> COCO's compressed run-length code, as `masks.encode` makes it; never
-            empty. Masks of two classes may overlap.
-        void: class id, or EVERY_CLASS -> likewise, the pixels that count neither as the class nor as not being it.
+        width: of the image as it is shown, px.
+        masks: class id (index of the class + 1) -> COCO's compressed run-length code, as from `masks.encode`. No mask
+            is empty. Masks of two classes may overlap.
+        void: class id or EVERY_CLASS -> run-length code of the pixels that are ignored for this class.
     """
 
     image: str

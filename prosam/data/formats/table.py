@@ -1,4 +1,4 @@
-"""A data set as one compact table, whatever it was made from: writing it, and the data set that it is."""
+"""A data set as one compact table, whatever its source: writing it, and reading it as a `Dataset`."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def write_table(folder: Path, classes: Sequence[str], records: Iterable[ImageRec
     """Write a data set's table; the same records give the same bytes.
 
     Args:
-        folder: an existing one, that of the data set.
+        folder: an existing folder, for the data set.
         classes: names in class-id order.
-        records: the images, consumed one after the other; their order is kept.
-        images: the folder that the records' files are relative to, relative to `folder`.
+        records: the images, consumed one by one; their order is kept.
+        images: the folder of the images, relative to `folder`; the records' files are relative to it.
 
     Raises:
-        InputError: there is no class or one is named twice, an image is there twice, a split has no image, a file is
-            not below the folder of images, or a mask has another size than its image, no pixel or no class.
+        InputError: there is no class or one is named twice; an image is listed twice; a split has no image; a file is
+            outside the folder of images; or a mask is empty, belongs to no class or differs in size from its image.
     """
     _check_classes(classes)
     counts: dict[Split, int] = dict.fromkeys(SPLITS, 0)
@@ -50,7 +50,7 @@ def write_table(folder: Path, classes: Sequence[str], records: Iterable[ImageRec
         rows: list[_Label] = []
         for line, record in enumerate(records):
             if record.image in seen:
-                raise InputError(f"image {record.image!r}: is there twice; it has one split and one file")
+                raise InputError(f"image {record.image!r}: is listed twice; an image has one split and one file")
             seen.add(record.image)
             counts[record.split] += 1
             lines.writerow(_image(record))
@@ -94,9 +94,11 @@ def _labels(line: int, record: ImageRecord, num_classes: int) -> Iterator[_Label
         pixels, area = int(lengths.sum()), int(lengths[1::2].sum())
         if pixels != record.height * record.width:
             size = f"{record.width}x{record.height} px"
-            raise InputError(f"image {record.image!r}, class id {class_id}: a mask of {pixels} px for {size}")
+            raise InputError(
+                f"image {record.image!r}, class id {class_id}: the mask has {pixels} px, but the image {size}"
+            )
         if not area:
-            raise InputError(f"image {record.image!r}, class id {class_id}: an empty mask")
+            raise InputError(f"image {record.image!r}, class id {class_id}: the mask is empty")
         yield line, class_id, void, area, code
 
 
@@ -128,7 +130,9 @@ class TableDataset:
         self.root = root
         description = table_files.read_table_description(root)
         self.classes = description.classes
-        self._images = Path(os.path.normpath(root / description.images))  # for errors, and should data/raw be a link
+        self._images = Path(
+            os.path.normpath(root / description.images)
+        )  # readable in errors, and correct if data/raw is a link
         images = table_files.read_images(root, description.counts)
         ids: list[str] = images["image"].to_pylist()
         self._lines = {image: line for line, image in enumerate(ids)}
@@ -140,7 +144,7 @@ class TableDataset:
         self._voids = labels["void"].to_numpy()
         self._areas = labels["area"].to_numpy()
         self._codes = labels["rle"]
-        # The image on line i has the labels in rows starts[i] up to starts[i + 1].
+        # The labels of the image on line i are in rows starts[i] up to, but not including, starts[i + 1].
         self._starts = np.searchsorted(labels["image"].to_numpy(), np.arange(len(ids) + 1, dtype=np.int32))
 
     def __reduce__(self) -> tuple[type[TableDataset], tuple[Path]]:
@@ -151,18 +155,18 @@ class TableDataset:
         return [image for image, its in zip(self._lines, self._splits.to_pylist(), strict=True) if its == split]
 
     def image_path(self, image_id: str) -> Path:
-        """Where the image lies."""
+        """The path of the image."""
         return self._images / self._files[self._lines[image_id]].as_py()
 
     def label_files(self) -> list[Path]:
-        """The table's files; they name the digest of each image."""
+        """The table's files; they hold the digest of each image."""
         return [self.root / name for name in (table_files.DESCRIPTION, table_files.IMAGES, table_files.LABELS)]
 
     def image(self, image_id: str) -> NDArray[np.uint8]:
         """The image: HWC uint8 RGB in [0, 255].
 
         Raises:
-            InputError: the file is missing, damaged, or of another size than when the table was made.
+            InputError: the file is missing or damaged, or its size has changed since the table was written.
         """
         path = self.image_path(image_id)
         if not path.exists():
@@ -171,25 +175,25 @@ class TableDataset:
         height, width = self._size(image_id)
         if image.shape[:2] != (height, width):
             now = f"{image.shape[1]}x{image.shape[0]} px"
-            raise InputError(f"{path}: has changed: is {now} and was {width}x{height} px; {remedy(self.root)}")
+            raise InputError(f"{path}: has changed: it is {now} and was {width}x{height} px; {remedy(self.root)}")
         return image
 
     def mask(self, image_id: str, class_id: int) -> NDArray[np.bool_]:
         """Where a class is: (H, W) bool; all False when the image does not show it.
 
         Raises:
-            InputError: the table is damaged there.
+            InputError: the table is damaged at this image.
         """
         if not 1 <= class_id <= len(self.classes):
             raise ValueError(f"class id {class_id} is outside 1 to {len(self.classes)}")
         return self._union(image_id, [class_id], void=False)
 
     def void(self, image_id: str, class_id: int) -> NDArray[np.bool_]:
-        """The pixels that count neither as this class nor as not being it: (H, W) bool; errors as for `mask`."""
+        """The pixels that are ignored for this class: (H, W) bool; see `mask` for the errors."""
         return self._union(image_id, [EVERY_CLASS, class_id], void=True)
 
     def class_areas(self, image_id: str) -> dict[int, int]:
-        """Pixels of each class that the image shows, by class id, ascending; no mask is decoded."""
+        """Number of pixels of each class that the image shows, by class id, ascending; no mask is decoded."""
         rows = self._rows(image_id)
         shown = ~self._voids[rows]
         return dict(zip(self._class_ids[rows][shown].tolist(), self._areas[rows][shown].tolist(), strict=True))

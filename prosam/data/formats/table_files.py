@@ -1,11 +1,11 @@
-"""The files of a data set's table: their names, their columns and reading them.
+"""The files of a data set's table: their names, columns and reading.
 
-    dataset.json  class names, where the images lie, how many there are
-    images.csv    a line an image: id, split, file, digest, height, width
-    labels.arrow  a row for each mask: the image's line (from 0), class id, whether it is void, area, run-length code
+    dataset.json  class names, the folder of the images, and their number
+    images.csv    one line per image: id, split, file, digest, height, width
+    labels.arrow  one row per mask: the image's line (from 0), class id, whether it is void, area, run-length code
 
 labels.arrow is an uncompressed Arrow file, sorted by image and class. It is mapped into memory, so that all processes
-share one copy of it, and one mask is found without reading the others.
+share one copy and a mask is found without reading the others.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ _Content = TypeVar("_Content")
 
 @dataclass(frozen=True)
 class Description:
-    """What dataset.json says.
+    """The content of dataset.json.
 
     Attributes:
         classes: names in class-id order.
-        images: the folder of the images, relative to that of the table.
+        images: the folder of the images, relative to the folder of the table.
         counts: the number of images by split.
     """
 
@@ -74,7 +74,7 @@ def read_table_description(folder: Path) -> Description:
     """Read dataset.json.
 
     Raises:
-        InputError: it is missing, damaged or of another format.
+        InputError: the file is missing, damaged or of another format.
     """
     content = _read(folder / DESCRIPTION, lambda path: json.loads(path.read_text(encoding="utf-8")))
     try:
@@ -85,7 +85,7 @@ def read_table_description(folder: Path) -> Description:
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(folder / DESCRIPTION) from error
     if version != TABLE_FORMAT:
-        raise InputError(f"{folder / DESCRIPTION}: is of format {version}, not {TABLE_FORMAT}; {remedy(folder)}")
+        raise InputError(f"{folder / DESCRIPTION}: has format {version}, not {TABLE_FORMAT}; {remedy(folder)}")
     return description
 
 
@@ -97,7 +97,7 @@ def read_images(folder: Path, counts: dict[Split, int]) -> pa.Table:
         counts: the number of images of each split.
 
     Raises:
-        InputError: it is missing, damaged, or holds another number of images.
+        InputError: the file is missing or damaged, or holds another number of images.
     """
     path = folder / IMAGES
     images = _read(path, _read_csv)
@@ -125,7 +125,7 @@ def read_labels(folder: Path, num_images: int, num_classes: int) -> pa.Table:
     """Map labels.arrow into memory: LABEL_COLUMNS.
 
     Raises:
-        InputError: it is missing, damaged, unsorted, or about other images or classes.
+        InputError: the file is missing, damaged or unsorted, or refers to images or classes that do not exist.
     """
     path = folder / LABELS
     labels = _read(path, _map_table)
@@ -142,7 +142,7 @@ def read_labels(folder: Path, num_images: int, num_classes: int) -> pa.Table:
 
 def _map_table(path: Path) -> pa.Table:
     table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    table.validate(full=True)  # 30 ms for COCO; Arrow ends the process at a wrong offset of a text
+    table.validate(full=True)  # takes 30 ms for COCO; without it, Arrow ends the process at a wrong text offset
     return table
 
 
@@ -156,10 +156,10 @@ def _read(path: Path, read: Callable[[Path], _Content]) -> _Content:
 
 
 def damaged(path: Path) -> InputError:
-    """That a file of the table, or what stands in it, is not what `write_table` wrote."""
+    """The error that a file of the table, or its content, is not what `write_table` wrote."""
     return InputError(f"{path}: is damaged; {remedy(path.parent)}")
 
 
 def remedy(folder: Path) -> str:
-    """What to run when a data set's files are not as the stage download left them; a data set is in one of two axes."""
+    """The command that restores the files of a data set, which stage `download` or `download-tested` wrote."""
     return f"run `dvc repro --force --glob 'download*@{folder.name}'`"

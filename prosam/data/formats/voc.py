@@ -1,11 +1,11 @@
 """Data sets in the layout of PASCAL VOC: reading and writing.
 
-    classes.txt                             class names in class-id order, one a line
-    ImageSets/Segmentation/{train,val}.txt  image ids, one a line
+    classes.txt                             class names in class-id order, one per line
+    ImageSets/Segmentation/{train,val}.txt  image ids, one per line
     JPEGImages/<id>.jpg
     SegmentationClass/<id>.png              class id per pixel; 0 is background, 255 void
 
-VOC itself has no classes.txt; everything else here is its own.
+VOC itself has no classes.txt; everything else is VOC's own layout.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from PIL import Image
 
 from prosam.data.dataset import SPLITS, Split
 from prosam.data.formats.image_files import read_image, shown_size
-from prosam.data.formats.label_maps import VOID, check_labels, read_label_map
+from prosam.data.formats.label_maps import MAX_CLASSES, VOID, check_labels, read_label_map
 from prosam.errors import InputError
-
-MAX_CLASSES = VOID - 1
 
 _JPEG_QUALITY = 95
 
@@ -31,7 +29,7 @@ _JPEG_QUALITY = 95
 class VocDataset:
     """A data set in VOC layout; satisfies `prosam.data.dataset.Dataset`.
 
-    The class names and the lists are read at once, images and masks when they are asked for.
+    Class names and lists are read at once, images and masks on demand.
     """
 
     def __init__(self, root: Path):
@@ -49,8 +47,8 @@ class VocDataset:
         self.classes = _read_classes(root / "classes.txt")
         self._ids: dict[Split, list[str]] = {split: read_ids(_list_path(root, split)) for split in SPLITS}
         if both := set(self._ids["train"]).intersection(self._ids["val"]):
-            raise InputError(f"{_list_path(root, 'val')}: {min(both)!r} is in train.txt too; an image has one split")
-        # Callers ask for an image's areas, void pixels and classes one after the other: decode once.
+            raise InputError(f"{_list_path(root, 'val')}: {min(both)!r} is also in train.txt; an image has one split")
+        # Callers request an image's areas, void pixels and classes one after the other: decode once.
         self._labels = lru_cache(maxsize=16)(self._read_labels)
 
     def __reduce__(self) -> tuple[type[VocDataset], tuple[Path]]:
@@ -61,11 +59,11 @@ class VocDataset:
         return list(self._ids[split])
 
     def image_path(self, image_id: str) -> Path:
-        """Where the JPEG lies."""
+        """The path of the JPEG."""
         return _image_path(self.root, image_id)
 
     def mask_path(self, image_id: str) -> Path:
-        """Where the PNG with the class ids lies."""
+        """The path of the PNG with the class ids."""
         return _mask_path(self.root, image_id)
 
     def label_files(self) -> list[Path]:
@@ -92,7 +90,7 @@ class VocDataset:
         return self.labels(image_id) == VOID
 
     def class_areas(self, image_id: str) -> dict[int, int]:
-        """Pixels of each class that the image shows, by class id; see `labels` for the errors."""
+        """Number of pixels of each class that the image shows, by class id; see `labels` for the errors."""
         counts = np.bincount(self.labels(image_id).ravel(), minlength=VOID + 1)
         return {class_id: int(counts[class_id]) for class_id in range(1, len(self.classes) + 1) if counts[class_id]}
 
@@ -100,8 +98,8 @@ class VocDataset:
         """The class id of each pixel: (H, W) uint8, read-only; 0 is background, 255 void.
 
         Raises:
-            InputError: the mask is missing, damaged, empty, neither palette nor grey, of another size than its
-                image, or holds a label that is no class.
+            InputError: the mask is missing, damaged or empty, is neither a palette nor a grey image, differs in size
+                from its image, or holds a label that is not a class.
         """
         return self._labels(image_id)
 
@@ -111,10 +109,10 @@ class VocDataset:
         height, width = shown_size(self.image_path(image_id))
         if labels.shape != (height, width):
             size = f"{labels.shape[1]}x{labels.shape[0]}"
-            raise InputError(f"{path}: is {size} px, but its image {width}x{height} px")
+            raise InputError(f"{path}: is {size} px, but its image is {width}x{height} px")
         check_labels(labels, len(self.classes), path)
         if not labels.any():
-            raise InputError(f"{path}: is empty; label an object in it, or take {image_id!r} off the lists")
+            raise InputError(f"{path}: is empty; label an object in it, or remove {image_id!r} from the lists")
         labels.setflags(write=False)
         return labels
 
@@ -129,7 +127,7 @@ def write_voc(
     Args:
         root: an existing folder.
         classes: names in class-id order, at most 254.
-        splits: for train and val, (id, HWC uint8 RGB image, (H, W) uint8 labels); consumed lazily, in order.
+        splits: for train and val, (id, HWC uint8 RGB image, (H, W) uint8 labels); consumed lazily and in order.
     """
     if not 1 <= len(classes) <= MAX_CLASSES:
         raise ValueError(f"{len(classes)} classes; VOC's masks have room for 1 to {MAX_CLASSES}")
@@ -151,7 +149,7 @@ def write_voc(
 def voc_palette() -> NDArray[np.uint8]:
     """The colours of VOC's masks: (256, 3) uint8 RGB.
 
-    The bits of a label are dealt to red, green and blue in turn, the lowest three giving the highest of each.
+    The bits of a label are assigned to red, green and blue in turn; the lowest three bits become the highest of each.
     """
     labels = np.arange(256)
     colours = np.zeros((256, 3), int)
@@ -193,10 +191,10 @@ def _read_classes(path: Path) -> tuple[str, ...]:
 
 
 def read_ids(path: Path) -> list[str]:
-    """The image ids of a list, one a line.
+    """The image ids of a list, one per line.
 
     Raises:
-        InputError: the list is missing, empty or no text, or lists an image twice.
+        InputError: the list is missing, empty or not text, or lists an image twice.
     """
     ids = _read_lines(path)
     if not ids:

@@ -1,9 +1,9 @@
 """The same scenes as prints, in flat inks on paper with drawn outlines, to test under a domain shift.
 
-Kinds, placement and labels are those of `prosam.data.shapes.draw`: a class keeps its shape, texture and hue, and is
-drawn otherwise. What differs: a bright sheet with hatching for a background, pale flat inks with hard edges between
-them, a dark outline that the inks may miss by a pixel, neither shading nor lighting, and the grain of paper instead of
-a sensor's noise.
+Kinds, placement and labels are the same as in `prosam.data.shapes.draw`: a class keeps its shape, texture and hue. Only
+the rendering differs: the background is a bright sheet with hatching, the inks are pale and flat with hard edges
+between them, a dark outline may miss the inks by a pixel, there is no shading or lighting, and the grain of paper
+replaces a sensor's noise.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class PrintCanvas(Canvas):
         return image
 
     def _surface(self, kind: ShapeKind, x: Array, y: Array, radius: float, distance: Array) -> Array:
-        """Two flat inks in the kind's texture, moved against the outline, which is drawn over them."""
+        """Two flat inks in the kind's texture, shifted against the outline, which is drawn over them."""
         rng = self._rng
         first, second = self._inks(kind)
         pattern = texture_pattern(TEXTURES[kind.texture], x * radius, y * radius, rng) > 0.5
         fill = np.where(pattern[..., None], second, first)
         down, right = np.gradient(distance)
-        steepness = np.clip(np.hypot(down, right), 0.5, 3)  # a star's distance is not quite in pixels
+        steepness = np.clip(np.hypot(down, right), 0.5, 3)  # a star's distance is only roughly in pixels
         inside = -distance / steepness
         shift = tuple(int(pixels) for pixels in rng.integers(-1, 2, 2))
         fill = np.where(np.roll(inside, shift, axis=(0, 1))[..., None] > 0, fill, self._paper)
@@ -61,7 +61,7 @@ class PrintCanvas(Canvas):
         return fill + (self._pen - fill) * line
 
     def _inks(self, kind: ShapeKind) -> tuple[Array, Array]:
-        """The kind's two colours, paler than in shaded scenes; what is white there is bare paper."""
+        """The kind's two colours, paler than in shaded scenes; white becomes bare paper."""
         rng = self._rng
         hue = kind.hue / len(HUES) + rng.uniform(-0.035, 0.035)
         first = hsv(hue, rng.uniform(0.35, 0.6), rng.uniform(0.7, 0.95))
@@ -74,7 +74,7 @@ class PrintCanvas(Canvas):
                 return first, hsv(hue + 0.5 + rng.uniform(-0.04, 0.04), rng.uniform(0.3, 0.55), rng.uniform(0.6, 0.9))
 
     def finish(self) -> Scene:
-        """Let the paper's grain through, which is grey and coarser than a pixel in part, and quantise."""
+        """Add the paper's grain, which is grey and partly coarser than a pixel, and quantise."""
         rng, size = self._rng, self.size
         fine = rng.standard_normal((size, size, 1), np.float32) * np.float32(rng.uniform(0.01, 0.03))
         coarse = rng.uniform(0.02, 0.08) * (smooth_noise(rng, (size, size), size // 4) - 0.5)

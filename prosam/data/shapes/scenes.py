@@ -1,4 +1,4 @@
-"""The scenes of `shapes-5i`, each a pure function of the data set's style and seed, the split and its number."""
+"""The scenes of `shapes-5i`. Each is a pure function of the data set's style and seed, the split and its number."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def shapes_scenes(
 
     Args:
         split: train or val.
-        count: how many scenes; more of them leave the first ones as they are.
+        count: number of scenes; a larger number leaves the first ones unchanged.
         size: S, px.
         seed: of the data set.
         style: how they are drawn.

@@ -1,1 +1,1 @@
-"""Where data come from: published data sets and one's own, each read into `ImageRecord`s."""
+"""Sources of data: published data sets and your own images, each read into `ImageRecord`s."""

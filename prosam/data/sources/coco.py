@@ -1,4 +1,4 @@
-"""COCO 2014, and other data that come as COCO's instances files.
+"""COCO 2014, and other data in the form of COCO's instances files.
 
     annotations/instances_{train,val}2014.json
     {train,val}2014/<file_name>
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from prosam.data.dataset import Split
-from prosam.data.formats.image_files import ImageFile, inspect_images
+from prosam.data.formats.image_files import InspectedImage, inspect_images
 from prosam.data.formats.records import ImageRecord
 from prosam.data.sources.coco_json import CocoImage, Instances, read_instances
 from prosam.data.sources.coco_masks import Crowd, Masks, class_masks
@@ -28,8 +28,8 @@ class CocoData:
 
     Attributes:
         classes: names in class-id order, which is the order of COCO's category ids.
-        images: how many records there are.
-        records: train, then val, each in the file's order; made while they are taken, and only once.
+        images: number of records.
+        records: train, then val, each in the file's order; generated on demand, and only once.
     """
 
     classes: tuple[str, ...]
@@ -45,8 +45,8 @@ class AnnotatedImage:
         json: the instances file.
         image: its entry there.
         split: train or val.
-        file: as the record is to name it.
-        source: where it lies.
+        file: path for the record.
+        source: path on disk.
     """
 
     json: Path
@@ -60,7 +60,7 @@ def coco_records(root: Path, *, masks: Masks, crowd: Crowd) -> CocoData:
     """Read COCO 2014.
 
     An image's id is its file name without the suffix; `file` is relative to `root`. Images without annotations are left
-    out, as in the lists of the papers; of those with annotations, all are there, also one whose masks are empty.
+    out, as in the papers' lists. All images with annotations are included, even if their masks are empty.
 
     Args:
         root: the folder with train2014, val2014 and annotations.
@@ -68,7 +68,8 @@ def coco_records(root: Path, *, masks: Masks, crowd: Crowd) -> CocoData:
         crowd: what a crowd region is: pixels of its `class`, or `void`.
 
     Raises:
-        InputError: a file is missing, damaged or contradicts another; of images and outlines, while records are taken.
+        InputError: a file is missing or damaged, or contradicts another. Errors of images and outlines are raised while
+            records are consumed.
     """
     paths = {split: root / "annotations" / f"instances_{folder}.json" for split, folder in FOLDERS.items()}
     files = read_splits(paths["train"], paths["val"])
@@ -77,7 +78,7 @@ def coco_records(root: Path, *, masks: Masks, crowd: Crowd) -> CocoData:
 
 
 def read_splits(train: Path, val: Path) -> dict[Split, Instances]:
-    """Read the instances files of both splits; an InputError where they do not have the same categories."""
+    """Read the instances files of both splits; raises InputError if their categories differ."""
     files: dict[Split, Instances] = {"train": read_instances(train), "val": read_instances(val)}
     one, other = files["train"].classes, files["val"].classes
     if one != other:
@@ -92,7 +93,7 @@ def image_records(images: Sequence[AnnotatedImage], *, masks: Masks, crowd: Crow
     """Yield the record of each image, in order; the files are read on all cores.
 
     Raises:
-        InputError: an image is damaged or of another size than its entry says, or an outline is no mask of it.
+        InputError: an image is damaged or differs in size from its entry, or an outline is not a mask of the image.
     """
     inspected = inspect_images([image.source for image in images])
     for image, file in zip(images, inspected, strict=True):
@@ -105,20 +106,20 @@ def image_records(images: Sequence[AnnotatedImage], *, masks: Masks, crowd: Crow
         yield ImageRecord(name, image.split, image.file, file.digest, file.height, file.width, shown, void)
 
 
-def _check_size(image: AnnotatedImage, file: ImageFile) -> None:
+def _check_size(image: AnnotatedImage, file: InspectedImage) -> None:
     height, width = image.image.height, image.image.width
     if (file.height, file.width) == (height, width):
         return
     message = f"{image.source}: is {file.width}x{file.height} px, but {image.json.name} says {width}x{height} px"
     if (file.width, file.height) == (height, width):
-        message += "; its EXIF data turn it, and it was annotated unturned: remove its EXIF orientation"
+        message += "; it was annotated without its EXIF rotation: remove the EXIF orientation"
     raise InputError(message)
 
 
 def _found(root: Path, folder: str, split: Split, instances: Instances) -> list[AnnotatedImage]:
     annotated = [image for image in instances.images if image.annotations]
     try:
-        there = {path.name for path in (root / folder).iterdir()}  # instead of 82,783 look-ups
+        there = {path.name for path in (root / folder).iterdir()}  # one listing instead of 82,783 look-ups
     except OSError as error:
         raise InputError(f"{root / folder}: not found; it has the images of {instances.path.name}") from error
     if missing := [image.file_name for image in annotated if image.file_name not in there]:

@@ -1,7 +1,7 @@
 """COCO's instances_*.json: images, categories, and annotations as polygons or run-length codes.
 
-A file of the true size (330 MB, 604,907 annotations) takes several GB as Python's lists of numbers, so each annotation
-is shrunk as soon as it is parsed; `bench/coco_index.py` measures it.
+The full file (330 MB, 604,907 annotations) takes several GB as Python lists of numbers, so each annotation is reduced
+as soon as it is parsed; `bench/coco_index.py` measures the result.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ SECTIONS = ("images", "annotations", "categories")
 
 
 class CocoAnnotation(NamedTuple):
-    """One outlined object, or a crowd of them.
+    """One outlined object, or a crowd of objects.
 
     Attributes:
-        id: as the file has it; for messages only.
+        id: as in the file; only for messages.
         class_id: index of the category in ascending order of category ids, + 1.
         crowd: whether it covers a group of objects.
-        outline: polygons of pixel coordinates x, y, x, y, ... (an array of doubles each); or a run-length code, as the
-            file has it. Anything else is left as it is, and refused when it is to become a mask.
+        outline: polygons of pixel coordinates x, y, x, y, ... (an array of doubles each), or a run-length code as in
+            the file. Anything else is kept, and refused when it has to become a mask.
     """
 
     id: object
@@ -43,7 +43,7 @@ class CocoImage:
     """An image of the file.
 
     Attributes:
-        file_name: as the file has it, with forward slashes.
+        file_name: as in the file, with forward slashes.
         height: px.
         width: px.
         annotations: in the file's order.
@@ -57,12 +57,12 @@ class CocoImage:
 
 @dataclass(frozen=True)
 class Instances:
-    """What an instances file holds.
+    """The content of an instances file.
 
     Attributes:
         path: of the file.
         classes: names of the categories in ascending order of their ids.
-        images: in the file's order; those without annotations too.
+        images: in the file's order, including those without annotations.
     """
 
     path: Path
@@ -84,21 +84,21 @@ def read_instances(path: Path) -> Instances:
     """Read an instances file.
 
     Raises:
-        InputError: it is missing or damaged; else see `instances_of`.
+        InputError: the file is missing or damaged; see also `instances_of`.
     """
     return instances_of(path, read_json(path))
 
 
 def instances_of(path: Path, content: Any) -> Instances:
-    """What an instances file holds.
+    """The `Instances` of a parsed instances file.
 
     Args:
         path: of the file.
-        content: of it, as `read_json` gives it.
+        content: of the file, from `read_json`.
 
     Raises:
-        InputError: it is not of this kind; images or categories are listed twice; or an annotation refers to one that
-            is not listed. Outlines are not looked at.
+        InputError: the content is not an instances file, an image or category is listed twice, or an annotation refers
+            to one that is not listed. Outlines are not checked.
     """
     images, annotations, categories = _sections(path, content)
     class_ids, classes = _classes(path, categories)
@@ -108,24 +108,26 @@ def instances_of(path: Path, content: Any) -> Instances:
             raise InputError(f"{path}: {_named(parsed)} has no 'segmentation'; is it an instances file?")
         image = by_id.get(parsed.image_id) if isinstance(parsed.image_id, Hashable) else None
         if image is None:
-            raise InputError(f"{path}: annotation {parsed.id} is of image {parsed.image_id!r}, which is not listed")
+            raise InputError(
+                f"{path}: annotation {parsed.id} belongs to image {parsed.image_id!r}, which is not listed"
+            )
         class_id = class_ids.get(parsed.category_id) if isinstance(parsed.category_id, Hashable) else None
         if class_id is None:
             raise InputError(
-                f"{path}: annotation {parsed.id} is of category {parsed.category_id!r}, which is not listed"
+                f"{path}: annotation {parsed.id} belongs to category {parsed.category_id!r}, which is not listed"
             )
         image.annotations.append(CocoAnnotation(parsed.id, class_id, parsed.crowd, parsed.outline))
     return Instances(path, classes, list(by_id.values()))
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; if it is an instances file, with what is needed of it alone.
+    """The content of a JSON file; of an instances file, only the parts that are needed.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: the file is missing or damaged.
     """
     collecting = gc.isenabled()
-    gc.disable()  # millions of new objects, none of them garbage: the collector would double the time
+    gc.disable()  # there are millions of new objects and no garbage: the collector would double the time
     try:
         return json.loads(path.read_text(encoding="utf-8"), object_hook=_shrunk)
     except FileNotFoundError as error:
@@ -146,13 +148,15 @@ def _sections(path: Path, content: Any) -> list[list[Any]]:
 
 
 def _shrunk(item: dict[str, Any]) -> Any:
-    """An object of the file with what is needed of it, as small as it can be."""
-    if "shapes" in item:  # labelme's, whatever else it has
+    """An object of the file, reduced to the parts that are needed and as small as possible."""
+    if "shapes" in item:  # a labelme file, whatever else it holds
         return item
     if "segmentation" in item:
         outline = item["segmentation"]
         if isinstance(outline, list):
-            with suppress(TypeError, OverflowError):  # what is no polygon is refused later, with the annotation's id
+            with suppress(
+                TypeError, OverflowError
+            ):  # anything but a polygon is refused later, with the annotation's id
                 outline = [array("d", polygon) for polygon in outline]
         return _Parsed(
             item.get("id"), item.get("image_id"), item.get("category_id"), bool(item.get("iscrowd")), outline

@@ -27,16 +27,16 @@ def class_masks(image: CocoImage, masks: Masks, crowd: Crowd) -> tuple[dict[int,
 
     Args:
         image: with its annotations.
-        masks: `exact`: a pixel belongs to every class that has it. `flattened`: as class-id images have them, painted
-            in the file's order, so that a pixel belongs to the last class that has it.
-        crowd: a crowd region belongs to its `class`, or is `void`: then the ordinary objects of the class are not void.
+        masks: with `exact`, a pixel belongs to every class that covers it. With `flattened`, objects are painted in the
+            file's order, as in images of class ids, so a pixel belongs to the last class that covers it.
+        crowd: whether a crowd region belongs to its `class` or is `void`. A void region leaves out the pixels of the
+            class's ordinary objects.
 
     Returns:
-        The masks and the void pixels, each by class id, ascending, as `masks.encode` makes them; empty
-        ones are left out.
+        The masks and the void pixels, each by class id, ascending, as from `masks.encode`; empty ones are left out.
 
     Raises:
-        ValueError: an outline is no mask of this image; the message names the annotation.
+        ValueError: an outline is not a mask of this image; the message names the annotation.
     """
     painted: list[tuple[int, Code]] = []
     crowds: list[tuple[int, Code]] = []
@@ -59,7 +59,7 @@ def _united(codes: Iterable[tuple[int, Code]]) -> dict[int, Code]:
 
 
 def _flattened(codes: Sequence[tuple[int, Code]]) -> dict[int, Code]:
-    covered: Code | None = None  # by what is painted later
+    covered: Code | None = None  # by objects painted later
     visible: list[tuple[int, Code]] = []
     for class_id, code in reversed(codes):
         visible.append((class_id, _minus(code, covered)))
@@ -72,9 +72,9 @@ def _minus(code: Code, other: Code | None) -> Code:
 
 
 def _complement(code: Code) -> Code:
-    """Object and background exchanged, without a walk over all runs: a run of none goes in front, or goes away.
+    """Exchange object and background without visiting all runs, by adding or removing an empty run at the front.
 
-    Only the first numbers change, for from the fourth on each is a difference to the last but one.
+    Only the first numbers change, because from the fourth on each is a difference from the number two before.
     """
     counts: bytes = code["counts"]
     starts_with_object = counts[:1] == _compressed(0)
@@ -105,14 +105,14 @@ def _coded(mask: NDArray[np.bool_]) -> Code:
 
 
 def _code(annotation: CocoAnnotation, height: int, width: int) -> Code:
-    """The pixels of an outline; checked first, for pycocotools takes it on trust and would leave its memory."""
+    """The pixels of an outline, checked first: pycocotools trusts it and would write outside its memory."""
     match annotation.outline:
         case [array(), *_] as polygons:
             for polygon in polygons:
                 _check_polygon(polygon, height, width)
             return _union(cast(list[Code], coco.frPyObjects(cast(Any, polygons), height, width)))
         case []:
-            raise ValueError("has no outline; a box alone is not enough")
+            raise ValueError("has no outline; a box is not enough")
         case {"counts": counts, "size": size}:
             if size != [height, width]:
                 raise ValueError(f"is a run-length code of {size} px (height, width), in an image of {[height, width]}")
@@ -123,7 +123,7 @@ def _code(annotation: CocoAnnotation, height: int, width: int) -> Code:
 def _check_polygon(polygon: array[float], height: int, width: int) -> None:
     if len(polygon) < 6 or len(polygon) % 2:
         raise ValueError(f"a polygon has {len(polygon)} numbers; it needs x and y of three or more points")
-    reach = 2 * max(height, width)  # points a little outside are usual; pycocotools cuts them off
+    reach = 2 * max(height, width)  # points slightly outside are common; pycocotools clips them
     if not (math.isfinite(sum(polygon)) and -reach <= min(polygon) and max(polygon) <= reach):
         raise ValueError(f"a polygon has points far outside the image of {width}x{height} px")
 

@@ -1,4 +1,4 @@
-"""One's own images with masks, in either of two layouts; docs/own-data.md shows them."""
+"""Your own images with masks, in either of two layouts; see docs/own-data.md."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _EACH_SIDE = 2  # a reference and a target
 
 @dataclass(frozen=True)
 class OwnData:
-    """One's own data as it enters the pipeline.
+    """The user's data as it enters the pipeline.
 
     Attributes:
         classes: names in class-id order.
         records: of the images that show a class. Each `file` is a name without folders.
-        sources: for each record's `file`, where it lies now.
-        unlabelled: the ids of the images that show no class; they have no record.
-        unlisted: the ids of the images with masks that stand in neither list; they have no record.
+        sources: for each record's `file`, its current path.
+        unlabelled: ids of the images that show no class; they have no record.
+        unlisted: ids of the images with masks that are in neither list; they have no record.
     """
 
     classes: tuple[str, ...]
@@ -41,17 +41,17 @@ class OwnData:
 
 
 def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int, crowd: Crowd) -> OwnData:
-    """Read one's own data.
+    """Read the user's data.
 
     Args:
-        folder: where they lie.
-        layout: `voc`, `coco`, or `auto` to look which it is.
-        val_fraction: of the images for testing, where the folder does not say which those are.
-        seed: of that division; see `val_side`.
+        folder: that holds the data.
+        layout: `voc`, `coco`, or `auto` to detect the layout.
+        val_fraction: fraction of the images for testing, if the folder does not list them.
+        seed: of the random division; see `val_side`.
         crowd: what a crowd region of COCO JSON is: pixels of its `class`, or `void`.
 
     Raises:
-        InputError: the folder is missing or in neither layout, no image shows a class, or a file is missing, damaged
+        InputError: the folder is missing or in neither layout, no image shows a class, or a file is missing or damaged
             or contradicts another.
     """
     if not folder.is_dir():
@@ -62,7 +62,7 @@ def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int,
     records = [image for image in found.images if image.masks]
     if not records:
         raise InputError(
-            f"{folder}: none of its {len(found.images)} masks shows a class; 255 in a mask is void, no class"
+            f"{folder}: none of its {len(found.images)} masks shows a class; 255 in a mask is void, not a class"
         )
     if not found.divided:
         val = val_side([record.image for record in records], val_fraction, seed, folder)
@@ -75,13 +75,13 @@ def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int,
 
 
 def val_side(images: Collection[str], val_fraction: float, seed: int, folder: Path) -> set[str]:
-    """Which images are for testing: those whose digest with the seed comes first.
+    """The images for testing: those whose digest with the seed comes first.
 
-    An image's place depends on its id and the seed alone, so a new image moves at most one other to the other side.
-    Each side gets two images at least.
+    An image's position depends only on its id and the seed, so a new image moves at most one other image to the other
+    side. Each side gets at least two images.
 
     Raises:
-        InputError: there are fewer than four.
+        InputError: there are fewer than four images.
     """
     if len(images) < 2 * _EACH_SIDE:
         raise InputError(
@@ -95,12 +95,12 @@ def _layout(folder: Path) -> Literal["voc", "coco"]:
     voc, coco = is_voc_layout(folder), find_json(folder) is not None
     if voc and coco:
         raise InputError(
-            f"{folder}: has masks in SegmentationClass and COCO JSON too; set download.layout to voc or coco"
+            f"{folder}: has both masks in SegmentationClass and COCO JSON; set download.layout to voc or coco"
         )
     if not voc and not coco:
         inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and _is_known(path)]
         hint = (
-            f"; {inner[0].name} in it is: move what is there one folder up" if inner else f"; put there {_LOOKED_FOR}"
+            f"; its folder {inner[0].name} is: move the content one folder up" if inner else f"; it needs {_LOOKED_FOR}"
         )
         raise InputError(f"{folder}: is in no known layout{hint}")
     return "voc" if voc else "coco"

@@ -1,4 +1,4 @@
-"""One's own data as COCO JSON: where the files may lie."""
+"""Your own data as COCO JSON: finding and reading the files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prosam.data.sources.coco_masks import Crowd
 from prosam.data.sources.own_found import OwnImages, by_id
 from prosam.errors import InputError
 
-_PAIRS = (  # patterns of the files of train and val, in the folder or in its `annotations`
+_PAIRS = (  # patterns of the files for train and val, in the folder or in its `annotations`
     ("train.json", "val.json"),
     ("instances_train*.json", "instances_val*.json"),
     ("train/_annotations.coco.json", "valid/_annotations.coco.json"),
@@ -22,10 +22,10 @@ _FOLDERS = ("", "annotations")
 
 
 def find_json(folder: Path) -> tuple[Path, Path] | Path | None:
-    """The files of train and val, or the only one, or None where there is none.
+    """The files for train and val, or the only file, or None if there is none.
 
     Raises:
-        InputError: it is not clear which files are meant.
+        InputError: it is ambiguous which files are meant.
     """
     for place in (folder / name for name in _FOLDERS):
         for patterns in _PAIRS:
@@ -34,7 +34,7 @@ def find_json(folder: Path) -> tuple[Path, Path] | Path | None:
                 return train[0], val[0]
             if train or val:
                 there = [path.name for path in train + val]
-                raise InputError(f"{place}: has {', '.join(there)}; needed is one {patterns[0]} and one {patterns[1]}")
+                raise InputError(f"{place}: has {', '.join(there)}; one {patterns[0]} and one {patterns[1]} are needed")
     single = [path for name in _FOLDERS for path in _matching(folder / name, "*.json")]
     if len(single) > 1:
         names = ", ".join(str(path.relative_to(folder)) for path in single[:3])
@@ -45,7 +45,7 @@ def find_json(folder: Path) -> tuple[Path, Path] | Path | None:
 
 
 def _matching(place: Path, pattern: str) -> list[Path]:
-    """Files of that name, in upper or lower case: CVAT writes instances_Train.json, and macOS leaves ._train.json."""
+    """Files that match, in upper or lower case: CVAT writes instances_Train.json. Leaves out macOS's ._train.json."""
     folder, _, name = pattern.rpartition("/")
     there = sorted((place / folder).iterdir()) if (place / folder).is_dir() else []
     return [path for path in there if fnmatchcase(path.name.lower(), name) and not path.name.startswith(".")]
@@ -59,7 +59,7 @@ def read_coco_layout(folder: Path, crowd: Crowd) -> OwnImages:
     """
     files = find_json(folder)
     if files is None:
-        raise InputError(f"{folder}: has no JSON file; needed are train.json and val.json, or a single one")
+        raise InputError(f"{folder}: has no JSON file; train.json and val.json, or a single file, are needed")
     splits: dict[Split, Instances]
     splits = {"train": read_instances(files)} if isinstance(files, Path) else read_splits(*files)
     found: list[AnnotatedImage] = []
@@ -77,10 +77,10 @@ def read_coco_layout(folder: Path, crowd: Crowd) -> OwnImages:
 
 
 def locate_images(folder: Path, instances: Instances, names: Sequence[str]) -> list[Path]:
-    """Where the image files of an instances file lie, below a folder or beside the file.
+    """The paths of an instances file's images, below a folder or beside the file.
 
     Raises:
-        InputError: one is nowhere, or in several places.
+        InputError: an image is not found, or is in several places.
     """
     subset = instances.path.stem.removeprefix("instances_")  # train2017 of instances_train2017.json
     places = ["", "images", subset, f"images/{subset}", subset.rstrip("0123456789")]
@@ -92,11 +92,11 @@ def locate_images(folder: Path, instances: Instances, names: Sequence[str]) -> l
             raise InputError(f"{instances.path}: file_name {name!r} must be a path below the folder of the images")
         there = [path for path in (place / name for place in folders) if path.is_file()]
         if len(there) > 1:
-            raise InputError(f"{there[0]}: lies in {there[1].parent} too; it is not clear which one is meant")
+            raise InputError(f"{there[0]}: is also in {there[1].parent}; keep only one of them")
         paths += there
         missing += [] if there else [name]
     if missing:
-        count = f"{len(missing)} of {len(names)} images are not there, first {missing[0]!r}"
+        count = f"{len(missing)} of {len(names)} images were not found, first {missing[0]!r}"
         looked = ", ".join(str(place) for place in folders if place.is_dir())
         raise InputError(f"{instances.path}: {count}; looked in {looked}")
     return paths

@@ -1,4 +1,4 @@
-"""What a layout of one's own data hands on."""
+"""The images that either layout of your own data yields."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class OwnImages:
 
     Attributes:
         classes: names in class-id order.
-        images: a record each; its masks may be empty, and its split says nothing unless they are `divided`.
-        sources: for each record's `file`, where it lies.
+        images: one record each. Its masks may be empty, and its split is meaningless unless `divided`.
+        sources: for each record's `file`, its current path.
         divided: whether the folder says which images are for training.
-        without_mask: ids of the images that have none.
-        unlisted: ids of the images that have a mask but stand in neither list, where there are lists.
+        without_mask: ids of the images without a mask.
+        unlisted: ids of the images that have a mask but are in neither list, if there are lists.
     """
 
     classes: tuple[str, ...]
@@ -32,12 +32,12 @@ class OwnImages:
 
 
 def by_id(paths: Iterable[Path]) -> dict[str, Path]:
-    """Image files by id, which is the name without folder and suffix; an InputError where two have the same."""
+    """Image files by id, which is the name without folder and suffix; raises InputError if two share an id."""
     images: dict[str, Path] = {}
     for path in paths:
         if path.stem in images:
             raise InputError(
-                f"{path}: {images[path.stem]} has the same name, which is the image's id; rename one of them"
+                f"{path}: {images[path.stem]} has the same name, and the name is the image's id; rename one of them"
             )
         images[path.stem] = path
     return images

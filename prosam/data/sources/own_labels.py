@@ -1,4 +1,4 @@
-"""What the labels of one's own masks mean: classes.txt, labelme's class_names.txt, CVAT's labelmap.txt."""
+"""The meaning of the labels in your own masks: classes.txt, labelme's class_names.txt or CVAT's labelmap.txt."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from prosam.data.formats.label_maps import VOID
+from prosam.data.formats.label_maps import MAX_CLASSES, VOID
 from prosam.errors import InputError
 
 Colour = tuple[int, int, int]  # RGB, 0 to 255
-
-MAX_CLASSES = VOID - 1
 
 _LISTS = ("classes.txt", "class_names.txt")
 _LABELMAP = "labelmap.txt"
@@ -25,9 +23,9 @@ class Labels:
     """The classes of masks.
 
     Attributes:
-        path: the file that says so.
+        path: the file that names them.
         classes: names in class-id order, at most 254.
-        colours: for masks in colours, the class id of each, or 0 or VOID; None when pixels are class ids themselves.
+        colours: for coloured masks, colour -> class id, 0 or VOID; None if the pixels are class ids.
     """
 
     path: Path
@@ -36,20 +34,21 @@ class Labels:
 
 
 def read_class_labels(folder: Path) -> Labels:
-    """Read the one file of a folder that names its classes.
+    """Read the file of a folder that names its classes.
 
     Raises:
-        InputError: there is none, or more than one; it is damaged, or names no class, too many, or one twice.
+        InputError: there is no such file or more than one, or it is damaged, names no class, too many classes, or one
+            class twice.
     """
     there = [folder / name for name in (*_LISTS, _LABELMAP) if (folder / name).is_file()]
     if not there:
-        raise InputError(f"{folder / _LISTS[0]}: not found; write the names of the classes there, one a line")
+        raise InputError(f"{folder / _LISTS[0]}: not found; write the names of the classes there, one per line")
     if len(there) > 1:
-        raise InputError(f"{there[1]}: names classes, and so does {there[0].name}; delete one of them")
+        raise InputError(f"{there[1]}: names classes, but {there[0].name} does too; delete one of them")
     path = there[0]
     labels = _from_labelmap(path) if path.name == _LABELMAP else _from_list(path)
     if not 1 <= len(labels.classes) <= MAX_CLASSES:
-        room = f"masks have room for 1 to {MAX_CLASSES}, COCO JSON for more"
+        room = f"masks can hold 1 to {MAX_CLASSES}, COCO JSON more"
         raise InputError(f"{path}: names {len(labels.classes)} classes; {room}")
     for i, name in enumerate(labels.classes):
         if name in labels.classes[:i]:
@@ -67,7 +66,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def _from_list(path: Path) -> Labels:
-    """A name a line, the first for label 1; labelme puts __ignore__ and _background_ before."""
+    """One name per line, the first for label 1; labelme writes __ignore__ and _background_ before it."""
     names = read_lines(path)
     while names and names[0].lower() in _BACKGROUND + _VOID:
         names = names[1:]
@@ -75,7 +74,7 @@ def _from_list(path: Path) -> Labels:
 
 
 def _from_labelmap(path: Path) -> Labels:
-    """`name:r,g,b:parts:actions` a line, # before comments."""
+    """`name:r,g,b:parts:actions` on each line; comments begin with #."""
     classes: list[str] = []
     colours: dict[Colour, int] = {}
     for line in read_lines(path):
@@ -86,7 +85,7 @@ def _from_labelmap(path: Path) -> Labels:
         if not name or colour is None:
             raise InputError(f"{path}: {line!r} is not of the form name:red,green,blue:parts:actions")
         if colour in colours:
-            raise InputError(f"{path}: {name!r} has the colour of a label before it")
+            raise InputError(f"{path}: {name!r} has the same colour as an earlier label")
         if name.lower() in _BACKGROUND:
             colours[colour] = 0
         elif name.lower() in _VOID:

@@ -1,4 +1,4 @@
-"""One's own data in VOC layout, as people draw it and as CVAT and labelme export it.
+"""Your own data in VOC layout, as drawn by hand or exported by CVAT and labelme.
 
 JPEGImages/<id>.<suffix>
 SegmentationClass/<id>.png              class ids, or the colours of labelmap.txt; 255 is void
@@ -26,7 +26,7 @@ from prosam.data.sources.own_labels import Labels, read_class_labels, read_lines
 from prosam.errors import InputError
 
 IMAGES_FOLDER = "JPEGImages"
-MASKS = ("SegmentationClass", "SegmentationClassPNG")  # the latter in older versions of labelme
+MASKS = ("SegmentationClass", "SegmentationClassPNG")  # the latter is from older versions of labelme
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 _CHUNK = 50
@@ -43,7 +43,7 @@ class _Job:
 
 
 def is_voc_layout(folder: Path) -> bool:
-    """Whether there is a folder of VOC's names."""
+    """Whether a folder has subfolders with VOC's names."""
     return any((folder / name).is_dir() for name in (IMAGES_FOLDER, *MASKS))
 
 
@@ -63,7 +63,7 @@ def read_voc_layout(folder: Path) -> OwnImages:
             raise _no_image(folder, image, images, masks.get(image))
         if image not in masks:
             raise InputError(
-                f"{folder / MASKS[0] / image}.png: not found, but {image!r} is listed; draw it or take it off"
+                f"{folder / MASKS[0] / image}.png: not found, but {image!r} is listed; draw the mask or unlist it"
             )
     files = list(inspect_images([images[image] for image in ids]))
     jobs = [_Job(images[i], masks[i], file.height, file.width) for i, file in zip(ids, files, strict=True)]
@@ -82,7 +82,9 @@ def read_voc_layout(folder: Path) -> OwnImages:
 def _files(folder: Path, name: str) -> list[Path]:
     if not (folder / name).is_dir():
         raise InputError(f"{folder / name}: not found; layout voc needs {IMAGES_FOLDER} and {MASKS[0]}")
-    return sorted(p for p in (folder / name).iterdir() if p.is_file() and not p.name.startswith("."))  # ._* of macOS
+    return sorted(
+        p for p in (folder / name).iterdir() if p.is_file() and not p.name.startswith(".")
+    )  # macOS's ._* files
 
 
 def _masks(folder: Path) -> dict[str, Path]:
@@ -92,26 +94,28 @@ def _masks(folder: Path) -> dict[str, Path]:
         if path.suffix.lower() == ".png":
             masks.append(path)
         elif path.suffix.lower() in IMAGE_SUFFIXES:
-            raise InputError(f"{path}: is no PNG; save masks as PNG, for JPEG and others change the class ids")
+            raise InputError(
+                f"{path}: is not a PNG; save masks as PNG, because JPEG and other formats change the class ids"
+            )
     if not masks:
-        raise InputError(f"{folder / place}: has no PNG; put a mask there for each image, of the image's name")
+        raise InputError(f"{folder / place}: has no PNG; put a mask with the image's name there for each image")
     return by_id(masks)
 
 
 def _no_image(folder: Path, image: str, images: Mapping[str, Path], mask: Path | None) -> InputError:
-    """That an image which has a mask or is listed is not there, and why, as far as one can tell."""
+    """The error that an image with a mask or in a list is missing, with the likely reason."""
     other = [path for path in _files(folder, IMAGES_FOLDER) if path.stem == image]
     if other:  # such as an iPhone's .heic
-        return InputError(f"{other[0]}: is of a kind that is not read; convert it to JPEG or PNG")
+        return InputError(f"{other[0]}: has an unsupported format; convert it to JPEG or PNG")
     if PurePosixPath(image).stem in images:
         stem = PurePosixPath(image).stem
-        return InputError(f"{folder / _SETS}: has {image!r} in a list; write {stem!r}, without the suffix")
-    why = f"for the mask {mask}; add it, or rename the mask" if mask else "but is listed; add it or take it off"
-    return InputError(f"{folder / IMAGES_FOLDER / image}.jpg: not found, nor with another suffix, {why}")
+        return InputError(f"{folder / _SETS}: a list contains {image!r}; write {stem!r}, without the suffix")
+    why = f"there is a mask {mask}; add the image, or rename the mask" if mask else "it is listed; add it or unlist it"
+    return InputError(f"{folder / IMAGES_FOLDER / image}.jpg: not found, nor with another suffix, but {why}")
 
 
 def _splits(folder: Path) -> dict[str, Split] | None:
-    """The split of each listed image in list order, or None where there are no lists."""
+    """The split of each listed image in list order, or None if there are no lists."""
     files = _files(folder, str(_SETS)) if (folder / _SETS).is_dir() else []
     paths: list[tuple[Split, Path]] = [
         (split, path)
@@ -122,7 +126,7 @@ def _splits(folder: Path) -> dict[str, Split] | None:
     if not paths:
         return None
     if {split for split, _ in paths} != set(_LISTS):
-        raise InputError(f"{paths[0][1]}: is there, but not the other of train.txt and val.txt; write both or neither")
+        raise InputError(f"{paths[0][1]}: exists without the other one of train.txt and val.txt; write both or neither")
     splits: dict[str, Split] = {}
     for split, path in paths:
         lines = read_lines(path)
@@ -130,25 +134,25 @@ def _splits(folder: Path) -> dict[str, Split] | None:
             raise InputError(f"{path}: lists no images")
         for image in lines:
             if image in splits:
-                raise InputError(f"{path}: lists {image!r}, which is listed already; an image has one split")
+                raise InputError(f"{path}: lists {image!r}, which is already listed; an image has one split")
             splits[image] = split
     return splits
 
 
 def _codes(labels: Labels, job: _Job) -> tuple[dict[int, str], dict[int, str]]:
-    """The masks and the void pixels of an image, as `ImageRecord` has them."""
+    """The masks and void pixels of an image, in the form of `ImageRecord`."""
     ids = _class_ids(labels, job.mask)
     if ids.shape != (job.height, job.width):
         size = f"{ids.shape[1]}x{ids.shape[0]}"
-        message = f"{job.mask}: is {size} px, but its image {job.width}x{job.height} px"
+        message = f"{job.mask}: is {size} px, but its image is {job.width}x{job.height} px"
         if ids.shape == (job.width, job.height):
-            message += "; the image's EXIF data turn it, and the mask fits it unturned: turn the mask"
+            message += "; the mask fits the image without its EXIF rotation: rotate the mask"
         raise InputError(message)
     return codes_of(ids)
 
 
 def _class_ids(labels: Labels, path: Path) -> NDArray[np.uint8]:
-    """Class id, 0 or VOID of each pixel: (H, W)."""
+    """The class id of each pixel, 0 or VOID included: (H, W)."""
     if labels.colours is None:
         values = read_label_map(path)
         check_labels(values, len(labels.classes), path)

@@ -1,4 +1,4 @@
-"""PASCAL VOC 2012 united with SBD (the Semantic Boundaries Dataset), as PASCAL-5i takes them.
+"""PASCAL VOC 2012 combined with SBD (the Semantic Boundaries Dataset), as in PASCAL-5i.
 
     VOCdevkit/VOC2012/  or  VOC2012/
         ImageSets/Segmentation/{train,val}.txt, ImageSets/Main/val.txt
@@ -8,9 +8,9 @@
 
 Testing is on VOC's segmentation val. For training:
 
-    train_noval  VOC's segmentation train, and of SBD what is not in VOC's ImageSets/Main/val.txt
-    trainaug     VOC's segmentation train, and of SBD what is not in VOC's segmentation val
-    voc          VOC's segmentation train alone, and SBD need not be there
+    train_noval  VOC's segmentation train, and the images of SBD that are not in VOC's ImageSets/Main/val.txt
+    trainaug     VOC's segmentation train, and the images of SBD that are not in VOC's segmentation val
+    voc          only VOC's segmentation train; SBD is not needed
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ LabelledBy = Literal["voc", "sbd"]
 
 _VOC_FOLDERS = "VOCdevkit/VOC2012", "VOC2012"
 _SBD_FOLDERS = "benchmark_RELEASE/dataset", "dataset"
-_TRAIN_NOVAL_MD5 = "79bff800c5f0b1ec6b21080a3c066722"  # of SBD's train_noval.txt, when it was still to be had
+_TRAIN_NOVAL_MD5 = "79bff800c5f0b1ec6b21080a3c066722"  # of SBD's train_noval.txt, which is no longer available
 _CHUNK = 128
 _MAT_HEADER = 128  # bytes
 _MAT_COMPRESSED = 15
-# On damaged files scipy raises any of these, besides its own MatReadError; NotImplementedError where the header says
-# MATLAB 7.3, whose files are HDF.
+# For damaged files scipy raises any of these, besides its own MatReadError. It raises NotImplementedError if the header
+# says MATLAB 7.3, whose files are HDF.
 _WHAT_SCIPY_RAISES = (OSError, ValueError, TypeError, LookupError, NotImplementedError, struct.error, zlib.error)
 
 
@@ -61,7 +61,7 @@ _WHAT_SCIPY_RAISES = (OSError, ValueError, TypeError, LookupError, NotImplemente
 class _Lists:
     voc_train: set[str]
     val: list[str]
-    in_sbd: set[str]  # none when SBD is not asked for
+    in_sbd: set[str]  # empty if SBD is not used
     from_sbd: set[str]  # what SBD adds to the training images
 
     @property
@@ -78,21 +78,21 @@ class _Source:
 
 
 def pascal_records(root: Path, pool: Pool, both: LabelledBy) -> Iterator[ImageRecord]:
-    """Read VOC and SBD; what differs from the published lists is printed, for it may be meant.
+    """Read VOC and SBD. Differences from the published lists are only printed, since they may be intended.
 
-    Lists and the presence of all files are checked at once, masks when they come.
+    Lists and the presence of all files are checked at once, masks when they are read.
 
     Args:
         root: the folder with VOC and SBD; the records' files are relative to it.
         pool: the training images.
-        both: whose mask is taken where VOC and SBD label one image; with the pool `voc` it is always VOC's.
+        both: whose mask to use if both VOC and SBD label an image; with the pool `voc` it is always VOC's.
 
     Returns:
         The training images, sorted, and then those of VOC's val, in its order.
 
     Raises:
-        InputError: a file is missing or damaged, a mask has another size than its image or a label that is no class,
-            or a training image is one of VOC's val.
+        InputError: a file is missing or damaged, a mask differs in size from its image or holds a label that is not a
+            class, or a training image is in VOC's val.
     """
     sources = _sources(root, pool, both)
     if missing := [path for source in sources for path in (source.photo, source.labels) if not path.is_file()]:
@@ -142,14 +142,14 @@ def _compare_with_published(lists: _Lists, pool: Pool) -> None:
         found += f", SBD's train_noval of MD5 {hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}"
         published += f", SBD's train_noval of MD5 {_TRAIN_NOVAL_MD5}"
     if found != published:
-        print(f"pascal, pool {pool}: {found}; published are {published}")
+        print(f"pascal, pool {pool}: {found}; the published lists have {published}")
 
 
 def _folder(root: Path, candidates: Sequence[str]) -> Path:
     for candidate in candidates:
         if (root / candidate).is_dir():
             return root / candidate
-    raise InputError(f"{root}: has neither a folder {' nor '.join(candidates)}")
+    raise InputError(f"{root}: has no folder {' or '.join(candidates)}")
 
 
 def _record(root: Path, source: _Source) -> ImageRecord:
@@ -157,7 +157,7 @@ def _record(root: Path, source: _Source) -> ImageRecord:
     labels = read_sbd_labels(source.labels) if is_sbd else read_label_map(source.labels)
     photo = inspect_image(source.photo)
     if labels.shape != (photo.height, photo.width):
-        sizes = f"{labels.shape[1]}x{labels.shape[0]} px, but its image {photo.width}x{photo.height} px"
+        sizes = f"{labels.shape[1]}x{labels.shape[0]} px, but its image is {photo.width}x{photo.height} px"
         raise InputError(f"{source.labels}: is {sizes}")
     check_labels(labels, len(PASCAL_CLASSES), source.labels, void=not is_sbd)
     masks, void = codes_of(labels)
@@ -166,7 +166,7 @@ def _record(root: Path, source: _Source) -> ImageRecord:
 
 
 def read_sbd_labels(path: Path) -> NDArray[np.uint8]:
-    """The class id of each pixel in a file of SBD's: (H, W) uint8, 0 for background; SBD has no void.
+    """The class id of each pixel in a file of SBD: (H, W) uint8, 0 for background; SBD has no void.
 
     Raises:
         InputError: the file is missing, damaged or not SBD's.
@@ -184,12 +184,12 @@ def read_sbd_labels(path: Path) -> NDArray[np.uint8]:
     except (*_WHAT_SCIPY_RAISES, MatReadError) as error:
         raise InputError(f"{path}: is damaged, or has no GTcls.Segmentation: it is not one of SBD's masks") from error
     if not isinstance(labels, np.ndarray) or labels.dtype != np.uint8 or labels.ndim != 2:
-        raise InputError(f"{path}: its GTcls.Segmentation is no matrix of uint8: it is not one of SBD's masks")
+        raise InputError(f"{path}: its GTcls.Segmentation is not a matrix of uint8: it is not one of SBD's masks")
     return labels
 
 
 def _check_sums(content: bytes) -> None:
-    """Decompress the variables of a MATLAB 5 file for their check sums: scipy crashes on some damaged ones."""
+    """Verify a MATLAB 5 file's check sums by decompressing its variables: scipy crashes on some damaged files."""
     position = _MAT_HEADER
     while position < len(content):
         kind, size = struct.unpack_from("<II", content, position)

@@ -1,4 +1,4 @@
-"""The published data sets: which archives they are made of, and getting those into a folder."""
+"""The published data sets: their archives, and putting the content into a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prosam.fetching.transfer import fetch
 from prosam.fetching.verified import what_is_wrong
 from prosam.files import write_text
 
-_COCO = "http://images.cocodataset.org/"  # its https fails the check of its certificate; the MD5 guards
+_COCO = "http://images.cocodataset.org/"  # the certificate of its https address is invalid; the MD5 protects
 _SBD = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz"
 
 
@@ -23,9 +23,9 @@ class ArchivePart:
 
     Attributes:
         content: the folder that its archive holds.
-        archive: which.
-        wanted: the members of the archive that are needed, by their paths.
-        growth: bytes extracted for a byte of the archive, about.
+        archive: the file to fetch.
+        wanted: whether a member of the archive is needed, by its path.
+        growth: approximate number of bytes extracted per byte of the archive.
     """
 
     content: str
@@ -83,18 +83,18 @@ COCO_ANNOTATIONS = ArchivePart(
 
 
 def gather(parts: Sequence[ArchivePart], folder: Path, data_root: Path | None) -> None:
-    """Have the content of all parts in a folder: linked, extracted, or fetched and extracted.
+    """Put the content of all parts into a folder: linked, extracted, or fetched and extracted.
 
-    What is there is kept. A content or an archive that lies in `data_root` is taken from there, and never copied.
+    Existing content is kept. Content or archives in `data_root` are used from there and never copied.
 
     Args:
         parts: of the data set.
-        folder: gets `content` of each.
-        data_root: a folder of the user's; None for none.
+        folder: for the `content` of each part.
+        data_root: the user's folder with the data set, or None.
 
     Raises:
-        InputError: data_root is no folder or holds nothing of the data set, a file is wrong, cannot be fetched or does
-            not fit on the disk.
+        InputError: data_root is not a folder or holds nothing of the data set, or a file is wrong, cannot be fetched or
+            does not fit on the disk.
     """
     if data_root is not None:
         _check_data_root(parts, data_root)
@@ -102,19 +102,19 @@ def gather(parts: Sequence[ArchivePart], folder: Path, data_root: Path | None) -
     for part in parts:
         content, given = folder / part.content, data_root.resolve() / part.content if data_root else None
         if content.is_symlink():
-            content.unlink()  # made anew, so that it leads where data_root now says
+            content.unlink()  # linked again below, in case data_root has changed
         if given is not None and given.is_dir():
             _link(content, given)
         elif not _extracted(folder, part):
             archive = _archive_of(part, folder, data_root)
             if not content.is_dir():
-                forget_unpacking(archive, folder)  # it was unpacked before, and then removed
+                forget_unpacking(archive, folder)  # its content was unpacked before and then removed
             extract(archive, folder, wanted=part.wanted)
             write_text(_stamp(folder, part), f"{part.archive.md5}\n")
 
 
 def is_gathered(part: ArchivePart, folder: Path, data_root: Path | None) -> bool:
-    """Whether nothing of a part would have to be fetched."""
+    """Whether a part is complete, so that nothing has to be fetched."""
     if _extracted(folder, part) or (folder / part.archive.name).is_file():
         return True
     return data_root is not None and _is_in(data_root, part)
@@ -123,7 +123,7 @@ def is_gathered(part: ArchivePart, folder: Path, data_root: Path | None) -> bool
 def _check_data_root(parts: Sequence[ArchivePart], data_root: Path) -> None:
     if not data_root.is_dir():
         raise InputError(f"{data_root}: no such folder; params.yaml names it as data_root")
-    if not any(_is_in(data_root, part) for part in parts):  # one level too high or too low, say
+    if not any(_is_in(data_root, part) for part in parts):  # for example one level too high or too low
         wanted = ", ".join(f"{part.content} or {part.archive.name}" for part in parts)
         raise InputError(f"{data_root}: holds none of {wanted}; params.yaml names it as data_root")
 
@@ -145,10 +145,10 @@ def _archive_of(part: ArchivePart, folder: Path, data_root: Path | None) -> Path
     given = data_root / part.archive.name if data_root else None
     if given is None or not given.is_file():
         if given is not None and not (folder / part.archive.name).is_file():
-            print(f"{data_root}: has neither {part.content} nor {part.archive.name}; that is fetched")
+            print(f"{data_root}: has neither {part.content} nor {part.archive.name}; fetching it")
         return fetch(part.archive, folder)
     if wrong := what_is_wrong(part.archive, given):
-        raise InputError(f"{given}: is not the published archive ({wrong}); remove it, and it is fetched")
+        raise InputError(f"{given}: is not the published archive ({wrong}); remove it to have it fetched")
     return given
 
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from prosam.checkpoints.backbones import PUBLISHED, backbone_state, read_checkpoint
+from prosam.checkpoints.backbone_conversion import backbone_state, read_checkpoint
 from prosam.checkpoints.bundled import BACKBONE_WEIGHTS
-from prosam.checkpoints.published import PUBLISHED_SAM
+from prosam.checkpoints.published import PUBLISHED_BACKBONES, PUBLISHED_SAM
 from prosam.checkpoints.weights import load_state
 from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
@@ -103,40 +103,40 @@ def test_a_prefix_of_parallel_training_half_precision_and_missing_counters_are_t
             "resnet50-deep-stem",
             torchvision_resnet50,
             {},
-            r"'resnet50-deep-stem': it lacks 'conv1\.0\.weight'; give semseg's .*resnet50_v2\.pth",
+            r"'resnet50-deep-stem': it lacks 'conv1\.0\.weight'; use semseg's .*resnet50_v2\.pth",
         ),
         (
             "resnet50",
             torchvision_resnet50,
             {"conv1.weight": torch.zeros(64, 3, 3, 3), "bn1.bias": torch.zeros(1)},
-            r"'resnet50': 'conv1\.weight' has shape 64x3x3x3 instead of 64x3x7x7; give .*/resnet50-0676ba61\.pth",
+            r"'resnet50': 'conv1\.weight' has shape 64x3x3x3 instead of 64x3x7x7; use .*/resnet50-0676ba61\.pth",
         ),
         (
             "resnet50",
             torchvision_resnet50,
             {"layer5.0.weight": torch.zeros(1)},
-            r"'resnet50': it has unknown 'layer5\.0\.weight'; give",
+            r"'resnet50': it has unknown 'layer5\.0\.weight'; use",
         ),
-        ("vgg16-bn", torchvision_resnet50, {}, r"'vgg16-bn': it lacks 'features\.0\.weight'; give .*vgg16_bn-6c64b313"),
+        ("vgg16-bn", torchvision_resnet50, {}, r"'vgg16-bn': it lacks 'features\.0\.weight'; use .*vgg16_bn-6c64b313"),
         (
             "dinov2-vitb14",
             dinov2,
             {"pos_embed": torch.zeros(1, 257, 768)},
-            r"'pos_embed' has shape 1x257x768 instead of 1x1370x768; give https://.*/dinov2_vitb14_pretrain\.pth",
+            r"'pos_embed' has shape 1x257x768 instead of 1x1370x768; use https://.*/dinov2_vitb14_pretrain\.pth",
         ),
         (
             "tiny-resnet",
             embedded_vgg,
             {},
-            r"'tiny-resnet': it lacks 'stem\.0\.weight'; give prosam/weights/backbone-tiny-resnet\.safetensors",
+            r"'tiny-resnet': it lacks 'stem\.0\.weight'; use prosam/weights/backbone-tiny-resnet\.safetensors",
         ),
         (
             "tiny-vgg",
             torchvision_vgg16_bn,
             {},
-            r"'tiny-vgg': it lacks 'block1\.0\.weight'; give prosam/weights/backbone-tiny-vgg\.safetensors",
+            r"'tiny-vgg': it lacks 'block1\.0\.weight'; use prosam/weights/backbone-tiny-vgg\.safetensors",
         ),
-        ("vgg16-bn", embedded_vgg, {}, r"'vgg16-bn': it lacks 'features\.0\.weight'; give .*vgg16_bn-6c64b313"),
+        ("vgg16-bn", embedded_vgg, {}, r"'vgg16-bn': it lacks 'features\.0\.weight'; use .*vgg16_bn-6c64b313"),
     ],
 )
 def test_a_wrong_checkpoint_is_refused_in_one_line(
@@ -158,7 +158,7 @@ def test_a_file_is_read_and_named_when_it_is_wrong(tmp_path: Path):
         read_checkpoint("vgg16-bn", tmp_path / "none.pth")
 
 
-@pytest.mark.parametrize("file", [*PUBLISHED.values(), *PUBLISHED_SAM.values()], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [*PUBLISHED_BACKBONES.values(), *PUBLISHED_SAM.values()], ids=lambda file: file.name)
 def test_published_files_agree_with_their_own_names(file: RemoteFile):
     """torchvision ends a name with the start of the SHA-256, segment-anything with that of the MD5."""
     assert all(url.startswith("https://") and url.endswith(f"/{file.name}") for url in file.urls)
@@ -167,5 +167,5 @@ def test_published_files_agree_with_their_own_names(file: RemoteFile):
 
 
 def test_every_architecture_is_published_or_says_what_to_give():
-    assert set(BACKBONE_BUILDERS) - set(PUBLISHED) == {*BUNDLED_BACKBONES, "resnet50-deep-stem"}
+    assert set(BACKBONE_BUILDERS) - set(PUBLISHED_BACKBONES) == {*BUNDLED_BACKBONES, "resnet50-deep-stem"}
     assert set(SAM_BUILDERS) - set(PUBLISHED_SAM) == {"tiny"}

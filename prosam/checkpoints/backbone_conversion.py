@@ -1,4 +1,4 @@
-"""Backbone weights as others publish them: where they are, and how they become ours."""
+"""Converting published backbone checkpoints into state dicts of our modules."""
 
 from __future__ import annotations
 
@@ -8,36 +8,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from prosam.checkpoints.published import PUBLISHED_BACKBONES
 from prosam.checkpoints.weights import load_state, shapes_only
 from prosam.errors import InputError
-from prosam.fetching.remote_file import RemoteFile
 from prosam.models.backbones import BACKBONE_BUILDERS
-
-_TORCHVISION = "https://download.pytorch.org/models/"
-_VGG16_BN = RemoteFile("vgg16_bn-6c64b313.pth", (f"{_TORCHVISION}vgg16_bn-6c64b313.pth",), sha256="6c64b313")
-
-PUBLISHED: dict[str, RemoteFile] = {  # by architecture; the deep stem's weights have no stable public address
-    "resnet50": RemoteFile(
-        "resnet50-0676ba61.pth", (f"{_TORCHVISION}resnet50-0676ba61.pth",), size=102_530_333, sha256="0676ba61"
-    ),
-    "vgg16-bn": _VGG16_BN,
-    "vgg16-bn-vrp-sam": _VGG16_BN,
-    "dinov2-vitb14": RemoteFile(
-        "dinov2_vitb14_pretrain.pth",
-        ("https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth",),
-        size=346_378_731,
-        sha256="0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73",
-    ),
-}
 
 _UNPUBLISHED = {
     "tiny-resnet": "prosam/weights/backbone-tiny-resnet.safetensors",
     "tiny-vgg": "prosam/weights/backbone-tiny-vgg.safetensors",
     "resnet50-deep-stem": "semseg's ImageNet weights (VRP-SAM's resnet50_v2.pth) or timm's resnet50s.gluon_in1k",
 }
-_SURPLUS = re.compile(r"fc\.|classifier\.\d|mask_token$")  # heads, and what DINOv2 needs in training alone
+_SURPLUS = re.compile(r"fc\.|classifier\.\d|mask_token$")  # heads, and what DINOv2 needs only in training
 
-_SEMSEG_STEM = {  # its layers, and timm's, which are ours
+_SEMSEG_STEM = {  # semseg's name of a layer -> timm's, which is also ours
     "conv1": "conv1.0",
     "bn1": "conv1.1",
     "conv2": "conv1.3",
@@ -63,13 +46,13 @@ def read_checkpoint(architecture: str, path: Path) -> dict[str, Tensor]:
 def backbone_state(architecture: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Turn a published checkpoint into the state dict of our module, which loads strictly.
 
-    Read are: torchvision's ResNet-50 and VGG-16-BN; the deep-stem ResNet-50 with semseg's names (`conv1` to `conv3`) or
-    timm's; DINOv2 ViT-B/14 with its own names or timm's; our own state dicts. Names may start with `module.`. Heads are
-    dropped; a missing `num_batches_tracked` is 0.
+    Supported are torchvision's ResNet-50 and VGG-16-BN, the deep-stem ResNet-50 with the names of semseg (`conv1` to
+    `conv3`) or timm, DINOv2 ViT-B/14 with its own names or timm's, and our own state dicts. Names may start with
+    `module.`. Heads are dropped. A missing `num_batches_tracked` becomes 0.
 
     Args:
         architecture: a key of BACKBONE_BUILDERS.
-        state: as in the file.
+        state: the content of the file.
 
     Raises:
         InputError: a tensor is missing, unknown or of another shape.
@@ -101,7 +84,8 @@ def _require_same_tensors(architecture: str, own: dict[str, Tensor], given: dict
 
 
 def _wrong_checkpoint(architecture: str, problem: str) -> InputError:
-    wanted = PUBLISHED[architecture].urls[0] if architecture in PUBLISHED else _UNPUBLISHED[architecture]
+    published = PUBLISHED_BACKBONES.get(architecture)
+    wanted = published.urls[0] if published else _UNPUBLISHED[architecture]
     return InputError(
-        f"not a checkpoint of backbone {architecture!r}: {problem}; give {wanted}, or the architecture it is of"
+        f"not a checkpoint of backbone {architecture!r}: {problem}; use {wanted}, or name the architecture of this file"
     )
