@@ -37,7 +37,7 @@ def promote_all(root: Path) -> list[State]:
             if used.exists() and sha256_of(used) == sha256_of(trained):
                 continue
             name = f"promote@{dataset}-{run}-{fold}"
-            state = promote.with_options(task_run_name=name)(processes, root, dataset, run, fold, return_state=True)
+            state = promote_one.with_options(task_run_name=name)(processes, root, dataset, run, fold, return_state=True)
             states.append(state)
             rows.append({"model": name.partition("@")[2], "verdict": state.name or "", "why": state.message or ""})
     except BaseException:
@@ -49,7 +49,7 @@ def promote_all(root: Path) -> list[State]:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def promote(processes: StageProcesses, root: Path, dataset: str, run: str, fold: int) -> State:
+def promote_one(processes: StageProcesses, root: Path, dataset: str, run: str, fold: int) -> State:
     """Put a trained model into use unless it is worse than the model in use.
 
     The decision is read from the history that `python -m tasks.promote` writes, not from what it prints.

@@ -19,6 +19,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from prosam.data.formats.label_maps import VOID
+
 Array = NDArray[np.floating]
 Rng = np.random.Generator
 
@@ -30,8 +32,6 @@ SECOND_COLOURS = ("white", "black", "contrast")
 NUM_CLASSES = 20
 POOL_SIZE = 64
 _KINDS_SEED = 7  # fixes which combinations are classes; the data set's own seed varies the scenes only
-
-VOID = 255  # the label of pixels on an object's edge, as in PASCAL VOC
 
 
 @dataclass(frozen=True)
