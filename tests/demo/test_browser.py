@@ -37,7 +37,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert server.stdout is not None
         try:
             said = ""
-            while not (found := re.search(r"the page is (\S+),", said)):
+            while not (found := re.search(r"the page is at (\S+);", said)):
                 line = server.stdout.readline()
                 assert line, f"the command ended with {said!r}"
                 said += line
