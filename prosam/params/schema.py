@@ -38,7 +38,7 @@ class Shift(Section):
 class PipelineParams(Section):
     """The axes of the DAG: the data sets, runs and folds that `dvc repro` processes.
 
-    dvc.yaml needs every key; write `[]` for none.
+    dvc.yaml needs every key. Write `[]` for an axis without values.
 
     Attributes:
         datasets: for training and testing.
@@ -121,7 +121,7 @@ class PointAnnotations(Section):
 
 
 class ScribbleAnnotations(Section):
-    """Up to `max_strokes` random strokes inside the mask, with two presets of brushes; in training a random number."""
+    """Up to `max_strokes` random strokes inside the mask, with two brush presets; in training a random number."""
 
     variants: Count = 5
     max_strokes: Count = 20
@@ -166,7 +166,7 @@ class EmbeddingsParams(Section):
 
 
 class Schedule(Section):
-    """The learning rate: one `cosine` over the run, or `restarts`: cosines with warm restarts every N steps or epochs."""
+    """The learning rate: one `cosine` over the run, or cosines with warm `restarts` every N steps or epochs."""
 
     kind: Literal["cosine", "restarts"] = "cosine"
     warmup: NonNegative = 60
@@ -187,8 +187,8 @@ class TrainParams(Section):
     Attributes:
         epochs: passes over the fold's training images, instead of `steps`.
         select: which weights become the trained model: the `last`, or `best-on-test`, those with the highest mIoU on
-            the fold's test episodes at any validation (every `monitor_every` steps), as in VRP-SAM's code. The latter is
-            selection on the test set, so its mIoU is optimistic, and the report says so.
+            the fold's test episodes at any validation (every `monitor_every` steps), as in VRP-SAM's code. The latter
+            is selection on the test set, so its mIoU is optimistic, and the report says so.
     """
 
     steps: Count = 250

@@ -80,9 +80,7 @@ def _shifts(params: Params, datasets: Sequence[str]) -> dict[str, list[Any]]:
     trained_on = [name for name in (datasets or params.pipeline.datasets) if name in params.datasets]
     pairs = {name: other for name in trained_on if (other := params.datasets[name].shift_to)}
     if not pairs:
-        raise InputError(
-            f"{', '.join(trained_on)}: have no `shift_to` in params.yaml; add it to name the data set to test on"
-        )
+        raise InputError(f"{', '.join(trained_on)}: no `shift_to` in params.yaml; it names the data set to test on")
     tested = _union(other for other in pairs.values() if other not in trained_on)
     return {"shifts": [{"train": name, "test": other} for name, other in pairs.items()], "tested": tested}
 
