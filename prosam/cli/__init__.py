@@ -1,1 +1,1 @@
-"""Commands that use a trained model. What is heavy is imported when one runs, so that --help is quick."""
+"""The commands. Heavy modules are imported when a command runs, so that --help is quick."""

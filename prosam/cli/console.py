@@ -1,4 +1,4 @@
-"""Running a command: one line for a user's mistake, no traceback."""
+"""Running a command: a user's mistake prints one line instead of a traceback."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from prosam.errors import InputError
 
 
 def run(command: Callable[..., Any]) -> None:
-    """Run a function, or a typer app; what the user can mend becomes one line and exit status 2.
+    """Run a function or a typer app; an error that the user can fix prints one line and gives exit status 2.
 
-    Of several processes that torchrun has started, the first that fails says so.
+    If torchrun has started several processes, the first that fails prints the line.
     """
     app = command
     if not isinstance(command, typer.Typer):
         app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
         app.command()(command)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # so that a pipe sees each line when it is said
+        sys.stdout.reconfigure(line_buffering=True)  # so that a pipe receives each line at once
     try:
         app()
     except InputError as error:
@@ -34,7 +34,7 @@ def run(command: Callable[..., Any]) -> None:
         if not _is_out_of_memory(error):
             raise
         _end(
-            f"the GPU has not enough memory ({_first_sentence(error)}); lower samples_at_once or train.batch_size in "
+            f"there is not enough GPU memory ({_first_sentence(error)}); lower samples_at_once or train.batch_size in "
             f"params.yaml for a training, evaluate.batch_size for anything that predicts, embeddings.batch_size for "
             f"embeddings"
         )
@@ -44,7 +44,7 @@ def run(command: Callable[..., Any]) -> None:
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether it is torch's OutOfMemoryError; torch need not be imported to tell."""
+    """Whether an error is torch's OutOfMemoryError, without importing torch."""
     return any(cls.__name__ == "OutOfMemoryError" for cls in type(error).__mro__)
 
 

@@ -1,4 +1,4 @@
-"""`prosam demo`: a page on this machine to try a model on."""
+"""`prosam demo`: a page on this machine for trying a model."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from prosam.cli.references import BackboneOption, DeviceOption, ModelOption, Sam
 from prosam.demo.server import is_local, listen, serve_demo, url_of
 from prosam.errors import InputError
 
-_KEPT = 16  # images' embeddings; 60 MB each for SAM ViT
+_KEPT = 16  # number of images whose embeddings are kept; 60 MB each for SAM ViT
 
 
 def demo(
     model: ModelOption = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 for any that is free.")] = 7860,
-    host: Annotated[str, typer.Option(help="Where to listen; by default for this machine alone.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free port.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; by default only this machine can connect.")
+    ] = "127.0.0.1",
     browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
     sam: SamOption = None,
     backbone: BackboneOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Show a page to try a model: draw on a reference, drop images, see masks. Until Ctrl-C; nothing is kept.
+    """Serve a page for trying a model: draw on a reference, drop images, see masks. Ends with Ctrl-C; keeps nothing.
 
     Needs the extra `demo`. Example: prosam demo --model models/shapes-5i/prosam/0
     """
@@ -35,11 +37,11 @@ def demo(
     with listen(host, port) as listening:
         url = url_of(listening, host)
         if not is_local(host):
-            print(f"warning: whoever reaches {host} can use the page, and see what it is asked", file=sys.stderr)
+            print(f"warning: anyone who can reach {host} can use the page and see the requests", file=sys.stderr)
 
         from prosam.predictor.predictor import Predictor
 
         predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, keep=_KEPT)
         print(predictor.model)
-        print(f"the page is {url}, until Ctrl-C")
+        print(f"the page is at {url}; stop it with Ctrl-C")
         serve_demo(predictor, listening, url, names=[host, gethostname()], browser=browser)

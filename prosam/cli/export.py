@@ -10,9 +10,9 @@ import typer
 
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
-    out: Annotated[Path, typer.Argument(help="The file, .safetensors.")],
+    out: Annotated[Path, typer.Argument(help="The file to write, .safetensors.")],
 ) -> None:
-    """Make one file of a trained run, to hand on: what --model and Predictor.load take, also as a URL.
+    """Export a trained run as one file to pass on, for --model and Predictor.load, also from a URL.
 
     Example: prosam export models/shapes-5i/prosam/0 prosam.safetensors
     """
@@ -20,4 +20,4 @@ def export(
     from prosam.files import sha256_of
 
     export_model(run, out)
-    print(f"wrote {out}, SHA-256 {sha256_of(out)}; the frozen SAM and backbone are not in it")
+    print(f"wrote {out}, SHA-256 {sha256_of(out)}; it does not contain the frozen SAM and backbone")

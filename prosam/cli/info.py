@@ -1,4 +1,4 @@
-"""What a file or folder holds, as facts for a person or a program."""
+"""Facts about a file or folder, as text or JSON."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MODEL, _WEIGHTS, _STORE, _RESULTS = "model.json", "weights.json", "index.json",
 
 
 def facts_of(path: Path) -> Facts:
-    """The facts about anything that a command or a stage of ours writes, or about a published or bundled checkpoint.
+    """The facts about an output of a command or stage, or about a published or bundled checkpoint.
 
     Raises:
-        InputError: nothing is there, it is damaged, or it is nothing that prosam knows.
+        InputError: the path does not exist, is damaged, or is of no known kind.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
@@ -46,7 +46,7 @@ def facts_of(path: Path) -> Facts:
 
 
 def _described_by_itself(path: Path) -> Facts | None:
-    """The facts about a file that describes itself in its header: an exported model or a concept; None for others."""
+    """The facts about a file with a description in its header (an exported model or a concept); None for others."""
     from prosam.checkpoints.exported import METADATA, read_exported_description
 
     if METADATA in _metadata(path):
@@ -55,7 +55,7 @@ def _described_by_itself(path: Path) -> Facts | None:
 
 
 def _concept_facts(path: Path) -> Facts:
-    """Empty when the file holds no concept."""
+    """The facts about a concept; empty if the file holds none."""
     if "prosam_concept" not in _metadata(path):
         return {}
     from prosam.predictor.concept import Concept
@@ -163,19 +163,17 @@ def _facts_of_checkpoint(path: Path) -> Facts:
     for name, bundled in {BUNDLED_SAM: SAM_WEIGHTS, **BACKBONE_WEIGHTS}.items():
         if digest == sha256_of(bundled):
             return {"what": "a bundled checkpoint", "model": name, "name": bundled.name, "sha256": digest}
-    raise InputError(
-        f"{path}: was written by no command of prosam, and is no published checkpoint that it knows (SHA-256 {digest})"
-    )
+    raise InputError(f"{path}: is neither an output of prosam nor a known published checkpoint (SHA-256 {digest})")
 
 
 def _weights(origin: Any) -> str | None:
-    if not isinstance(origin, dict):  # a converted model names no SAM
+    if not isinstance(origin, dict):  # a converted model does not name its SAM
         return None
     return f"{origin.get('model')} ({origin.get('checkpoint')}, SHA-256 {str(origin.get('sha256'))[:16]}...)"
 
 
 def as_text(facts: Facts) -> str:
-    """Facts for a terminal: one a line, mappings and lists in one line each."""
+    """Facts as text: one per line, mappings and lists on one line each."""
     width = max(len(key) for key in facts)
     return "\n".join(f"{key:<{width}}  {_value(value)}" for key, value in facts.items())
 
@@ -191,5 +189,5 @@ def _value(value: Any) -> str:
 
 
 def as_json(facts: Facts) -> str:
-    """Facts for a program."""
+    """Facts as JSON."""
     return json.dumps(facts, indent=2)

@@ -1,4 +1,4 @@
-"""`prosam learn`: keep what references show, to look for it later."""
+"""`prosam learn`: learn concepts from references and save them for later."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SUFFIX = ".safetensors"
 
 def learn(
     context: typer.Context,
-    out: Annotated[Path, typer.Argument(help="A .safetensors file; or a folder, which gets one for each concept.")],
+    out: Annotated[Path, typer.Argument(help="A .safetensors file, or a folder for one file per concept.")],
     reference: ReferenceOption = None,
     mask: MaskOption = None,
     box: BoxOption = None,
@@ -55,11 +55,11 @@ def learn(
     backbone: BackboneOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Learn concepts from annotated references and keep them as files, for one model; no image is kept."""
+    """Learn concepts from annotated references and save them as files for one model; no image is saved."""
     from prosam.predictor.predictor import Predictor
 
     if out.suffix != _SUFFIX and out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file, but none of a concept; name a folder, or a {_SUFFIX} file")
+        raise InputError(f"{out}: is a file but not a concept; name a folder, or a {_SUFFIX} file")
     options = {
         "reference": reference,
         "mask": mask,
@@ -71,7 +71,7 @@ def learn(
     }
     given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
     if not given:
-        raise InputError("nothing to learn: give --reference with an annotation, or --references")
+        raise InputError("nothing to learn: pass --reference with an annotation, or --references")
     if out.suffix == _SUFFIX and len(given) > 1:
         raise InputError(f"{out}: is one file, but there are {len(given)} concepts, {', '.join(given)}; name a folder")
     predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone)
@@ -80,4 +80,4 @@ def learn(
     for concept in concepts:
         path = out if out.suffix == _SUFFIX else out / f"{concept.name}{_SUFFIX}"
         concept.save(path)
-        print(f"{path}: {concept.name}, of {len(concept)} references ({', '.join(concept.kinds)})")
+        print(f"{path}: {concept.name}, from {len(concept)} references ({', '.join(concept.kinds)})")

@@ -26,7 +26,7 @@ app = typer.Typer(
 
 convert = typer.Typer(
     name="convert",
-    help="Read checkpoints of other code.",
+    help="Convert checkpoints of other code.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -47,7 +47,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """The commands do the work."""
+    """Options of `prosam` itself."""
 
 
 @app.command()
@@ -64,12 +64,12 @@ def check(params: Annotated[Path, typer.Argument(help="The file to validate.")] 
 @app.command()
 def suite(
     names: Annotated[list[str] | None, typer.Argument(help="Keys of `suites` in params.yaml, or all.")] = None,
-    data: Annotated[str, typer.Option(help="Data sets to run them on, as in pascal-5i,coco-20i.")] = "",
+    data: Annotated[str, typer.Option(help="Data sets to run them on, such as pascal-5i,coco-20i.")] = "",
     params: Annotated[Path, typer.Option(help="The file to edit.")] = PARAMS_FILE,
 ) -> None:
-    """Choose what the pipeline runs: one of the paper's tables, or several; without a name, list them.
+    """Choose what the pipeline runs: one or more of the paper's tables. Without a name, list them.
 
-    Edits the section `pipeline` of params.yaml. Then `make repro`, or `dvc repro`.
+    Edits the section `pipeline` of params.yaml; run `make repro` or `dvc repro` next.
 
     Examples: prosam suite; prosam suite table-1 table-4; prosam suite all --data pascal-5i
     """
@@ -82,7 +82,7 @@ def suite(
     chosen = choose_suites(params, names, [name for name in data.split(",") if name])
     p = chosen.pipeline
     for run in left_out(chosen, names):
-        print(f"left out: {run}, for its backbone wants published weights, and models.sam is the bundled one")
+        print(f"left out: {run}, because its backbone needs published weights and models.sam is the bundled one")
     trainings = len(p.datasets) * len(p.runs) * len(p.folds)
     studies = len(p.datasets) * len(p.studies) * len(p.studied) * len(p.folds) + len(p.datasets) * len(p.starts)
     print(f"{params}: {trainings} trainings and evaluations, {studies} studies, on {', '.join(p.datasets)}")
@@ -90,7 +90,7 @@ def suite(
 
 @app.command()
 def info(
-    path: Annotated[Path, typer.Argument(help="What a command or a stage wrote, or a published checkpoint.")],
+    path: Annotated[Path, typer.Argument(help="An output of a command or stage, or a published checkpoint.")],
     json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
 ) -> None:
     """Describe a trained or exported model, a concept, a folder of results, frozen weights, or a store of embeddings.
@@ -108,7 +108,7 @@ def plan(
     params: Annotated[Path, typer.Argument(help="The parameters to plan for.")] = PARAMS_FILE,
     json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
 ) -> None:
-    """Say what the pipeline will cost, before anything is fetched or computed: downloads, disk and time.
+    """Estimate what the pipeline will cost before anything is fetched or computed: downloads, disk and time.
 
     Example: prosam plan
     """
@@ -129,19 +129,21 @@ app.command("demo")(demo)
 @convert.command("vrp-sam")
 def convert_vrp_sam(
     checkpoint: Annotated[Path, typer.Argument(help="best_model.pt of the public VRP-SAM code.")],
-    out: Annotated[Path, typer.Argument(help="A new folder: prompt encoder, description, and the backbone's weights.")],
+    out: Annotated[
+        Path, typer.Argument(help="A new folder for prompt encoder, description and the backbone's weights.")
+    ],
     kind: Annotated[
-        AnnotationKind, typer.Option(help="Kind of annotation that it was trained with, which it does not say.")
+        AnnotationKind, typer.Option(help="Kind of annotation used in training; the checkpoint does not state it.")
     ] = "mask",
 ) -> None:
-    """Read a checkpoint of the public VRP-SAM code into ours.
+    """Convert a checkpoint of the public VRP-SAM code.
 
     Example: prosam convert vrp-sam best_model.pt models/converted
     """
     from prosam.checkpoints.vrp_sam import convert_checkpoint
 
     convert_checkpoint(checkpoint, out, kind)
-    print(f"wrote {out}; `prosam info {out}` tells what it is")
+    print(f"wrote {out}; `prosam info {out}` describes it")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""References on the command line: images, each with the annotations that follow it."""
+"""References on the command line: images, each followed by its annotations."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 ReferenceOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--reference", metavar="IMAGE", help="An image that shows the kind; its annotation follows. Repeatable."
+        "--reference", metavar="IMAGE", help="An image that shows the object; its annotation follows. Repeatable."
     ),
 ]
 MaskOption = Annotated[
     list[str] | None,
-    typer.Option("--mask", metavar="PNG", help="PNG of the image's size, not black where the object is."),
+    typer.Option("--mask", metavar="PNG", help="PNG of the image's size, black except where the object is."),
 ]
 BoxOption = Annotated[
     list[str] | None, typer.Option("--box", metavar="X0,Y0,X1,Y1", help="A box around the object, px.")
@@ -39,40 +39,46 @@ ScribbleOption = Annotated[
 ]
 NameOption = Annotated[
     list[str] | None,
-    typer.Option("--name", metavar="NAME", help="Begins a concept; the references behind it are its own."),
+    typer.Option("--name", metavar="NAME", help="Begins a concept; the references after it belong to it."),
 ]
 ReferencesOption = Annotated[
     list[str] | None,
     typer.Option(
         "--references",
         metavar="FILE|FOLDER",
-        help="References from COCO JSON, labelme JSON (or a folder of it), or CVAT's VOC folder.",
+        help="References from COCO JSON, labelme JSON (or a folder of such files), or CVAT's VOC folder.",
     ),
 ]
 LabelOption = Annotated[
-    list[str] | None, typer.Option("--label", metavar="LABEL", help="Of --references, this label only. Repeatable.")
+    list[str] | None, typer.Option("--label", metavar="LABEL", help="Use only this label of --references. Repeatable.")
 ]
 MostOption = Annotated[
-    int, typer.Option("--most", metavar="NUMBER", min=1, help="Of --references, so many of a label at most.")
+    int,
+    typer.Option("--most", metavar="NUMBER", min=1, help="Maximum number of references of a label in --references."),
 ]
 ImagesOption = Annotated[
     Path | None,
-    typer.Option("--images", metavar="FOLDER", help="Folder of the images that a COCO file of --references names."),
+    typer.Option("--images", metavar="FOLDER", help="Folder of the images that a COCO file in --references names."),
 ]
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--model", metavar="MODEL", help="A run's folder, a bundle, a URL or a hub id; without, the bundled model."
+        "--model",
+        metavar="MODEL",
+        help="A run's folder, an exported file, a URL or a hub id; by default the bundled model.",
     ),
 ]
 SamOption = Annotated[
-    Path | None, typer.Option("--sam", metavar="PATH", help="The model's SAM, where it is not found by itself.")
+    Path | None, typer.Option("--sam", metavar="PATH", help="The model's SAM, if it is not found automatically.")
 ]
-BackboneOption = Annotated[Path | None, typer.Option("--backbone", metavar="PATH", help="Likewise, its backbone.")]
+BackboneOption = Annotated[
+    Path | None,
+    typer.Option("--backbone", metavar="PATH", help="The model's backbone, if it is not found automatically."),
+]
 DeviceOption = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu or cuda.")]
 FusionOption = Annotated[
     Literal["concatenate", "average"],
-    typer.Option("--fusion", help="How the prompts of several references are joined."),
+    typer.Option("--fusion", help="How to combine the prompts of several references."),
 ]
 
 _KINDS = ("mask", "box", "point", "scribble")
@@ -81,22 +87,22 @@ _POLYLINE = re.compile(r"[\d.,\s+-]+")
 
 @dataclass
 class _Given:
-    """A reference as it was given: its image, and the texts of its annotations by option."""
+    """A reference as given: its image, and the texts of its annotations by option."""
 
     image: str
     texts: dict[str, list[str]] = field(default_factory=dict)
 
 
 def given_references(order: Sequence[str], options: Mapping[str, Sequence[str] | None]) -> dict[str, ReferenceList]:
-    """The references of each concept, as `Predictor.learn` takes them.
+    """The references of each concept, in the form that `Predictor.learn` takes.
 
     Args:
-        order: names of all options as they came.
+        order: names of all options in the order given.
         options: the values of reference, mask, box, point, scribble and name.
 
     Raises:
-        InputError: an annotation has no reference before it, a reference has none or two kinds of them behind it, or
-            a concept comes without references, or twice.
+        InputError: an annotation has no reference before it, a reference has no annotation or two kinds of them after
+            it, or a concept has no references or is given twice.
     """
     values = {name: deque(options.get(name) or ()) for name in ("name", "reference", *_KINDS)}
     concepts: dict[str, list[_Given]] = {}
@@ -105,8 +111,8 @@ def given_references(order: Sequence[str], options: Mapping[str, Sequence[str] |
         if option not in values:
             continue
         text = values[option].popleft()
-        if not text.strip():  # such as a shell's variable that is not set
-            raise InputError(f"--{option}: is empty; give a value, or leave it away")
+        if not text.strip():  # for example an unset shell variable
+            raise InputError(f"--{option}: is empty; give a value, or omit it")
         if option == "name":
             current = _begin(concepts, text)
         elif option == "reference":
@@ -114,12 +120,14 @@ def given_references(order: Sequence[str], options: Mapping[str, Sequence[str] |
                 current = _begin(concepts, Path(text).stem)
             current.append(_Given(text))
         elif not current:
-            raise InputError(f"--{option} {text}: has no --reference before it; put it behind the image that it is on")
+            raise InputError(
+                f"--{option} {text}: has no --reference before it; put it after the image that it belongs to"
+            )
         else:
             current[-1].texts.setdefault(option, []).append(text)
     for name, given in concepts.items():
         if not given:
-            raise InputError(f"--name {name}: has no --reference behind it")
+            raise InputError(f"--name {name}: has no --reference after it")
     return {name: [(Path(g.image), _annotation(g)) for g in given] for name, given in concepts.items()}
 
 
@@ -131,28 +139,28 @@ def all_references(
     most: int,
     images: Path | None,
 ) -> dict[str, ReferenceList]:
-    """The references of each concept, given in options or in files, as `Predictor.learn` takes them.
+    """The references of each concept, from options or files, in the form that `Predictor.learn` takes.
 
     Args:
-        order: as for `given_references`.
-        options: likewise, and `references`.
-        labels: of those in files; all when empty.
-        most: of each label.
-        images: of a COCO file.
+        order: see `given_references`.
+        options: see `given_references`; also the values of `references`.
+        labels: to use from files; all if empty.
+        most: maximum number of references of each label in files.
+        images: folder of a COCO file's images.
 
     Raises:
-        InputError: something of it is wrong, or a concept is given twice, or has a name that cannot be a folder's.
+        InputError: a reference is wrong, or a concept is given twice or has a name that a folder cannot have.
     """
     from prosam.exchange.references import read_references
 
     for option in ("label", "most", "images"):
         if option in order and not options.get("references"):
-            raise InputError(f"--{option}: is about --references, which is not given; --name names a concept")
+            raise InputError(f"--{option}: needs --references; use --name to name a concept")
     concepts: dict[str, ReferenceList] = {**given_references(order, options)}
     for file in options.get("references") or ():
         for label, references in read_references(file, labels=labels, most=most, images=images).items():
             if label in concepts:
-                raise InputError(f"{file}: has the label {label!r}, which is given already; name it differently")
+                raise InputError(f"{file}: has the label {label!r}, which is already given; name it differently")
             check_name(label)
             concepts[label] = references
     return concepts
@@ -160,17 +168,17 @@ def all_references(
 
 def _begin(concepts: dict[str, list[_Given]], name: str) -> list[_Given]:
     if name in concepts:
-        raise InputError(f"--name {name}: is given twice; put all of its references behind the first")
+        raise InputError(f"--name {name}: is given twice; put all of its references after the first")
     check_name(name)
     return concepts.setdefault(name, [])
 
 
 def check_name(name: str) -> None:
-    """Refuse a concept's name that can be no folder's, which its masks lie in; InputError."""
+    """Raise InputError if a concept's name cannot name the folder of its masks."""
     if not name.strip() or name.startswith(".") or re.search(r"[/\\\x00-\x1f\x7f]", name):
         raise InputError(
-            f"{name!r} cannot be a concept's name, for a folder of masks bears it; give another with --name, or where "
-            "the label comes from"
+            f"{name!r} cannot be a concept's name, because it cannot name a folder; choose another with --name, or in "
+            "the file with the label"
         )
 
 
@@ -180,12 +188,12 @@ def _annotation(given: _Given) -> Annotation:
     kinds = list(given.texts)
     if not kinds:
         ways = ", ".join(f"--{kind}" for kind in _KINDS)
-        raise InputError(f"--reference {given.image}: has no annotation behind it; add one of {ways}")
+        raise InputError(f"--reference {given.image}: has no annotation after it; add one of {ways}")
     if len(kinds) > 1:
-        raise InputError(f"--reference {given.image}: has a --{kinds[0]} and a --{kinds[1]}; give one kind")
+        raise InputError(f"--reference {given.image}: has a --{kinds[0]} and a --{kinds[1]}; use one kind")
     kind, texts = kinds[0], given.texts[kinds[0]]
     if kind in ("mask", "box") and len(texts) > 1:
-        raise InputError(f"--reference {given.image}: has {len(texts)} times --{kind}; give it once")
+        raise InputError(f"--reference {given.image}: has --{kind} {len(texts)} times; give it once")
     if kind == "mask":
         return Mask(Path(texts[0]))
     if kind == "box":
@@ -195,9 +203,7 @@ def _annotation(given: _Given) -> Annotation:
         return Points([_point("--point", text) for text in texts])
     drawn = [text for text in texts if not _POLYLINE.fullmatch(text)]
     if drawn and len(texts) > 1:
-        raise InputError(
-            f"--reference {given.image}: has a PNG as scribble and another one; give one PNG, or polylines"
-        )
+        raise InputError(f"--reference {given.image}: has a PNG and another scribble; use one PNG, or polylines")
     if drawn:
         return Scribble(pixels=Path(drawn[0]))
     return Scribble([[_point("--scribble", part) for part in text.split()] for text in texts])
@@ -214,6 +220,6 @@ def _numbers(option: str, text: str, count: int) -> list[float]:
     except ValueError:
         numbers = []
     if len(numbers) != count:
-        form = {2: "X,Y, as in 40,60", 4: "X0,Y0,X1,Y1, as in 10,20,80,90"}[count]
+        form = {2: "X,Y, such as 40,60", 4: "X0,Y0,X1,Y1, such as 10,20,80,90"}[count]
         raise InputError(f"{option} {text}: must be {form}")
     return numbers

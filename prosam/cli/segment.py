@@ -1,4 +1,4 @@
-"""`prosam segment`: find kinds of object in one's own images."""
+"""`prosam segment`: find objects in your own images."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Examples:
   prosam segment photos/ --concept cat.safetensors --model models/shapes-5i/prosam/0 --out found/
   prosam segment photos/ --references labelled.json --label cat --out found/ --write coco
 
-Several references of several concepts; what is on an image stands behind it:
+Several references for several concepts; an image is followed by its annotations:
 
 \b
   prosam segment photos/ --out found/ \\
@@ -54,9 +54,9 @@ _SHOWN_UNREADABLE = 10
 
 def segment(
     context: typer.Context,
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTOS...", help="Images, and folders of images.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTOS...", help="Images and folders of images.")],
     out: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="Folder of the results; what is there of them is kept.")
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder for the results; existing results are kept.")
     ],
     reference: ReferenceOption = None,
     mask: MaskOption = None,
@@ -65,7 +65,7 @@ def segment(
     scribble: ScribbleOption = None,
     name: NameOption = None,
     concept: Annotated[
-        list[Path] | None, typer.Option("--concept", metavar="FILE", help="A file of `prosam learn`.")
+        list[Path] | None, typer.Option("--concept", metavar="FILE", help="A concept written by `prosam learn`.")
     ] = None,
     references: ReferencesOption = None,
     label: LabelOption = None,
@@ -78,13 +78,20 @@ def segment(
     threshold: Annotated[
         float | None,
         typer.Option(
-            "--threshold", metavar="0..1", min=0, max=1, help="Presence below it means: not there. 0: always."
+            "--threshold",
+            metavar="0..1",
+            min=0,
+            max=1,
+            help="A concept with a lower presence counts as absent; with 0, none does.",
         ),
     ] = None,
     samples: Annotated[
         int,
         typer.Option(
-            "--samples", metavar="NUMBER", min=0, help="Sampled prompts an image, for uncertainty; 0 for none."
+            "--samples",
+            metavar="NUMBER",
+            min=0,
+            help="Number of sampled prompts per image for uncertainty; 0 for none.",
         ),
     ] = 0,
     write: Annotated[
@@ -92,18 +99,19 @@ def segment(
         typer.Option(
             "--write",
             metavar="FORM",
-            help="masks, labels, overlays, labelme, coco or uncertainty; all unless given. Repeatable.",
+            help="masks, labels, overlays, labelme, coco or uncertainty; by default all. Repeatable.",
         ),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option("--batch", metavar="NUMBER", min=1, help="Images at once; by default 1, on a GPU 8.")
+        int | None,
+        typer.Option("--batch", metavar="NUMBER", min=1, help="Images processed at once; by default 1, on a GPU 8."),
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Compute also what is there, and replace it.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Compute and replace existing results too.")] = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Find in images whatever annotated references show: masks, overlays, labelme JSON and COCO JSON.
+    """Find the objects of annotated references in images; write masks, overlays, labelme JSON and COCO JSON.
 
-    Killed and started again, it goes on. Images that cannot be read are reported at the end; the exit status is 1 then.
+    After a kill, the same command resumes. Unreadable images are reported at the end, with exit status 1.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; name a folder")
@@ -131,7 +139,7 @@ def segment(
     }
     given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
     if not saved and not given:
-        raise InputError("nothing to look for: give --reference with an annotation, --concept or --references")
+        raise InputError("nothing to look for: pass --reference with an annotation, --concept or --references")
     predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, fusion=fusion)
     asked = {
         "samples": samples,
@@ -142,7 +150,7 @@ def segment(
     concepts = predictor.checked([*saved, *learned], samples=samples)
     print(predictor.model)
     if threshold is None and not asked["threshold"]:
-        print("note: it is not known below which presence a kind is absent for this backbone; --threshold says it")
+        print("note: no presence threshold is known for this backbone, so no concept counts as absent; set --threshold")
 
     maker = Provenance(
         str(predictor.model),
@@ -150,13 +158,13 @@ def segment(
         {"model": predictor.model.digest, "concepts": [one.digest for one in concepts], "fusion": fusion, **asked},
     )
     formats = _formats(write, several=len(concepts) > 1, samples=samples)
-    tiles = reference_tiles(maker.concepts, given)  # now, for hours later the references may be gone
+    tiles = reference_tiles(maker.concepts, given)  # read now, because the references may be gone hours later
     unreadable: list[tuple[Path, str]] = []
     out.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(out / ".lock", str(out)), ResultsFolder(out, jobs, maker, formats, again=again) as results:
         left = {job.path: job for job in jobs if not results.is_done(job)}
         if len(left) < len(jobs):
-            print(f"{out}: {len(jobs) - len(left)} of {len(jobs)} images are there from an earlier start")
+            print(f"{out}: {len(jobs) - len(left)} of {len(jobs)} images are done from an earlier start")
         with Progress("segment", len(jobs), "image", done=len(jobs) - len(left)) as progress:
 
             def note(path: Path, error: InputError) -> None:
@@ -170,7 +178,7 @@ def segment(
                         results.add(left[result.image], result)
                     progress.advance()
             except KeyboardInterrupt:
-                print(f"stopped; the same command{' without --again' if again else ''} goes on from here")
+                print(f"stopped; the same command{' without --again' if again else ''} resumes from here")
                 raise typer.Exit(130) from None
         counts = results.finish(unreadable, tiles)
     _report(jobs, counts, out, unreadable)
@@ -181,12 +189,12 @@ def _jobs(photos: Sequence[Path], out: Path) -> list[ImageJob]:
     from prosam.output.results_folder import results_below
     from prosam.predictor.image_folders import images_below
 
-    named: dict[Path, str] = {}  # an image that is given twice, as in `photos photos/1.jpg`, is looked at once
+    named: dict[Path, str] = {}  # an image that is given twice, as in `photos photos/1.jpg`, is processed once
     for given in photos:
         if given.is_dir():
             prefix = f"{given.resolve().name}/" if len(photos) > 1 else ""
             if given.resolve() == out.resolve():
-                raise InputError(f"--out {out}: is the folder of the images; name another one, which may lie in it")
+                raise InputError(f"--out {out}: is the folder of the images; name another one, for example inside it")
             for path in images_below(given, without=[out, *results_below(given)]):
                 named.setdefault(path, prefix + path.relative_to(given).as_posix())
         elif given.is_file():
@@ -209,7 +217,7 @@ def _check_forms(wanted: Sequence[str], samples: int) -> None:
 def _formats(wanted: Sequence[str] | None, *, several: bool, samples: int) -> list[Format]:
     from prosam.output.results_folder import FORMATS
 
-    if not wanted:  # of one concept a label map says what the mask says
+    if not wanted:  # for one concept, a label map equals the mask
         unneeded = {*(() if several else ("labels",)), *(() if samples else ("uncertainty",))}
         return [form for form in FORMATS if form not in unneeded]
     return [form for form in FORMATS if form in wanted]

@@ -1,4 +1,4 @@
-"""The images of one run of `prosam segment`, and the names that their results are filed under."""
+"""The images of one run of `prosam segment`, and the names of their results."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class ImageJob:
 
     Attributes:
         path: of its file.
-        name: the path under which it is filed, with forward slashes; unique in the folder.
-        stem: the same for what is made of it, without a suffix.
+        name: its path in the folder of results, with forward slashes; unique in the folder.
+        stem: the path of its results, without a suffix.
     """
 
     path: Path
@@ -26,7 +26,7 @@ class ImageJob:
     stem: str
 
     def state(self) -> list[int] | None:
-        """Size and time of the last change of the file, which tell whether it is as it was; None when it is gone."""
+        """Size and modification time of the file, to detect changes; None if the file is gone."""
         try:
             status = self.path.stat()
         except OSError:
@@ -35,12 +35,12 @@ class ImageJob:
 
     def path_from(self, folder: Path) -> str:
         """The path from a folder to the image, with forward slashes."""
-        # folders without links, for '..' leads out of where a link points to
+        # resolve links, because '..' leads to the parent of a link's target
         place = self.path.parent.resolve() / self.path.name
         return Path(os.path.relpath(place, folder.resolve())).as_posix()
 
     def other_file(self, path: str, folder: Path) -> Path | None:
-        """The file at a path from a folder, if it is there and not this image."""
+        """The file at a path from a folder, if it exists and is not this image."""
         there = folder / path
         if path == self.path_from(folder) or not there.exists():
             return None
@@ -48,19 +48,21 @@ class ImageJob:
 
 
 def jobs_of(images: Iterable[tuple[Path, str]]) -> list[ImageJob]:
-    """The jobs of images with the names to file them under.
+    """The jobs of images, from their paths and names.
 
     Raises:
-        InputError: two have the same name.
+        InputError: two images have the same name.
     """
     named = list(images)
     names: dict[str, Path] = {}
     for path, name in named:
         if name in names:
-            raise InputError(f"{path}: {names[name]} would be filed under the same name, {name}; segment them apart")
+            raise InputError(
+                f"{path}: {names[name]} would get results of the same name, {name}; segment them separately"
+            )
         names[name] = path
     stems = Counter(_stem(name) for name in names)
-    # beside a.jpg and a.png, a.jpg.png is filed under its whole name, too
+    # beside a.jpg and a.png, a.jpg.png also keeps its whole name
     return [
         ImageJob(path, name, stem if stems[stem := _stem(name)] == 1 and stem not in names else name)
         for path, name in named

@@ -1,4 +1,4 @@
-"""One picture of the references and the first results: what a person looks at first."""
+"""One picture of the references and the first results, for a quick look."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _FONT_SIZE, _QUALITY = 14, 90
 
 
 class Tile(NamedTuple):
-    """A picture, or the file of one, and what stands below it."""
+    """A picture or its file, with a caption."""
 
     caption: str
     picture: Image.Image | Path
 
 
 def reference_tiles(concepts: Sequence[str], references: Mapping[str, ReferenceList]) -> list[Tile]:
-    """The first reference of each concept, scaled down, with what is drawn on it in the colour that its masks have.
+    """The first reference of each concept, scaled down, with its annotation in the colour of the concept's masks.
 
     Args:
-        concepts: all names in order, which gives the colours.
-        references: of those concepts whose images are at hand; a concept from a file has none.
+        concepts: all names in order, which determines the colours.
+        references: of the concepts whose images are available; a concept from a file has none.
     """
     tiles = []
     for number, concept in enumerate(concepts, 1):
@@ -40,18 +40,20 @@ def reference_tiles(concepts: Sequence[str], references: Mapping[str, ReferenceL
             pixels = load_image(image)
             drawn = annotation.draw(*pixels.shape[:2])
             picture = Image.fromarray(tinted(pixels, drawn, number))
-            picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)  # photographs of many concepts are gigabytes
+            picture.thumbnail(
+                (_SIDE, _SIDE), Image.Resampling.LANCZOS
+            )  # full-size photographs of many concepts would take gigabytes
             tiles.append(Tile(f"reference: {concept} ({annotation.kind})", picture))
     return tiles
 
 
 def write_overview(path: Path, tiles: Sequence[Tile], model: str) -> None:
-    """Write tiles as one JPEG, row by row; all or nothing.
+    """Write tiles as one JPEG, row by row, atomically.
 
     Args:
         path: of the file.
         tiles: at least one.
-        model: which made them; said inside of the file.
+        model: that made the results; stored in the file's comment.
     """
     columns = min(_COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
@@ -74,7 +76,7 @@ def _image(picture: Image.Image | Path) -> Image.Image:
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """The text on one line, its beginning left out where it is too long: the end of a path tells more."""
+    """The text on one line; a long text loses its beginning, because the end of a path is more informative."""
     text = "".join(letter if letter.isprintable() else "?" for letter in text)
     if font.getlength(text) <= _SIDE:
         return text

@@ -1,4 +1,4 @@
-"""Results as image files: masks, label maps, uncertainty, overlays. Each says inside which model made it."""
+"""Results as image files: masks, label maps, uncertainty, overlays. Each file names the model that made it."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from prosam.predictor.result import Result
 
 _TINT = 0.45
 _QUALITY = 90
-_LONGEST = 65_500  # px, of a JPEG's side as libjpeg has it
+_LONGEST = 65_500  # px, libjpeg's limit for a side
 
 
 def write_mask(path: Path, mask: NDArray[np.bool_], model: str) -> None:
-    """A mask (H, W) as 8-bit PNG: 255 where the object is."""
+    """Write a mask (H, W) as 8-bit PNG: 255 where the object is."""
     _write_png(path, Image.fromarray(mask.astype(np.uint8) * 255), model)
 
 
 def write_labels(path: Path, labels: NDArray[np.uint8], model: str) -> None:
-    """A label map (H, W) as PNG with VOC's palette: 0 background, 1 the first concept."""
+    """Write a label map (H, W) as PNG with VOC's palette: 0 is background, 1 the first concept."""
     image = Image.fromarray(labels)
     image.putpalette(voc_palette().tobytes())
     _write_png(path, image, model)
 
 
 def write_spread(path: Path, spread: NDArray[np.float32], model: str) -> None:
-    """An uncertainty (H, W) in [0, 0.5] as 8-bit PNG, 255 for 0.5."""
+    """Write an uncertainty (H, W) in [0, 0.5] as 8-bit PNG, with 255 for 0.5."""
     _write_png(path, Image.fromarray(np.rint(spread.clip(0, 0.5) * 510).astype(np.uint8)), model)
 
 
 def write_overlay(path: Path, result: Result) -> None:
-    """The image with each mask as a tint and a line around it, as JPEG, scaled down where a side is too long for it."""
+    """Write the image with each mask tinted and outlined, as JPEG; scaled down if a side is too long for JPEG."""
     picture = Image.fromarray(overlaid(result))
     picture.thumbnail((_LONGEST, _LONGEST))
     with atomic_path(path) as temporary:
@@ -44,7 +44,7 @@ def write_overlay(path: Path, result: Result) -> None:
 
 
 def overlaid(result: Result) -> NDArray[np.uint8]:
-    """The image with each mask as a tint and a line around it: (H, W, 3); concept i has colour i of VOC's palette."""
+    """The image with each mask tinted and outlined: (H, W, 3); concept i has colour i of VOC's palette."""
     pixels = result.pixels
     for number, found in enumerate(result, 1):
         pixels = tinted(pixels, found.mask, number)
@@ -52,7 +52,7 @@ def overlaid(result: Result) -> NDArray[np.uint8]:
 
 
 def tinted(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], number: int) -> NDArray[np.uint8]:
-    """An image (H, W, 3) with a mask (H, W) as a tint and a line around it, in a colour of VOC's palette."""
+    """An image (H, W, 3) with a mask (H, W) tinted and outlined in a colour of VOC's palette."""
     from scipy import ndimage
 
     if not mask.any():

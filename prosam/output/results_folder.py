@@ -1,13 +1,14 @@
-"""A folder of results that a kill does not harm: what is there is kept, and only the rest is computed.
+"""A folder of results that survives a kill: existing results are kept, and only the rest is computed.
 
-    results.jsonl                 a line about the model, then one an image: presence, score, and the mask's RLE
-    coco.json                     written at the end from those lines, also those of earlier starts
+    results.jsonl                 a line about the model, then one per image: presence, score, and the mask's RLE
+    coco.json                     written at the end from all lines, including those of earlier starts
     masks/<concept>/<image>.png   and, if asked for, labels/, overlays/, labelme/ and uncertainty/
     overview.jpg                  with overlays: the references and the first results, written at the end
     unreadable.txt                images that could not be read, and why
 
-An image's files are written first, each all or nothing, then its line. coco.json and overview.jpg are away meanwhile,
-for they would lack what is added; once asked for they come back at the end of every start, whatever that one writes.
+An image's files are written first, each atomically, and then its line. Meanwhile coco.json and overview.jpg are
+removed, because they would be incomplete. Once requested, they are written again at the end of every later run,
+whatever formats that run requests.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ _SUMMARIES: dict[str, Format] = {COCO: "coco", OVERVIEW: "overlays"}
 
 @dataclass(frozen=True)
 class Provenance:
-    """What makes the results.
+    """What made the results.
 
     Attributes:
         model: in words.
         concepts: their names, in order.
-        identity: all that decides the results, as JSON values; of other results nothing is kept.
+        identity: everything that determines the results, as JSON values; results with another identity are not reused.
     """
 
     model: str
@@ -52,7 +53,7 @@ class Provenance:
 
 
 def results_below(folder: Path) -> list[Path]:
-    """The pictures that runs have written into a folder, or into folders below it: they are no photographs."""
+    """The pictures that earlier runs wrote in or below a folder; they are results, not images to segment."""
     places = [path.parent for path in folder.rglob(JOURNAL) if path.is_file() and is_journal(path)]
     return [place / name for place in places for name in (*FORMATS, OVERVIEW)]
 
@@ -69,18 +70,18 @@ class ResultsFolder:
         *,
         again: bool = False,
     ):
-        """Take up what is there.
+        """Read the existing results.
 
         Args:
-            folder: made if need be.
-            jobs: the images of this run; those of others that lie here stay.
-            maker: of the results.
+            folder: created if necessary.
+            jobs: the images of this run; results of other images are kept.
+            maker: provenance of the results.
             formats: to write; `results.jsonl` is always written.
-            again: forget these images, and what is there of them in these formats; replace what is not of this maker.
+            again: remove the results of these images in these formats, and all results of another provenance.
 
         Raises:
-            InputError: the folder holds results of another maker, or of other images of the same names, or files that
-                nobody knows the maker of, and `again` is not given.
+            InputError: the folder holds results of another provenance, results of other images with the same names, or
+                files of unknown provenance, and `again` is not given.
         """
         self._folder, self._jobs, self._maker, self._formats = folder, jobs, maker, formats
         header = {"model": maker.model, "concepts": list(maker.concepts), "identity": dict(maker.identity)}
@@ -108,7 +109,7 @@ class ResultsFolder:
                     f"{job.path}: {folder} holds results of {other} under the same name, {job.name}; name another "
                     "folder, or replace them with --again"
                 )
-        self._states: dict[str, list[int]] = {}  # of images before they are read, for they may change meanwhile
+        self._states: dict[str, list[int]] = {}  # recorded before an image is read, because it may change meanwhile
 
     def __enter__(self) -> ResultsFolder:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +127,7 @@ class ResultsFolder:
         self._journal.close()
 
     def is_done(self, job: ImageJob) -> bool:
-        """Whether the results of an image are there, and the image is as it was."""
+        """Whether the results of an image exist and the image has not changed."""
         line = self._journal.get(job.name)
         state = job.state()
         if state is None:
@@ -136,11 +137,11 @@ class ResultsFolder:
         return same and all(path.is_file() for path in self._files(job.stem, self._maker.concepts, self._formats))
 
     def add(self, job: ImageJob, result: Result) -> None:
-        """Write what was found in an image."""
+        """Write the results of an image."""
         state = self._states.get(job.name) or job.state()
         before = self._journal.get(job.name)
         if before is not None and (before["file"] != state or before["stem"] != job.stem):
-            # also what is not written this time
+            # including formats that are not written this time
             self._remove(before, self._maker.concepts)
         for found in result:
             if "masks" in self._formats:
@@ -167,14 +168,14 @@ class ResultsFolder:
         self._journal.append(line)
 
     def finish(self, unreadable: Sequence[tuple[Path, str]], references: Sequence[Tile] = ()) -> dict[str, int]:
-        """Write what is about all images: coco.json, overview.jpg, and the list of those that could not be read.
+        """Write the summaries of all images: coco.json, overview.jpg, and the list of unreadable images.
 
         Args:
-            unreadable: images, and why. What is there of them, from when they could be read, is removed.
+            unreadable: images, and why. Earlier results of these images are removed.
             references: to show in the overview.
 
         Returns:
-            In how many images of this run each concept is.
+            The number of images of this run that show each concept.
         """
         failed = {path for path, _ in unreadable}
         for job in self._jobs:
@@ -195,11 +196,11 @@ class ResultsFolder:
         }
 
     def _check_foreign(self) -> None:
-        """Refuse a folder that has files of our names, but no journal."""
+        """Refuse a folder that has files with our names but no journal."""
         for name in (*_SUMMARIES, UNREADABLE, *(form for form in self._formats if form != "coco")):
             if (self._folder / name).exists():
                 raise InputError(
-                    f"{self._folder / name}: is there, but not from an earlier start, as {JOURNAL} would tell; name "
+                    f"{self._folder / name}: exists, but without {JOURNAL} it is not a result of this command; name "
                     "another folder, or replace it with --again"
                 )
 
@@ -233,7 +234,7 @@ class ResultsFolder:
             self._remove(line, self._maker.concepts, formats)
 
     def _remove(self, line: JournalLine, concepts: Iterable[str], formats: Iterable[Format] = FORMATS) -> None:
-        """Remove the files of an earlier result, and nothing else that may lie there."""
+        """Remove the files of an earlier result, and no other files."""
         for path in self._files(line["stem"], concepts, formats):
             path.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""What is about all images of a folder of results, made of its lines: coco.json, overview.jpg, and unreadable.txt."""
+"""Summaries of a folder of results, written from its lines: coco.json, overview.jpg, and unreadable.txt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CAPTIONED = 2  # concepts in the caption of an overlay
 
 
 def write_coco(path: Path, lines: Sequence[JournalLine], concepts: Sequence[str], model: str) -> None:
-    """Write the masks of all lines as COCO JSON; all or nothing."""
+    """Write the masks of all lines as COCO JSON, atomically."""
     images = [
         {
             "file": line["image"],
@@ -37,14 +37,14 @@ def write_first_overlays(
     references: Sequence[Tile],
     model: str,
 ) -> None:
-    """Write references and the first overlays as one picture; none where there is no overlay.
+    """Write references and the first overlays as one picture, if there is an overlay.
 
     Args:
         path: of the picture.
         lines: of the images.
-        overlay_of: where the overlay of a line would be.
+        overlay_of: line -> path of its overlay, which may not exist.
         references: to show first.
-        model: which made them.
+        model: that made the results.
     """
     shown = [(line, overlay) for line in lines if (overlay := overlay_of(line)).is_file()]
     tiles = [Tile(_caption(line), overlay) for line, overlay in shown[:MOST_RESULTS]]
@@ -53,16 +53,16 @@ def write_first_overlays(
 
 
 def write_unreadable(path: Path, reasons: Sequence[str]) -> None:
-    """Write why images could not be read, a line each; no file where all could."""
+    """Write why images could not be read, one line each; no file if all could be read."""
     if not reasons:
         path.unlink(missing_ok=True)
         return
     told = "".join(f"{why}\n" for why in reasons)
-    write_text(path, told.encode("utf-8", "backslashreplace").decode())  # a name need not be UTF-8
+    write_text(path, told.encode("utf-8", "backslashreplace").decode())  # a file name may not be valid UTF-8
 
 
 def _caption(line: JournalLine) -> str:
-    """Such as `photo1.jpg: cat 0.93`; of more than fits beside the name, how many."""
+    """Such as `photo1.jpg: cat 0.93`; the number of concepts if there are too many to list."""
     there = [f"{found['concept']} {found['presence']:.2f}" for found in line["found"] if found["present"]]
     if len(there) > _CAPTIONED:
         return f"{line['image']}: {len(there)} of {len(line['found'])} concepts"

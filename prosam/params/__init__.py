@@ -1,4 +1,4 @@
-"""params.yaml: its schema, and reading it."""
+"""params.yaml: its schema, reading and editing."""
 
 from prosam.params.data import (
     SOURCE_NAMES,

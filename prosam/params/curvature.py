@@ -1,4 +1,4 @@
-"""The schema of `curvature`: what noise in a run's prompts costs, and how much of it the Laplacian explains."""
+"""The schema of `curvature`: the cost of noise in a run's prompts, and the share that the Laplacian explains."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ class CurvatureParams(Section):
     """The curvature study (the paper's section 7).
 
     Attributes:
-        episodes: the first so many of the frozen ones.
-        probes: Rademacher vectors for the Laplacian of one episode, at least 2: their spread is its standard error.
-        draws: pairs of opposite noise for one size of noise and one episode, at least 2.
+        episodes: number of frozen episodes to use, from the first on.
+        probes: number of Rademacher vectors for the Laplacian of an episode; at least 2, because their spread gives its
+            standard error.
+        draws: pairs of opposite noise for each size of noise and each episode; at least 2.
         absolute_noise: standard deviations of the noise.
-        relative_noise: likewise, in units of the prompts' root mean square.
+        relative_noise: standard deviations of the noise in units of the prompts' root mean square.
         batch_size: episodes at once; second derivatives take several times the memory of a training step.
     """
 

@@ -1,4 +1,4 @@
-"""The schema of `datasets`: where a data set comes from, and how it is dealt to folds."""
+"""The schema of `datasets`: where a data set comes from, and how it is divided into folds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ShapesStyle = Literal["shaded", "print"]
 
 
 class ShapesDownload(Section):
-    """The bundled data set: generated, nothing is fetched.
+    """The bundled data set, which is generated; nothing is fetched.
 
     Attributes:
         style: `shaded` objects in lit scenes, or the same classes as flat `print` on paper, for tests under a shift.
@@ -28,13 +28,14 @@ class ShapesDownload(Section):
 
 
 class PascalDownload(Section):
-    """PASCAL VOC 2012 united with SBD.
+    """PASCAL VOC 2012 combined with SBD.
 
     Attributes:
-        pool: the training images: `train_noval` is VOC's train with SBD's train_noval, 5,953; `trainaug` all of SBD but
-            VOC's segmentation val, 10,582; `voc` VOC's train alone, 1,464. Testing is on VOC's val, 1,449.
-        both: whose mask is taken where VOC and SBD label one image.
-        data_root: a folder that has VOCdevkit and benchmark_RELEASE, or their archives; nothing there is copied.
+        pool: the training images. `train_noval` is VOC's train and SBD's train_noval (5,953 images), `trainaug` is all
+            of SBD except VOC's segmentation val (10,582), and `voc` is only VOC's train (1,464). Testing is on VOC's
+            val (1,449).
+        both: whose mask to use if both VOC and SBD label an image.
+        data_root: a folder with VOCdevkit and benchmark_RELEASE, or their archives; nothing there is copied.
     """
 
     source: Literal["pascal"]
@@ -47,10 +48,10 @@ class CocoDownload(Section):
     """COCO 2014.
 
     Attributes:
-        masks: `exact` from COCO's own polygons and run lengths; `flattened` as the papers' class-id images have them,
-            where of overlapping classes one is lost.
+        masks: `exact` masks come from COCO's own polygons and run lengths. `flattened` ones are the papers' images of
+            class ids, in which only one of several overlapping classes remains.
         crowd: a crowd region belongs to its `class`, or is `void`: neither object nor background of that class.
-        data_root: a folder that has train2014, val2014 and annotations, or their archives; nothing there is copied.
+        data_root: a folder with train2014, val2014 and annotations, or their archives; nothing there is copied.
     """
 
     source: Literal["coco"]
@@ -60,13 +61,13 @@ class CocoDownload(Section):
 
 
 class OwnDownload(Section):
-    """One's own images with masks, copied so that DVC versions them with the results.
+    """Your own images with masks, copied so that DVC versions them with the results.
 
     Attributes:
-        folder: where they lie; data/own/<name> when left out.
-        layout: `voc` (JPEGImages and SegmentationClass) or `coco` (JSON files); `auto` looks.
-        val_fraction: of the images for testing, where the folder does not say which those are.
-        seed: of that division.
+        folder: that holds the images; by default data/own/<name>.
+        layout: `voc` (JPEGImages and SegmentationClass) or `coco` (JSON files); `auto` detects it.
+        val_fraction: fraction of the images for testing, if the folder does not list them.
+        seed: of the random division.
         crowd: as for COCO.
     """
 
@@ -83,20 +84,20 @@ Download = Annotated[AnyDownload, Field(discriminator="source")]
 
 
 SOURCE_NAMES = tuple(get_args(section.model_fields["source"].annotation)[0] for section in get_args(AnyDownload))
-"""What `source` can be, each with a module of its name in prosam/data/catalog."""
+"""Values of `source`; each has a module of the same name in prosam/data/catalog."""
 
 
 class Protocol(Section):
-    """How classes and images are dealt to folds.
+    """How classes and images are assigned to folds.
 
     Attributes:
-        folds: number of folds, or for each fold the names of its novel classes.
-        order: `contiguous` gives fold i the classes i*n/k.., `interleaved` the classes i, i + k, i + 2k, ...
-        min_area: an image counts for a class when the class covers at least so many pixels of its mask.
-        novel_in_training: training images that show novel classes: `exclude` them, or keep them with those pixels as
+        folds: number of folds, or the names of each fold's novel classes.
+        order: `contiguous` gives fold i the classes from i*n/k on, `interleaved` the classes i, i + k, i + 2k, ...
+        min_area: minimum number of pixels that a class must cover for an image to count for it.
+        novel_in_training: `exclude` training images that show novel classes, or keep them with these pixels as
             `background`.
-        targets: of the frozen episodes: `in-order` takes images in list order and one of their classes, as PASCAL-5i
-            does; `uniform-class` a class, then one of its images, as COCO-20i does.
+        targets: of the frozen episodes. As in PASCAL-5i, `in-order` takes images in list order, with one of their
+            classes; as in COCO-20i, `uniform-class` draws a class, then one of its images.
     """
 
     folds: Annotated[int, Field(ge=2, strict=True)] | Annotated[list[list[str]], Field(min_length=1)] = 4
@@ -117,22 +118,22 @@ class Protocol(Section):
         return self
 
     def deals_like(self, other: Protocol) -> bool:
-        """Whether it gives each fold the training images that another protocol would give it."""
+        """Whether this and another protocol give each fold the same training images."""
         dealt = ("folds", "order", "min_area", "novel_in_training")
         return all(getattr(self, key) == getattr(other, key) for key in dealt)
 
     @property
     def num_folds(self) -> int:
-        """How many folds there are."""
+        """Number of folds."""
         return self.folds if isinstance(self.folds, int) else len(self.folds)
 
 
 class DatasetParams(Section):
-    """A named data set: where it comes from, its protocol, and what its trainings need otherwise.
+    """A named data set: its source, its protocol, and settings of its trainings.
 
     Attributes:
         train: keys of the section `train` that trainings on this data set override; `{}` for none.
-        shift_to: the data set on which suites with a domain shift test what was trained on this one.
+        shift_to: the data set on which suites with a domain shift test the models trained on this one.
     """
 
     download: Download

@@ -15,7 +15,7 @@ from prosam.params.reading import parse_params
 
 
 def edited(path: Path, changes: Mapping[str, Any]) -> str:
-    """The text of params.yaml with changes; its comments stay, and nothing is written.
+    """The text of params.yaml with changes. Comments are kept, and nothing is written.
 
     Args:
         path: of the file.
@@ -32,7 +32,7 @@ def edited(path: Path, changes: Mapping[str, Any]) -> str:
 
 
 def in_brackets(values: Sequence[Any]) -> CommentedSeq:
-    """A list that is written in brackets, as the lists in params.yaml are."""
+    """A list that is written in brackets, like the lists in params.yaml."""
     listed = CommentedSeq(CommentedMap(value) if isinstance(value, dict) else value for value in values)
     for part in (listed, *(value for value in listed if isinstance(value, CommentedMap))):
         part.fa.set_flow_style()

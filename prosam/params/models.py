@@ -16,16 +16,19 @@ Architecture = Literal[
 ]
 
 BUNDLED_SIZE, PAPER_SIZE = 128, 512
-_AUTO = {"auto": ("tiny-resnet", "resnet50"), "auto-vgg": ("tiny-vgg", "vgg16")}  # with the bundled SAM; the others
+_AUTO = {
+    "auto": ("tiny-resnet", "resnet50"),
+    "auto-vgg": ("tiny-vgg", "vgg16"),
+}  # the backbone with the bundled SAM, and with the others
 
 
 class SamParams(Section):
-    """The SAM whose embeddings are stored and whose decoder answers.
+    """The SAM whose embeddings are stored and whose decoder predicts masks.
 
     Attributes:
         name: `tiny` is the bundled default; the others are segment-anything's.
-        checkpoint: a file of one's own, or a URL; the published one when left out, fetched if need be.
-        sha256: of that file, or its beginning; another file is refused. A URL needs one.
+        checkpoint: your own file, or a URL; by default the published one, which is fetched if necessary.
+        sha256: digest of the checkpoint, or its beginning; another file is refused. A URL requires it.
     """
 
     name: SamName
@@ -41,7 +44,7 @@ class BackboneParams(Section):
     """A frozen backbone; its key in params.yaml is the name under which runs refer to it.
 
     Attributes:
-        architecture: what it is.
+        architecture: a key of BACKBONE_BUILDERS.
         checkpoint: as for SAM.
         sha256: as for SAM.
     """
@@ -68,14 +71,14 @@ class ModelsParams(Section):
     """The frozen models.
 
     Attributes:
-        image_size: side of the square to which images are squashed for the backbone, px; also of the masks in the
-            loss. SAM gets that square, resized to its own input. `auto` is 128 for the bundled SAM and the paper's 512
-            for the others.
-        upsampling: how SAM's mask logits are brought to full size: `centres` maps pixel centres as SAM does,
-            `corners` maps corner to corner (align_corners=True) as VRP-SAM's code does.
-        feature_table_gb: keep the backbone's features of a whole data set when they fit into this; worth it for small
-            images on a CPU.
-        decoded_gb: otherwise keep its squashed images decoded, in .scratch on disk, when they fit into this.
+        image_size: side of the square to which images are resized for the backbone, px; also the side of the masks in
+            the loss. SAM gets the same square, resized to its own input. `auto` is 128 for the bundled SAM and the
+            paper's 512 for the others.
+        upsampling: of SAM's mask logits to full size. `centres` maps pixel centres, as SAM does; `corners` maps corner
+            to corner (align_corners=True), as VRP-SAM's code does.
+        feature_table_gb: keep the backbone's features of a whole data set if they fit into this size; worthwhile for
+            small images on a CPU.
+        decoded_gb: otherwise keep the resized images decoded, in .scratch on disk, if they fit into this size.
     """
 
     image_size: Annotated[int, Field(ge=32, multiple_of=16, strict=True)] | Literal["auto"] = "auto"

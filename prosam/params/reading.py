@@ -1,4 +1,4 @@
-"""Reading params.yaml, and wording what is wrong with it in one line."""
+"""Reading params.yaml, with one-line messages for mistakes."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _HINTS = {  # by the name of a missing key
     "studied": "; write `studied: []` for none",
     "starts": "; write `starts: []` for none",
     "tested": "; write `tested: []` for none",
-    "train": "; write `train: {}` to train as the section `train` says",
+    "train": "; write `train: {}` to use the section `train`",
     "backbone": "; write `backbone: auto`, or a key of models.backbones",
     "kind": "; write `kind: mask`, or point, scribble, box",
 }
-_GONE = {("pipeline", "kinds"): "is gone; give each run its kind instead: `runs.<name>.kind: mask`"}
+_GONE = {("pipeline", "kinds"): "is no longer supported; give each run its kind instead: `runs.<name>.kind: mask`"}
 
 
 def load_params(path: Path = PARAMS_FILE) -> Params:
     """Read and validate params.yaml.
 
     Raises:
-        InputError: one line that names the file, the key, what is wrong, and the choices where there are some.
+        InputError: one line that names the file, the key, what is wrong, and the choices if there are any.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -46,7 +46,7 @@ def parse_params(text: str, path: Path) -> Params:
     """Validate the text of params.yaml; `path` names the file in errors.
 
     Raises:
-        InputError: as `load_params`.
+        InputError: see `load_params`.
     """
     from ruamel.yaml import YAML, YAMLError
 
@@ -74,14 +74,16 @@ def _validated(schema: type[_Schema], content: dict[str, Any], file: str, prefix
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")  # likeliest cause
+        problems = sorted(
+            error.errors(), key=lambda problem: problem["type"] != "extra_forbidden"
+        )  # the likeliest cause first
         lines = _lines(schema, content, problems, prefix)
         more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
         raise InputError(f"{file}: {lines[0]}{more}") from error
 
 
 def _lines(schema: type[BaseModel], content: Any, problems: list[Any], prefix: str) -> list[str]:
-    """A line for each problem; where a value may be of several types, for the type that it comes closest to."""
+    """One line per problem; for a value with several allowed types, the problem of the closest type."""
     by_place: dict[tuple[Any, ...], str] = {}
     for problem in sorted(problems, key=lambda problem: problem["type"].endswith(("_type", "literal_error"))):
         place = _place(content, problem)
@@ -91,7 +93,7 @@ def _lines(schema: type[BaseModel], content: Any, problems: list[Any], prefix: s
 
 
 def _place(content: Any, problem: Any) -> tuple[Any, ...]:
-    """Where in the file a problem is: pydantic's location without the names of types that it tried."""
+    """The place of a problem in the file: pydantic's location without the names of the types that it tried."""
     place = []
     for part in problem["loc"]:
         if (isinstance(content, dict) and part in content) or (isinstance(content, list) and isinstance(part, int)):
@@ -123,7 +125,7 @@ def _one_line(schema: type[BaseModel], problem: Any, key: str) -> str:
 
 
 def _hint(location: tuple[Any, ...]) -> str:
-    """What to write for a missing key; empty where that goes without saying."""
+    """What to write for a missing key; empty if that is obvious."""
     return "" if location[-2:] == ("schedule", "kind") else _HINTS.get(str(location[-1]), "")
 
 
@@ -137,7 +139,7 @@ def _keys_at(schema: Any, location: tuple[Any, ...]) -> list[str]:
             if not arguments:
                 break
             chosen = [a for a in arguments if _is_tagged(a, part)]
-            annotation = (chosen or arguments)[-1]  # of a mapping, its values; of a union, the one that bears the tag
+            annotation = (chosen or arguments)[-1]  # the values of a mapping, or the type of a union that has the tag
         schema = annotation
     return list(getattr(schema, "model_fields", {}))
 

@@ -1,7 +1,7 @@
-"""The one schema of every parameter in params.yaml.
+"""The schema of every parameter in params.yaml.
 
-Each section bears the name of the stage that reads it. A section of dvc.yaml's `params:` lists what a stage depends
-on, so a value belongs where a change of it re-runs no more than it must.
+Each section has the name of the stage that reads it. The `params:` of a stage in dvc.yaml list the sections that it
+depends on, so put a value where changing it re-runs no more stages than necessary.
 """
 
 from __future__ import annotations
@@ -29,24 +29,28 @@ DistributionName = Literal["t3", "student_t", "gaussian", "matched_gaussian", "d
 
 
 class Shift(Section):
-    """A domain shift: runs trained on one data set, tested on the classes of another that they were not trained on."""
+    """A domain shift: runs trained on one data set are tested on classes of another that they were not trained on."""
 
     train: Name
     test: Name
 
 
 class PipelineParams(Section):
-    """The axes of the DAG: which data sets, runs and folds `dvc repro` goes through.
+    """The axes of the DAG: the data sets, runs and folds that `dvc repro` processes.
+
+    dvc.yaml needs every key. Write `[]` for an axis without values.
 
     Attributes:
-        datasets: trained and tested on.
-        shifts: pairs of data sets; runs trained on the first, of `datasets`, are evaluated on the second as well, which
-            is of `datasets` or `tested`. `[]` for none: dvc.yaml needs the key.
-        shifted: the runs among these that are tested so.
-        tested: data sets that shifts test on and nothing is trained on. `[]` likewise.
-        studies: what else is measured on trained runs, see prosam/studies.
-        studied: the runs among these that they are made on.
-        starts: numbers of the verification study's starts, each with an object and initial prompts of its own.
+        datasets: for training and testing.
+        runs: keys of the section `runs`.
+        folds: numbers of the folds.
+        shifts: pairs of data sets. Runs trained on the first, one of `datasets`, are also evaluated on the second, one
+            of `datasets` or `tested`.
+        shifted: the runs that are tested on `shifts`.
+        tested: data sets that shifts test on and no run is trained on.
+        studies: further measurements on trained runs; see prosam/studies.
+        studied: the runs with studies.
+        starts: numbers of the verification study's starts, each with its own object and initial prompts.
     """
 
     datasets: Annotated[list[Name], Field(min_length=1)]
@@ -99,7 +103,7 @@ class PipelineParams(Section):
 
 
 class FoldsParams(Section):
-    """The frozen lists of episodes: for evaluation (novel classes) and for watching a training (base classes)."""
+    """The frozen lists of episodes: for evaluation (novel classes) and for monitoring a training (base classes)."""
 
     episodes: Count = 1000
     monitor_episodes: Count = 200
@@ -110,21 +114,21 @@ class FoldsParams(Section):
 
 
 class PointAnnotations(Section):
-    """Up to `max_points` single pixels inside the mask; a random number of them in training."""
+    """Up to `max_points` single pixels inside the mask; in training a random number."""
 
     variants: Count = 5
     max_points: Count = 20
 
 
 class ScribbleAnnotations(Section):
-    """Up to `max_strokes` random strokes inside the mask, in two presets of brushes; a random number in training."""
+    """Up to `max_strokes` random strokes inside the mask, with two brush presets; in training a random number."""
 
     variants: Count = 5
     max_strokes: Count = 20
 
 
 class ExactAnnotations(Section):
-    """Boxes and masks follow from the mask: one variant."""
+    """Boxes and masks are determined by the mask, so there is one variant."""
 
     variants: Literal[1] = 1
 
@@ -147,10 +151,10 @@ class EmbeddingsParams(Section):
 
     Attributes:
         shard_size: images in a shard.
-        batch_size: images encoded at once. 1 makes an embedding independent of its neighbours, to the last bit; `auto`
-            is that on a CPU, and 8 on a GPU.
-        precision: of the encoder's matrix products. `auto` is float16 on a GPU, which the store has anyway, and float32
-            on a CPU.
+        batch_size: images encoded at once. With 1, an embedding is independent of its neighbours to the last bit.
+            `auto` is 1 on a CPU and 8 on a GPU.
+        precision: of the encoder's matrix products. `auto` is float16 on a GPU, which the store uses anyway, and
+            float32 on a CPU.
     """
 
     shard_size: Count = 64
@@ -162,7 +166,7 @@ class EmbeddingsParams(Section):
 
 
 class Schedule(Section):
-    """The learning rate over the run: one `cosine`, or cosines with warm `restarts`, every so many steps or epochs."""
+    """The learning rate: one `cosine` over the run, or cosines with warm `restarts` every N steps or epochs."""
 
     kind: Literal["cosine", "restarts"] = "cosine"
     warmup: NonNegative = 60
@@ -173,7 +177,7 @@ class Schedule(Section):
     def _restarts_need_a_period(self) -> Self:
         periods = [p for p in (self.restart_every, self.restart_epochs) if p is not None]
         if len(periods) != (self.kind == "restarts"):
-            raise ValueError("kind: restarts, and only that, goes with one of restart_every and restart_epochs")
+            raise ValueError("kind: restarts needs exactly one of restart_every and restart_epochs, and cosine neither")
         return self
 
 
@@ -182,9 +186,9 @@ class TrainParams(Section):
 
     Attributes:
         epochs: passes over the fold's training images, instead of `steps`.
-        select: which weights are the trained model: the `last`, or those `best-on-test`, with the highest mIoU on the
-            fold's test episodes at any of the looks every `monitor_every` steps, as VRP-SAM's code has it. That is
-            selection on the test set: such an mIoU is optimistic, and the report says so.
+        select: which weights become the trained model: the `last`, or `best-on-test`, those with the highest mIoU on
+            the fold's test episodes at any validation (every `monitor_every` steps), as in VRP-SAM's code. The latter
+            is selection on the test set, so its mIoU is optimistic, and the report says so.
     """
 
     steps: Count = 250
@@ -204,21 +208,22 @@ class TrainParams(Section):
 
 
 class RunParams(Section):
-    """A run: a method, and whatever differs from the sections of the same name.
+    """A run: a method and its settings.
 
     Attributes:
         method: `prosam` or `vrp-sam`.
         kind: of the references' annotations, in training and evaluation.
-        distribution: of the prompts; None means the method's own (t3, dirac).
-        nu: degrees of freedom of the t distributions, at least 1; `matched_gaussian` has the size of that t3.
+        distribution: of the prompts; None is the method's own (t3 for prosam, dirac for vrp-sam).
+        nu: degrees of freedom of the t distributions, at least 1; `matched_gaussian` has the scale of that t3.
         backbone: a key of models.backbones; `auto` is tiny-resnet with the bundled SAM and resnet50 with the others.
         num_prompts: N.
-        appended_linear: linear layers after VRP-SAM's others; two give it ProSAM's number of parameters (table 7).
+        appended_linear: number of linear layers appended to VRP-SAM; two give it ProSAM's number of parameters (table
+            7).
         init: `paper` (VRP-SAM's) or `anchored` (docs/method.md).
-        dropout: of whole channels, after the first convolution.
-        pseudo_mask: `normalised` to [0, 1] per target as the paper says, or `raw` as VRP-SAM's code has it.
-        annotation_grid: how an annotation gets to the grid of the features: a cell counts when enough of it is
-            `covered`, or when its `nearest` pixel of the square annotation is inside, as VRP-SAM's code has it.
+        dropout: probability of dropping a whole channel after the first convolution.
+        pseudo_mask: `normalised` to [0, 1] per target as in the paper, or `raw` as in VRP-SAM's code.
+        annotation_grid: how an annotation is resized to the feature grid. A cell counts if enough of it is `covered`,
+            or if its `nearest` pixel of the square annotation is annotated, as in VRP-SAM's code.
         train: keys of the section `train` that this run overrides.
     """
 
@@ -238,14 +243,16 @@ class RunParams(Section):
     @model_validator(mode="after")
     def _distribution_fits(self) -> Self:
         if self.method == "vrp-sam" and self.distribution not in (None, "dirac"):
-            raise ValueError("vrp-sam has no prompt distribution but dirac; leave `distribution` out")
+            raise ValueError("vrp-sam has only the prompt distribution dirac; leave `distribution` out")
         if self.method == "prosam" and self.appended_linear:
-            raise ValueError("appended_linear is for vrp-sam, to have as many parameters as prosam; leave it out")
+            raise ValueError(
+                "appended_linear is only for vrp-sam, to match the number of parameters of prosam; leave it out"
+            )
         return self
 
     @property
     def prompt_distribution(self) -> DistributionName:
-        """The distribution named, or the method's own."""
+        """The given distribution, or the method's own."""
         return self.distribution or ("t3" if self.method == "prosam" else "dirac")
 
 
@@ -260,7 +267,7 @@ class EvaluateParams(Section):
 
 
 class ReportParams(Section):
-    """The report: bootstrap resamples, and how many good, typical and bad episodes are shown for each data set."""
+    """The report: number of bootstrap resamples, and of good, typical and bad episodes shown for each data set."""
 
     bootstrap: Annotated[int, Field(ge=100, strict=True)] = 2000
     pictures: Count = 4
@@ -268,15 +275,15 @@ class ReportParams(Section):
 
 
 class Suite(Section):
-    """A set of runs with what is measured on them: a table or a figure of the paper, or a question of one's own.
+    """A set of runs and their measurements: a table or a figure of the paper, or a question beyond it.
 
     Attributes:
-        shows: what it is, in a few words.
+        shows: what the suite shows, in a few words.
         runs: for `pipeline.runs`.
         studies: for `pipeline.studies`.
-        studied: for `pipeline.studied`; all of `runs` when left out.
-        starts: how many of the verification study.
-        shift: whether the data sets are also tested on each other, see `prosam suite --help`.
+        studied: for `pipeline.studied`; by default all of `runs`.
+        starts: number of starts of the verification study.
+        shift: whether runs are also tested under a domain shift; see `shift_to` of a data set.
     """
 
     shows: str
@@ -291,18 +298,18 @@ class Params(Section):
     """All of params.yaml.
 
     Attributes:
-        device: of the models; `auto` takes a GPU where there is one.
-        threads: CPU threads of each process, 0 for all cores. Sums of floating-point numbers depend on it.
-        processes: that train or evaluate one run together, each on a GPU of its own; `auto` for as many as there are
-            GPUs, and one on a CPU.
-        samples_at_once: of the K samples of a target, those whose masks are in memory at once while training; `auto` is
-            all on a GPU, and 5 on a CPU or as many as make 32 masks of a batch. The same up to rounding.
-        precision: of training: `float32`, or `bfloat16` for products, with sampling and loss in float32; `auto` is
-            bfloat16 on a GPU that has units for it.
-        workers: threads that read a training's batches ahead, each thread one; `auto` is 0 on a CPU, which computes
-            meanwhile, and up to 8 for each process with a GPU. Changes no result.
-        compile: backbone, prompt encoder, decoder and loss of a training by torch.compile; needs a C++ compiler on a
-            CPU.
+        device: of the models; `auto` uses a GPU if there is one.
+        threads: CPU threads of each process, 0 for all cores. Floating-point sums depend on it.
+        processes: number of processes that train or evaluate one run together, each on its own GPU; `auto` is the
+            number of GPUs, or one on a CPU.
+        samples_at_once: how many of a target's K samples have their masks in memory at once in training. `auto` is all
+            on a GPU, and on a CPU 5 or as many as make 32 masks of a batch. Results are equal up to rounding.
+        precision: of training: `float32`, or `bfloat16` for matrix products, with sampling and loss in float32; `auto`
+            is bfloat16 on a GPU with hardware support.
+        workers: threads that read a training's batches ahead, one batch each. `auto` is 0 on a CPU, which is busy
+            computing, and up to 8 for each process with a GPU. Results do not depend on it.
+        compile: compile backbone, prompt encoder, decoder and loss of a training with torch.compile; on a CPU this
+            needs a C++ compiler.
     """
 
     pipeline: PipelineParams
@@ -344,7 +351,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _stages_are_told_apart(self) -> Self:
-        """Of two stages with one name DVC would run one, without a word."""
+        """Check that stages have distinct names: DVC would silently run only one of two stages with the same name."""
         of_name: dict[str, str] = {}
         for dataset, run in product(self.pipeline.prepared, self.pipeline.runs):
             pair = f"run {run!r} on {dataset!r}"
@@ -357,6 +364,6 @@ class Params(Section):
         return self.models.backbone_of(self.runs[run].backbone)
 
     def training(self, dataset: str, run: str) -> TrainParams:
-        """The section `train`, the data set's overrides laid over it, and the run's over both."""
+        """The section `train` with the data set's overrides, and the run's overrides on top."""
         merged = deep_merge(self.train.model_dump(), self.datasets[dataset].train)
         return TrainParams.model_validate(deep_merge(merged, self.runs[run].train))

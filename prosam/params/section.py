@@ -1,4 +1,4 @@
-"""What every section of params.yaml is made of."""
+"""The base class and value types of every section of params.yaml."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-# strict: YAML has numbers of its own, so `true` or "5" in their place is a mistake
+# strict: YAML has its own numbers, so `true` or "5" instead of one is a mistake
 Count = Annotated[int, Field(ge=1, strict=True)]
 NonNegative = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]

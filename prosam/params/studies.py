@@ -1,4 +1,4 @@
-"""The schema of `studies`: what is tried on a trained run."""
+"""The schema of `studies`: experiments on a trained run."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class PromptNoiseParams(Section):
     """Gaussian noise on the mean prompt.
 
     Attributes:
-        relative: sizes in units of the root mean square of the prompt; 0 is none.
+        relative: sizes in units of the prompt's root mean square; 0 is no noise.
         absolute: sizes in the prompt's own units.
-        draws: how many there are of each size.
+        draws: number of draws of each size.
     """
 
     relative: Sizes = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -43,13 +43,13 @@ class PromptNoiseParams(Section):
 
 
 class AnnotationNoiseParams(Section):
-    """A careless annotation of the reference.
+    """An imprecise annotation of the reference.
 
     Attributes:
         shift: distances in units of the square root of the object's area.
-        erode: depths in units of its equivalent radius, that of a disk of its area.
+        erode: depths in units of the object's equivalent radius, which is the radius of a disk with the same area.
         dilate: depths in the same unit.
-        wrong: whether an object of another class is also annotated, where the reference shows one.
+        wrong: whether to annotate an object of another class instead, if the reference shows one.
     """
 
     shift: Sizes = (0.25, 0.5, 1.0)
@@ -59,13 +59,13 @@ class AnnotationNoiseParams(Section):
 
 
 class CorruptionParams(Section):
-    """Bad images. This study is expensive, because each image needs features and an embedding of its own.
+    """Corrupted images. This study is expensive, because each image needs its own features and embedding.
 
     Attributes:
         names: of the corruptions, see prosam/data/corruptions.py.
         severities: from 1 to 5.
         sides: which image is corrupted.
-        episodes: how many of the first ones are used.
+        episodes: number of episodes to use, from the first on.
     """
 
     names: Annotated[tuple[CorruptionName, ...], Field(min_length=1), _Distinct] = (
@@ -80,7 +80,7 @@ class CorruptionParams(Section):
 
 
 class StrategiesParams(Section):
-    """Inference by several sampled prompts: `samples` is K, for which the paper gives no value."""
+    """Inference with several sampled prompts: `samples` is K, for which the paper gives no value."""
 
     samples: Annotated[int, Field(ge=2, strict=True)] = 10
 
@@ -90,7 +90,7 @@ class ReferencesParams(Section):
 
     Attributes:
         counts: numbers k of references that are used together.
-        choices: how many single references are tried, one after the other.
+        choices: number of single references that are tried one by one.
     """
 
     counts: Annotated[tuple[Count, ...], Field(min_length=1), _Distinct] = (1, 2, 5)
@@ -106,10 +106,10 @@ class AbsentParams(Section):
 class StudiesParams(Section):
     """All studies of a trained run, each with its own section, whose key is the study's name.
 
-    What else there is to a study is found by that name: see prosam/studies/declaration.py.
+    The other parts of a study are found by its name; see prosam/studies/declaration.py.
 
     Attributes:
-        seed: of everything that studies draw; each episode has a generator of its own.
+        seed: of all random draws in studies; each episode has its own generator.
     """
 
     seed: NonNegative = 0

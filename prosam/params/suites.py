@@ -1,4 +1,4 @@
-"""Suites: the paper's tables and figures, and questions beyond it, as sets of runs."""
+"""Suites: the paper's tables and figures, and questions beyond them, as sets of runs."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ BUNDLED = "tiny"
 
 
 def choose_suites(path: Path, names: Sequence[str], datasets: Sequence[str]) -> Params:
-    """Put suites into the section `pipeline` of params.yaml; the rest of the file stays as it is.
+    """Put suites into the section `pipeline` of params.yaml; the rest of the file is unchanged.
 
     Args:
         path: of params.yaml.
         names: of suites, or `all`.
-        datasets: to run them on; those that are there when empty.
+        datasets: to run them on; if empty, the present ones.
 
     Returns:
-        The parameters as they are now.
+        The changed parameters.
 
     Raises:
-        InputError: a name is unknown, or what comes out is no valid params.yaml; the file is not written then.
+        InputError: a name is unknown, or the result is not a valid params.yaml; then the file is not written.
     """
     params = load_params(path)
     chosen = [suite for name in names for suite in _suites(params, name)]
@@ -39,7 +39,7 @@ def choose_suites(path: Path, names: Sequence[str], datasets: Sequence[str]) -> 
 
 
 def left_out(params: Params, names: Iterable[str]) -> list[str]:
-    """The runs of suites that the bundled default cannot make, for their backbone wants published weights."""
+    """The runs of suites that are impossible with the bundled SAM, because their backbone needs published weights."""
     runs = _union(run for name in names for suite in _suites(params, name) for run in suite.runs)
     return [run for run in runs if not _can_run(params, run)]
 
@@ -53,7 +53,7 @@ def _suites(params: Params, name: str) -> list[Suite]:
 
 
 def _axes(params: Params, suites: Sequence[Suite], datasets: Sequence[str]) -> dict[str, list[Any]]:
-    """The axes of `pipeline` that hold all of the suites."""
+    """The axes of `pipeline` that cover all suites."""
     wanted = _union(run for suite in suites for run in (*suite.runs, *(suite.studied or ())))
     if unknown := [run for run in wanted if run not in params.runs]:
         raise InputError(
@@ -76,17 +76,17 @@ def _axes(params: Params, suites: Sequence[Suite], datasets: Sequence[str]) -> d
 
 
 def _shifts(params: Params, datasets: Sequence[str]) -> dict[str, list[Any]]:
-    """From each of the data sets that name another to be tested on, to that."""
+    """The shifts from each data set with a `shift_to` to the data set that it names."""
     trained_on = [name for name in (datasets or params.pipeline.datasets) if name in params.datasets]
     pairs = {name: other for name in trained_on if (other := params.datasets[name].shift_to)}
     if not pairs:
-        raise InputError(f"{', '.join(trained_on)}: no `shift_to` in params.yaml says what to test on besides")
+        raise InputError(f"{', '.join(trained_on)}: no `shift_to` in params.yaml; it names the data set to test on")
     tested = _union(other for other in pairs.values() if other not in trained_on)
     return {"shifts": [{"train": name, "test": other} for name, other in pairs.items()], "tested": tested}
 
 
 def _can_run(params: Params, run: str) -> bool:
-    """Whether the weights of a run's backbone are there, as all are with a published SAM: they are fetched."""
+    """Whether the weights of a run's backbone are available; with a published SAM they are fetched."""
     architecture = params.models.backbones[params.backbone(run)].architecture
     return params.models.sam.name != BUNDLED or architecture.startswith(BUNDLED)
 

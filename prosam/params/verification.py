@@ -1,4 +1,4 @@
-"""The schema of `verification`: prompts and a distribution of prompts, learnt for one object by gradient descent."""
+"""The schema of `verification`: prompts and a prompt distribution, learnt for one object by gradient descent."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from prosam.params.section import Count, Fraction, NonNegative, Positive, Sectio
 class VerificationParams(Section):
     """The verification study (the paper's section 5.3 and figure 4).
 
-    The defaults take about a CPU minute a start with the bundled SAM: its prompts are learnt at a high rate, and
-    `max_steps` ends most of them before the paper's stopping rule would.
+    With the bundled SAM, the defaults take about one CPU minute per start: prompts are learnt at a high rate, and
+    `max_steps` ends most optimisations before the paper's stopping rule would.
 
     Attributes:
-        prompts: P, learnt one by one, and drawn from the learnt distribution; the paper: 200.
-        tokens: N, of one prompt.
-        initial_std: of the normal distribution that initial prompts come from; the paper: 25.
-        initial_sigma: sigma of the distribution at the start; the paper does not say.
+        prompts: P, number of prompts to learn, and to draw from the learnt distribution; the paper: 200.
+        tokens: N, number of tokens of a prompt.
+        initial_std: standard deviation of the normal distribution of initial prompts; the paper: 25.
+        initial_sigma: sigma of the learnt distribution at the start; not stated in the paper.
         distribution: see `runs`.
         nu: see `runs`.
-        samples: K, of the distribution a step.
-        lr: of prompts and of the distribution's mean; the paper: 0.0001.
-        log_sigma_lr: of the distribution's log sigma.
+        samples: K, number of samples of the distribution per step.
+        lr: learning rate of prompts and of the distribution's mean; the paper: 0.0001.
+        log_sigma_lr: learning rate of the distribution's log sigma.
         weight_decay: of AdamW.
-        min_improvement: of the loss; what is less does not count.
-        patience: steps without an improvement after which a prompt is left as it is.
-        max_steps: after which all are left as they are; the paper: no limit.
-        batch_size: prompts decoded at once; bounds the memory.
+        min_improvement: minimum decrease of the loss that counts as an improvement.
+        patience: number of steps without an improvement after which the optimisation of a prompt stops.
+        max_steps: maximum number of steps; the paper: no limit.
+        batch_size: prompts decoded at once; limits the memory.
         absolute_noise: standard deviations of the noise that is added to learnt prompts.
-        relative_noise: likewise, in units of the prompt's root mean square.
-        noise_draws: of noise of one size, for one prompt.
-        min_share: least share of the image that the object covers.
+        relative_noise: standard deviations of the noise in units of the prompt's root mean square.
+        noise_draws: number of draws of each size of noise for each prompt.
+        min_share: minimum share of the image that the object covers.
         perplexity: of t-SNE.
-        seed: of all that is random.
+        seed: of all random draws.
     """
 
     prompts: Annotated[int, Field(ge=2, strict=True)] = 200

@@ -1,13 +1,13 @@
-"""The model in use: a numbered copy of each model that came into use, a link to the one that is, and why.
+"""The model in use: a numbered copy of each model that came into use, a link to the present one, and the reasons.
 
     in_use/<data set>/<kind>/<run>/<fold>/
         1/ 2/ ...       prompt_encoder.safetensors and model.json, and decision.json, the model's line of the history
-        current -> 2    what `Predictor.load` and `prosam info` are given
-        history.jsonl   a line for each decision
+        current -> 2    the path for `Predictor.load` and `prosam info`
+        history.jsonl   one line per decision
 
-A model comes into use in three steps, each all or nothing: its folder appears, `current` is switched to it, the history
-gets its line. What a kill between them leaves undone, `finish` does. No model is ever moved, so that whoever reads
-`current` finds a whole one at any moment.
+A model comes into use in three atomic steps: its folder appears, `current` is switched to it, and the history gets its
+line. If a process is killed between them, the next one completes the steps. No model is ever moved, so `current` always
+leads to a complete one.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ class ModelsInUse:
 
     @contextmanager
     def alone(self, what: str) -> Iterator[None]:
-        """Keep other processes out, and first finish what one that was killed left; `what` is named to who waits."""
+        """Keep other processes out, and first complete the steps of a killed one; `what` is shown to a waiting user."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with one_at_a_time(self._folder / ".lock", what):
             self._finish()
             yield
 
     def number(self) -> int | None:
-        """Of the model in use; None when there is none.
+        """The number of the model in use; None if there is none.
 
         Raises:
-            InputError: `current` is no link, or leads to no model.
+            InputError: `current` is not a link to a model.
         """
         if not self.current.is_symlink() and not self.current.exists():
             return None
@@ -65,8 +65,8 @@ class ModelsInUse:
         if not number.isdecimal() or not (self._folder / number / DESCRIPTION).is_file():
             numbers = ", ".join(map(str, self._numbers()))
             raise InputError(
-                f"{self.current}: is no link to a model; remove it and `ln -s NUMBER {self.current}`, with one of "
-                f"{numbers or 'the numbered folders beside it, of which none is left'}"
+                f"{self.current}: is not a link to a model; remove it and `ln -s NUMBER {self.current}`, with one of "
+                f"{numbers or 'the numbered folders beside it, but none is left'}"
             )
         return int(number)
 
@@ -84,11 +84,11 @@ class ModelsInUse:
             try:
                 records.append(dict(json.loads(line)))
             except (ValueError, TypeError) as error:
-                raise InputError(f"{path}, line {number}: is damaged; mend or delete the line") from error
+                raise InputError(f"{path}, line {number}: is damaged; correct or delete the line") from error
         return records
 
     def tell(self, record: Record) -> None:
-        """Append a decision that leaves the model in use as it is."""
+        """Append a decision that does not change the model in use."""
         self._append({**record, "in_use": self.number()})
 
     def replace(self, model: Path, record: Record, *, keep: int | None = None) -> int:
@@ -96,14 +96,14 @@ class ModelsInUse:
 
         Args:
             model: folder of a trained run, copied.
-            record: the decision; its `new` is the `identity` of the model that was looked at.
-            keep: how many older ones stay, the one just replaced first; all when None.
+            record: the decision; its `new` is the `identity` of the model that was evaluated.
+            keep: number of older models to keep, beginning with the one just replaced; None keeps all.
 
         Returns:
-            Its number.
+            The model's number.
 
         Raises:
-            InputError: the model is not, or no longer, the one that was looked at.
+            InputError: the model is not, or no longer, the one that was evaluated.
         """
         replaced = self.number()
         number = max(self._numbers(), default=0) + 1
@@ -112,7 +112,7 @@ class ModelsInUse:
                 with atomic_path(new / name) as temporary:
                     shutil.copyfile(model / name, temporary)
             if identity(new, _AGAIN)["sha256"] != record["new"]["sha256"]:
-                raise InputError(f"{model}: changed while it was looked at; {_AGAIN}")
+                raise InputError(f"{model}: changed while it was being evaluated; {_AGAIN}")
             write_text(new / DECISION, json.dumps({**record, "in_use": number}, indent=2) + "\n")
         self._bring_into_use(number)
         older = [n for n in self._numbers() if n not in (number, replaced)] + ([replaced] if replaced else [])
@@ -121,7 +121,7 @@ class ModelsInUse:
         return number
 
     def _finish(self) -> None:
-        """Complete what a kill, or a tool that copies no links, left undone."""
+        """Complete the steps that were interrupted by a kill, or lost by a tool that does not copy links."""
         remove_leftovers(self._folder)
         history, numbers = self.history(), self._numbers()
         if numbers and numbers[-1] not in {record.get("in_use") for record in history}:
@@ -150,11 +150,11 @@ class ModelsInUse:
 
 
 def identity(model: Path, remedy: str) -> Record:
-    """What tells a trained run from others: SHA-256 of its prompt encoder, and the commit that made it.
+    """What identifies a trained run: the SHA-256 of its prompt encoder, and the commit that made it.
 
     Args:
         model: folder of the run.
-        remedy: what to do, for the error.
+        remedy: what to do, for errors.
 
     Raises:
         InputError: a file is missing, or the description is damaged.

@@ -1,4 +1,4 @@
-"""Whether a retrained model may replace the one in use: what is compared, and the rule."""
+"""Deciding whether a retrained model replaces the one in use: the comparison and the rule."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from prosam.evaluation.overlap import Overlap
 
 Choice = Literal["first", "unchanged", "replaced", "kept"]
 
-_MEAN_IOU_DIFFERENCE = 0.005  # other hardware moves single pixels; two runs on shapes-5i differ by 0.04
+_MEAN_IOU_DIFFERENCE = 0.005  # other hardware changes single pixels; two different runs on shapes-5i differ by 0.04
 
 
 @dataclass(frozen=True)
 class EpisodeScores:
-    """What one model made of E episodes.
+    """The scores of one model on E episodes.
 
     Attributes:
         episodes: the frozen pairs.
@@ -50,11 +50,11 @@ class EpisodeScores:
 
     @property
     def miou(self) -> float:
-        """In percent."""
+        """mIoU in percent."""
         return 100 * miou(self.intersections, self.unions, self.classes)
 
     def agrees_with(self, other: EpisodeScores) -> bool:
-        """Whether both can be the same model's; `other` may stop after fewer episodes."""
+        """Whether both can come from the same model; `other` may have fewer episodes."""
         count = len(other.episodes)
         if self.episodes[:count] != other.episodes:
             return False
@@ -64,13 +64,13 @@ class EpisodeScores:
 
 @dataclass(frozen=True)
 class PromotionDecision:
-    """What is done with a new model, and why.
+    """The decision about a new model, with its reason.
 
     Attributes:
-        choice: `first`: no model was in use; `unchanged`: the new model is in use already; `replaced`: the new model
+        choice: `first`: no model was in use; `unchanged`: the new model is already in use; `replaced`: the new model
             replaces the old one; `kept`: the old model stays.
-        note: the reason, for people.
-        episodes: how many were scored.
+        note: the reason, in words.
+        episodes: number of scored episodes.
         new: mIoU of the new model, percent; None if it was not scored.
         old: mIoU of the old model, percent; None if it was not scored.
         difference: new minus old with its 95% interval, percentage points; None without a comparison.
@@ -126,9 +126,9 @@ class PromotionDecision:
 def decide(new: EpisodeScores, old: EpisodeScores, *, replicates: int, rng: np.random.Generator) -> PromotionDecision:
     """Compare a new model with the model in use.
 
-    The new model is refused only when it is worse: when the 95% interval of new minus old, paired over the same
-    resampled targets as in the report, lies wholly below zero. Fewer than MIN_TARGETS targets never show that a model
-    is worse. A new model that is not shown to be worse is taken.
+    The new model is refused only if it is shown to be worse: the 95% interval of new minus old, paired over the same
+    resampled targets as in the report, lies entirely below zero. Fewer than MIN_TARGETS targets never show that a model
+    is worse. Any other new model replaces the old one.
 
     Args:
         new: scores of the new model.
@@ -165,11 +165,11 @@ def read_scores(path: Path, remedy: str) -> EpisodeScores:
     """The run's own scores in an episodes.parquet.
 
     Args:
-        path: that `write_results` wrote.
-        remedy: what to run, for the error.
+        path: of the file, from `write_results`.
+        remedy: what to run, for errors.
 
     Raises:
-        InputError: it is missing, damaged or empty.
+        InputError: the file is missing, damaged or empty.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -198,15 +198,15 @@ def incomparable(
     upsampling: str,
     tested: Sequence[str],
 ) -> str:
-    """Why a model cannot be scored as things are now; empty when it can.
+    """Why a model cannot be scored with the present settings; empty if it can.
 
     Args:
         description: content of its model.json.
-        kind: of annotation, the present one of its run.
-        sam: the present one.
-        backbone: the present one of its run.
-        image_size: the present one, px.
-        upsampling: the present one.
+        kind: present annotation kind of its run.
+        sam: present SAM.
+        backbone: present backbone of its run.
+        image_size: present image size, px.
+        upsampling: present upsampling.
         tested: names of the episodes' classes.
     """
     if description.get("kind") != kind:

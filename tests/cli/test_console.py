@@ -76,7 +76,7 @@ def test_a_gpu_without_enough_memory_is_one_line(capsys: pytest.CaptureFixture[s
     told = capsys.readouterr().err
     assert ended.value.code == 2
     assert told.startswith(
-        "error: the GPU has not enough memory (CUDA out of memory. Tried to allocate 20.00 GiB); lower"
+        "error: there is not enough GPU memory (CUDA out of memory. Tried to allocate 20.00 GiB); lower"
     )
     assert told.count("\n") == 1
 

@@ -56,7 +56,7 @@ def test_an_image_that_is_looked_at_again_alone_takes_no_other_with_it(work: Pat
     images = json.loads(after["coco.json"])["images"]
     assert [image["file_name"] for image in images] == ["1.png", "0.png", "2.png", "3.png", "deep/4.png"]
     status, out, _ = prosam("segment", "photos", *command)
-    assert (status, "5 of 5 images are there" in out) == (0, True)
+    assert (status, "5 of 5 images are done" in out) == (0, True)
     assert files_below(work / "found") == before
 
 
@@ -64,7 +64,7 @@ def test_an_image_that_is_looked_at_again_alone_takes_no_other_with_it(work: Pat
 def test_options_of_references_do_nothing_in_silence(work: Path, prosam: Prosam, option: str, value: str):
     status, _, error = prosam("segment", "photos", *CAT, option, value, "--out", "found")
     assert (status, error.count("\n")) == (2, 1)
-    assert f"{option}: is about --references, which is not given" in error
+    assert f"{option}: needs --references" in error
 
 
 def test_a_run_that_is_stopped_says_how_it_goes_on(work: Path, prosam: Prosam, monkeypatch: pytest.MonkeyPatch):
@@ -80,10 +80,10 @@ def test_a_run_that_is_stopped_says_how_it_goes_on(work: Path, prosam: Prosam, m
     with monkeypatch.context() as patched:
         patched.setattr(ResultsFolder, "add", stopped_at_2)
         status, out, _ = prosam(*command)
-    assert (status, out.splitlines()[-1]) == (130, "stopped; the same command goes on from here")
+    assert (status, out.splitlines()[-1]) == (130, "stopped; the same command resumes from here")
     assert not (work / "found/coco.json").exists()
     status, out, _ = prosam(*command)
-    assert (status, "2 of 5 images are there from an earlier start" in out) == (0, True)
+    assert (status, "2 of 5 images are done from an earlier start" in out) == (0, True)
 
 
 def test_pictures_of_earlier_runs_are_no_photos(work: Path, prosam: Prosam):
@@ -99,7 +99,7 @@ def test_that_no_threshold_is_known_is_said(
 ):
     monkeypatch.setattr("prosam.predictor.model_card.usual_threshold", lambda architecture: 0.0)  # as of others
     status, out, _ = prosam("segment", "photos/0.png", *CAT, "--out", "found", *options)
-    assert (status, "it is not known below which presence a kind is absent" in out) == (0, told)
+    assert (status, "no presence threshold is known for this backbone" in out) == (0, told)
 
 
 def test_an_overlay_that_was_damaged_is_named(work: Path, prosam: Prosam):
@@ -113,7 +113,7 @@ def test_an_overlay_that_was_damaged_is_named(work: Path, prosam: Prosam):
 def test_the_own_annotations_beside_the_photos_stay(work: Path, prosam: Prosam):
     (work / "coco.json").write_text("mine")
     status, _, error = prosam("segment", "photos", *CAT, "--out", ".", "--write", "masks")
-    assert (status, "coco.json: is there, but not from an earlier start" in error) == (2, True)
+    assert (status, "coco.json: exists, but without results.jsonl" in error) == (2, True)
     assert (work / "coco.json").read_text() == "mine"
     assert not (work / "masks").exists()
 
@@ -125,7 +125,7 @@ def test_names_that_are_no_utf8_and_no_line_are_names(work: Path, prosam: Prosam
     assert prosam(*command)[0] == 0
     assert (work / "found/masks/cat" / name).exists()
     status, out, _ = prosam(*command)
-    assert (status, "5 of 5 images are there" in out) == (0, True)
+    assert (status, "5 of 5 images are done" in out) == (0, True)
 
 
 @pytest.mark.parametrize("command", [("segment", "photos", *CAT, "--out"), ("learn", *CAT)])

@@ -102,8 +102,8 @@ def test_several_concepts_with_several_references_each_also_saved(work: Path, pr
     dog = ["--name", "dog", "--reference", "dog.jpg", "--scribble", "60,60 64,66 70,70"]
     status, out, _ = prosam("learn", "concepts", *cat, *dog)
     assert status == 0
-    assert "cat, of 2 references (mask, point)" in out
-    assert "dog, of 1 references (scribble)" in out
+    assert "cat, from 2 references (mask, point)" in out
+    assert "dog, from 1 references (scribble)" in out
     assert prosam("segment", "photos", *cat, *dog, "--out", "one", "--threshold", "0", "--samples", "2")[0] == 0
     saved = ["--concept", "concepts/cat.safetensors", "--concept", "concepts/dog.safetensors"]
     assert prosam("segment", "photos", *saved, "--out", "two", "--threshold", "0", "--samples", "2")[0] == 0
@@ -129,7 +129,7 @@ def test_results_are_references_of_a_next_run(work: Path, prosam: Prosam):
         status, out, _ = prosam(
             "learn", "again.safetensors", "--references", source, *more, "--label", "cat", "--most", "2"
         )
-        assert (status, "cat, of 2 references (mask, mask)" in out) == (0, True)
+        assert (status, "cat, from 2 references (mask, mask)" in out) == (0, True)
 
 
 def test_what_is_there_is_kept_and_what_is_new_is_added(work: Path, prosam: Prosam):
@@ -142,7 +142,7 @@ def test_what_is_there_is_kept_and_what_is_new_is_added(work: Path, prosam: Pros
     Image.fromarray(scenes()[9].image).save(work / "photos/new.png")
     status, out, _ = prosam(*command)
     assert status == 0
-    assert "3 of 6 images are there from an earlier start" in out
+    assert "3 of 6 images are done from an earlier start" in out
     after = files_below(work / "found")
     assert set(after) - set(before) == {"masks/cat/new.png", "overlays/new.jpg", "labelme/new.json"}
     assert {name for name in before if after[name] != before[name]} == {"coco.json", "overview.jpg", "results.jsonl"}
@@ -179,14 +179,14 @@ def test_killed_half_way_it_goes_on_and_ends_in_the_same_bytes(work: Path, prosa
         file.write('{"image": "59.p')  # as a kill in the middle of a line leaves it
     status, out, error = prosam(*command, "killed")
     assert status == 1, error
-    assert f"{there} of 60 images are there from an earlier start" in out
-    assert "1 of 60 images could not be read:\n  many/30.png: is not an image" in error
+    assert f"{there} of 60 images are done from an earlier start" in out
+    assert "1 of 60 images could not be read:\n  many/30.png: cannot be read as an image" in error
     assert prosam(*command, "whole")[0] == 1
     assert files_below(work / "killed") == files_below(work / "whole")
-    assert (work / "whole/unreadable.txt").read_text().startswith("many/30.png: is not an image")
+    assert (work / "whole/unreadable.txt").read_text().startswith("many/30.png: cannot be read as an image")
     Image.fromarray(scenes()[30].image).save(many / "30.png")
     status, out, _ = prosam(*command, "whole")
-    assert (status, "59 of 60 images are there" in out) == (0, True)
+    assert (status, "59 of 60 images are done" in out) == (0, True)
     assert not (work / "whole/unreadable.txt").exists()
 
 
@@ -204,10 +204,10 @@ CAT = ("--reference", "cat.jpg")
         (("segment", "photos", *CAT, "--point", "a,b"), "--point a,b: must be X,Y"),
         (("segment", "photos", *CAT, "--mask", "empty.png"), "the mask empty.png is empty"),
         (("segment", "photos", *CAT, "--mask", "none.png"), "none.png: not found"),
-        (("segment", "photos", *CAT), "--reference cat.jpg: has no annotation behind it"),
-        (("segment", "photos", *CAT, "--point", "1,1", "--box", "1,1,2,2"), "has a --point and a --box; give one kind"),
+        (("segment", "photos", *CAT), "--reference cat.jpg: has no annotation after it"),
+        (("segment", "photos", *CAT, "--point", "1,1", "--box", "1,1,2,2"), "has a --point and a --box; use one kind"),
         (("segment", "photos", "--mask", "cat.png", *CAT), "--mask cat.png: has no --reference before it"),
-        (("segment", "photos", "--name", "cat"), "--name cat: has no --reference behind it"),
+        (("segment", "photos", "--name", "cat"), "--name cat: has no --reference after it"),
         (("segment", "photos", "--name", "a/b", *CAT, "--point", "1,1"), "cannot be a concept's name"),
         (("segment", "photos", "--name", "a\nb", *CAT, "--point", "1,1"), "cannot be a concept's name"),
         (("segment", "photos"), "nothing to look for"),
@@ -218,7 +218,10 @@ CAT = ("--reference", "cat.jpg")
             ("segment", "photos", "broken.jpg", "photos/0.png", *CAT, "--point", "1,1", "--model", "no"),
             "no: no such file",
         ),
-        (("segment", "photos", "--reference", "broken.jpg", "--point", "1,1"), "broken.jpg: is not an image"),
+        (
+            ("segment", "photos", "--reference", "broken.jpg", "--point", "1,1"),
+            "broken.jpg: cannot be read as an image",
+        ),
         (("segment", "photos", "--concept", "foreign.safetensors"), "was learned by another model"),
         (("segment", "photos", "--concept", "cat.jpg"), "cat.jpg: is damaged, or not a concept"),
         (("segment", "photos", "--references", "cat.png"), "cat.png: is not JSON"),
@@ -268,7 +271,7 @@ def test_files_of_one_name_do_not_overwrite_one_another(work: Path, prosam: Pros
     assert prosam("segment", "twice", *given)[0] == 0
     assert set(files_below(work / "found/masks")) == {"cat/a.png.png", "cat/a.jpg.png"}
     status, _, error = prosam("segment", "twice/a.png", "twice/../twice/a.png", *given)
-    assert (status, "would be filed under the same name" in error) == (2, True)
+    assert (status, "would get results of the same name" in error) == (2, True)
 
 
 def test_an_image_that_is_given_twice_is_looked_at_once(work: Path, prosam: Prosam):
@@ -276,7 +279,7 @@ def test_an_image_that_is_given_twice_is_looked_at_once(work: Path, prosam: Pros
     for there in (0, 5):
         status, out, _ = prosam("segment", "photos", "photos/0.png", *given)
         assert (status, "of 5 images" in out) == (0, True)
-        assert (f"{there} of 5 images are there" in out) == bool(there)
+        assert (f"{there} of 5 images are done" in out) == bool(there)
     assert len(files_below(work / "found/masks")) == 5
 
 

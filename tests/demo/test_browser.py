@@ -37,7 +37,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert server.stdout is not None
         try:
             said = ""
-            while not (found := re.search(r"the page is (\S+),", said)):
+            while not (found := re.search(r"the page is at (\S+);", said)):
                 line = server.stdout.readline()
                 assert line, f"the command ended with {said!r}"
                 said += line
@@ -218,6 +218,6 @@ def test_a_bad_image_is_told_and_the_good_ones_are_taken(tab: Tab, url: str, tmp
     Image.fromarray(pair()[1].image).save(tmp_path / "good.png")
     opened(tab, url)
     tab.drop([tmp_path / "bad.png", tmp_path / "good.png"], "#targets-drop")
-    tab.wait_for("document.getElementById('error').textContent.startsWith('bad.png: is not an image')")
+    tab.wait_for("document.getElementById('error').textContent.startsWith('bad.png: cannot be read as an image')")
     tab.wait_for(f"{VERDICTS}.length === 5")
     assert tab.evaluate("[...document.querySelectorAll('figure .name')].at(-1).textContent") == "good.png"

@@ -50,7 +50,7 @@ def test_it_warns_when_others_can_reach_it(
 ):
     _, told = demo(monkeypatch, capsys, "--host", host, "--port", "0", "--model", "no-such-model")
     *warnings, error = told.splitlines()
-    assert warnings == [f"warning: whoever reaches {host} can use the page, and see what it is asked"] * warned
+    assert warnings == [f"warning: anyone who can reach {host} can use the page and see the requests"] * warned
     assert "no-such-model" in error
 
 

@@ -81,7 +81,7 @@ def test_too_many_bytes_are_refused_though_no_header_tells_them(page: TestClient
         ({"kind": "box", "box": [0, 0, 25, 9]}, "outside the image of 24x16 px"),
         ({"kind": "point", "points": []}, "no points are given"),
         ({"kind": "point", "points": [[24, 3]]}, "outside the image of 24x16 px"),
-        ({"kind": "mask", "png": "data:image/png;base64,AAAA"}, "the painting: is not an image"),
+        ({"kind": "mask", "png": "data:image/png;base64,AAAA"}, "the painting: cannot be read as an image"),
         ({"kind": "mask", "png": "cat.png"}, "the painting is not a PNG"),
         ({"kind": "star"}, "drawing: "),
     ],

@@ -205,7 +205,7 @@ def test_a_folder_of_files_is_read_with_all_labels(tmp_path: Path):
         (
             [shape("mask", [[1, 1], [2, 2]], mask="aGVsbG8=")],
             {},
-            "a shape labelled 'cat' is damaged: mask: is not an image",
+            "a shape labelled 'cat' is damaged: mask: cannot be read as an image",
         ),
         ([{"label": "cat"}], {}, "shape 0 lacks a label, points or a shape_type"),
         ([], {}, "has no annotations"),

@@ -121,7 +121,7 @@ def test_the_word_of_a_comparison_becomes_the_name_of_its_state(
 def test_a_model_that_cannot_be_compared_fails_the_retraining_and_the_others_are_compared(
     server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    why = "error: in_use/shapes-5i/prosam/0/current: is no link to a model"
+    why = "error: in_use/shapes-5i/prosam/0/current: is not a link to a model"
     shown, promotions = retrained(monkeypatch, tmp_path, {"prosam 0": why, "vrp-sam 0": compared("kept")}, folds=[0])
     assert len(promotions.asked) == 2
     assert shown.run.state_name == "Failed"

@@ -81,7 +81,7 @@ def test_files_of_others_are_not_replaced_unasked(tmp_path: Path, name: str):
     out = tmp_path / "out"
     (out / name).parent.mkdir(parents=True)
     (out / name).write_text("mine")
-    with pytest.raises(InputError, match="is there, but not from an earlier start") as caught:
+    with pytest.raises(InputError, match=r"exists, but without results\.jsonl") as caught:
         run(out, {photo(tmp_path / "1.png"): 2}, ALL)
     assert "--again" in str(caught.value)
     assert (out / name).read_text() == "mine"

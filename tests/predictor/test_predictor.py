@@ -299,7 +299,7 @@ def test_bad_input_is_one_line(predictor: Predictor, tmp_path: Path):
         (lambda: predictor.learn(flat), "references are pairs of an image and its annotation"),
         (lambda: predictor.segment(image, path), "'cat.safetensors' is not a concept; make one with Predictor.learn"),
         (lambda: predictor.segment(image, [path]), "'cat.safetensors' is not a concept"),
-        (lambda: predictor.learn([(tmp_path / "cat.jpg", mask)]), "cat.jpg: is not an image"),
+        (lambda: predictor.learn([(tmp_path / "cat.jpg", mask)]), "cat.jpg: cannot be read as an image"),
         (
             lambda: predictor.learn([(tmp_path / "dog.png", Box(0, 0, 200, 9))]),
             "dog.png: box 0,0,200,9 reaches outside",

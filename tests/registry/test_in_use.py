@@ -113,7 +113,7 @@ def test_a_model_that_changed_meanwhile_is_refused_and_nothing_changes(place: Pa
     seen = decision(runs[1])
     (runs[1] / "prompt_encoder.safetensors").write_text("trained again")
     models = ModelsInUse(place)
-    with models.alone("test"), pytest.raises(InputError, match="changed while it was looked at; run this again"):
+    with models.alone("test"), pytest.raises(InputError, match="changed while it was being evaluated; run this again"):
         models.replace(runs[1], seen)
     assert names(place) == {"1", "current", "history.jsonl"}
     assert content(models.current) == "a"
@@ -201,7 +201,7 @@ def test_a_current_that_is_no_link_to_a_model_is_one_line(spoil: str, place: Pat
         shutil.copytree(place / "2", place / "current")
     else:
         (place / "current").symlink_to("9")
-    with pytest.raises(InputError, match=r"current: is no link to a model; remove it and .*, with one of 1, 2$"):
+    with pytest.raises(InputError, match=r"current: is not a link to a model; remove it and .*, with one of 1, 2$"):
         ModelsInUse(place).number()
 
 
