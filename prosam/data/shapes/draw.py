@@ -1,9 +1,9 @@
 """The bundled data set: generated scenes of textured, coloured shapes.
 
 A *kind* is a combination of shape, texture, hue and second colour. Twenty kinds are the classes of `shapes-5i`; any
-two of them share at most one of shape, texture and hue, so none can be told by one attribute alone. Sixty-four other
-kinds are the *pool*: distractors in the scenes, and the classes on which the small backbone is trained. No (shape,
-texture, hue) triple is both a class and in the pool.
+two of them share at most one of shape, texture and hue, so a single attribute never identifies a class. Sixty-four
+other kinds are the *pool*: distractors in the scenes, and the classes on which the small backbone is trained. No
+(shape, texture, hue) triple is both a class and in the pool.
 
 Everything here is a pure function of explicit `numpy.random.Generator`s.
 """
@@ -49,7 +49,7 @@ class ShapeKind:
         return f"{HUES[self.hue]}-{TEXTURES[self.texture]}-{SHAPES[self.shape]}"
 
     def shared(self, other: ShapeKind) -> int:
-        """How many of shape, texture and hue two kinds have in common."""
+        """Number of attributes (shape, texture, hue) that two kinds share."""
         return (self.shape == other.shape) + (self.texture == other.texture) + (self.hue == other.hue)
 
 
@@ -76,7 +76,7 @@ def class_kinds() -> tuple[ShapeKind, ...]:
 
 @lru_cache
 def pool_kinds() -> tuple[ShapeKind, ...]:
-    """The sixty-four kinds of distractors and of the backbone's training; disjoint from the classes."""
+    """The sixty-four kinds for distractors and for training the backbone; none is a class."""
     return _draw_kinds()[1]
 
 
@@ -208,7 +208,7 @@ def _colours(kind: ShapeKind, rng: Rng) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an object stands: centre and radius in pixels."""
+    """The place of an object: centre and radius in pixels."""
 
     x: float
     y: float
@@ -256,11 +256,11 @@ class Canvas:
         return dx * c + dy * s, dy * c - dx * s
 
     def paint(self, kind: ShapeKind, place: Placement, class_id: int = 0) -> None:
-        """Paint one object over what is there; pixels only partly covered by it become VOID where a class is concerned.
+        """Paint one object over the scene; a partly covered pixel of a class, before or after, becomes VOID.
 
         Args:
-            kind: what it looks like.
-            place: where it stands.
+            kind: its appearance.
+            place: its centre and radius.
             class_id: its label, 0 for a distractor.
         """
         rng = self._rng
@@ -282,12 +282,12 @@ class Canvas:
         self.instances[rows, columns][coverage > 0.5] = self.count
 
     def _surface(self, kind: ShapeKind, x: Array, y: Array, radius: float, distance: Array) -> Array:
-        """What an object looks like about its place: (h, w, 3) colours in [0, 1], which its shape is then cut out of.
+        """The surface of an object around its place: (h, w, 3) colours in [0, 1], from which its shape is then cut.
 
         Args:
-            kind: says texture and colours.
+            kind: determines texture and colours.
             x: (h, w) along the turned object, in units of its radius.
-            y: likewise, across it.
+            y: (h, w) across the turned object, in units of its radius.
             radius: px.
             distance: (h, w) from the object's edge, about px, negative inside.
         """
@@ -310,7 +310,7 @@ class Canvas:
 
 
 def find_place(rng: Rng, size: int, taken: Sequence[Placement], *, spread: float = 0.75) -> Placement | None:
-    """A random place that keeps `spread` times the sum of radii from those taken; None after 30 failures."""
+    """A random place at least `spread` times the sum of radii from those taken; None after 30 failures."""
     scale = size / 128
     for _ in range(30):
         radius = scale * math.exp(rng.uniform(math.log(11), math.log(30)))
@@ -329,7 +329,7 @@ def episode_scene(rng: Rng, size: int = 128, canvas: type[Canvas] = Canvas) -> S
     Args:
         rng: source of all randomness.
         size: side of the scene, px.
-        canvas: says in which style.
+        canvas: its style.
     """
     classes, pool = class_kinds(), pool_kinds()
     first = int(rng.integers(NUM_CLASSES))
@@ -353,7 +353,7 @@ def episode_scene(rng: Rng, size: int = 128, canvas: type[Canvas] = Canvas) -> S
 
 
 def promptable_scene(rng: Rng, size: int = 128) -> Scene:
-    """A scene for class-agnostic training of the small SAM: two to six objects of any kind but the twenty classes."""
+    """A scene for class-agnostic training of the small SAM: two to six objects of any kind except the classes."""
     kinds: list[ShapeKind] = []
     while len(kinds) < 6:
         sizes = (len(SHAPES), len(TEXTURES), len(HUES), len(SECOND_COLOURS))
