@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from prosam.checkpoints.efficientnet_lite import WHEEL, renamed
 from prosam.checkpoints.published import PUBLISHED_BACKBONES
 from prosam.checkpoints.weights import load_state, shapes_only
 from prosam.errors import InputError
@@ -16,6 +17,7 @@ from prosam.models.backbones import BACKBONE_BUILDERS
 _UNPUBLISHED = {
     "tiny-resnet": "prosam/weights/backbone-tiny-resnet.safetensors",
     "tiny-vgg": "prosam/weights/backbone-tiny-vgg.safetensors",
+    "efficientnet-lite0": f"the file in the wheel {WHEEL}",
     "resnet50-deep-stem": "semseg's ImageNet weights (VRP-SAM's resnet50_v2.pth) or timm's resnet50s.gluon_in1k",
 }
 _SURPLUS = re.compile(r"fc\.|classifier\.\d|mask_token$")  # heads, and what DINOv2 needs only in training
@@ -64,6 +66,8 @@ def backbone_state(architecture: str, state: dict[str, Tensor]) -> dict[str, Ten
     if architecture == "resnet50-deep-stem" and "conv2.weight" in given:
         split = {name.partition("."): tensor for name, tensor in given.items()}
         given = {f"{_SEMSEG_STEM.get(layer, layer)}.{rest}": tensor for (layer, _, rest), tensor in split.items()}
+    if architecture == "efficientnet-lite0":
+        given = renamed(given)
     for name, like in own.items():
         if name.endswith(".num_batches_tracked"):
             given.setdefault(name, torch.zeros(like.shape, dtype=like.dtype))

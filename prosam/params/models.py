@@ -10,9 +10,16 @@ from prosam.params.section import Name, Section
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 
-SamName = Literal["tiny", "vit_b", "vit_l", "vit_h"]
+SamName = Literal["tiny", "lite", "vit_b", "vit_l", "vit_h"]
 Architecture = Literal[
-    "tiny-resnet", "tiny-vgg", "resnet50", "resnet50-deep-stem", "vgg16-bn", "vgg16-bn-vrp-sam", "dinov2-vitb14"
+    "tiny-resnet",
+    "tiny-vgg",
+    "efficientnet-lite0",
+    "resnet50",
+    "resnet50-deep-stem",
+    "vgg16-bn",
+    "vgg16-bn-vrp-sam",
+    "dinov2-vitb14",
 ]
 
 BUNDLED_SIZE, PAPER_SIZE = 128, 512

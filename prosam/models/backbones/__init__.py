@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from prosam.models.backbones.backbone import Backbone
 from prosam.models.backbones.dinov2 import build_dinov2_vitb14
+from prosam.models.backbones.efficientnet_lite import EfficientNetLite0
 from prosam.models.backbones.inference import for_inference
 from prosam.models.backbones.kind_classifier import KindClassifier
 from prosam.models.backbones.resnet50 import build_deep_stem_resnet50, build_resnet50
@@ -20,6 +21,7 @@ __all__ = [
     "BACKBONE_BUILDERS",
     "BUNDLED_BACKBONES",
     "Backbone",
+    "EfficientNetLite0",
     "KindClassifier",
     "TinyResNet",
     "TinyVgg",
@@ -32,6 +34,7 @@ BUNDLED_BACKBONES: dict[str, Callable[[], KindClassifier]] = {  # by architectur
 }
 BACKBONE_BUILDERS: dict[str, Callable[[], Backbone]] = {  # by architecture; with random weights, not yet frozen
     **BUNDLED_BACKBONES,
+    "efficientnet-lite0": EfficientNetLite0,
     "resnet50": build_resnet50,
     "resnet50-deep-stem": build_deep_stem_resnet50,
     "vgg16-bn": build_dilated_vgg16,
