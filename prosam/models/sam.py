@@ -1,7 +1,7 @@
 """SAM's architectures, and the decoding of many prompt sets on many images at once.
 
-Shape letters: B images, K prompt sets an image, N prompts a set, d prompt dimension, g side of the embedding grid,
-S side of the square input, px.
+Shape letters: B images, K prompt sets an image, N prompts a set, d prompt dimension, D channels of an embedding (d, or
+more where it carries details), g side of the embedding grid, S side of the square input, px.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prosam.models.embedding_details import split_details, upscaled
+from prosam.models.sam_lite import build_lite_sam
 from prosam.models.segment_anything import (
     ImageEncoderViT,
     MaskDecoder,
@@ -23,6 +25,7 @@ from prosam.models.segment_anything import (
 )
 
 BUNDLED_SAM = "tiny"
+PHOTOGRAPH_SAM = "lite"
 
 
 def build_tiny_sam() -> Sam:
@@ -59,6 +62,7 @@ def build_tiny_sam() -> Sam:
 
 SAM_BUILDERS: dict[str, Callable[[], Sam]] = {
     BUNDLED_SAM: build_tiny_sam,
+    PHOTOGRAPH_SAM: build_lite_sam,
     "vit_b": sam_model_registry["vit_b"],
     "vit_l": sam_model_registry["vit_l"],
     "vit_h": sam_model_registry["vit_h"],
@@ -84,7 +88,7 @@ def preprocess(sam: Sam, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def encode_images(sam: Sam, images: Tensor, *, precision: torch.dtype = torch.float32) -> Tensor:
-    """SAM's image embeddings: (B, 3, H, W) uint8 to (B, d, g, g).
+    """SAM's image embeddings: (B, 3, H, W) uint8 to (B, D, g, g).
 
     Args:
         sam: a model in eval mode.
@@ -123,8 +127,8 @@ def _run_decoder(sam: Sam, embedding: Tensor, prompts: Tensor) -> tuple[Tensor, 
     """Run the two-way transformer and the upscaler with one prompt set for each image.
 
     Args:
-        sam: the model whose decoder is run.
-        embedding: (M, d, g, g).
+        sam: whose decoder.
+        embedding: (M, D, g, g), with details packed in if the SAM has them.
         prompts: (M, N, d).
 
     Returns:
@@ -132,12 +136,13 @@ def _run_decoder(sam: Sam, embedding: Tensor, prompts: Tensor) -> tuple[Tensor, 
         (M, d / 8, 4g, 4g).
     """
     decoder, size = sam.mask_decoder, embedding.shape[0]
+    embedding, details = split_details(sam, embedding)
     output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
     tokens = torch.cat([output_tokens.expand(size, -1, -1), prompts], 1)
     source = embedding + sam.prompt_encoder.no_mask_embed.weight[..., None, None]
     positions = dense_positions(sam).expand_as(source)
     tokens, source = decoder.transformer(source, positions, tokens)
-    return tokens, decoder.output_upscaling(source.transpose(1, 2).reshape(embedding.shape))
+    return tokens, upscaled(decoder.output_upscaling, source.transpose(1, 2).reshape(embedding.shape), details)
 
 
 def decode_masks(sam: Sam, embedding: Tensor, prompts: Tensor) -> Tensor:
@@ -147,8 +152,8 @@ def decode_masks(sam: Sam, embedding: Tensor, prompts: Tensor) -> Tensor:
     mask token 0 is decoded, the one that `multimask_output=False` keeps.
 
     Args:
-        sam: a model, frozen or not; gradients reach all tensors that require them.
-        embedding: (B, d, g, g) image embeddings.
+        sam: frozen or not; gradients reach whatever requires them.
+        embedding: (B, D, g, g) image embeddings.
         prompts: (B, K, N, d) sparse prompts.
 
     Returns:

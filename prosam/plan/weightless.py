@@ -21,6 +21,7 @@ from prosam.features.pairs import References, Targets
 from prosam.methods.prompting import PromptMethod, build_prompt_encoder
 from prosam.models.backbones import BACKBONE_BUILDERS, Backbone
 from prosam.models.distributions import Dirac
+from prosam.models.embedding_details import embedding_channels
 from prosam.models.frozen import FrozenModels
 from prosam.models.frozen_sam import FrozenSam
 from prosam.models.sam import SAM_BUILDERS, encode_images
@@ -80,7 +81,7 @@ class WeightlessModels:
     def embedding_bytes(self) -> int:
         """Bytes of the embedding of one image, in float16."""
         rows, columns = self._sam.prompt_encoder.image_embedding_size
-        return 2 * self._sam.prompt_encoder.embed_dim * rows * columns
+        return 2 * embedding_channels(self._sam) * rows * columns
 
     def encoding(self, batch: int) -> Work:
         """The work of SAM's image encoder for B images."""
@@ -179,7 +180,7 @@ def _pairs(models: FrozenModels, batch: int) -> tuple[References, Targets]:
     features = torch.empty(batch, models.backbone.mid_channels, h, h, device=device)
     annotation = torch.empty(batch, 1, h, h, device=device)
     foreground = [torch.empty(level4, cells, device=device) for _ in range(batch)]
-    embedding = torch.empty(batch, prompts.embed_dim, *prompts.image_embedding_size, device=device)
+    embedding = torch.empty(batch, embedding_channels(models.sam), *prompts.image_embedding_size, device=device)
     return (
         References(features, annotation, foreground, drawn=[]),
         Targets(features, torch.empty(batch, level4, h, h, device=device), embedding),

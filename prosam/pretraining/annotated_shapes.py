@@ -29,6 +29,7 @@ from prosam.features.levels import TabledLevels
 from prosam.features.pairs import AnnotatedReference, ReferenceMask
 from prosam.features.reference_masks import DrawnMasks, GridRule, ReferenceMasks
 from prosam.features.source import FeatureSource
+from prosam.models.embedding_details import embedding_channels
 from prosam.models.frozen import FrozenModels
 from prosam.models.sam import BUNDLED_SAM, encode_images
 from prosam.params import AnnotationKind, AnnotationsParams
@@ -113,7 +114,7 @@ def annotated_shapes(counts: dict[Split, int], seed: int) -> Iterator[AnnotatedS
             [ImageFile(image, dataset.image_path(image)) for image in ids],
             read,
             [partial(encode_images, models.sam)],
-            shape=(models.sam.prompt_encoder.embed_dim, *models.sam.prompt_encoder.image_embedding_size),
+            shape=(embedding_channels(models.sam), *models.sam.prompt_encoder.image_embedding_size),
             made_by={},
             computed_by={},
             shard_size=64,

