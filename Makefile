@@ -56,8 +56,8 @@ docs: $(READY) ## the documents as a site, site/index.html
 docs-serve: $(READY) ## the same on localhost, built again whenever a document changes
 	@$(MKDOCS) serve
 
-pretrain: $(READY) ## train the bundled default's small models again (45 CPU minutes)
-	@python -m prosam.pretraining
+pretrain: $(READY) ## train the bundled models again: for shapes (45 CPU minutes), or PHOTOS=folder for photographs
+	@python -m prosam.pretraining$(if $(PHOTOS),.photos $(PHOTOS))
 
 deps: $(READY) ## write the code that each stage depends on into dvc.yaml
 	@python -m flows.deps

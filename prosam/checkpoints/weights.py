@@ -116,6 +116,11 @@ def write_weights(module: nn.Module, path: Path, metadata: dict[str, str] | None
     """
     if metadata and len(metadata) > 1:
         raise ValueError("more than one metadata entry would make the file's bytes depend on chance")
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    write_state(module.state_dict(), path, metadata)
+
+
+def write_state(state: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as safetensors; see `write_weights`."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     with atomic_path(path) as temporary:
         save_file(state, temporary, metadata)

@@ -22,11 +22,11 @@ Architecture = Literal[
     "dinov2-vitb14",
 ]
 
-BUNDLED_SIZE, PAPER_SIZE = 128, 512
-_AUTO = {
-    "auto": ("tiny-resnet", "resnet50"),
-    "auto-vgg": ("tiny-vgg", "vgg16"),
-}  # the backbone with the bundled SAM, and with the others
+BUNDLED_SIZE, PHOTOGRAPH_SIZE, PAPER_SIZE = 128, 384, 512
+_AUTO = {  # with the bundled SAMs for shapes and for photographs; with the others
+    "auto": {"tiny": "tiny-resnet", "lite": "efficientnet-lite0", "others": "resnet50"},
+    "auto-vgg": {"tiny": "tiny-vgg", "lite": "efficientnet-lite0", "others": "vgg16"},
+}
 
 
 class SamParams(Section):
@@ -79,7 +79,7 @@ class ModelsParams(Section):
 
     Attributes:
         image_size: side of the square to which images are resized for the backbone, px; also the side of the masks in
-            the loss. SAM gets the same square, resized to its own input. `auto` is 128 for the bundled SAM and the
+            the loss. SAM gets the same square, resized to its own input. `auto` is 128 for `tiny`, 384 for `lite` and the
             paper's 512 for the others.
         upsampling: of SAM's mask logits to full size. `centres` maps pixel centres, as SAM does; `corners` maps corner
             to corner (align_corners=True), as VRP-SAM's code does.
@@ -100,9 +100,10 @@ class ModelsParams(Section):
         """S, the image size in px, with `auto` resolved."""
         if isinstance(self.image_size, int):
             return self.image_size
-        return BUNDLED_SIZE if self.sam.name == "tiny" else PAPER_SIZE
+        return {"tiny": BUNDLED_SIZE, "lite": PHOTOGRAPH_SIZE}.get(self.sam.name, PAPER_SIZE)
 
     def backbone_of(self, named: str) -> str:
         """The backbone that a run names, `auto` and `auto-vgg` resolved; a key of `backbones` if it is defined."""
-        bundled, published = _AUTO.get(named, (named, named))
-        return bundled if self.sam.name == "tiny" else published
+        if named not in _AUTO:
+            return named
+        return _AUTO[named].get(self.sam.name, _AUTO[named]["others"])

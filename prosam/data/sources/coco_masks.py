@@ -51,6 +51,19 @@ def class_masks(image: CocoImage, masks: Masks, crowd: Crowd) -> tuple[dict[int,
     return _texts(shown), _texts(void)
 
 
+def instance_mask(image: CocoImage, annotation: CocoAnnotation) -> NDArray[np.bool_]:
+    """The mask of one annotation, (H, W).
+
+    Raises:
+        ValueError: its outline is no mask of this image; the message names the annotation.
+    """
+    try:
+        code = _code(annotation, image.height, image.width)
+    except ValueError as error:
+        raise ValueError(f"annotation {annotation.id!r}: {error}") from error
+    return coco.decode(cast(Any, code)).astype(bool)
+
+
 def _united(codes: Iterable[tuple[int, Code]]) -> dict[int, Code]:
     by_class: defaultdict[int, list[Code]] = defaultdict(list)
     for class_id, code in codes:

@@ -55,11 +55,12 @@ class SameConv2d(nn.Conv2d):
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__(channels_in, channels_out, kernel, stride, groups=groups, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C_in, h, w) to (B, C_out, h / stride, w / stride), rounded up."""
         (kernel, _), (stride, _) = self.kernel_size, self.stride
-        rows, columns = (max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[-2:])
+        rows, columns = (max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in input.shape[-2:])
         padding = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
-        return super().forward(F.pad(x, padding) if any(padding) else x)
+        return super().forward(F.pad(input, padding) if any(padding) else input)
 
 
 class SeparableBlock(nn.Module):

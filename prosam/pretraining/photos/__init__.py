@@ -1,0 +1,1 @@
+"""How the models for photographs are made: `make pretrain PHOTOS=folder`."""

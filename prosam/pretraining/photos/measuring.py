@@ -1,0 +1,170 @@
+"""The figures of the models for photographs, on the val split of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from prosam.evaluation.metrics import miou
+from prosam.evaluation.presence import presence
+from prosam.methods.prompting import PromptMethod
+from prosam.models.embedding_details import Details, as_image
+from prosam.models.pseudo_mask import pseudo_masks
+from prosam.models.segment_anything import Sam
+from prosam.params import AnnotationKind
+from prosam.pretraining.photos.decoding import decode_at
+from prosam.pretraining.photos.episodes import Categories, Shown, annotated_cells, references, targets
+from prosam.pretraining.photos.prompts import KINDS, draw_prompt, embed_places
+from prosam.pretraining.photos.views import MASK_SIDE, View
+from prosam.progress import Progress
+
+SMALLEST = 80  # cells, of the objects that SAM is measured on
+_PSEUDO_MASK_THRESHOLD = 0.8
+_AT_ONCE = 10  # episodes
+
+
+@torch.no_grad()
+def measure_photo_sam(sam: Sam, view: View, *, every: int = 1) -> dict[str, float]:
+    """Mean IoU of the single-mask output at 128 px over all objects of at least 80 cells, by kind of prompt.
+
+    Args:
+        sam: SAM `lite`.
+        view: number 0 of the val split.
+        every: look at every so many photos.
+    """
+    ious: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    photos = range(0, len(view.objects), every)
+    with Progress("measure sam-lite", len(photos), "photo") as progress:
+        for photo in photos:
+            objects = [i for i in view.objects[photo] if view.cells[i] >= SMALLEST and not view.crowd[i]]
+            rng = np.random.default_rng([7, photo])
+            drawn = [(kind, draw_prompt(view, i, kind, rng, smallest=SMALLEST)) for i in objects for kind in KINDS]
+            embedding, *details = sam.image_encoder.neck.parts(view.stages([photo]))
+            for start in range(0, len(drawn), 32):
+                part = drawn[start : start + 32]
+                places = torch.from_numpy(np.stack([prompt.places for _, prompt in part]))
+                labels = torch.from_numpy(np.stack([prompt.labels for _, prompt in part]))
+                image_of = torch.zeros(len(part), dtype=torch.long)
+                found = decode_at(sam, embedding, Details(*details), image_of, embed_places(sam, places, labels))
+                masks = as_image(found.single[..., None])[:, 0] > 0
+                truth = torch.from_numpy(np.stack([prompt.mask for _, prompt in part]))
+                reached = (masks & truth).sum((1, 2)) / (masks | truth).sum((1, 2)).clamp_min(1)
+                for (kind, _), iou in zip(part, reached.tolist(), strict=True):
+                    ious[kind].append(iou)
+            progress.advance()
+    return {"objects": float(len(ious[KINDS[0]])), **{kind: float(np.mean(ious[kind])) for kind in KINDS}}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What episodes came to.
+
+    Attributes:
+        miou: of the method, percent.
+        pseudo_mask: mIoU of the pseudo mask above 0.8, percent.
+        mean_iou: of the method, mean over episodes.
+        classes: how many there were.
+    """
+
+    miou: float
+    pseudo_mask: float
+    mean_iou: float
+    classes: int
+
+
+@torch.no_grad()
+def measure_episodes(
+    method: PromptMethod,
+    train: Categories,
+    val: Categories,
+    *,
+    episodes: int,
+    seed: int = 0,
+    among: Collection[int] | None = None,
+    kind: AnnotationKind = "mask",
+) -> Figures:
+    """One reference from train, one target from val, of a category drawn evenly; both show it on 1 % of their area.
+
+    Args:
+        method: trained.
+        train: view 0 of the train split.
+        val: view 0 of the val split.
+        episodes: E.
+        seed: of the draw.
+        among: class ids; None for all.
+        kind: of the references' annotations.
+    """
+    drawn = draw_photo_episodes(train, val, episodes, seed=seed, among=among)
+    overlap, pseudo = np.zeros((episodes, 2), np.int64), np.zeros((episodes, 2), np.int64)
+    with Progress("measure prompt encoder", episodes, "episode") as progress:
+        for start in range(0, episodes, _AT_ONCE):
+            part = drawn[start : start + _AT_ONCE]
+            rng = np.random.default_rng([seed, 6, start])
+            cells = [
+                annotated_cells(train.mask(reference), kind, rng, method.models.grid, training=False)
+                for _, reference, _ in part
+            ]
+            concept = method.learn(
+                references(method.models, [(train.view, r.photo) for _, r, _ in part], torch.stack(cells))
+            )
+            seen = targets(method.models, [(val.view, t.photo) for _, _, t in part])
+            found = method.predict(concept, seen) > 0
+            guess = pseudo_masks(concept.foreground, seen.level4, normalised=True)
+            guess = F.interpolate(guess, (MASK_SIDE, MASK_SIDE), mode="bilinear")[:, 0] > _PSEUDO_MASK_THRESHOLD
+            truth = torch.from_numpy(np.stack([val.mask(target) for _, _, target in part]))
+            for counts, masks in ((overlap, found), (pseudo, guess)):
+                counts[start : start + len(part), 0] = (masks & truth).sum((1, 2)).numpy()
+                counts[start : start + len(part), 1] = (masks | truth).sum((1, 2)).numpy()
+            progress.advance(len(part))
+    classes = [class_id for class_id, _, _ in drawn]
+    return Figures(
+        100 * miou(overlap[:, 0], overlap[:, 1], classes),
+        100 * miou(pseudo[:, 0], pseudo[:, 1], classes),
+        float((overlap[:, 0] / np.maximum(overlap[:, 1], 1)).mean()),
+        len(set(classes)),
+    )
+
+
+def draw_photo_episodes(
+    train: Categories, val: Categories, episodes: int, *, seed: int, among: Collection[int] | None = None
+) -> list[tuple[int, Shown, Shown]]:
+    """Class id, reference and target of each episode."""
+    rng = np.random.default_rng([seed, 5])
+    class_ids = sorted(c for c in val.shown if c in train.shown and (among is None or c in among))
+    drawn = []
+    for _ in range(episodes):
+        class_id = class_ids[int(rng.integers(len(class_ids)))]
+        target = val.shown[class_id][int(rng.integers(len(val.shown[class_id])))]
+        reference = train.shown[class_id][int(rng.integers(len(train.shown[class_id])))]
+        drawn.append((class_id, reference, target))
+    return drawn
+
+
+@torch.no_grad()
+def measure_presence(
+    method: PromptMethod, train: Categories, val: Categories, *, episodes: int, seed: int = 0
+) -> tuple[list[float], list[float]]:
+    """The scores of targets that show the reference's category, and of as many that have no object of it."""
+    rng = np.random.default_rng([seed, 8])
+    present, absent = [], []
+    for class_id, reference, target in draw_photo_episodes(train, val, episodes, seed=seed):
+        cells = annotated_cells(train.mask(reference), "mask", rng, method.models.grid, training=False)
+        other = target.photo
+        while any(val.view.class_of[index] == class_id for index in val.view.objects[other]):
+            other = int(rng.integers(len(val.view.objects)))
+        foreground = references(method.models, [(train.view, reference.photo)], cells[None]).foreground * 2
+        seen = targets(method.models, [(val.view, target.photo), (val.view, other)])
+        yes, no = presence(foreground, seen.level4).tolist()
+        present.append(yes)
+        absent.append(no)
+    return present, absent
+
+
+def coco_folds(classes: tuple[str, ...], folds: int = 4) -> list[list[int]]:
+    """The class ids of the kinds of COCO (all but those of clothing), dealt to folds in turn as in COCO-20i."""
+    kinds = [index + 1 for index, name in enumerate(classes) if not name.startswith("ccp ")]
+    return [kinds[fold::folds] for fold in range(folds)]
