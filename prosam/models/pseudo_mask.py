@@ -58,6 +58,9 @@ def foreground_features(level4: Tensor, annotation: Tensor) -> Tensor:
 def annotated_features(backbone: Backbone, level3: Tensor, annotation: Tensor) -> list[Tensor]:
     """The level-4 features of B references in their annotated cells.
 
+    Where the backbone does not hide the surroundings, it is the mean of level 4 of the whole image over these cells.
+    Otherwise it is what follows.
+
     Level 4 is computed only in a window about each annotation. The result is exact, since the window contains all cells
     that affect the annotated ones. All windows of a batch have one size; on a GPU it is a multiple of some cells, since
     cuDNN plans anew for each new size.
@@ -68,8 +71,12 @@ def annotated_features(backbone: Backbone, level3: Tensor, annotation: Tensor) -
         annotation: (B, 1, h, h) 0 or 1, in the host's memory.
 
     Returns:
-        B times (C4, M_b) for the M_b annotated cells.
+        B times (C4, M_b) for the M_b annotated cells, or (C4, 1) for their mean.
     """
+    if not backbone.hides_surroundings:
+        whole = zip(backbone.level4(level3), annotation, strict=True)
+        cells = [foreground_features(level4, one) for level4, one in whole]
+        return [features.mean(1, keepdim=True) if features.shape[1] else features for features in cells]
     hidden = level3 * annotation.to(level3.device, non_blocking=True)
     reach, step = backbone.level4_reach, _WINDOW_STEP if level3.device.type == "cuda" else 1
     rows, columns = (_spans(annotation.amax(axes), reach, step) for axes in ((1, 3), (1, 2)))

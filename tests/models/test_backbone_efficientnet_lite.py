@@ -13,6 +13,7 @@ from prosam.checkpoints.frozen import load_backbone
 from prosam.checkpoints.weights import load_state
 from prosam.errors import InputError
 from prosam.models.backbones import EfficientNetLite0
+from prosam.models.pseudo_mask import annotated_features
 from tests.models.random_weights import random_images, relative_difference
 
 HEAD = {"conv_head": "_conv_head", "bn2": "_bn1", "classifier": "_fc"}  # timm's name, the file's
@@ -22,6 +23,7 @@ HEAD = {"conv_head": "_conv_head", "bn2": "_bn1", "classifier": "_fc"}  # timm's
 def published() -> nn.Module:
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     state, file = efficientnet_lite0_state(), load_state(efficientnet_lite0_file())
+    del state["level4_mean"]
     for ours, theirs in HEAD.items():
         start = f"{theirs}."
         state |= {f"{ours}.{name.removeprefix(start)}": x for name, x in file.items() if name.startswith(start)}
@@ -59,10 +61,20 @@ def test_levels_are_the_stages_on_the_grid_of_stride_8(ours: EfficientNetLite0):
     assert torch.equal(level2, stages.stride8)
     assert torch.equal(level3, stages.stride16.repeat_interleave(2, 2).repeat_interleave(2, 3))
     level4 = ours.level4(level3)
-    # four cells of the grid lie in one of stride 32: bilinear interpolation keeps their mean but at the border
-    means = nn.functional.avg_pool2d(level4, 4)
-    assert means.shape == stages.stride32.shape
+    centred = stages.stride32 - efficientnet_lite0_state()["level4_mean"][:, None, None]
+    assert torch.equal(level4, nn.functional.interpolate(centred, scale_factor=4, mode="bilinear"))
     assert all(torch.equal(a, b) for a, b in zip(ours.levels_of(stages), (level2, level3, level4), strict=True))
+
+
+@torch.no_grad()
+def test_a_reference_is_the_mean_of_the_whole_images_level_4_over_its_annotation(ours: EfficientNetLite0):
+    _, level3 = ours.levels(random_images(2, 128))
+    annotation = torch.zeros(2, 1, 16, 16)
+    annotation[0, 0, 3:9, 5:7] = 1  # the other one is empty
+    found, none = annotated_features(ours, level3, annotation)
+    expected = ours.level4(level3)[0, :, 3:9, 5:7].mean((1, 2))
+    assert relative_difference(found[:, 0], expected) < 1e-5
+    assert none.shape == (320, 0)
 
 
 @torch.no_grad()

@@ -135,6 +135,7 @@ def test_ready_for_inference_it_computes_the_same_without_batch_norms(architectu
     assert all(relative_difference(found, expected) < 1e-12 for found, expected in pairs)
 
 
+@pytest.mark.parametrize("architecture", sorted(REACH), indirect=True)
 def test_windows_about_annotations_give_what_the_whole_of_level_4_gives(architecture: str, backbone: Backbone):
     side, noise = 32, torch.Generator().manual_seed(0)
     annotation = torch.zeros(4, 1, side, side)

@@ -22,11 +22,15 @@ class Backbone(nn.Module, ABC):
     Attributes:
         level_channels: C2, C3 and C4.
         stride: side of a cell of the feature grid, px; the same for all levels.
+        hides_surroundings: whether level 4 of a reference is computed from level 3 under its annotation alone, as
+            VRP-SAM does, and each annotated cell is compared with the target; otherwise level 4 of the whole image is
+            averaged over the annotation.
         level4_reach: the largest distance, in cells along an axis, at which level 3 still affects a cell of level 4.
     """
 
     level_channels: tuple[int, int, int]
     stride: int = 8
+    hides_surroundings: bool = True
     level4_reach: int
     mean: Tensor
     std: Tensor

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -105,7 +106,14 @@ class EfficientNetLite0(Backbone):
     Level 2 has stride 8. Level 3 has stride 16, and each of its cells is repeated in 2 x 2 cells of the grid. Level 4
     is computed from the means of 2 x 2 cells, which gives back level 3 as it was where nothing was laid over it; it has
     stride 32, and is brought to the grid by bilinear interpolation.
+
+    From level 4 the mean over photographs is subtracted, and a reference's is not computed from what its annotation
+    covers alone: zeros around the object are unlike anything the network was trained on. docs/photographs.md has what
+    either does for the pseudo mask and for presence.
     """
+
+    hides_surroundings = False
+    level4_mean: Tensor
 
     level_channels = (40, 112, 320)
     level4_reach = _WHOLE_IMAGE  # a window would have to keep to its strides
@@ -114,6 +122,7 @@ class EfficientNetLite0(Backbone):
         super().__init__()
         self.mean.fill_(MEAN)
         self.std.fill_(STD)
+        self.register_buffer("level4_mean", torch.zeros(STAGE_CHANNELS[-1]))
         self.conv_stem = SameConv2d(3, 32, 3, 2)
         self.bn1 = nn.BatchNorm2d(32, _NORM_EPSILON)
         channels, blocks = 32, []
@@ -146,12 +155,15 @@ class EfficientNetLite0(Backbone):
     def levels_of(self, stages: Stages) -> tuple[Tensor, Tensor, Tensor]:
         """Levels 2, 3 and 4 of a pass that was made already: (B, 40, h, h), (B, 112, h, h) and (B, 320, h, h)."""
         side = stages.stride8.shape[-1]
-        return stages.stride8, _repeated(stages.stride16, side), _interpolated(stages.stride32, side)
+        return stages.stride8, _repeated(stages.stride16, side), self._level4(stages.stride32, side)
 
     def level4(self, level3: Tensor) -> Tensor:
         """See `Backbone.level4`."""
         stride16 = F.avg_pool2d(level3, 2, ceil_mode=True)
-        return _interpolated(self.blocks[5:](stride16), level3.shape[-1])
+        return self._level4(self.blocks[5:](stride16), level3.shape[-1])
+
+    def _level4(self, stride32: Tensor, side: int) -> Tensor:
+        return _interpolated(stride32 - self.level4_mean[:, None, None], side)
 
 
 def _repeated(x: Tensor, side: int) -> Tensor:
