@@ -55,6 +55,17 @@ def foreground_features(level4: Tensor, annotation: Tensor) -> Tensor:
     return level4.flatten(1)[:, cells.to(level4.device, non_blocking=True)]
 
 
+def mean_foreground(level4: Tensor, annotation: Tensor) -> list[Tensor]:
+    """The mean of level 4 over the annotated cells of B references: B times (C4, 1), or (C4, 0) where there are none.
+
+    Args:
+        level4: (B, C4, h, h), of whole images.
+        annotation: (B, 1, h, h) 0 or 1, in the host's memory.
+    """
+    cells = [foreground_features(one, annotated) for one, annotated in zip(level4, annotation, strict=True)]
+    return [features.mean(1, keepdim=True) if features.shape[1] else features for features in cells]
+
+
 def annotated_features(backbone: Backbone, level3: Tensor, annotation: Tensor) -> list[Tensor]:
     """The level-4 features of B references in their annotated cells.
 
@@ -74,9 +85,7 @@ def annotated_features(backbone: Backbone, level3: Tensor, annotation: Tensor) -
         B times (C4, M_b) for the M_b annotated cells, or (C4, 1) for their mean.
     """
     if not backbone.hides_surroundings:
-        whole = zip(backbone.level4(level3), annotation, strict=True)
-        cells = [foreground_features(level4, one) for level4, one in whole]
-        return [features.mean(1, keepdim=True) if features.shape[1] else features for features in cells]
+        return mean_foreground(backbone.level4(level3), annotation)
     hidden = level3 * annotation.to(level3.device, non_blocking=True)
     reach, step = backbone.level4_reach, _WINDOW_STEP if level3.device.type == "cuda" else 1
     rows, columns = (_spans(annotation.amax(axes), reach, step) for axes in ((1, 3), (1, 2)))

@@ -13,7 +13,7 @@ from torch import Tensor
 from prosam.data.drawing import draw_annotation
 from prosam.features.pairs import References, Targets
 from prosam.models.frozen import FrozenModels
-from prosam.models.pseudo_mask import annotated_features, annotation_grid
+from prosam.models.pseudo_mask import annotation_grid, mean_foreground
 from prosam.params import AnnotationKind, AnnotationsParams
 from prosam.pretraining.photos.views import MASK_SIDE, View, together
 
@@ -88,9 +88,8 @@ def references(models: FrozenModels, photos: Sequence[tuple[View, int]], cells: 
         photos: views, and indices of photos.
         cells: (B, 1, h, h), their annotations.
     """
-    level2, level3, _ = models.backbone.levels_of(together([view.stages([photo]) for view, photo in photos]))  # pyright: ignore[reportCallIssue]
-    foreground = annotated_features(models.backbone, level3, cells)
-    return References(torch.cat([level2, level3], 1), cells, foreground, drawn=[])
+    level2, level3, level4 = models.backbone.levels_of(together([view.stages([photo]) for view, photo in photos]))  # pyright: ignore[reportCallIssue]
+    return References(torch.cat([level2, level3], 1), cells, mean_foreground(level4, cells), drawn=[])
 
 
 @torch.no_grad()
