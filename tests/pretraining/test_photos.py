@@ -13,12 +13,16 @@ import torch
 from PIL import Image
 from pycocotools import mask as coco
 
-from prosam.checkpoints.bundled import SAM_WEIGHTS
+from prosam import Predictor
+from prosam.checkpoints.bundled import PHOTO_PROMPT_ENCODER, PHOTO_SAM_WEIGHTS, SAM_WEIGHTS
+from prosam.checkpoints.efficientnet_lite import SHA256, efficientnet_lite0_state
+from prosam.checkpoints.exported import read_exported_description
 from prosam.checkpoints.sam import load_sam, sam_state, without_trunk
 from prosam.checkpoints.weights import load_state, write_state
 from prosam.data.dataset import Split
 from prosam.data.shapes.scenes import shapes_classes, shapes_scenes
 from prosam.errors import InputError
+from prosam.files import sha256_of
 from prosam.models.embedding_details import Details, as_image
 from prosam.models.sam import decode_candidates
 from prosam.models.sam_lite import build_lite_sam
@@ -155,7 +159,7 @@ def test_a_killed_training_of_sam_goes_on_and_ends_the_same(
 
 def test_its_file_leaves_out_the_trunk_which_comes_from_the_wheel(tmp_path: Path):
     lite = build_lite_sam()
-    lite.image_encoder.trunk.load_state_dict(lite_trunk_state())
+    lite.image_encoder.trunk.load_state_dict(efficientnet_lite0_state())
     write_state(without_trunk(lite), tmp_path / "sam.safetensors")
     assert (tmp_path / "sam.safetensors").stat().st_size < 1.5e6
     state = sam_state("lite", tmp_path / "sam.safetensors")
@@ -169,12 +173,6 @@ def test_its_file_leaves_out_the_trunk_which_comes_from_the_wheel(tmp_path: Path
     with torch.no_grad():
         found, expected = loaded.image_encoder(normalised), lite.eval().image_encoder(normalised)
     assert relative_difference(found, expected) < 0.01
-
-
-def lite_trunk_state() -> dict[str, torch.Tensor]:
-    from prosam.checkpoints.efficientnet_lite import efficientnet_lite0_state
-
-    return efficientnet_lite0_state()
 
 
 def test_a_prompt_encoder_learns_and_is_measured(photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -218,3 +216,24 @@ def test_the_kinds_of_coco_are_dealt_to_folds_in_turn():
 def test_a_folder_without_both_splits_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="needed are train"):
         read_photos(tmp_path)
+
+
+def test_the_bundled_figures_are_above_their_floors_and_made_with_the_settings_in_the_code():
+    floors = {"one point": 0.42, "points": 0.46, "box": 0.63, "several objects": 0.47}
+    card = json.loads(PHOTO_SAM_WEIGHTS.with_suffix(".json").read_text())
+    assert all(card["held-out"][kind] >= floor for kind, floor in floors.items())
+    assert card["settings"] == json.loads(json.dumps(vars(sam.PhotoSamPretraining())))
+    trained = (p for name, p in load_sam("lite", PHOTO_SAM_WEIGHTS).named_parameters() if name.startswith(sam.TRAINED))
+    assert card["parameters"] == sum(p.numel() for p in trained)
+    encoder_card = json.loads(PHOTO_PROMPT_ENCODER.with_suffix(".json").read_text())
+    assert encoder_card["settings"] == json.loads(json.dumps(vars(encoder.PhotoEncoderPretraining())))
+    state = load_state(PHOTO_PROMPT_ENCODER)
+    assert encoder_card["parameters"] == sum(tensor.numel() for tensor in state.values())
+    assert encoder_card["held-out"]["miou"] >= 25
+
+
+def test_the_bundled_prompt_encoder_names_the_bundled_models():
+    description = read_exported_description(PHOTO_PROMPT_ENCODER)
+    assert description["sam"]["sha256"] == sha256_of(PHOTO_SAM_WEIGHTS)
+    assert description["backbone_weights"]["sha256"] == SHA256
+    assert Predictor.load(PHOTO_PROMPT_ENCODER) is not None

@@ -43,7 +43,7 @@ class PhotoEncoderPretraining:
     """
 
     distribution: DistributionName = "dirac"
-    steps: int = 500
+    steps: int = 350
     batch_size: int = 8
     samples: int = 2
     kept: float = 0.5

@@ -42,7 +42,7 @@ class PhotoSamPretraining:
         average: of the weights, exponential; the average is the result.
     """
 
-    steps: int = 2000
+    steps: int = 4000
     images: int = 6
     prompts: int = 4
     kept: float = 0.5
