@@ -79,8 +79,8 @@ class ModelsParams(Section):
 
     Attributes:
         image_size: side of the square to which images are resized for the backbone, px; also the side of the masks in
-            the loss. SAM gets the same square, resized to its own input. `auto` is 128 for `tiny`, 384 for `lite` and the
-            paper's 512 for the others.
+            the loss. SAM gets the same square, resized to its own input. `auto` is 128 for `tiny`, 384 for `lite` and
+            the paper's 512 for the others.
         upsampling: of SAM's mask logits to full size. `centres` maps pixel centres, as SAM does; `corners` maps corner
             to corner (align_corners=True), as VRP-SAM's code does.
         feature_table_gb: keep the backbone's features of a whole data set if they fit into this size; worthwhile for
