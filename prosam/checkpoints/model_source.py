@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag, urlparse
 
-from prosam.checkpoints.bundled import PROMPT_ENCODER
+from prosam.checkpoints.bundled import BUNDLED_MODELS
 from prosam.checkpoints.exported import read_exported_description
 from prosam.checkpoints.obtain import is_url
 from prosam.checkpoints.trained import DESCRIPTION, WEIGHTS, read_description
-from prosam.errors import InputError
+from prosam.errors import InputError, unknown_name
 from prosam.fetching.archives import extract
 from prosam.fetching.cache import cache_folder
 from prosam.fetching.remote_file import RemoteFile
 from prosam.fetching.transfer import fetch
 from prosam.files import sha256_of
 
+_BUNDLED = "bundled:"
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _HUB_ID = re.compile(r"(hf:)?(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?")
 _SHA256 = re.compile(r"sha256=([0-9a-fA-F]{8,64})")
@@ -48,18 +49,21 @@ def open_model(source: str | Path | None) -> ModelFiles:
     Args:
         source: a folder that the stage `train` wrote, such as models/shapes-5i/prosam/0 or .../current in
             `in_use`; a file of `prosam export`; a zip or tar archive of either; the URL of one of these files, with
-            `#sha256=...` to verify it; or a hub id, `owner/name` or `hf:owner/name@revision`. None is the bundled
-            model, which knows only simple shapes.
+            `#sha256=...` to verify it; a hub id, `owner/name` or `hf:owner/name@revision`; or a bundled model,
+            `bundled:shapes` or `bundled:photos`. None is `bundled:shapes`, which knows only simple shapes.
 
     Raises:
         InputError: the model does not exist, is damaged or cannot be fetched.
     """
-    if source is None:
-        return _at(PROMPT_ENCODER, "the bundled model")
-    text = str(source)
+    text = f"{_BUNDLED}shapes" if source is None else str(source)
+    if text.startswith(_BUNDLED):
+        name = text.removeprefix(_BUNDLED)
+        if name not in BUNDLED_MODELS:
+            raise InputError(f"{text}: {unknown_name('bundled model', name, BUNDLED_MODELS)}")
+        return _at(BUNDLED_MODELS[name], "the bundled model" if source is None else text)
     if is_url(text):
         return _at(_fetched(text), text)
-    path = Path(source).expanduser()
+    path = Path(text).expanduser()
     if path.exists():
         return _at(path, text)
     named = _HUB_ID.fullmatch(text)

@@ -14,11 +14,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from prosam import InputError, Predictor
+from prosam import Box, InputError, Predictor
 from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS
 from prosam.checkpoints.exported import export_model, read_exported_description, write_exported
 from prosam.checkpoints.frozen_weights import Origin, weights_file, write_frozen_weights
@@ -217,3 +218,27 @@ def test_the_bundled_model_is_under_a_megabyte_and_goes_with_the_bundled_weights
     for key, path in (("sam", SAM_WEIGHTS), ("backbone_weights", BACKBONE_WEIGHTS["tiny-resnet"])):
         assert description[key]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert len(description["base_classes"]) == 20
+
+
+def test_the_bundled_models_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()  # a folder of that name is none of the bundled models
+    assert open_model("bundled:shapes").weights == open_model(None).weights
+    assert open_model("bundled:photos").description["sam"]["model"] == "lite"
+    with pytest.raises(InputError, match=r"bundled:photo: unknown bundled model 'photo'; did you mean 'photos'\?"):
+        open_model("bundled:photo")
+
+
+def test_the_bundled_model_for_photographs_finds_what_a_box_marks():
+    """On a picture drawn for the test: no photo is in the repository."""
+    rng, scene = np.random.default_rng(0), np.zeros((240, 320, 3), np.uint8)
+    scene[:] = (90, 140, 70)
+    scene[60:160, 90:210] = (200, 40, 30)
+    scene = np.clip(scene + rng.normal(0, 6, scene.shape), 0, 255).astype(np.uint8)
+    predictor = Predictor.load("bundled:photos")
+    concept = predictor.learn([(scene, Box(90, 60, 210, 160))], name="red")
+    mirrored = np.ascontiguousarray(scene[:, ::-1])
+    mask = predictor.segment(mirrored, concept, threshold=0).mask
+    truth = np.zeros((240, 320), bool)
+    truth[60:160, 110:230] = True
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.8
