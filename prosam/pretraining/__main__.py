@@ -6,6 +6,7 @@ Writes safetensors files and, beside each, the figures measured on held-out scen
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS, WEIGHTS_FOLDER
+from prosam.errors import InputError
 
 ENCODER = "prompt-encoder"
 MODELS = ("sam", *BACKBONE_WEIGHTS, ENCODER)  # the last needs SAM and tiny-resnet
@@ -59,4 +61,8 @@ def pretrain(
 
 
 if __name__ == "__main__":
-    typer.run(pretrain)
+    try:
+        typer.run(pretrain)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

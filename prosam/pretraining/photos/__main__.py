@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,9 @@ from typing import Annotated
 import typer
 
 from prosam.checkpoints.bundled import PHOTO_PROMPT_ENCODER, PHOTO_SAM_WEIGHTS, WEIGHTS_FOLDER
+from prosam.errors import InputError
 
-MODELS = ("sam", "prompt-encoder")  # the second needs the first
+MODELS = ("sam", "prompt-encoder")  # the second needs the first, of the same folder or else the bundled one
 
 
 def pretrain(
@@ -54,14 +56,13 @@ def pretrain(
         unfinished.unlink(missing_ok=True)
         print(sam_file, json.dumps(figures))
     if only != "sam":
+        used = sam_file if sam_file.is_file() else PHOTO_SAM_WEIGHTS
         usual = encoder.PhotoEncoderPretraining()
         chosen = replace(usual, steps=steps or usual.steps)
-        models = lite_models(sam_file)
+        models = lite_models(used)
         unfinished = cache / f"prompt-encoder-lite-{chosen.distribution}-{chosen.steps}.pt"
         method = encoder.pretrain_photo_encoder(models, train, photos.classes, chosen, unfinished)
-        write_exported(
-            encoder_file, method.encoder.state_dict(), describe_photo_encoder(chosen, photos.classes, sam_file)
-        )
+        write_exported(encoder_file, method.encoder.state_dict(), describe_photo_encoder(chosen, photos.classes, used))
         parameters = sum(p.numel() for p in method.encoder.parameters())
         figures = asdict(measuring.measure_episodes(method, Categories(train[0]), Categories(val), episodes=500))
         card = {"parameters": parameters, "settings": asdict(chosen), "held-out": figures}
@@ -71,4 +72,8 @@ def pretrain(
 
 
 if __name__ == "__main__":
-    typer.run(pretrain)
+    try:
+        typer.run(pretrain)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -6,6 +6,7 @@ which ProSAM and VRP-SAM are trained anew on each fold of COCO's kinds.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from prosam.checkpoints.bundled import PHOTO_PROMPT_ENCODER, PHOTO_SAM_WEIGHTS
+from prosam.errors import InputError
 
 
 def table(
@@ -78,4 +80,8 @@ def table(
 
 
 if __name__ == "__main__":
-    typer.run(table)
+    try:
+        typer.run(table)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
