@@ -31,7 +31,7 @@ from prosam.pretraining.photos.decoding import decode_at
 from prosam.pretraining.photos.episodes import Categories
 from prosam.pretraining.photos.folder import Photos, read_photos
 from prosam.pretraining.photos.models import lite_models, lite_trunk
-from prosam.pretraining.photos.prompts import KINDS, draw_prompt, embed_places
+from prosam.pretraining.photos.prompts import PHOTO_PROMPT_KINDS, draw_photo_prompt, embed_places
 from prosam.pretraining.photos.views import MASK_SIDE, View, open_view
 from tests.models.random_weights import randomise, relative_difference
 
@@ -93,11 +93,11 @@ def test_a_view_is_made_once(photos: Photos, seen: list[View], tmp_path: Path, m
     assert np.array_equal(first.packed, second.packed)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PHOTO_PROMPT_KINDS)
 def test_prompts_lie_on_what_they_ask_for(seen: list[View], kind: str):
     view, rng = seen[0], np.random.default_rng(0)
     for index in range(20):
-        prompt = draw_prompt(view, index, kind, rng, smallest=50)
+        prompt = draw_photo_prompt(view, index, kind, rng, smallest=50)
         cells = np.clip((prompt.places * MASK_SIDE).astype(int), 0, MASK_SIDE - 1)
         on = prompt.mask[cells[:, 1], cells[:, 0]]
         assert on[prompt.labels == 1].all()
@@ -196,7 +196,7 @@ def test_a_prompt_encoder_learns_and_is_measured(photos: Photos, tmp_path: Path,
     present, absent = measuring.measure_presence(method, Categories(train[0]), Categories(val), episodes=4)
     assert len(present) == len(absent) == 4
     measured = measuring.measure_photo_sam(models.sam, val)
-    assert set(measured) == {"objects", *KINDS}
+    assert set(measured) == {"objects", *PHOTO_PROMPT_KINDS}
 
 
 def test_photos_that_show_a_novel_kind_are_left_out(seen: list[View]):

@@ -13,12 +13,12 @@ import typer
 from prosam.checkpoints.bundled import PHOTO_PROMPT_ENCODER, PHOTO_SAM_WEIGHTS, WEIGHTS_FOLDER
 from prosam.errors import InputError
 
-MODELS = ("sam", "prompt-encoder")  # the second needs the first, of the same folder or else the bundled one
+PHOTO_MODELS = ("sam", "prompt-encoder")  # the second needs the first, of the same folder or else the bundled one
 
 
-def pretrain(
+def pretrain_photos(
     folder: Annotated[Path, typer.Argument(help="Photographs with train.json and val.json in COCO's form.")],
-    only: Annotated[str | None, typer.Option(help=f"One of the models: {' or '.join(MODELS)}.")] = None,
+    only: Annotated[str | None, typer.Option(help=f"One of the models: {' or '.join(PHOTO_MODELS)}.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for weights and figures.")] = WEIGHTS_FOLDER,
     cache: Annotated[Path, typer.Option(help="Folder for features and unfinished states.")] = Path(".scratch/photos"),
     views: Annotated[int, typer.Option(min=1, help="Augmented views of a photo, 420 kB of features each.")] = 4,
@@ -38,8 +38,8 @@ def pretrain(
     from prosam.pretraining.photos.models import describe_photo_encoder, lite_models, lite_trunk
     from prosam.pretraining.photos.views import open_view
 
-    if only is not None and only not in MODELS:
-        raise typer.BadParameter(f"no model {only!r}; choose from {', '.join(MODELS)}", param_hint="--only")
+    if only is not None and only not in PHOTO_MODELS:
+        raise typer.BadParameter(f"no model {only!r}; choose from {', '.join(PHOTO_MODELS)}", param_hint="--only")
     photos, trunk, size = read_photos(folder), lite_trunk(), sam.SIZE
     train = [open_view(cache, photos.splits["train"], "train", v, trunk, size) for v in range(views)]
     val = open_view(cache, photos.splits["val"], "val", 0, trunk, size)
@@ -73,7 +73,7 @@ def pretrain(
 
 if __name__ == "__main__":
     try:
-        typer.run(pretrain)
+        typer.run(pretrain_photos)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

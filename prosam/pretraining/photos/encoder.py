@@ -19,12 +19,12 @@ from prosam.models.frozen import FrozenModels
 from prosam.params import RunParams
 from prosam.params.schema import DistributionName, MethodName
 from prosam.pretraining.photos.decoding import decode_at
-from prosam.pretraining.photos.episodes import KINDS, Categories, Shown, annotated_cells, references, targets
+from prosam.pretraining.photos.episodes import ANNOTATION_KINDS, Categories, Shown, annotated_cells, references, targets
 from prosam.pretraining.photos.views import View
 from prosam.progress import Progress
 from prosam.training.schedule import cosine_with_warmup
 
-BACKBONE = "efficientnet-lite0"
+PHOTO_BACKBONE = "efficientnet-lite0"
 _SAVED_EVERY = 50  # steps
 
 
@@ -58,11 +58,11 @@ class PhotoEncoderPretraining:
     seed: int = 0
 
 
-def run_params(distribution: DistributionName) -> RunParams:
+def photo_run_params(distribution: DistributionName) -> RunParams:
     """The run, as params.yaml would have it."""
     method: MethodName = "vrp-sam" if distribution == "dirac" else "prosam"
     return RunParams(
-        method=method, kind="mask", backbone=BACKBONE, distribution=None if method == "vrp-sam" else distribution
+        method=method, kind="mask", backbone=PHOTO_BACKBONE, distribution=None if method == "vrp-sam" else distribution
     )
 
 
@@ -85,7 +85,7 @@ def pretrain_photo_encoder(
         checkpoint: file for the unfinished state.
         without: class ids; photos that show one of them are left out.
     """
-    method = build_prompt_method(run_params(settings.distribution), models, seed=settings.seed)
+    method = build_prompt_method(photo_run_params(settings.distribution), models, seed=settings.seed)
     encoder = method.encoder
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     done = 0
@@ -152,7 +152,7 @@ class _Drawing:
             if len(objects) > 1 and rng.random() < self.settings.single_object:
                 large = [index for index in objects if there.view.cells[index] >= 100]
                 objects = [int(rng.choice(large))] if large else objects
-            kind = KINDS[int(rng.choice(len(KINDS), p=self.settings.kind_shares))]
+            kind = ANNOTATION_KINDS[int(rng.choice(len(ANNOTATION_KINDS), p=self.settings.kind_shares))]
             cells.append(annotated_cells(there.view.union(objects), kind, rng, self._grid, training=True))
             of_references.append((there.view, reference.photo))
             of_targets.append((here.view, target.photo))

@@ -17,7 +17,7 @@ from prosam.models.pseudo_mask import annotation_grid, mean_foreground
 from prosam.params import AnnotationKind, AnnotationsParams
 from prosam.pretraining.photos.views import MASK_SIDE, View, together
 
-KINDS: tuple[AnnotationKind, ...] = ("mask", "box", "scribble", "point")
+ANNOTATION_KINDS: tuple[AnnotationKind, ...] = ("mask", "box", "scribble", "point")
 LEAST_AREA = MASK_SIDE**2 // 100  # cells, of a category in a photo
 _FINER = 3  # annotations are drawn on masks that many times as fine
 _THIN: tuple[AnnotationKind, ...] = ("scribble", "point")

@@ -18,7 +18,7 @@ from prosam.models.segment_anything import Sam
 from prosam.params import AnnotationKind
 from prosam.pretraining.photos.decoding import decode_at
 from prosam.pretraining.photos.episodes import Categories, Shown, annotated_cells, references, targets
-from prosam.pretraining.photos.prompts import KINDS, draw_prompt, embed_places
+from prosam.pretraining.photos.prompts import PHOTO_PROMPT_KINDS, draw_photo_prompt, embed_places
 from prosam.pretraining.photos.views import MASK_SIDE, View
 from prosam.progress import Progress
 
@@ -36,13 +36,17 @@ def measure_photo_sam(sam: Sam, view: View, *, every: int = 1) -> dict[str, floa
         view: number 0 of the val split.
         every: look at every so many photos.
     """
-    ious: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    ious: dict[str, list[float]] = {kind: [] for kind in PHOTO_PROMPT_KINDS}
     photos = range(0, len(view.objects), every)
     with Progress("measure sam-lite", len(photos), "photo") as progress:
         for photo in photos:
             objects = [i for i in view.objects[photo] if view.cells[i] >= SMALLEST and not view.crowd[i]]
             rng = np.random.default_rng([7, photo])
-            drawn = [(kind, draw_prompt(view, i, kind, rng, smallest=SMALLEST)) for i in objects for kind in KINDS]
+            drawn = [
+                (kind, draw_photo_prompt(view, i, kind, rng, smallest=SMALLEST))
+                for i in objects
+                for kind in PHOTO_PROMPT_KINDS
+            ]
             embedding, *details = sam.image_encoder.neck.parts(view.stages([photo]))
             for start in range(0, len(drawn), 32):
                 part = drawn[start : start + 32]
@@ -56,7 +60,10 @@ def measure_photo_sam(sam: Sam, view: View, *, every: int = 1) -> dict[str, floa
                 for (kind, _), iou in zip(part, reached.tolist(), strict=True):
                     ious[kind].append(iou)
             progress.advance()
-    return {"objects": float(len(ious[KINDS[0]])), **{kind: float(np.mean(ious[kind])) for kind in KINDS}}
+    return {
+        "objects": float(len(ious[PHOTO_PROMPT_KINDS[0]])),
+        **{kind: float(np.mean(ious[kind])) for kind in PHOTO_PROMPT_KINDS},
+    }
 
 
 @dataclass(frozen=True)

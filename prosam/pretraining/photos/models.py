@@ -16,13 +16,13 @@ from prosam.models.backbones import EfficientNetLite0
 from prosam.models.frozen import FrozenModels
 from prosam.models.sam import PHOTOGRAPH_SAM
 from prosam.models.sam_lite import LITE_SIZE
-from prosam.pretraining.photos.encoder import BACKBONE, PhotoEncoderPretraining, run_params
-from prosam.pretraining.photos.episodes import KINDS
+from prosam.pretraining.photos.encoder import PHOTO_BACKBONE, PhotoEncoderPretraining, photo_run_params
+from prosam.pretraining.photos.episodes import ANNOTATION_KINDS
 
 
 def lite_trunk() -> EfficientNetLite0:
     """EfficientNet-Lite0 with its published weights, frozen."""
-    trunk = load_backbone(BACKBONE, efficientnet_lite0_file())
+    trunk = load_backbone(PHOTO_BACKBONE, efficientnet_lite0_file())
     assert isinstance(trunk, EfficientNetLite0)
     return trunk
 
@@ -36,7 +36,7 @@ def lite_models(sam_file: Path) -> FrozenModels:
     return load_frozen_models(
         sam=PHOTOGRAPH_SAM,
         sam_checkpoint=sam_file,
-        architecture=BACKBONE,
+        architecture=PHOTO_BACKBONE,
         backbone_checkpoint=efficientnet_lite0_file(),
         image_size=LITE_SIZE,
         upsampling="centres",
@@ -49,7 +49,7 @@ def describe_photo_encoder(
     settings: PhotoEncoderPretraining, classes: tuple[str, ...], sam_file: Path
 ) -> dict[str, Any]:
     """The description that goes with it, as `save_model` has it."""
-    run = run_params(settings.distribution)
+    run = photo_run_params(settings.distribution)
     train = {
         "steps": settings.steps,
         "batch_size": settings.batch_size,
@@ -67,12 +67,12 @@ def describe_photo_encoder(
         "backbone": run.backbone,
         "init": run.init,
         "dataset": "photographs",
-        "kinds": list(KINDS),
+        "kinds": list(ANNOTATION_KINDS),
         "base_classes": list(classes),
         "run": run.model_dump(mode="json"),
         "train": train,
         "image_size": LITE_SIZE,
         "upsampling": "centres",
         "sam": asdict(Origin(PHOTOGRAPH_SAM, sam_file.name, sha256_of(sam_file))),
-        "backbone_weights": asdict(Origin(BACKBONE, efficientnet_lite0_file().name, SHA256)),
+        "backbone_weights": asdict(Origin(PHOTO_BACKBONE, efficientnet_lite0_file().name, SHA256)),
     }

@@ -16,8 +16,8 @@ from prosam.models.segment_anything import Sam
 from prosam.pretraining.click_prompts import BACKGROUND, BOX_END, BOX_START, FOREGROUND, PADDING
 from prosam.pretraining.photos.views import MASK_SIDE, View
 
-KINDS = ("one point", "points", "box", "several objects")
-SLOTS = 13  # of an example: two points on each of six objects, and one beside them
+PHOTO_PROMPT_KINDS = ("one point", "points", "box", "several objects")
+PROMPT_SLOTS = 13  # of an example: two points on each of six objects, and one beside them
 _MOST_OBJECTS = 6
 _JITTER = 0.05  # of a box's sides, at most, as a share of its width or height
 _BACKGROUND_SHARE = 0.4  # of the prompts with points that have one beside the object
@@ -28,8 +28,8 @@ class PhotoPrompt:
     """A prompt and the mask it asks for.
 
     Attributes:
-        places: (SLOTS, 2) float32 x, y in [0, 1].
-        labels: (SLOTS,) int64, see `prosam.models.sam.embed_points`.
+        places: (PROMPT_SLOTS, 2) float32 x, y in [0, 1].
+        labels: (PROMPT_SLOTS,) int64, see `prosam.models.sam.embed_points`.
         mask: (R, R) bool.
     """
 
@@ -38,17 +38,17 @@ class PhotoPrompt:
     mask: NDArray[np.bool_]
 
 
-def draw_prompt(view: View, index: int, kind: str, rng: np.random.Generator, *, smallest: int) -> PhotoPrompt:
+def draw_photo_prompt(view: View, index: int, kind: str, rng: np.random.Generator, *, smallest: int) -> PhotoPrompt:
     """A random prompt.
 
     Args:
         view: of a photo.
         index: of the object in question.
-        kind: of KINDS; `several objects` are of the category of that object, it among them.
+        kind: of PHOTO_PROMPT_KINDS; `several objects` are of the category of that object, it among them.
         rng: source of randomness.
         smallest: cells of the smallest object that is one of several.
     """
-    places, labels, mask = np.zeros((SLOTS, 2), np.float32), np.full(SLOTS, PADDING), view.mask(index)
+    places, labels, mask = np.zeros((PROMPT_SLOTS, 2), np.float32), np.full(PROMPT_SLOTS, PADDING), view.mask(index)
     if kind == "box":
         rows, columns = np.nonzero(mask)
         box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) / MASK_SIDE

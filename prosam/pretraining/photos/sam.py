@@ -18,7 +18,7 @@ from prosam.models.embedding_details import Details, as_tokens
 from prosam.models.sam_lite import LITE_SIZE, build_lite_sam
 from prosam.models.segment_anything import Sam
 from prosam.pretraining.photos.decoding import Candidates, decode_at
-from prosam.pretraining.photos.prompts import KINDS, PhotoPrompt, draw_prompt, embed_places
+from prosam.pretraining.photos.prompts import PHOTO_PROMPT_KINDS, PhotoPrompt, draw_photo_prompt, embed_places
 from prosam.pretraining.photos.views import View, together
 from prosam.progress import Progress
 from prosam.training.schedule import cosine_with_warmup
@@ -36,7 +36,7 @@ class PhotoSamPretraining:
         images: a step.
         prompts: an image.
         kept: the share of the embedding's cells at which the loss looks; drawn anew each step.
-        kind_shares: of KINDS.
+        kind_shares: of PHOTO_PROMPT_KINDS.
         clothing: how often an object of a `ccp` category (Clothing Co-Parsing) is drawn, against any other.
         smallest: cells of the smallest object that is asked for, of 128 x 128.
         average: of the weights, exponential; the average is the result.
@@ -141,8 +141,8 @@ class _Drawing:
             objects = np.array(view.objects[photo])
             weights = self._weights[number][objects]
             for index in rng.choice(objects, self.settings.prompts, p=weights / weights.sum()):
-                kind = KINDS[int(rng.choice(len(KINDS), p=self.settings.kind_shares))]
-                prompts.append(draw_prompt(view, int(index), kind, rng, smallest=self.settings.smallest))
+                kind = PHOTO_PROMPT_KINDS[int(rng.choice(len(PHOTO_PROMPT_KINDS), p=self.settings.kind_shares))]
+                prompts.append(draw_photo_prompt(view, int(index), kind, rng, smallest=self.settings.smallest))
                 kinds.append(kind)
         return photos, prompts, kinds
 

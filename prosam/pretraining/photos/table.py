@@ -32,8 +32,8 @@ def table(
 
     from prosam.checkpoints.weights import load_state
     from prosam.methods.prompting import build_prompt_method
-    from prosam.pretraining.photos.encoder import PhotoEncoderPretraining, pretrain_photo_encoder, run_params
-    from prosam.pretraining.photos.episodes import KINDS, Categories
+    from prosam.pretraining.photos.encoder import PhotoEncoderPretraining, photo_run_params, pretrain_photo_encoder
+    from prosam.pretraining.photos.episodes import ANNOTATION_KINDS, Categories
     from prosam.pretraining.photos.folder import read_photos
     from prosam.pretraining.photos.measuring import coco_folds, measure_episodes, measure_photo_sam, measure_presence
     from prosam.pretraining.photos.models import lite_models, lite_trunk
@@ -48,10 +48,10 @@ def table(
 
     state = load_state(encoder)
     distribution = "dirac" if "mean_head.weight" not in state else "t3"
-    method = build_prompt_method(run_params(distribution), models, seed=0)
+    method = build_prompt_method(photo_run_params(distribution), models, seed=0)
     method.encoder.load_state_dict(state)
     references, targets = Categories(train[0]), Categories(val)
-    for kind in KINDS:
+    for kind in ANNOTATION_KINDS:
         count = episodes if kind == "mask" else episodes // 4
         figures = measure_episodes(method, references, targets, episodes=count, kind=kind)
         print(
