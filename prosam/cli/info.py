@@ -152,15 +152,15 @@ def _facts_of_results(folder: Path) -> Facts:
 
 
 def _facts_of_checkpoint(path: Path) -> Facts:
-    from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
+    from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, PHOTO_SAM_WEIGHTS, SAM_WEIGHTS
     from prosam.checkpoints.published import PUBLISHED_BACKBONES, PUBLISHED_SAM
-    from prosam.models.sam import BUNDLED_SAM
+    from prosam.models.sam import BUNDLED_SAM, PHOTOGRAPH_SAM
 
     digest = sha256_of(path)
     for name, file in {**PUBLISHED_SAM, **PUBLISHED_BACKBONES}.items():
         if file.sha256 and digest.startswith(file.sha256):
             return {"what": "a published checkpoint", "model": name, "name": file.name, "sha256": digest}
-    for name, bundled in {BUNDLED_SAM: SAM_WEIGHTS, **BACKBONE_WEIGHTS}.items():
+    for name, bundled in {BUNDLED_SAM: SAM_WEIGHTS, PHOTOGRAPH_SAM: PHOTO_SAM_WEIGHTS, **BACKBONE_WEIGHTS}.items():
         if digest == sha256_of(bundled):
             return {"what": "a bundled checkpoint", "model": name, "name": bundled.name, "sha256": digest}
     raise InputError(f"{path}: is neither an output of prosam nor a known published checkpoint (SHA-256 {digest})")

@@ -8,14 +8,14 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from prosam import layout
+from prosam.checkpoints.bundled import bundled_backbone
 from prosam.checkpoints.obtain import is_url
 from prosam.checkpoints.published import PUBLISHED_BACKBONES, PUBLISHED_SAM
 from prosam.data.catalog.source import data_root, source_of
 from prosam.data.sources.published import is_gathered
 from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
-from prosam.models.backbones import BUNDLED_BACKBONES
-from prosam.models.sam import BUNDLED_SAM
+from prosam.models.sam import BUNDLED_SAM, PHOTOGRAPH_SAM
 from prosam.params import BackboneParams, Params, SamParams
 
 
@@ -87,7 +87,7 @@ def _of_model(
         return
     if named is not None:
         published = RemoteFile(Path(urlparse(named).path).name or "checkpoint", (named,), sha256=settings.sha256)
-    elif model in (BUNDLED_SAM, *BUNDLED_BACKBONES):
+    elif model in (BUNDLED_SAM, PHOTOGRAPH_SAM) or bundled_backbone(model) is not None:
         return
     if published is None:
         raise InputError(f"params.yaml: {key}.checkpoint: is missing, and no checkpoint is published; name a file")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS
+from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, PHOTO_SAM_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS
 from prosam.checkpoints.exported import export_model, read_exported_description
 from prosam.checkpoints.frozen_weights import Origin, write_frozen_weights
 from prosam.checkpoints.trained import DESCRIPTION, WEIGHTS
@@ -42,7 +42,11 @@ def test_a_model_that_export_wrote(prosam: Prosam, tmp_path: Path):
 
 def test_the_bundled_models(prosam: Prosam):
     assert facts(prosam, PROMPT_ENCODER)["what"].startswith("an exported model")
-    for path, model in ((SAM_WEIGHTS, "tiny"), *((path, name) for name, path in BACKBONE_WEIGHTS.items())):
+    for path, model in (
+        (SAM_WEIGHTS, "tiny"),
+        (PHOTO_SAM_WEIGHTS, "lite"),
+        *((path, name) for name, path in BACKBONE_WEIGHTS.items()),
+    ):
         described = facts(prosam, path)
         assert (described["what"], described["model"]) == ("a bundled checkpoint", model)
 

@@ -26,8 +26,9 @@ def hollow(path: Path, size: int) -> None:
         file.truncate(size)
 
 
-def test_the_embedded_default_fetches_nothing(params_with: ParamsWith):
-    params = params_with()
+@pytest.mark.parametrize("sam", ["tiny", "lite"])
+def test_bundled_models_fetch_nothing(params_with: ParamsWith, sam: str):
+    params = params_with(sam=sam)
     assert downloads(params) == []
     run = params.runs["prosam"].model_copy(update={"backbone": "tiny-vgg"})
     assert downloads(params.model_copy(update={"runs": {"prosam": run}})) == []
