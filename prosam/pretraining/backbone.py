@@ -48,7 +48,7 @@ def pretrain_backbone(architecture: str, settings: BackbonePretraining) -> KindC
     """Train a small backbone; a progress bar tells loss and running accuracy.
 
     Args:
-        architecture: a key of EMBEDDED_BACKBONES; all of them see the same crops.
+        architecture: a key of BUNDLED_BACKBONES; all of them see the same crops.
         settings: of the training.
     """
     with torch.random.fork_rng():

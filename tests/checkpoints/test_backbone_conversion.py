@@ -54,11 +54,11 @@ def timm_dinov2() -> State:
     return vit_base_patch14_dinov2(img_size=518).state_dict()
 
 
-def embedded_resnet() -> State:
+def bundled_resnet() -> State:
     return load_state(BACKBONE_WEIGHTS["tiny-resnet"])
 
 
-def embedded_vgg() -> State:
+def bundled_vgg() -> State:
     return load_state(BACKBONE_WEIGHTS["tiny-vgg"])
 
 
@@ -69,8 +69,8 @@ FORMS: dict[str, tuple[str, Callable[[], State], str]] = {  # architecture, chec
     "torchvision vgg16_bn as in VRP-SAM": ("vgg16-bn-vrp-sam", torchvision_vgg16_bn, "classifier."),
     "dinov2": ("dinov2-vitb14", dinov2, "mask_token"),
     "timm dinov2": ("dinov2-vitb14", timm_dinov2, "head"),
-    "embedded resnet": ("tiny-resnet", embedded_resnet, "fc."),
-    "embedded vgg": ("tiny-vgg", embedded_vgg, "fc."),
+    "bundled resnet": ("tiny-resnet", bundled_resnet, "fc."),
+    "bundled vgg": ("tiny-vgg", bundled_vgg, "fc."),
 }
 
 
@@ -126,7 +126,7 @@ def test_a_prefix_of_parallel_training_half_precision_and_missing_counters_are_t
         ),
         (
             "tiny-resnet",
-            embedded_vgg,
+            bundled_vgg,
             {},
             r"'tiny-resnet': it lacks 'stem\.0\.weight'; use prosam/weights/backbone-tiny-resnet\.safetensors",
         ),
@@ -136,7 +136,7 @@ def test_a_prefix_of_parallel_training_half_precision_and_missing_counters_are_t
             {},
             r"'tiny-vgg': it lacks 'block1\.0\.weight'; use prosam/weights/backbone-tiny-vgg\.safetensors",
         ),
-        ("vgg16-bn", embedded_vgg, {}, r"'vgg16-bn': it lacks 'features\.0\.weight'; use .*vgg16_bn-6c64b313"),
+        ("vgg16-bn", bundled_vgg, {}, r"'vgg16-bn': it lacks 'features\.0\.weight'; use .*vgg16_bn-6c64b313"),
     ],
 )
 def test_a_wrong_checkpoint_is_refused_in_one_line(

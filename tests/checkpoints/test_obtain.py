@@ -35,7 +35,7 @@ def obtained(settings: dict[str, Any], folder: Path, **others: Any) -> Path:
     return obtain_checkpoint(parsed, what="models.sam", folder=folder, **chosen)
 
 
-def test_ones_own_file_comes_before_the_embedded_one_and_that_before_the_published(
+def test_ones_own_file_comes_before_the_bundled_one_and_that_before_the_published(
     server: Server,  # noqa: F811
     tmp_path: Path,
 ):
@@ -84,7 +84,7 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return bundled_params()
 
 
-def test_the_embedded_models_weights_are_those_that_are_bundled(params: dict[str, Any], tmp_path: Path):
+def test_the_bundled_models_weights_are_those_that_are_bundled(params: dict[str, Any], tmp_path: Path):
     params["runs"]["vrp-sam"]["backbone"] = "tiny-vgg"
     write_params(tmp_path, params)
     sam()
@@ -120,7 +120,7 @@ def test_a_checkpoint_of_another_sam_is_refused_and_nothing_is_left(params: dict
     assert not layout.sam_weights().exists()
 
 
-def test_one_embedded_backbone_is_refused_as_the_other_and_nothing_is_left(params: dict[str, Any], tmp_path: Path):
+def test_one_bundled_backbone_is_refused_as_the_other_and_nothing_is_left(params: dict[str, Any], tmp_path: Path):
     params["models"]["backbones"]["tiny-vgg"]["checkpoint"] = str(BACKBONE_WEIGHTS["tiny-resnet"])
     params["runs"]["prosam"]["backbone"] = "tiny-vgg"
     write_params(tmp_path, params)
