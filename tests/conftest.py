@@ -65,6 +65,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not {"pipeline", "served"} & set(item.path.parts))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show why a test was run once more; pytest-rerunfailures shows the last attempt alone."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.write_sep("-", f"first attempt of {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
+
+
 def bundled_params() -> dict[str, Any]:
     """The repository's params.yaml as plain values."""
     return YAML(typ="safe").load(REPOSITORY / "params.yaml")

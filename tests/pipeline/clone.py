@@ -146,6 +146,10 @@ class Clone:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--allow-empty", "--message", "State")
 
+    def forget_runs(self, keep: str) -> None:
+        """Remove what runs have made: outputs, caches and dvc.lock, all but one folder that git ignores."""
+        self.run("git", "clean", "-xdf", "--quiet", "--exclude", keep)
+
     def environment(self) -> dict[str, str]:
         """What a user has who activated the environment, and git and dvc without the settings of whoever runs tests."""
         dropped = ("PYTHON", "DVC_", "GIT_", "PROSAM_")

@@ -13,7 +13,7 @@ from flows.serve import Served
 from tests.pipeline.clone import DATASET, Clone
 from tests.pipeline.sftp_server import PASSWORD, USER, SftpServer
 from tests.served.conftest import Prefect, wait_until
-from tests.served.test_faults import assert_same_training, processes, start
+from tests.served.test_faults import assert_same_training, processes
 
 pytestmark = pytest.mark.served
 
@@ -50,7 +50,8 @@ def workers(prefect: Prefect, tmp_path: Path) -> Iterator[list[Clone]]:
 def test_folds_run_on_two_workers_and_one_that_is_killed_gets_its_stage_again(
     prefect: Prefect, workers: list[Clone], plain: Clone
 ):
-    run = start(prefect, 8, "prosam/pipeline", where="workers")
+    seed = prefect.change_seed()
+    run = prefect.start("prosam/pipeline", where="workers")
 
     def in_training() -> list[Clone]:
         return [clone for clone in workers if any(clone.root.glob(".scratch/train/*/checkpoint.pt"))]
@@ -69,4 +70,4 @@ def test_folds_run_on_two_workers_and_one_that_is_killed_gets_its_stage_again(
     wait_until(lambda: "handed over once more" in prefect.log(run), "that in the log")
     assert all((clone.root / "models").exists() for clone in workers)  # both have worked
     for fold in (0, 1):
-        assert_same_training(prefect, plain, 8, fold)
+        assert_same_training(prefect, plain, seed, fold)
