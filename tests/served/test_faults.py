@@ -75,9 +75,9 @@ def test_a_cancelled_run_leaves_no_process_behind(prefect: Prefect):
 
 
 def test_when_worker_and_flow_die_together_the_run_has_crashed_and_a_rerun_goes_on(prefect: Prefect, plain: Clone):
-    run, seed = start_training(prefect)
-    prefect.served.end_zombies_after(40)
+    prefect.served.end_zombies_after(40)  # before the run, since the server counts from signs of life that it watches
     try:
+        run, seed = start_training(prefect)
         for process in (*processes(prefect.clone, "worker"), engine_of(run)):
             process.kill()
         assert prefect.state(run) == "Running"  # nobody is left to say otherwise
