@@ -17,7 +17,7 @@ from prosam.models.embedding_details import as_tokens
 from prosam.models.segment_anything import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
 LITE_SIZE = 384  # px
-_GRID, _DIM, _WIDTH, _BLOCKS = 32, 64, 96, 2
+_GRID, _DIM, _WIDTH, _BLOCKS = 32, 64, 128, 3
 _DETAILS = (16, 8)  # channels at 2g and at 4g: those of SAM's upscaler there
 
 

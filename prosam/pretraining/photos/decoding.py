@@ -42,6 +42,7 @@ def decode_at(
     image_of: Tensor,
     prompts: Tensor,
     *,
+    dense: Tensor | None = None,
     kept: Tensor | None = None,
     multiple: Tensor | None = None,
 ) -> Candidates:
@@ -53,6 +54,7 @@ def decode_at(
         details: of the B images.
         image_of: (M,) indices.
         prompts: (M, N, d).
+        dense: (M, T, d), what the prompt encoder makes of a mask a prompt set; None for SAM's "no mask".
         kept: (L,) indices of tokens; None for all.
         multiple: (m,) indices of the prompt sets whose masks 1 to 3 are asked for; None for none.
     """
@@ -61,17 +63,21 @@ def decode_at(
     positions = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)
     output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
     tokens = torch.cat([output_tokens.expand(len(prompts), -1, -1), prompts], 1)
-    image = embedding + sam.prompt_encoder.no_mask_embed.weight
+    shared = image_of  # rows of the image's side that prompt sets share
+    if dense is None:
+        image = embedding + sam.prompt_encoder.no_mask_embed.weight
+    else:
+        image, shared = embedding[image_of] + dense, torch.arange(len(image_of))
 
     queries = first.norm1(_attend(first.self_attn, tokens, tokens, tokens))
     placed, reading, writing = image + positions, first.cross_attn_token_to_image, first.cross_attn_image_to_token
     keys, values = _heads(reading, reading.k_proj(placed)), _heads(reading, reading.v_proj(image))
     asked = _heads(reading, reading.q_proj(queries + tokens))
-    queries = first.norm2(queries + reading.out_proj(_joined(_attention(asked, keys[image_of], values[image_of]))))
+    queries = first.norm2(queries + reading.out_proj(_joined(_attention(asked, keys[shared], values[shared]))))
     queries = first.norm3(queries + first.mlp(queries))
-    asked = _heads(writing, writing.q_proj(placed))[image_of]
+    asked = _heads(writing, writing.q_proj(placed))[shared]
     told = _heads(writing, writing.k_proj(queries + tokens)), _heads(writing, writing.v_proj(queries))
-    source = first.norm4(image[image_of] + writing.out_proj(_joined(_attention(asked, *told))))
+    source = first.norm4(image[shared] + writing.out_proj(_joined(_attention(asked, *told))))
 
     both = queries + tokens
     queries = second.norm1(queries + _attend(second.self_attn, both, both, queries))

@@ -18,7 +18,14 @@ from prosam.models.embedding_details import Details, as_tokens
 from prosam.models.sam_lite import LITE_SIZE, build_lite_sam
 from prosam.models.segment_anything import Sam
 from prosam.pretraining.photos.decoding import Candidates, decode_at
-from prosam.pretraining.photos.prompts import PHOTO_PROMPT_KINDS, PhotoPrompt, draw_photo_prompt, embed_places
+from prosam.pretraining.photos.prompts import (
+    PHOTO_PROMPT_KINDS,
+    PhotoPrompt,
+    draw_mask_input,
+    draw_photo_prompt,
+    embed_mask_inputs,
+    embed_places,
+)
 from prosam.pretraining.photos.views import View, together
 from prosam.progress import Progress
 from prosam.training.schedule import cosine_with_warmup
@@ -35,6 +42,7 @@ class PhotoSamPretraining:
     Attributes:
         images: a step.
         prompts: an image.
+        mask_share: the share of the prompts that come with a rough mask.
         kept: the share of the embedding's cells at which the loss looks; drawn anew each step.
         kind_shares: of PHOTO_PROMPT_KINDS.
         clothing: how often an object of a `ccp` category (Clothing Co-Parsing) is drawn, against any other.
@@ -42,9 +50,10 @@ class PhotoSamPretraining:
         average: of the weights, exponential; the average is the result.
     """
 
-    steps: int = 4000
+    steps: int = 9000
     images: int = 6
     prompts: int = 4
+    mask_share: float = 0.17
     kept: float = 0.5
     lr: float = 2e-3
     warmup: int = 100
@@ -154,25 +163,41 @@ def _step_loss(sam: Sam, draw: _Drawing, step: int) -> tuple[Tensor, float]:
     stages = together([view.stages([photo]) for view, photo in photos])
     cells = math.prod(sam.prompt_encoder.image_embedding_size)
     kept = torch.from_numpy(np.sort(rng.permutation(cells)[: int(cells * settings.kept)]))
-    single_points = torch.tensor([i for i, kind in enumerate(kinds) if kind == "one point"], dtype=torch.long)
-    places = torch.from_numpy(np.stack([prompt.places for prompt in prompts]))
-    labels = torch.from_numpy(np.stack([prompt.labels for prompt in prompts]))
-    used = min(int((labels >= 0).sum(1).max()) + 1, labels.shape[1])  # one padding is SAM's own way with points
-    image_of = torch.arange(settings.images).repeat_interleave(settings.prompts)
+    with_mask = np.sort(rng.permutation(len(prompts))[: round(len(prompts) * settings.mask_share)])
+    without = np.setdiff1d(np.arange(len(prompts)), with_mask)
     with torch.autocast("cpu", torch.bfloat16):
         embedding, twice, fourfold = sam.image_encoder.neck.parts(stages)
-        found = decode_at(
-            sam,
-            embedding,
-            Details(twice, fourfold),
-            image_of,
-            embed_places(sam, places[:, :used], labels[:, :used]),
-            kept=kept,
-            multiple=single_points,
-        )
-    masks = torch.from_numpy(np.stack([prompt.mask for prompt in prompts]))
-    truth = as_tokens(masks[:, None], sam.prompt_encoder.image_embedding_size[0])[:, kept, :, 0]
-    return _candidates_loss(found, truth.flatten(1), single_points)
+    loss, iou = torch.zeros(()), 0.0
+    for group in (without, with_mask):
+        if not len(group):
+            continue
+        chosen = [prompts[i] for i in group]
+        places = torch.from_numpy(np.stack([prompt.places for prompt in chosen]))
+        labels = torch.from_numpy(np.stack([prompt.labels for prompt in chosen]))
+        used = min(int((labels >= 0).sum(1).max()) + 1, labels.shape[1])  # one padding is SAM's own way with points
+        ambiguous = [i for i, number in enumerate(group) if group is without and kinds[number] == "one point"]
+        single_points = torch.tensor(ambiguous, dtype=torch.long)
+        with torch.autocast("cpu", torch.bfloat16):
+            dense = None
+            if group is with_mask:
+                rough = np.stack([draw_mask_input(prompt.mask, rng) for prompt in chosen])
+                dense = embed_mask_inputs(sam, torch.from_numpy(rough))
+            found = decode_at(
+                sam,
+                embedding,
+                Details(twice, fourfold),
+                torch.from_numpy(group // settings.prompts),
+                embed_places(sam, places[:, :used], labels[:, :used]),
+                dense=dense,
+                kept=kept,
+                multiple=single_points,
+            )
+        masks = torch.from_numpy(np.stack([prompt.mask for prompt in chosen]))
+        truth = as_tokens(masks[:, None], sam.prompt_encoder.image_embedding_size[0])[:, kept, :, 0]
+        of_group, reached = _candidates_loss(found, truth.flatten(1), single_points)
+        loss = loss + of_group * (len(group) / len(prompts))
+        iou = reached if group is without else iou
+    return loss, iou
 
 
 def _candidates_loss(found: Candidates, truth: Tensor, single_points: Tensor) -> tuple[Tensor, float]:
