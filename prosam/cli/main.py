@@ -90,7 +90,12 @@ def suite(
 
 @app.command()
 def info(
-    path: Annotated[Path, typer.Argument(help="An output of a command or stage, or a published checkpoint.")],
+    path: Annotated[
+        str | None,
+        typer.Argument(
+            help="An output of a command or stage, a published checkpoint, or a bundled model; default: bundled:photos."
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
 ) -> None:
     """Describe a trained or exported model, a concept, a folder of results, frozen weights, or a store of embeddings.

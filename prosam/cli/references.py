@@ -65,7 +65,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL",
-        help="A run's folder, an exported file, a URL, a hub id, bundled:photos or bundled:shapes (the default).",
+        help="A run's folder, an exported file, a URL, a hub id, bundled:photos (the default) or bundled:shapes.",
     ),
 ]
 SamOption = Annotated[

@@ -29,11 +29,13 @@ from prosam.cli.references import (
     all_references,
     check_name,
 )
+from prosam.cli.targets import results_of, target_jobs
 from prosam.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     from prosam.output.jobs import ImageJob
     from prosam.output.results_folder import Format
+    from prosam.predictor.predictor import Asked
 
 SEGMENT_EXAMPLES = """\b
 Examples:
@@ -41,6 +43,7 @@ Examples:
   prosam segment photos/ --reference cat.jpg --box 10,20,80,90 --out found/
   prosam segment photos/ --concept cat.safetensors --model models/shapes-5i/prosam/0 --out found/
   prosam segment photos/ --references labelled.json --label cat --out found/ --write coco
+  prosam segment clip.mp4 --reference cat.jpg --mask cat.png --out found/ --every 5
 
 Several references for several concepts; an image is followed by its annotations:
 
@@ -54,7 +57,7 @@ _SHOWN_UNREADABLE = 10
 
 def segment(
     context: typer.Context,
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTOS...", help="Images and folders of images.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTOS...", help="Images, folders of images, and videos.")],
     out: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Folder for the results; existing results are kept.")
     ],
@@ -106,6 +109,9 @@ def segment(
         int | None,
         typer.Option("--batch", metavar="NUMBER", min=1, help="Images processed at once; by default 1, on a GPU 8."),
     ] = None,
+    every: Annotated[
+        int, typer.Option("--every", metavar="NUMBER", min=1, help="Of a video, take every so many frames only.")
+    ] = 1,
     again: Annotated[bool, typer.Option("--again", help="Compute and replace existing results too.")] = False,
     device: DeviceOption = "auto",
 ) -> None:
@@ -115,11 +121,12 @@ def segment(
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; name a folder")
-    jobs = _jobs(photos, out)
+    jobs = target_jobs(photos, out, every=every)
 
     from prosam.files import one_at_a_time
     from prosam.output.overview import reference_tiles
     from prosam.output.results_folder import Provenance, ResultsFolder
+    from prosam.output.videos import OverlayVideos
     from prosam.predictor.concept import Concept
     from prosam.predictor.predictor import Predictor
     from prosam.progress import Progress
@@ -141,7 +148,7 @@ def segment(
     if not saved and not given:
         raise InputError("nothing to look for: pass --reference with an annotation, --concept or --references")
     predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, fusion=fusion)
-    asked = {
+    asked: Asked = {
         "samples": samples,
         "seed": 0,
         "threshold": predictor.model.present_from if threshold is None else threshold,
@@ -159,49 +166,31 @@ def segment(
     )
     formats = _formats(write, several=len(concepts) > 1, samples=samples)
     tiles = reference_tiles(maker.concepts, given)  # read now, because the references may be gone hours later
-    unreadable: list[tuple[Path, str]] = []
+    unreadable: list[tuple[ImageJob, str]] = []
     out.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(out / ".lock", str(out)), ResultsFolder(out, jobs, maker, formats, again=again) as results:
-        left = {job.path: job for job in jobs if not results.is_done(job)}
+        left = [job for job in jobs if not results.is_done(job)]
+        videos = OverlayVideos(out, jobs, [job.name for job in left])
         if len(left) < len(jobs):
             print(f"{out}: {len(jobs) - len(left)} of {len(jobs)} images are done from an earlier start")
         with Progress("segment", len(jobs), "image", done=len(jobs) - len(left)) as progress:
 
-            def note(path: Path, error: InputError) -> None:
-                unreadable.append((path, str(error)))
+            def note(job: ImageJob, error: InputError) -> None:
+                unreadable.append((job, str(error)))
                 progress.advance()
 
-            found = predictor.segment_files(list(left), concepts, batch=batch, on_unreadable=note, **asked)
+            found = results_of(predictor, left, concepts, batch=batch, on_unreadable=note, asked=asked)
             try:
-                for result in found:
-                    if result.image is not None:
-                        results.add(left[result.image], result)
+                for job, result in found:
+                    results.add(job, result)
                     progress.advance()
             except KeyboardInterrupt:
                 print(f"stopped; the same command{' without --again' if again else ''} resumes from here")
                 raise typer.Exit(130) from None
         counts = results.finish(unreadable, tiles)
+        for path in videos.write(str(predictor.model)) if "overlays" in formats else ():
+            print(path)
     _report(jobs, counts, out, unreadable)
-
-
-def _jobs(photos: Sequence[Path], out: Path) -> list[ImageJob]:
-    from prosam.output.jobs import jobs_of
-    from prosam.output.results_folder import results_below
-    from prosam.predictor.image_folders import images_below
-
-    named: dict[Path, str] = {}  # an image that is given twice, as in `photos photos/1.jpg`, is processed once
-    for given in photos:
-        if given.is_dir():
-            prefix = f"{given.resolve().name}/" if len(photos) > 1 else ""
-            if given.resolve() == out.resolve():
-                raise InputError(f"--out {out}: is the folder of the images; name another one, for example inside it")
-            for path in images_below(given, without=[out, *results_below(given)]):
-                named.setdefault(path, prefix + path.relative_to(given).as_posix())
-        elif given.is_file():
-            named.setdefault(given, given.name)
-        else:
-            raise InputError(f"{given}: no such file or folder")
-    return jobs_of(named.items())
 
 
 def _check_forms(wanted: Sequence[str], samples: int) -> None:
@@ -224,7 +213,7 @@ def _formats(wanted: Sequence[str] | None, *, several: bool, samples: int) -> li
 
 
 def _report(
-    jobs: Sequence[ImageJob], counts: dict[str, int], out: Path, unreadable: Sequence[tuple[Path, str]]
+    jobs: Sequence[ImageJob], counts: dict[str, int], out: Path, unreadable: Sequence[tuple[ImageJob, str]]
 ) -> None:
     done = len(jobs) - len(unreadable)
     print(f"{out}: {', '.join(f'{concept} in {count}' for concept, count in counts.items())} of {done} images")

@@ -92,9 +92,12 @@ class FeatureSource(Generic[ImageT]):
         annotation = on_device(cells, self.models.device)
         return References(torch.cat(levels, 1), annotation, foreground, [mask.mask for mask in masks])
 
+    @torch.no_grad()
     def targets(self, images: Sequence[ImageT]) -> Targets:
         """Tensors of B targets."""
         read = self.read_targets(images)
+        if self._stored is None and (computed := self.models.in_one_pass(read.embedding)) is not None:
+            return Targets(torch.cat((computed.level2, computed.level3), 1), computed.level4, computed.embedding)
         (levels,) = self.mid_levels(read.levels)
         return self.placed_targets(levels, read)
 

@@ -60,8 +60,13 @@ class FrozenSam:
         """
         if isinstance(self.sam.image_encoder, nn.Identity):
             raise ValueError("these models were loaded without SAM's image encoder")
-        at_once = 8 if self.device.type == "cuda" else 1  # alone, an image gives the same bits whatever the batch
-        return torch.cat([encode_images(self.sam, part).half() for part in images.split(at_once)]).float()
+        parts = images.split(self.images_at_once)
+        return torch.cat([encode_images(self.sam, part).half() for part in parts]).float()
+
+    @property
+    def images_at_once(self) -> int:
+        """How many images are encoded at a time. On a CPU it is one, so that its bits do not depend on the others."""
+        return 8 if self.device.type == "cuda" else 1
 
     def full_size(self, logits: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Mask logits (B, K, r, r) resized to `size`, by default the image size: (B, K, H, W)."""

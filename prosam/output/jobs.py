@@ -47,6 +47,22 @@ class ImageJob:
         return None if self.path.exists() and there.samefile(self.path) else there
 
 
+@dataclass(frozen=True)
+class FrameJob(ImageJob):
+    """A frame of a video, whose file is `path`.
+
+    Attributes:
+        index: of the frame, from 0.
+    """
+
+    index: int
+
+
+def frame_jobs(video: Path, name: str, indices: Iterable[int]) -> list[FrameJob]:
+    """The jobs of some frames of a video; `name` is the video's path in the folder of results."""
+    return [FrameJob(video, f"{name}/{index:06d}.png", f"{name}/{index:06d}", index) for index in indices]
+
+
 def jobs_of(images: Iterable[tuple[Path, str]]) -> list[ImageJob]:
     """The jobs of images, from their paths and names.
 

@@ -4,6 +4,7 @@
     coco.json                     written at the end from all lines, including those of earlier starts
     masks/<concept>/<image>.png   and, if asked for, labels/, overlays/, labelme/ and uncertainty/
     overview.jpg                  with overlays: the references and the first results, written at the end
+    videos/<video>                with overlays: those of the video's frames, see `prosam.output.videos`
     unreadable.txt                images that could not be read, and why
 
 An image's files are written first, each atomically, and then its line. Meanwhile coco.json and overview.jpg are
@@ -23,11 +24,12 @@ from prosam.data.formats.masks import encode
 from prosam.errors import InputError
 from prosam.exchange.labelme import labelme_file
 from prosam.files import remove_leftovers, write_text
-from prosam.output.jobs import ImageJob
+from prosam.output.jobs import FrameJob, ImageJob
 from prosam.output.journal import Journal, JournalLine, is_journal
 from prosam.output.overview import Tile
 from prosam.output.pictures import write_labels, write_mask, write_overlay, write_spread
 from prosam.output.summaries import COCO, OVERVIEW, UNREADABLE, write_coco, write_first_overlays, write_unreadable
+from prosam.output.videos import VIDEOS
 from prosam.predictor.result import Detection, Result
 
 Format = Literal["masks", "labels", "overlays", "labelme", "coco", "uncertainty"]
@@ -55,7 +57,7 @@ class Provenance:
 def results_below(folder: Path) -> list[Path]:
     """The pictures that earlier runs wrote in or below a folder; they are results, not images to segment."""
     places = [path.parent for path in folder.rglob(JOURNAL) if path.is_file() and is_journal(path)]
-    return [place / name for place in places for name in (*FORMATS, OVERVIEW)]
+    return [place / name for place in places for name in (*FORMATS, OVERVIEW, VIDEOS)]
 
 
 class ResultsFolder:
@@ -134,7 +136,8 @@ class ResultsFolder:
             return False
         self._states[job.name] = state
         same = line is not None and line["stem"] == job.stem and line["file"] == state
-        return same and all(path.is_file() for path in self._files(job.stem, self._maker.concepts, self._formats))
+        formats = [form for form in self._formats if form != "labelme" or not isinstance(job, FrameJob)]
+        return same and all(path.is_file() for path in self._files(job.stem, self._maker.concepts, formats))
 
     def add(self, job: ImageJob, result: Result) -> None:
         """Write the results of an image."""
@@ -153,7 +156,7 @@ class ResultsFolder:
             write_labels(self._path("labels", job.stem), result.labels, result.model)
         if "overlays" in self._formats:
             write_overlay(self._path("overlays", job.stem), result)
-        if "labelme" in self._formats:
+        if "labelme" in self._formats and not isinstance(job, FrameJob):  # labelme opens images only
             self._write_labelme(job, result)
         height, width = result.labels.shape
         line = {
@@ -167,7 +170,7 @@ class ResultsFolder:
         }
         self._journal.append(line)
 
-    def finish(self, unreadable: Sequence[tuple[Path, str]], references: Sequence[Tile] = ()) -> dict[str, int]:
+    def finish(self, unreadable: Sequence[tuple[ImageJob, str]], references: Sequence[Tile] = ()) -> dict[str, int]:
         """Write the summaries of all images: coco.json, overview.jpg, and the list of unreadable images.
 
         Args:
@@ -177,10 +180,8 @@ class ResultsFolder:
         Returns:
             The number of images of this run that show each concept.
         """
-        failed = {path for path, _ in unreadable}
-        for job in self._jobs:
-            if job.path in failed:
-                self._forget(job)
+        for job, _ in unreadable:
+            self._forget(job)
         now = self._journal.move_to_front([job.name for job in self._jobs])
         lines, model = self._journal.lines, self._maker.model
         if COCO in self._journal.owed:

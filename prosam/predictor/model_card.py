@@ -11,9 +11,13 @@ from prosam.checkpoints.model_source import ModelFiles
 from prosam.evaluation.presence import usual_threshold
 from prosam.files import json_bytes
 from prosam.methods.prompting import PromptMethod
-from prosam.models.sam import BUNDLED_SAM
+from prosam.models.sam import BUNDLED_SAM, PHOTOGRAPH_SAM
 
-ONLY_SHAPES = "knows simple generated shapes only, no photographs"
+_CAVEATS = {  # by the name of SAM
+    BUNDLED_SAM: "knows simple generated shapes only, no photographs",
+    PHOTOGRAPH_SAM: "works best on one object that fills much of the view, and poorly on crowds and on thin or small "
+    "objects",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def describe_model(files: ModelFiles, frozen: FrozenFiles, method: PromptMethod)
         digest.update(tensor.cpu().numpy().tobytes())
     trained_on = files.description.get("dataset")
     title = f"{files.description.get('name', 'a model')}" + (f" trained on {trained_on}" if trained_on else "")
-    caveat = ONLY_SHAPES if frozen.sam_origin.model == BUNDLED_SAM else None
+    caveat = _CAVEATS.get(frozen.sam_origin.model)
     present_from = usual_threshold(frozen.backbone_origin.model)
     return ModelCard(
         digest.hexdigest(), f"{title} ({digest.hexdigest()[:12]})", caveat, present_from, files.description

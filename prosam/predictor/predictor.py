@@ -97,8 +97,8 @@ class Predictor:
 
         Args:
             source: a trained run's folder, an exported file, an archive, a URL or a hub id, see
-                `prosam.checkpoints.model_source.open_model`; None for the bundled model, which knows simple shapes
-                only.
+                `prosam.checkpoints.model_source.open_model`; None for the bundled model for photographs,
+                `bundled:photos`.
             device: `auto`, `cpu`, `cuda` or another device that torch knows; `auto` is a GPU if there is one.
             sam: the SAM that the model was trained with, if it is not found automatically: a folder of the stage
                 `sam`, or a checkpoint.
@@ -107,7 +107,7 @@ class Predictor:
             fusion: how the prompts of several references are fused: `average`, which was measured to be better, or
                 `concatenate`, as in VRP-SAM.
             keep: number of images whose embeddings are kept in memory; the images used last are kept. An image takes
-                about 0.5 MB with the bundled model, and 60 MB with SAM ViT and ResNet-50.
+                about 0.5 MB with the bundled model for shapes, and 60 MB with SAM ViT and ResNet-50.
 
         Raises:
             InputError: the model or its frozen weights are missing, damaged or something else.

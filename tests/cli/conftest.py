@@ -16,7 +16,7 @@ Prosam = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def prosam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Prosam:
+def as_typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Prosam:
     """Runs the command: exit status, standard output and error."""
 
     def run(*words: str | Path) -> tuple[int, str, str]:
@@ -28,6 +28,17 @@ def prosam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
             status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         printed = capsys.readouterr()
         return status, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def prosam(as_typed: Prosam) -> Prosam:
+    """As `as_typed`, but `segment` and `learn` use the model for shapes unless the words name another one."""
+
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        given = words[0] in ("segment", "learn") and "--model" not in words
+        return as_typed(*words, *(("--model", "bundled:shapes") if given else ()))
 
     return run
 

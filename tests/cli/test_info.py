@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, PHOTO_SAM_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS
+from prosam.checkpoints.bundled import (
+    BACKBONE_WEIGHTS,
+    PHOTO_PROMPT_ENCODER,
+    PHOTO_SAM_WEIGHTS,
+    PROMPT_ENCODER,
+    SAM_WEIGHTS,
+)
 from prosam.checkpoints.exported import export_model, read_exported_description
 from prosam.checkpoints.frozen_weights import Origin, write_frozen_weights
 from prosam.checkpoints.trained import DESCRIPTION, WEIGHTS
@@ -42,6 +48,10 @@ def test_a_model_that_export_wrote(prosam: Prosam, tmp_path: Path):
 
 def test_the_bundled_models(prosam: Prosam):
     assert facts(prosam, PROMPT_ENCODER)["what"].startswith("an exported model")
+    for name, path in (("bundled:shapes", PROMPT_ENCODER), ("bundled:photos", PHOTO_PROMPT_ENCODER)):
+        assert facts(prosam, name) == facts(prosam, path)
+    status, printed, _ = prosam("info", "--json")  # of the default
+    assert (status, json.loads(printed)) == (0, facts(prosam, "bundled:photos"))
     for path, model in (
         (SAM_WEIGHTS, "tiny"),
         (PHOTO_SAM_WEIGHTS, "lite"),

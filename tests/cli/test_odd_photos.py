@@ -33,7 +33,7 @@ def test_what_looks_like_an_image_and_cannot_be_read_is_reported(work: Path, pro
 
 def test_all_outputs_agree_that_an_empty_mask_is_nothing(work: Path, prosam: Prosam):
     (work / "dark").mkdir()
-    Image.new("RGB", (60, 40)).save(work / "dark/1.png")  # where the bundled model has no pixel to show
+    Image.new("RGB", (60, 40)).save(work / "dark/1.png")  # where the model for shapes has no pixel to show
     status, out, _ = prosam("segment", "dark", *CAT, "--out", "found", "--threshold", "0")
     assert status == 0
     assert not any(Image.open(work / "found/masks/cat/1.png").tobytes())

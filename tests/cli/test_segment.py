@@ -65,6 +65,20 @@ def test_the_first_screen_of_the_readme(tmp_path: Path, monkeypatch: pytest.Monk
     assert np.abs(shown - made).mean() < 1  # the picture there is what comes out
 
 
+def test_the_default_model_is_for_photographs_and_refuses_a_concept_of_the_model_for_shapes(
+    work: Path, as_typed: Prosam
+):
+    cat = ("--reference", "cat.jpg", "--mask", "cat.png")
+    status, out, _ = as_typed("segment", "photos/0.png", *cat, "--out", "default")  # generated, which is not refused
+    assert (status, "one object that fills much of the view" in out) == (0, True)
+    assert as_typed("segment", "photos/0.png", *cat, "--model", "bundled:photos", "--out", "named")[0] == 0
+    assert files_below(work / "default") == files_below(work / "named")
+    assert as_typed("learn", "cat.safetensors", *cat, "--model", "bundled:shapes")[0] == 0
+    status, _, error = as_typed("segment", "photos/0.png", "--concept", "cat.safetensors", "--out", "refused")
+    assert (status, error.count("\n")) == (2, 1)
+    assert "was learned by another model" in error
+
+
 def test_the_command_that_use_md_begins_with(work: Path, prosam: Prosam):
     status, out, _ = prosam("segment", "photos/", "--reference", "cat.jpg", "--mask", "cat.png", "--out", "masks/")
     assert status == 0
@@ -166,7 +180,11 @@ def test_killed_half_way_it_goes_on_and_ends_in_the_same_bytes(work: Path, prosa
         Image.fromarray(scene.image).save(many / f"{number:02d}.png")
     (many / "30.png").write_bytes(b"no image")
     command = ["segment", "many", "--reference", "cat.jpg", "--mask", "cat.png", "--out"]
-    process = subprocess.Popen([*COMMAND, *command, "killed"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*COMMAND, *command, "killed", "--model", "bundled:shapes"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     journal = work / "killed/results.jsonl"
     while process.poll() is None and not (journal.exists() and journal.read_text().count("\n") > 5):
         time.sleep(0.005)
@@ -236,7 +254,7 @@ def test_a_mistake_is_one_line(work: Path, prosam: Prosam, words: tuple[str, ...
     (work / "broken.jpg").write_text("no image")
     Image.new("L", (128, 128)).save(work / "empty.png")
     if "foreign.safetensors" in words:
-        concept = Predictor.load().learn([("cat.jpg", "cat.png")])
+        concept = Predictor.load("bundled:shapes").learn([("cat.jpg", "cat.png")])
         Concept("cat", "0" * 64, "another", concept.kinds, concept.state).save(work / "foreign.safetensors")
     status, _, error = prosam(*words, "--out", "found")
     assert status == 2
@@ -327,7 +345,7 @@ def test_an_exported_run_is_the_same_model(work: Path, prosam: Prosam):
     status, out, _ = prosam("export", "run", "one.safetensors")
     assert (status, "SHA-256" in out) == (0, True)
     assert (work / "one.safetensors").read_bytes() == PROMPT_ENCODER.read_bytes()
-    assert Predictor.load("one.safetensors").model.digest == Predictor.load().model.digest
+    assert Predictor.load("one.safetensors").model.digest == Predictor.load("bundled:shapes").model.digest
     assert "must end in .safetensors" in prosam("export", "run", "one.zip")[2]
 
 

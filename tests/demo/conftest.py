@@ -1,4 +1,4 @@
-"""The app of `prosam demo` with the bundled model, asked as its own page asks."""
+"""The app of `prosam demo` with the bundled model for shapes, asked as its own page asks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OWN = "http://127.0.0.1:7860"
 
 @pytest.fixture(scope="session")
 def predictor() -> Predictor:
-    return Predictor.load(device="cpu", keep=8)
+    return Predictor.load("bundled:shapes", device="cpu", keep=8)
 
 
 @pytest.fixture(scope="session")

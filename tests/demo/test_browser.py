@@ -23,6 +23,7 @@ from tests.scenes import pair
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 COMMAND = [sys.executable, "-c", "from prosam.cli.main import main; main()", "demo", "--port", "0", "--no-open"]
+SHAPES = ["--model", "bundled:shapes"]
 VERDICTS = "[...document.querySelectorAll('figure')].map(f => f.querySelector('.verdict').textContent)"
 ALL_ANSWERED = f"(v => v.length > 0 && v.every(text => text))({VERDICTS})"
 
@@ -32,7 +33,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of the running command, which ends in peace on Ctrl-C and leaves no file."""
     folder = tmp_path_factory.mktemp("tmp")
     with subprocess.Popen(
-        [*COMMAND, "--device", "cpu"], stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(folder)}
+        [*COMMAND, *SHAPES, "--device", "cpu"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(folder)},
     ) as server:
         assert server.stdout is not None
         try:
@@ -157,7 +161,7 @@ def test_the_count_is_of_what_is_shown_and_an_empty_mask_is_never_there(tab: Tab
     assert tab.evaluate(status) == f"The object is in {tab.evaluate(VERDICTS).count('there')} of 3 targets."
     tab.click("#remove-all")
     assert tab.evaluate(status) == ""
-    Image.new("RGB", (60, 40)).save(tmp_path / "dark.png")  # where the bundled model has no pixel to show
+    Image.new("RGB", (60, 40)).save(tmp_path / "dark.png")  # where the model for shapes has no pixel to show
     tab.drop([tmp_path / "dark.png"], "#targets-drop")
     tab.wait_for(f"{status} === 'The object is in 0 of 1 targets.'")
     assert tab.evaluate(VERDICTS) == ["not there"]

@@ -49,7 +49,7 @@ def run(
             if job.path not in unreadable and not results.is_done(job):
                 looked_at.add(job.name)
                 results.add(job, result(job.path, photos[job.path]))
-        results.finish([(path, f"{path}: is damaged") for path in unreadable])
+        results.finish([(job, f"{job.path}: is damaged") for job in jobs if job.path in unreadable])
     return looked_at
 
 

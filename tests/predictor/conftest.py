@@ -1,4 +1,4 @@
-"""The bundled model, loaded once; a folder of files from the internet for each test."""
+"""The bundled model for shapes, loaded once; a folder of files from the internet for each test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prosam import Predictor
 
 @pytest.fixture(scope="session")
 def predictor() -> Predictor:
-    return Predictor.load(device="cpu")
+    return Predictor.load("bundled:shapes", device="cpu")
 
 
 @pytest.fixture(autouse=True)

@@ -224,8 +224,9 @@ def test_the_bundled_model_is_under_a_megabyte_and_goes_with_the_bundled_weights
 def test_the_bundled_models_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()  # a folder of that name is none of the bundled models
-    assert open_model("bundled:shapes").weights == open_model(None).weights
+    assert open_model("bundled:shapes").description["sam"]["model"] == "tiny"
     assert open_model("bundled:photos").description["sam"]["model"] == "lite"
+    assert open_model(None).weights == open_model("bundled:photos").weights
     with pytest.raises(InputError, match=r"bundled:photo: unknown bundled model 'photo'; did you mean 'photos'\?"):
         open_model("bundled:photo")
 
@@ -240,8 +241,10 @@ def drawn_scene(seed: int, left: int, top: int) -> tuple[np.ndarray, np.ndarray]
     return np.asarray(image.filter(ImageFilter.GaussianBlur(1))), np.asarray(mask) > 0
 
 
-def test_the_bundled_model_for_photographs_finds_the_object_elsewhere_before_another_background():
-    predictor = Predictor.load("bundled:photos")  # no photo is in the repository, so the scenes are drawn
+def test_the_default_model_finds_the_object_elsewhere_before_another_background():
+    predictor = Predictor.load()
+    assert predictor.model.caveat is not None
+    assert "one object that fills much of the view" in predictor.model.caveat
     (reference, marked), (target, truth) = drawn_scene(0, 90, 60), drawn_scene(10, 150, 80)
     concept = predictor.learn([(reference, marked)], name="disk")
     result = predictor.segment(target, concept)

@@ -1,4 +1,4 @@
-"""Learning from references and finding in images, with the bundled model."""
+"""Learning from references and finding in images, with the bundled model for shapes."""
 
 from __future__ import annotations
 
