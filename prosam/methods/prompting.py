@@ -58,6 +58,30 @@ class PromptMethod(Method[PromptConcept]):
         pseudo_mask = pseudo_masks(concept.foreground, targets.level4, normalised=self._normalised)
         return self._encode_target(concept.code, targets.features, pseudo_mask, generator)
 
+    def episode_prompts(
+        self,
+        concept: PromptConcept,
+        targets: Targets,
+        references: int,
+        fusion: Fusion = "average",
+        generator: torch.Generator | None = None,
+    ) -> FusedPrompts:
+        """The prompts for each of B targets with k references of its own.
+
+        Args:
+            concept: of B k references; those of a target follow one another.
+            targets: B targets.
+            references: k.
+            fusion: see `FusedPrompts`.
+            generator: see `learn`.
+        """
+        for_each_reference = Targets(
+            targets.features.repeat_interleave(references, 0),
+            targets.level4.repeat_interleave(references, 0),
+            targets.embedding,
+        )
+        return FusedPrompts(self.prompts(concept, for_each_reference, generator), references, fusion)
+
     def fused_prompts(self, concept: PromptConcept, targets: Targets, fusion: Fusion) -> FusedPrompts:
         """The prompts that k references of one kind of object give for each of B targets; the encoder in eval mode.
 
@@ -70,10 +94,7 @@ class PromptMethod(Method[PromptConcept]):
         for_each_target = PromptConcept(
             ReferenceCode(code.prototype.repeat(b, 1, 1, 1), code.queries.repeat(b, 1, 1)), [*concept.foreground] * b
         )
-        for_each_reference = Targets(
-            targets.features.repeat_interleave(k, 0), targets.level4.repeat_interleave(k, 0), targets.embedding
-        )
-        return FusedPrompts(self.prompts(for_each_target, for_each_reference), k, fusion)
+        return self.episode_prompts(for_each_target, targets, k, fusion)
 
     def decode(self, targets: Targets, prompts: Tensor) -> Tensor:
         """Mask logits (B, K, 4g, 4g) of prompts (B, K, N, d)."""

@@ -31,7 +31,13 @@ from prosam.pretraining.photos.decoding import decode_at
 from prosam.pretraining.photos.episodes import Categories
 from prosam.pretraining.photos.folder import Photos, read_photos
 from prosam.pretraining.photos.models import lite_models, lite_trunk
-from prosam.pretraining.photos.prompts import PHOTO_PROMPT_KINDS, draw_photo_prompt, embed_places
+from prosam.pretraining.photos.prompts import (
+    PHOTO_PROMPT_KINDS,
+    draw_mask_input,
+    draw_photo_prompt,
+    embed_mask_inputs,
+    embed_places,
+)
 from prosam.pretraining.photos.views import MASK_SIDE, View, open_view
 from tests.models.random_weights import randomise, relative_difference
 
@@ -109,6 +115,40 @@ def test_prompts_lie_on_what_they_ask_for(seen: list[View], kind: str):
             middle = [(columns.min() + columns.max() + 1) / 256, (rows.min() + rows.max() + 1) / 256]
             assert (first < middle).all()
             assert (second > middle).all()
+
+
+@torch.no_grad()
+def test_a_rough_mask_goes_in_as_the_original_librarys_does(seen: list[View]):
+    lite = build_lite_sam()
+    randomise(lite.state_dict())
+    lite.eval()
+    rng = np.random.default_rng(3)
+    embedding, twice, fourfold = (torch.randn(2, 1024, *rest) for rest in ((64,), (4, 16), (16, 8)))
+    image_of, places = torch.tensor([1, 0, 1]), torch.rand(3, 3, 2)
+    masks = torch.from_numpy(np.stack([draw_mask_input(seen[0].mask(index), rng) for index in range(3)]))
+    prompts = embed_places(lite, places, torch.tensor([[1, 0, -1], [2, 3, -1], [1, -1, -1]]))
+    dense = embed_mask_inputs(lite, masks)
+    nothing = Details(torch.zeros_like(twice), torch.zeros_like(fourfold))  # the original decoder takes no details
+    found = decode_at(lite, embedding, nothing, image_of, prompts, dense=dense)
+    images = embedding.transpose(1, 2).unflatten(2, (32, 32))
+    for number, image in enumerate(image_of):
+        expected, quality = lite.mask_decoder.predict_masks(
+            image_embeddings=images[image][None],
+            image_pe=lite.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=prompts[number][None],
+            dense_prompt_embeddings=lite.prompt_encoder._embed_masks(masks[number][None, None]),
+        )
+        ours = as_image(found.single[number][None, ..., None])[0, 0]
+        assert relative_difference(ours, expected[0, 0]) < 1e-4
+        assert relative_difference(found.quality[number], quality[0]) < 1e-4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rough_mask_is_near_the_true_one(seen: list[View], seed: int):
+    index = int(seen[0].cells.argmax())
+    mask, rough = seen[0].mask(index), draw_mask_input(seen[0].mask(index), np.random.default_rng(seed)) > 0
+    assert not np.array_equal(mask, rough)
+    assert (mask & rough).sum() > 0.25 * (mask | rough).sum()
 
 
 @torch.no_grad()
@@ -190,13 +230,13 @@ def test_a_prompt_encoder_learns_and_is_measured(photos: Photos, tmp_path: Path,
         assert all(
             torch.equal(a, b) for a, b in zip(method.encoder.parameters(), again.encoder.parameters(), strict=True)
         )
-        figures = measuring.measure_episodes(method, Categories(train[0]), Categories(val), episodes=4)
+        figures = measuring.measure_episodes(method, Categories(train[0]), Categories(val), episodes=4, count=3)
         assert 0 <= figures.miou <= 100
         assert figures.classes <= 4
     present, absent = measuring.measure_presence(method, Categories(train[0]), Categories(val), episodes=4)
     assert len(present) == len(absent) == 4
     measured = measuring.measure_photo_sam(models.sam, val)
-    assert set(measured) == {"objects", *PHOTO_PROMPT_KINDS}
+    assert set(measured) == {"objects", *PHOTO_PROMPT_KINDS, measuring.SECOND_PASS}
 
 
 def test_photos_that_show_a_novel_kind_are_left_out(seen: list[View]):

@@ -36,6 +36,8 @@ class PhotoEncoderPretraining:
         distribution: of the prompts: `t3` makes it ProSAM, `dirac` VRP-SAM.
         samples: of the prompts, a target; one of a point mass.
         kept: the share of the embedding's cells at which the loss looks; drawn anew each step.
+        reference_shares: of the steps whose targets have one, two and three references each, whose prompts are
+            averaged; a step has as many references in all as one with a single reference has.
         kind_shares: of the kinds of annotation.
         clothing: how often a `ccp` category (Clothing Co-Parsing) is drawn, against any other with as many photos.
         same_photo: the share of references that are another view of the target.
@@ -51,6 +53,7 @@ class PhotoEncoderPretraining:
     weight_decay: float = 1e-6
     clip_norm: float = 1.0
     warmup: int = 50
+    reference_shares: tuple[float, ...] = (0.7, 0.2, 0.1)
     kind_shares: tuple[float, ...] = (0.4, 0.25, 0.2, 0.15)
     clothing: float = 0.45
     same_photo: float = 0.15
@@ -116,6 +119,7 @@ def pretrain_photo_encoder(
 
 @dataclass(frozen=True)
 class _Batch:
+    count: int  # k, references a target; those of a target follow one another
     references: list[tuple[View, int]]
     cells: Tensor
     targets: list[tuple[View, int]]
@@ -142,22 +146,26 @@ class _Drawing:
         self._weights = np.array(weights) / sum(weights)
 
     def batch(self, rng: np.random.Generator) -> _Batch:
+        shares = self.settings.reference_shares
+        count = 1 + int(rng.choice(len(shares), p=shares))
         of_references, cells, of_targets, truth = [], [], [], []
-        for _ in range(self.settings.batch_size):
+        for _ in range(max(1, self.settings.batch_size // count)):
             class_id = int(rng.choice(self.class_ids, p=self._weights))
-            there, here = (self._views[int(number)] for number in rng.integers(len(self._views), size=2))
+            here = self._views[int(rng.integers(len(self._views)))]
             target = _any(here.shown[class_id], rng)
-            reference = self._reference(there, here, class_id, target.photo, rng)
-            objects = reference.objects
-            if len(objects) > 1 and rng.random() < self.settings.single_object:
-                large = [index for index in objects if there.view.cells[index] >= 100]
-                objects = [int(rng.choice(large))] if large else objects
             kind = ANNOTATION_KINDS[int(rng.choice(len(ANNOTATION_KINDS), p=self.settings.kind_shares))]
-            cells.append(annotated_cells(there.view.union(objects), kind, rng, self._grid, training=True))
-            of_references.append((there.view, reference.photo))
+            for _ in range(count):
+                there = self._views[int(rng.integers(len(self._views)))]
+                reference = self._reference(there, here, class_id, target.photo, rng)
+                objects = reference.objects
+                if len(objects) > 1 and rng.random() < self.settings.single_object:
+                    large = [index for index in objects if there.view.cells[index] >= 100]
+                    objects = [int(rng.choice(large))] if large else objects
+                cells.append(annotated_cells(there.view.union(objects), kind, rng, self._grid, training=True))
+                of_references.append((there.view, reference.photo))
             of_targets.append((here.view, target.photo))
             truth.append(torch.from_numpy(here.mask(target)))
-        return _Batch(of_references, torch.stack(cells), of_targets, torch.stack(truth))
+        return _Batch(count, of_references, torch.stack(cells), of_targets, torch.stack(truth))
 
     def _reference(
         self, there: Categories, here: Categories, class_id: int, target: int, rng: np.random.Generator
@@ -182,8 +190,8 @@ def _step_loss(method: PromptMethod, draw: _Drawing, step: int) -> Tensor:
     batch = draw.batch(rng)
     seen = targets(method.models, batch.targets)
     concept = method.learn(references(method.models, batch.references, batch.cells), generator)
-    prompts = method.prompts(concept, seen, generator)
-    count = 1 if isinstance(prompts, Dirac) else settings.samples
+    prompts = method.episode_prompts(concept, seen, batch.count, generator=generator)
+    count = 1 if isinstance(prompts.each, Dirac) else settings.samples
     side = sam.prompt_encoder.image_embedding_size[0]
     kept = torch.from_numpy(np.sort(rng.permutation(side**2)[: int(side**2 * settings.kept)]))
     embedding, details = split_details(sam, seen.embedding)

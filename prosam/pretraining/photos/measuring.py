@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.evaluation.metrics import miou
@@ -18,12 +19,13 @@ from prosam.models.segment_anything import Sam
 from prosam.params import AnnotationKind
 from prosam.pretraining.photos.decoding import decode_at
 from prosam.pretraining.photos.episodes import Categories, Shown, annotated_cells, references, targets
-from prosam.pretraining.photos.prompts import PHOTO_PROMPT_KINDS, draw_photo_prompt, embed_places
+from prosam.pretraining.photos.prompts import PHOTO_PROMPT_KINDS, draw_photo_prompt, embed_mask_inputs, embed_places
 from prosam.pretraining.photos.views import MASK_SIDE, View
 from prosam.progress import Progress
 
 SMALLEST = 80  # cells, of the objects that SAM is measured on
 _PSEUDO_MASK_THRESHOLD = 0.8
+SECOND_PASS = "box with its own mask"
 _AT_ONCE = 10  # episodes
 
 
@@ -31,12 +33,14 @@ _AT_ONCE = 10  # episodes
 def measure_photo_sam(sam: Sam, view: View, *, every: int = 1) -> dict[str, float]:
     """Mean IoU of the single-mask output at 128 px over all objects of at least 80 cells, by kind of prompt.
 
+    A last kind, SECOND_PASS, gives SAM its own mask for a box beside the box.
+
     Args:
         sam: SAM `lite`.
         view: number 0 of the val split.
         every: look at every so many photos.
     """
-    ious: dict[str, list[float]] = {kind: [] for kind in PHOTO_PROMPT_KINDS}
+    ious: dict[str, list[float]] = {kind: [] for kind in (*PHOTO_PROMPT_KINDS, SECOND_PASS)}
     photos = range(0, len(view.objects), every)
     with Progress("measure sam-lite", len(photos), "photo") as progress:
         for photo in photos:
@@ -53,17 +57,27 @@ def measure_photo_sam(sam: Sam, view: View, *, every: int = 1) -> dict[str, floa
                 places = torch.from_numpy(np.stack([prompt.places for _, prompt in part]))
                 labels = torch.from_numpy(np.stack([prompt.labels for _, prompt in part]))
                 image_of = torch.zeros(len(part), dtype=torch.long)
-                found = decode_at(sam, embedding, Details(*details), image_of, embed_places(sam, places, labels))
-                masks = as_image(found.single[..., None])[:, 0] > 0
+                given = embed_places(sam, places, labels)
+                found = decode_at(sam, embedding, Details(*details), image_of, given)
+                logits = as_image(found.single[..., None])[:, 0]
                 truth = torch.from_numpy(np.stack([prompt.mask for _, prompt in part]))
-                reached = (masks & truth).sum((1, 2)) / (masks | truth).sum((1, 2)).clamp_min(1)
-                for (kind, _), iou in zip(part, reached.tolist(), strict=True):
+                for (kind, _), iou in zip(part, _iou(logits > 0, truth), strict=True):
                     ious[kind].append(iou)
+                boxes = torch.tensor([i for i, (kind, _) in enumerate(part) if kind == "box"], dtype=torch.long)
+                if len(boxes):
+                    dense = embed_mask_inputs(sam, logits[boxes])
+                    again = decode_at(sam, embedding, Details(*details), image_of[boxes], given[boxes], dense=dense)
+                    masks = as_image(again.single[..., None])[:, 0] > 0
+                    ious[SECOND_PASS] += _iou(masks, truth[boxes])
             progress.advance()
     return {
         "objects": float(len(ious[PHOTO_PROMPT_KINDS[0]])),
-        **{kind: float(np.mean(ious[kind])) for kind in PHOTO_PROMPT_KINDS},
+        **{kind: float(np.mean(values)) for kind, values in ious.items()},
     }
+
+
+def _iou(a: Tensor, b: Tensor) -> list[float]:
+    return ((a & b).sum((1, 2)) / (a | b).sum((1, 2)).clamp_min(1)).tolist()
 
 
 @dataclass(frozen=True)
@@ -93,8 +107,9 @@ def measure_episodes(
     seed: int = 0,
     among: Collection[int] | None = None,
     kind: AnnotationKind = "mask",
+    count: int = 1,
 ) -> Figures:
-    """One reference from train, one target from val, of a category drawn evenly; both show it on 1 % of their area.
+    """References from train, one target from val, of a category drawn evenly; all show it on 1 % of their area.
 
     Args:
         method: trained.
@@ -104,23 +119,25 @@ def measure_episodes(
         seed: of the draw.
         among: class ids; None for all.
         kind: of the references' annotations.
+        count: of the references an episode; their prompts are averaged.
     """
-    drawn = draw_photo_episodes(train, val, episodes, seed=seed, among=among)
+    drawn = draw_photo_episodes(train, val, episodes, seed=seed, among=among, count=count)
     overlap, pseudo = np.zeros((episodes, 2), np.int64), np.zeros((episodes, 2), np.int64)
     with Progress("measure prompt encoder", episodes, "episode") as progress:
         for start in range(0, episodes, _AT_ONCE):
             part = drawn[start : start + _AT_ONCE]
             rng = np.random.default_rng([seed, 6, start])
+            shown = [reference for _, of_target, _ in part for reference in of_target]
             cells = [
                 annotated_cells(train.mask(reference), kind, rng, method.models.grid, training=False)
-                for _, reference, _ in part
+                for reference in shown
             ]
             concept = method.learn(
-                references(method.models, [(train.view, r.photo) for _, r, _ in part], torch.stack(cells))
+                references(method.models, [(train.view, r.photo) for r in shown], torch.stack(cells))
             )
             seen = targets(method.models, [(val.view, t.photo) for _, _, t in part])
-            found = method.predict(concept, seen) > 0
-            guess = pseudo_masks(concept.foreground, seen.level4, normalised=True)
+            found = method.decode(seen, method.episode_prompts(concept, seen, count).mean())[:, 0] > 0
+            guess = pseudo_masks(concept.foreground[::count], seen.level4, normalised=True)
             guess = F.interpolate(guess, (MASK_SIDE, MASK_SIDE), mode="bilinear")[:, 0] > _PSEUDO_MASK_THRESHOLD
             truth = torch.from_numpy(np.stack([val.mask(target) for _, _, target in part]))
             for counts, masks in ((overlap, found), (pseudo, guess)):
@@ -137,17 +154,27 @@ def measure_episodes(
 
 
 def draw_photo_episodes(
-    train: Categories, val: Categories, episodes: int, *, seed: int, among: Collection[int] | None = None
-) -> list[tuple[int, Shown, Shown]]:
-    """Class id, reference and target of each episode."""
+    train: Categories,
+    val: Categories,
+    episodes: int,
+    *,
+    seed: int,
+    among: Collection[int] | None = None,
+    count: int = 1,
+) -> list[tuple[int, list[Shown], Shown]]:
+    """Class id, references and target of each episode; the first reference does not depend on how many there are."""
     rng = np.random.default_rng([seed, 5])
     class_ids = sorted(c for c in val.shown if c in train.shown and (among is None or c in among))
     drawn = []
     for _ in range(episodes):
         class_id = class_ids[int(rng.integers(len(class_ids)))]
         target = val.shown[class_id][int(rng.integers(len(val.shown[class_id])))]
-        reference = train.shown[class_id][int(rng.integers(len(train.shown[class_id])))]
-        drawn.append((class_id, reference, target))
+        shown = train.shown[class_id]
+        first = int(rng.integers(len(shown)))
+        others = np.random.default_rng([seed, 10, len(drawn)]).permutation(np.delete(np.arange(len(shown)), first))
+        chosen = [first, *others[: count - 1].tolist()]
+        chosen += chosen[-1:] * (count - len(chosen))  # a category with too few photos repeats the last one
+        drawn.append((class_id, [shown[index] for index in chosen], target))
     return drawn
 
 
@@ -158,7 +185,7 @@ def measure_presence(
     """The scores of targets that show the reference's category, and of as many that have no object of it."""
     rng = np.random.default_rng([seed, 8])
     present, absent = [], []
-    for class_id, reference, target in draw_photo_episodes(train, val, episodes, seed=seed):
+    for class_id, (reference,), target in draw_photo_episodes(train, val, episodes, seed=seed):
         cells = annotated_cells(train.mask(reference), "mask", rng, method.models.grid, training=False)
         other = target.photo
         while any(val.view.class_of[index] == class_id for index in val.view.objects[other]):

@@ -58,6 +58,9 @@ def table(
             f"all {figures.classes} categories, one {kind} as the reference, {count} episodes: "
             f"mIoU {figures.miou:.1f}, mean IoU {figures.mean_iou:.3f}, pseudo mask alone {figures.pseudo_mask:.1f}"
         )
+    for count in (2, 3):
+        figures = measure_episodes(method, references, targets, episodes=episodes // 4, count=count)
+        print(f"{count} references with masks, {episodes // 4} episodes: mIoU {figures.miou:.1f}")
     present, absent = measure_presence(method, references, targets, episodes=min(500, episodes))
     wins = np.greater.outer(present, absent).mean()
     threshold = float(np.quantile(present, 0.06))
