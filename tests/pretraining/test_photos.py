@@ -230,9 +230,9 @@ def test_a_prompt_encoder_learns_and_is_measured(photos: Photos, tmp_path: Path,
         assert all(
             torch.equal(a, b) for a, b in zip(method.encoder.parameters(), again.encoder.parameters(), strict=True)
         )
-        figures = measuring.measure_episodes(method, Categories(train[0]), Categories(val), episodes=4, count=3)
-        assert 0 <= figures.miou <= 100
-        assert figures.classes <= 4
+        figures = measuring.measure_episodes(method, Categories(train[0]), Categories(val), episodes=4, count=3).card()
+        assert 0 <= figures["miou"] <= 100
+        assert figures["classes"] <= 4
     present, absent = measuring.measure_presence(method, Categories(train[0]), Categories(val), episodes=4)
     assert len(present) == len(absent) == 4
     measured = measuring.measure_photo_sam(models.sam, val)

@@ -64,7 +64,7 @@ def pretrain_photos(
         method = encoder.pretrain_photo_encoder(models, train, photos.classes, chosen, unfinished)
         write_exported(encoder_file, method.encoder.state_dict(), describe_photo_encoder(chosen, photos.classes, used))
         parameters = sum(p.numel() for p in method.encoder.parameters())
-        figures = asdict(measuring.measure_episodes(method, Categories(train[0]), Categories(val), episodes=500))
+        figures = measuring.measure_episodes(method, Categories(train[0]), Categories(val), episodes=500).card()
         card = {"parameters": parameters, "settings": asdict(chosen), "held-out": figures}
         write_text(encoder_file.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
         unfinished.unlink(missing_ok=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from prosam.evaluation.bootstrap import Bootstrap, bootstrap_miou
 from prosam.evaluation.metrics import miou
 from prosam.evaluation.presence import presence
 from prosam.methods.prompting import PromptMethod
@@ -27,6 +29,7 @@ SMALLEST = 80  # cells, of the objects that SAM is measured on
 _PSEUDO_MASK_THRESHOLD = 0.8
 SECOND_PASS = "box with its own mask"
 _AT_ONCE = 10  # episodes
+_REPLICATES = 2000  # of a bootstrap
 
 
 @torch.no_grad()
@@ -82,19 +85,43 @@ def _iou(a: Tensor, b: Tensor) -> list[float]:
 
 @dataclass(frozen=True)
 class Figures:
-    """What episodes came to.
+    """What E episodes came to.
 
     Attributes:
-        miou: of the method, percent.
-        pseudo_mask: mIoU of the pseudo mask above 0.8, percent.
-        mean_iou: of the method, mean over episodes.
-        classes: how many there were.
+        overlap: (E, 2) cells of intersection and union, of the method.
+        pseudo_mask: (E, 2), of the pseudo mask above 0.8.
+        classes: (E,) class ids.
+        targets: (E,) photos of the val split.
     """
 
-    miou: float
-    pseudo_mask: float
-    mean_iou: float
-    classes: int
+    overlap: NDArray[np.int64]
+    pseudo_mask: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    targets: NDArray[np.int64]
+
+    def card(self) -> dict[str, float]:
+        """In percent the mIoU of the method and of the pseudo mask, the mean IoU of an episode, and how many kinds."""
+        return {
+            "miou": 100 * miou(self.overlap[:, 0], self.overlap[:, 1], self.classes),
+            "pseudo_mask": 100 * miou(self.pseudo_mask[:, 0], self.pseudo_mask[:, 1], self.classes),
+            "mean_iou": float((self.overlap[:, 0] / np.maximum(self.overlap[:, 1], 1)).mean()),
+            "classes": len(set(self.classes.tolist())),
+        }
+
+
+def bootstrapped(several: Sequence[Figures]) -> Bootstrap:
+    """The mIoU, a fraction, of several methods on the same episodes, over resamples of their targets."""
+    first = several[0]
+    if any(not np.array_equal(first.targets, other.targets) for other in several):
+        raise ValueError("these are different episodes")
+    return bootstrap_miou(
+        [figures.overlap[:, 0] for figures in several],
+        [figures.overlap[:, 1] for figures in several],
+        first.classes,
+        targets=first.targets.tolist(),
+        replicates=_REPLICATES,
+        rng=np.random.default_rng(0),
+    )
 
 
 @torch.no_grad()
@@ -144,12 +171,11 @@ def measure_episodes(
                 counts[start : start + len(part), 0] = (masks & truth).sum((1, 2)).numpy()
                 counts[start : start + len(part), 1] = (masks | truth).sum((1, 2)).numpy()
             progress.advance(len(part))
-    classes = [class_id for class_id, _, _ in drawn]
     return Figures(
-        100 * miou(overlap[:, 0], overlap[:, 1], classes),
-        100 * miou(pseudo[:, 0], pseudo[:, 1], classes),
-        float((overlap[:, 0] / np.maximum(overlap[:, 1], 1)).mean()),
-        len(set(classes)),
+        overlap,
+        pseudo,
+        np.array([class_id for class_id, _, _ in drawn]),
+        np.array([target.photo for _, _, target in drawn]),
     )
 
 
