@@ -21,7 +21,7 @@ def pretrain_photos(
     only: Annotated[str | None, typer.Option(help=f"One of the models: {' or '.join(PHOTO_MODELS)}.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for weights and figures.")] = WEIGHTS_FOLDER,
     cache: Annotated[Path, typer.Option(help="Folder for features and unfinished states.")] = Path(".scratch/photos"),
-    views: Annotated[int, typer.Option(min=1, help="Augmented views of a photo, 420 kB of features each.")] = 4,
+    views: Annotated[int, typer.Option(min=1, help="Augmented views of a photo, 420 kB of features each.")] = 6,
     steps: Annotated[int | None, typer.Option(min=1, help="Fewer steps, for a try.")] = None,
 ) -> None:
     """Train SAM lite and the prompt encoder for photographs, seeded. A killed training goes on when started again.

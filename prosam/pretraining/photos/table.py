@@ -30,7 +30,7 @@ def table(
     encoder: Annotated[Path, typer.Option(help="The prompt encoder.")] = PHOTO_PROMPT_ENCODER,
     against: Annotated[Path | None, typer.Option(help="Another prompt encoder to compare it with.")] = None,
     cache: Annotated[Path, typer.Option(help="Folder for features and unfinished states.")] = Path(".scratch/photos"),
-    views: Annotated[int, typer.Option(min=1, help="Views to train on, for novel categories.")] = 4,
+    views: Annotated[int, typer.Option(min=1, help="Views to train on, for novel categories.")] = 6,
     episodes: Annotated[int, typer.Option(min=1, help="Of all categories.")] = 2000,
     novel: Annotated[bool, typer.Option(help="Train and test on each fold of COCO's kinds.")] = True,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each method on each fold.")] = 3,
