@@ -97,6 +97,14 @@ def segment(
             help="Number of sampled prompts per image for uncertainty; 0 for none.",
         ),
     ] = 0,
+    refine: Annotated[
+        bool | None,
+        typer.Option(
+            "--refine/--no-refine",
+            help="Give masks edges at the image's own resolution, in up to twice the time; by default, the bundled "
+            "model for photographs does.",
+        ),
+    ] = None,
     write: Annotated[
         list[str] | None,
         typer.Option(
@@ -152,6 +160,7 @@ def segment(
         "samples": samples,
         "seed": 0,
         "threshold": predictor.model.present_from if threshold is None else threshold,
+        "refine": predictor.model.refines if refine is None else refine,
     }
     learned = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     concepts = predictor.checked([*saved, *learned], samples=samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prosam.models.frozen import FrozenModels
+from prosam.predictor.refinement import Look, refined
 from prosam.predictor.result import Detection, Result, Uncertainty
 
 
@@ -33,7 +35,9 @@ class Draft:
         self._highest = torch.zeros((height, width), device=models.device)
         self._labels = torch.zeros((height, width), dtype=torch.uint8, device=models.device)
 
-    def add(self, concept: str, sure: float, logits: Tensor, sampled: Tensor | None) -> None:
+    def add(
+        self, concept: str, sure: float, logits: Tensor, sampled: Tensor | None, looks: Sequence[Look] = ()
+    ) -> None:
         """Add a concept.
 
         Args:
@@ -41,8 +45,9 @@ class Draft:
             sure: its presence.
             logits: (r, r), the mean prompt's mask logits.
             sampled: (K, r, r), mask logits of sampled prompts; None if there are none.
+            looks: further looks at it, which refine the mask, but neither its score nor its uncertainty.
         """
-        full = self._at_full_size(logits)
+        full = refined(logits, looks, self._pixels) if looks else self._at_full_size(logits)
         mask = (full > 0) & (sure >= self._threshold)
         present = bool(mask.any())
         wins = mask & (full > self._highest)

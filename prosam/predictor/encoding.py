@@ -67,6 +67,10 @@ class ImageEncoder:
                 self._kept.popitem(last=False)
         return _one_after_the_other([found[key] for key in keys])
 
+    def part(self, square: NDArray[np.uint8]) -> Targets:
+        """Tensors of a part of an image, (3, S, S) RGB; they are not kept."""
+        return self._source.targets([square.transpose(1, 2, 0)])
+
 
 def _rows(targets: Targets, rows: slice) -> Targets:
     # copies: a view would keep the whole batch in memory
