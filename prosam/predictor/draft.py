@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +34,7 @@ class Draft:
         self._highest = torch.zeros((height, width), device=models.device)
         self._labels = torch.zeros((height, width), dtype=torch.uint8, device=models.device)
 
-    def add(
-        self, concept: str, sure: float, logits: Tensor, sampled: Tensor | None, looks: Sequence[Look] = ()
-    ) -> None:
+    def add(self, concept: str, sure: float, logits: Tensor, sampled: Tensor | None, look: Look | None = None) -> None:
         """Add a concept.
 
         Args:
@@ -45,9 +42,12 @@ class Draft:
             sure: its presence.
             logits: (r, r), the mean prompt's mask logits.
             sampled: (K, r, r), mask logits of sampled prompts; None if there are none.
-            looks: further looks at it, which refine the mask, but neither its score nor its uncertainty.
+            look: a second look, which refines the mask, but neither its score nor its uncertainty.
         """
-        full = refined(logits, looks, self._pixels) if looks else self._at_full_size(logits)
+        if look is None:
+            full = self._at_full_size(logits)
+        else:
+            full = refined(logits, look, self._pixels, align_corners=self._models.align_corners)
         mask = (full > 0) & (sure >= self._threshold)
         present = bool(mask.any())
         wins = mask & (full > self._highest)

@@ -266,8 +266,8 @@ class Predictor:
                     generator = torch.Generator(models.device).manual_seed(asked.get("seed", 0))
                     noisy = prompts.of(row).sample(samples, generator)
                     sampled = models.decoder(targets.embedding[row : row + 1], noisy)[0]
-                looks = second[row].at(known, logits[row]) if refine and sure[row] >= threshold else []
-                draft.add(concept.name, sure[row], logits[row], sampled, looks)
+                look = second[row].at(known, logits[row]) if refine and sure[row] >= threshold else None
+                draft.add(concept.name, sure[row], logits[row], sampled, look)
         return [draft.result(str(self.model)) for draft in drafts]
 
 

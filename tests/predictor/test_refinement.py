@@ -14,9 +14,10 @@ from torch.nn import functional as F
 from prosam import Concept, Mask, Predictor
 from prosam.evaluation.boundary import boundary_f
 from prosam.predictor import guided
+from prosam.predictor.encoding import ImageEncoder
 from prosam.predictor.guided import guided_strips, local_fits
 from prosam.predictor.refinement import SecondLook, part_of
-from prosam.predictor.regions import Region, regions_around
+from prosam.predictor.region import Region, region_around
 from tests.predictor.test_predictor import iou, learned, same
 from tests.scenes import pair, scenes
 
@@ -87,14 +88,14 @@ def test_score_presence_and_uncertainty_are_the_first_looks(predictor: Predictor
 def test_what_is_absent_is_not_looked_at_again(predictor: Predictor, monkeypatch: pytest.MonkeyPatch):
     concept = learned(predictor)
     looked: list[Any] = []
-    monkeypatch.setattr(SecondLook, "_look", lambda *given: looked.append(given))
+    monkeypatch.setattr(ImageEncoder, "part", lambda *given: looked.append(given))
     monkeypatch.setattr(SecondLook, "_whole_square", lambda *given: looked.append(given))
     result = predictor.segment(pair()[1].image, concept, threshold=1.01, refine=True)
     assert not result.present
     assert not result.mask.any()
     image = pair()[1].image
     nothing = SecondLook(predictor.method, predictor._encoder, "average", image)
-    assert nothing.at(concept.state, torch.full((64, 64), -1.0)) == []
+    assert nothing.at(concept.state, torch.full((64, 64), -1.0)) is None
     assert looked == []
 
 
@@ -172,31 +173,29 @@ def cells(*rectangles: tuple[int, int, int, int], side: int = 100) -> NDArray[np
 
 
 def test_a_region_shows_the_mask_with_a_margin():
-    # 100 x 100 cells on 300 x 400 px: rows 60 to 120, columns 80 to 160; 1.4 times that, around the same middle
-    assert regions_around(cells((20, 40, 20, 40)), (300, 400), 2) == [Region(64, 48, 176, 132)]
+    # 100 x 100 cells on 300 x 400 px: rows 60 to 120, columns 80 to 160; 1.7 times that, around the same middle
+    assert region_around(cells((20, 40, 20, 40)), (300, 400)) == Region(52, 39, 188, 141)
 
 
 def test_a_region_is_not_narrow_and_stays_inside_the_image():
-    (region,) = regions_around(cells((0, 50, 98, 100)), (500, 500), 2)
-    assert region == Region(290, 0, 500, 350)  # 0.6 x 350 px wide
-
-
-def test_parts_that_lie_apart_have_regions_of_their_own_the_largest_first():
-    mask = cells((0, 10, 0, 10), (90, 100, 90, 100), (0, 12, 88, 100), (50, 51, 50, 51))
-    regions = regions_around(mask, (1000, 1000), 2)
-    assert [region.left < 500 for region in regions] == [False, True]
-    assert [region.top < 500 for region in regions] == [True, True]
-    assert len(regions_around(mask, (1000, 1000), 9)) == 3  # a hundredth of the largest part is not worth a look
+    assert region_around(cells((0, 50, 98, 100)), (500, 500)) == Region(245, 0, 500, 425)  # 0.6 x 425 px wide
+    assert region_around(cells((50, 51, 99, 100)), (500, 500)) == Region(468, 236, 500, 268)
 
 
 def test_nothing_is_gained_by_a_region_as_large_as_the_image():
-    assert regions_around(cells((5, 90, 5, 95)), (300, 300), 2) == []
+    assert region_around(cells((5, 90, 5, 95)), (300, 300)) is None
+    assert region_around(cells((0, 9, 0, 9), (91, 100, 91, 100)), (300, 300)) is None
 
 
-def test_the_first_look_in_a_region_is_read_at_the_regions_places():
-    y, x = np.mgrid[:64, :64] + 0.5
-    logits = torch.from_numpy(2 * x - 3 * y + 5).float()  # bilinear interpolation is exact for it, but at the rim
-    region = Region(100, 40, 260, 120)
-    part = part_of(logits, region, (160, 320)).numpy()
-    px_y, px_x = 40 + y * 80 / 64, 100 + x * 160 / 64
-    np.testing.assert_allclose(part, 2 * px_x * 64 / 320 - 3 * px_y * 64 / 160 + 5, atol=1e-3)
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_the_first_look_in_a_region_is_read_at_the_regions_places(align_corners: bool):
+    height, width, region = 160, 320, Region(100, 40, 260, 120)
+    logits = torch.from_numpy(gaussian_filter(np.random.default_rng(5).normal(size=(64, 64)), 6)).float()
+    resized: dict[str, Any] = {"mode": "bilinear", "align_corners": align_corners}
+    whole = F.interpolate(logits[None, None], (height, width), **resized)[0, 0]
+    part = part_of(logits, region, (height, width), align_corners=align_corners)
+    # enlarged to the region's size, they are the whole image's there
+    enlarged = F.interpolate(part[None, None], (region.height, region.width), **resized)[0, 0]
+    np.testing.assert_allclose(enlarged.numpy(), whole[40:120, 100:260].numpy(), atol=float(logits.std()) / 20)
+    shifted = whole[40:120, 102:262].numpy()
+    assert abs(enlarged.numpy() - shifted).max() > float(logits.std()) / 10
