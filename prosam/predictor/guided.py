@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-_RADIUS = 8  # R
+_RADIUS = 6  # R
 _EPSILON = 1e-3  # of colours in [0, 1]; it smooths over what varies less than its root, which is 3 %
 _STRIP_PIXELS = 1 << 18  # so that a strip stays in the processor's cache
 
