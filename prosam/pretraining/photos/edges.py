@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _NARROW = 0.0025  # a stricter tolerance than the usual one, of the diagonal
 _LARGE = (4000, 3000)  # px, 12 megapixels
-_TIMED, _REPEATS = 10, 3  # photos, and the best of so many tries with each
+_TIMED, _REPEATS = 8, 2  # photos, and the best of so many tries with each
 
 
 def edges(
