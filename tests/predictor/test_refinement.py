@@ -118,7 +118,7 @@ def test_a_result_depends_on_its_own_image_only(predictor: Predictor):
     images = [scene.image for scene in scenes()[:4]]
     first = [predictor.segment(image, concept, threshold=0, refine=True) for image in images]
     again = [predictor.segment(image, concept, threshold=0, refine=True) for image in images[::-1]][::-1]
-    keeping = Predictor.load(device="cpu", keep=2)
+    keeping = Predictor.load("bundled:shapes", device="cpu", keep=2)
     kept = [keeping.segment(image, concept, threshold=0, refine=True) for image in [*images, *images]]
     for one, other, third, fourth in zip(first, again, kept[:4], kept[4:], strict=True):
         assert same(one, other)
