@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-TOLERANCE = 0.0075  # of the image's diagonal
+BOUNDARY_TOLERANCE = 0.0075  # of the image's diagonal
 
 
 def boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -22,7 +22,7 @@ def boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask & ~inner
 
 
-def boundary_f(prediction: NDArray[np.bool_], truth: NDArray[np.bool_], tolerance: float = TOLERANCE) -> float:
+def boundary_f(prediction: NDArray[np.bool_], truth: NDArray[np.bool_], tolerance: float = BOUNDARY_TOLERANCE) -> float:
     """The harmonic mean of two shares: of each mask's boundary, the part that is near the other's.
 
     Args:
