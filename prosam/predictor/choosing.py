@@ -1,0 +1,74 @@
+"""Which proposals are the objects: the best first, without duplicates, each cell in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prosam.predictor.proposals import LEAST_CELLS, Cells, Proposal, components
+
+_SAME_IOU = 0.5  # two proposals that overlap more are one object
+_CONTAINED = 0.8  # share of the smaller proposal that makes it a part of the other
+_LEAST_SCORE = 0.15
+_LEAST_LEFT = 0.5  # share of a proposal that better ones leave to it
+_COVERED = 0.5  # share of a part of the mask that is in objects, from which on the rest of it goes to the nearest
+
+
+def choose(proposals: Sequence[Proposal], mask: Cells) -> list[Proposal]:
+    """The objects, by score; no two share a cell.
+
+    Args:
+        proposals: for the objects of a mask.
+        mask: (r, r) of the concept. What no object covers of a part of it goes to the nearest object, if objects
+            cover most of the part; otherwise it is dropped.
+    """
+    taken, kept = np.zeros_like(mask), []
+    for one in _without_duplicates(proposals):
+        cells = one.cells & ~taken
+        if one.score < _LEAST_SCORE or cells.sum() < max(LEAST_CELLS, _LEAST_LEFT * one.cells.sum()):
+            continue
+        taken |= cells
+        kept.append((cells, one))
+    owner = np.zeros(mask.shape, np.int32)
+    for number, (cells, _) in enumerate(kept, 1):
+        owner[cells] = number
+    owner = _filled(owner, mask) if kept else owner
+    return [_limited(one, owner == number) for number, (_, one) in enumerate(kept, 1)]
+
+
+def _without_duplicates(proposals: Sequence[Proposal]) -> list[Proposal]:
+    """From the best, without those that overlap a better one much or are a part of it, or it of them."""
+    kept: list[tuple[Proposal, int]] = []
+    for one in sorted(proposals, key=lambda proposal: -proposal.score):
+        area = int(one.cells.sum())
+        for other, its_area in kept:
+            shared = int((one.cells & other.cells).sum())
+            if shared > _SAME_IOU * (area + its_area - shared) or shared > _CONTAINED * min(area, its_area):
+                break
+        else:
+            kept.append((one, area))
+    return [one for one, _ in kept]
+
+
+def _filled(owner: NDArray[np.int32], mask: Cells) -> NDArray[np.int32]:
+    """Give the rest of mostly covered parts of the mask to the nearest object."""
+    from scipy import ndimage
+
+    nearest = cast(
+        NDArray[np.intp], ndimage.distance_transform_edt(owner == 0, return_distances=False, return_indices=True)
+    )
+    filled = owner.copy()
+    for part in components(mask):
+        rest = part & (owner == 0)
+        if rest.any() and rest.sum() <= (1 - _COVERED) * part.sum():
+            filled[rest] = owner[tuple(nearest[:, rest])]
+    return filled
+
+
+def _limited(one: Proposal, cells: Cells) -> Proposal:
+    """The proposal with these cells."""
+    field = np.where(cells, np.maximum(one.field, 0.1), np.minimum(one.field, -0.1))
+    return Proposal(cells, field, one.score)
