@@ -12,23 +12,25 @@ from prosam.predictor.proposals import LEAST_CELLS, Cells, Proposal, components
 
 _SAME_IOU = 0.5  # two proposals that overlap more are one object
 _CONTAINED = 0.8  # share of the smaller proposal that makes it a part of the other
-_LEAST_SCORE = 0.15
+_LEAST_SCORE, _LEAST_ALIKE = 0.15, 0.05
+_MANY, _ALIKE = 6, 2.5  # of so many objects, those whose areas differ from the median by at most this factor are alike
 _LEAST_LEFT = 0.5  # share of a proposal that better ones leave to it
 _COVERED = 0.5  # share of a part of the mask that is in objects, from which on the rest of it goes to the nearest
 
 
-def choose(proposals: Sequence[Proposal], mask: Cells) -> list[Proposal]:
+def choose(proposals: Sequence[Proposal], mask: Cells, *, alike: bool = False) -> list[Proposal]:
     """The objects, by score; no two share a cell.
 
     Args:
         proposals: for the objects of a mask.
         mask: (r, r) of the concept. What no object covers of a part of it goes to the nearest object, if objects
             cover most of the part; otherwise it is dropped.
+        alike: where several objects are found, accept lower scores of those that are as large.
     """
     taken, kept = np.zeros_like(mask), []
-    for one in _without_duplicates(proposals):
+    for one in _scoring(_without_duplicates(proposals), alike=alike):
         cells = one.cells & ~taken
-        if one.score < _LEAST_SCORE or cells.sum() < max(LEAST_CELLS, _LEAST_LEFT * one.cells.sum()):
+        if cells.sum() < max(LEAST_CELLS, _LEAST_LEFT * one.cells.sum()):
             continue
         taken |= cells
         kept.append((cells, one))
@@ -51,6 +53,20 @@ def _without_duplicates(proposals: Sequence[Proposal]) -> list[Proposal]:
         else:
             kept.append((one, area))
     return [one for one, _ in kept]
+
+
+def _scoring(proposals: Sequence[Proposal], *, alike: bool) -> list[Proposal]:
+    """Those whose score is high enough."""
+    sure = [one for one in proposals if one.score >= _LEAST_SCORE]
+    if not alike or len(sure) < _MANY:
+        return sure
+    usual = float(np.median([one.cells.sum() for one in sure]))
+    return [
+        one
+        for one in proposals
+        if one.score >= _LEAST_SCORE
+        or (one.score >= _LEAST_ALIKE and usual / _ALIKE < one.cells.sum() < usual * _ALIKE)
+    ]
 
 
 def _filled(owner: NDArray[np.int32], mask: Cells) -> NDArray[np.int32]:

@@ -26,6 +26,7 @@ from prosam.predictor.images import ImageInput, image_name, load_image
 from prosam.predictor.model_card import ModelCard, describe_model
 from prosam.predictor.refinement import SecondLook
 from prosam.predictor.result import Result
+from prosam.predictor.separation import Separation
 
 _GPU_BATCH = 8
 
@@ -41,12 +42,15 @@ class Asked(TypedDict, total=False):
         refine: whether masks get edges at the image's own resolution, which takes up to twice the time. Score, presence
             and uncertainty stay those of the unrefined mask. The default was measured for the bundled model for
             photographs, where it is True; it is False for others.
+        instances: whether each object is found for itself, see `Detection.instances`; by default not. The mask is then
+            that of all objects together, without specks, and is not refined.
     """
 
     threshold: float
     samples: int
     seed: int
     refine: bool
+    instances: bool
 
 
 class Predictor:
@@ -255,6 +259,7 @@ class Predictor:
         refine = asked.get("refine", self.model.refines)
         second = [SecondLook(self.method, self._encoder, self._fusion, image) for image in images] if refine else []
         drafts = [Draft(models, path, image, threshold) for path, image in zip(paths, images, strict=True)]
+        apart = [Separation(self.method, self._encoder, self._fusion, image) for image in images]
         for concept in concepts:
             known = concept.on(models.device)
             prompts = self.method.fused_prompts(known, targets, self._fusion)
@@ -266,8 +271,12 @@ class Predictor:
                     generator = torch.Generator(models.device).manual_seed(asked.get("seed", 0))
                     noisy = prompts.of(row).sample(samples, generator)
                     sampled = models.decoder(targets.embedding[row : row + 1], noisy)[0]
-                look = second[row].at(known, logits[row]) if refine and sure[row] >= threshold else None
-                draft.add(concept.name, sure[row], logits[row], sampled, look)
+                look, objects = None, None
+                if asked.get("instances"):  # their edges are those of the objects
+                    objects = apart[row].objects(known, logits[row], targets.embedding[row : row + 1])
+                elif refine and sure[row] >= threshold:
+                    look = second[row].at(known, logits[row])
+                draft.add(concept.name, sure[row], logits[row], sampled, look, objects=objects)
         return [draft.result(str(self.model)) for draft in drafts]
 
 

@@ -26,11 +26,27 @@ _DENSEST = 4  # cells between seeds, at least
 _PEAK_WINDOW = 7  # cells
 _LEAST_DEPTH = 1.5  # cells from a seed to the edge of the mask
 _LEAST_INSIDE = 0.5  # share of SAM's mask that lies in the concept's
-_SURELY_NOT = -2.0  # logit of the concept below which no proposal reaches
+_BELOW = 2.0  # how far below the lowest level a proposal may reach
 _COMPONENT_WEIGHT, _COMPONENT_POWER = 0.6, 4
 _AT_ONCE = 32  # prompts in one batch of the decoder
 
 _POINT, _PADDING, _CORNERS = 1, -1, (2, 3)  # labels of `embed_points`
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Which heights of a concept's logits are looked at.
+
+    Attributes:
+        parts: each connected part above one of them is a proposal.
+        seeds: SAM is asked at places above it.
+    """
+
+    parts: tuple[float, ...]
+    seeds: float
+
+
+ONE_LOOK = Levels(parts=(0,), seeds=0)
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class Proposal:
     score: float
 
 
-def propose(models: FrozenSam, embedding: Tensor, logits: Field) -> list[Proposal]:
+def propose(models: FrozenSam, embedding: Tensor, logits: Field, levels: Levels) -> list[Proposal]:
     """Proposals for the objects of a concept's mask, those of SAM and the connected parts of the mask.
 
     A proposal of SAM scores by SAM's estimate of its IoU, by the share of it that is in the concept's mask, and by the
@@ -58,15 +74,17 @@ def propose(models: FrozenSam, embedding: Tensor, logits: Field) -> list[Proposa
     Args:
         models: SAM, with its device.
         embedding: (1, D, g, g) of what the logits show.
-        logits: (r, r) of the concept; the mask is where they are positive.
+        logits: (r, r) of the concept.
+        levels: see there.
     """
-    mask = logits > 0
-    parts = components(mask)
     probability = _sigmoid(logits)
-    found = []
-    for part in parts:
-        score = _COMPONENT_WEIGHT * float(probability[part].mean()) ** _COMPONENT_POWER
-        found.append(Proposal(part, _field_of(part, logits), score))
+    found, parts = [], []
+    for level in levels.parts:
+        for part in components(logits > level):
+            score = _COMPONENT_WEIGHT * float(probability[part].mean()) ** _COMPONENT_POWER
+            found.append(Proposal(part, _field_of(part, logits - level), score))
+            parts.append(part)
+    mask = logits > levels.seeds
     seeds = _seeds(mask)
     boxes = [_box(part) for part in parts]
     places = [((x + 0.5, y + 0.5), (0.0, 0.0)) for y, x in seeds] + boxes
@@ -77,7 +95,7 @@ def propose(models: FrozenSam, embedding: Tensor, logits: Field) -> list[Proposa
         whole = own > 0
         if number < len(seeds) and not whole[seeds[number]]:
             continue
-        cells = whole & (logits > _SURELY_NOT)
+        cells = whole & (logits > levels.seeds - _BELOW)
         area = int(cells.sum())
         if area < LEAST_CELLS or (whole & mask).sum() < _LEAST_INSIDE * whole.sum():
             continue
