@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from prosam.predictor.proposals import LEAST_CELLS, Cells, Proposal, components
+from prosam.predictor.proposals import Cells, Proposal, components
 
 _SAME_IOU = 0.5  # two proposals that overlap more are one object
 _CONTAINED = 0.8  # share of the smaller proposal that makes it a part of the other
@@ -18,26 +18,27 @@ _LEAST_LEFT = 0.5  # share of a proposal that better ones leave to it
 _COVERED = 0.5  # share of a part of the mask that is in objects, from which on the rest of it goes to the nearest
 
 
-def choose(proposals: Sequence[Proposal], mask: Cells, *, alike: bool = False) -> list[Proposal]:
+def choose(proposals: Sequence[Proposal], mask: Cells, *, least: int, alike: bool = False) -> list[Proposal]:
     """The objects, by score; no two share a cell.
 
     Args:
         proposals: for the objects of a mask.
         mask: (r, r) of the concept. What no object covers of a part of it goes to the nearest object, if objects
             cover most of the part; otherwise it is dropped.
+        least: cells of the smallest object.
         alike: where several objects are found, accept lower scores of those that are as large.
     """
     taken, kept = np.zeros_like(mask), []
     for one in _scoring(_without_duplicates(proposals), alike=alike):
         cells = one.cells & ~taken
-        if cells.sum() < max(LEAST_CELLS, _LEAST_LEFT * one.cells.sum()):
+        if cells.sum() < max(least, _LEAST_LEFT * one.cells.sum()):
             continue
         taken |= cells
         kept.append((cells, one))
     owner = np.zeros(mask.shape, np.int32)
     for number, (cells, _) in enumerate(kept, 1):
         owner[cells] = number
-    owner = _filled(owner, mask) if kept else owner
+    owner = _filled(owner, mask, least) if kept else owner
     return [_limited(one, owner == number) for number, (_, one) in enumerate(kept, 1)]
 
 
@@ -69,7 +70,7 @@ def _scoring(proposals: Sequence[Proposal], *, alike: bool) -> list[Proposal]:
     ]
 
 
-def _filled(owner: NDArray[np.int32], mask: Cells) -> NDArray[np.int32]:
+def _filled(owner: NDArray[np.int32], mask: Cells, least: int) -> NDArray[np.int32]:
     """Give the rest of mostly covered parts of the mask to the nearest object."""
     from scipy import ndimage
 
@@ -77,7 +78,7 @@ def _filled(owner: NDArray[np.int32], mask: Cells) -> NDArray[np.int32]:
         NDArray[np.intp], ndimage.distance_transform_edt(owner == 0, return_distances=False, return_indices=True)
     )
     filled = owner.copy()
-    for part in components(mask):
+    for part in components(mask, least):
         rest = part & (owner == 0)
         if rest.any() and rest.sum() <= (1 - _COVERED) * part.sum():
             filled[rest] = owner[tuple(nearest[:, rest])]

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prosam.predictor.proposals import Proposal
+
+_SPECK = 0.1  # of the area of the object's largest part; smaller ones are left out
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def as_instances(
         rows, row_weights = _axis(one.cells.any(1), size[0], align_corners=align_corners)
         columns, column_weights = _axis(one.cells.any(0), size[1], align_corners=align_corners)
         field = row_weights @ one.field.astype(np.float32) @ column_weights.T
-        pixels = (field > 0) & free[rows, columns]
+        pixels = _without_specks((field > 0) & free[rows, columns])
         if not pixels.any():  # smaller than a pixel, or all of it is another's
             continue
         free[rows, columns] &= ~pixels
@@ -83,6 +86,15 @@ def numbered(instances: Sequence[Instance], size: tuple[int, int]) -> NDArray[np
     for number in sorted(range(len(instances)), key=lambda index: instances[index].score):
         labels[instances[number].place][instances[number].pixels] = number + 1
     return labels
+
+
+def _without_specks(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask without connected parts that are much smaller than the largest."""
+    from scipy import ndimage
+
+    labels, count = cast(tuple[NDArray[np.int32], int], ndimage.label(pixels))
+    areas = np.bincount(labels.ravel())[1:]
+    return pixels if count < 2 else np.append(False, areas >= _SPECK * areas.max())[labels]
 
 
 def _axis(occupied: NDArray[np.bool_], length: int, *, align_corners: bool) -> tuple[slice, NDArray[np.float32]]:

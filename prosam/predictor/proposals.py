@@ -20,11 +20,14 @@ from prosam.models.sam import embed_points
 Field = NDArray[np.float32]
 Cells = NDArray[np.bool_]
 
-LEAST_CELLS = 30  # a smaller proposal is a speck
 _MOST_SEEDS = 48  # SAM takes some 5 ms for each
+# measured on a grid of 128 cells, and scaled to others:
+_MEASURED_SIDE = 128
+_LEAST_CELLS = 30  # a smaller proposal is a speck
 _DENSEST = 4  # cells between seeds, at least
 _PEAK_WINDOW = 7  # cells
 _LEAST_DEPTH = 1.5  # cells from a seed to the edge of the mask
+
 _LEAST_INSIDE = 0.5  # share of SAM's mask that lies in the concept's
 _BELOW = 2.0  # how far below the lowest level a proposal may reach
 _COMPONENT_WEIGHT, _COMPONENT_POWER = 0.6, 4
@@ -77,10 +80,10 @@ def propose(models: FrozenSam, embedding: Tensor, logits: Field, levels: Levels)
         logits: (r, r) of the concept.
         levels: see there.
     """
-    probability = _sigmoid(logits)
+    probability, least = _sigmoid(logits), least_cells(len(logits))
     found, parts = [], []
     for level in levels.parts:
-        for part in components(logits > level):
+        for part in components(logits > level, least):
             score = _COMPONENT_WEIGHT * float(probability[part].mean()) ** _COMPONENT_POWER
             found.append(Proposal(part, _field_of(part, logits - level), score))
             parts.append(part)
@@ -97,7 +100,7 @@ def propose(models: FrozenSam, embedding: Tensor, logits: Field, levels: Levels)
             continue
         cells = whole & (logits > levels.seeds - _BELOW)
         area = int(cells.sum())
-        if area < LEAST_CELLS or (whole & mask).sum() < _LEAST_INSIDE * whole.sum():
+        if area < least or (whole & mask).sum() < _LEAST_INSIDE * whole.sum():
             continue
         inside = (cells & mask).sum() / area
         score = max(quality, 0.01) * float(inside) * float(probability[cells].mean())
@@ -105,27 +108,33 @@ def propose(models: FrozenSam, embedding: Tensor, logits: Field, levels: Levels)
     return found
 
 
-def components(mask: Cells) -> list[Cells]:
-    """The connected parts of a mask without specks, from the top; each as large as the mask."""
+def least_cells(side: int) -> int:
+    """Area of the smallest object on a grid."""
+    return max(4, round(_LEAST_CELLS * (side / _MEASURED_SIDE) ** 2))
+
+
+def components(mask: Cells, least: int = 1) -> list[Cells]:
+    """The connected parts of a mask from `least` cells, from the top; each as large as the mask."""
     from scipy import ndimage
 
     labels, count = cast(tuple[NDArray[np.int32], int], ndimage.label(mask))
     areas = np.bincount(labels.ravel(), minlength=count + 1)
-    return [labels == number for number in range(1, count + 1) if areas[number] >= LEAST_CELLS]
+    return [labels == number for number in range(1, count + 1) if areas[number] >= least]
 
 
 def _seeds(mask: Cells) -> list[tuple[int, int]]:
     """Rows and columns of places in a mask: where it is thickest, and on a grid."""
     from scipy import ndimage
 
+    scale = len(mask) / _MEASURED_SIDE
     depth = cast(NDArray[np.float64], ndimage.distance_transform_edt(np.pad(mask, 1)))[1:-1, 1:-1]
-    smooth = ndimage.gaussian_filter(depth, 1)
-    deep = mask & (depth >= _LEAST_DEPTH)
-    peaks = np.argwhere((smooth == ndimage.maximum_filter(smooth, _PEAK_WINDOW)) & deep)
+    smooth = ndimage.gaussian_filter(depth, scale)
+    deep = mask & (depth >= max(1.0, scale * _LEAST_DEPTH))
+    peaks = np.argwhere((smooth == ndimage.maximum_filter(smooth, max(3, round(scale * _PEAK_WINDOW)))) & deep)
     seeds = [(int(y), int(x)) for y, x in peaks[np.argsort(-depth[*peaks.T], kind="stable")][:_MOST_SEEDS]]
     left = _MOST_SEEDS - len(seeds)
     if left:
-        step = max(_DENSEST, int(np.ceil((deep.sum() / left) ** 0.5)))
+        step = max(round(scale * _DENSEST), int(np.ceil((deep.sum() / left) ** 0.5)))
         grid = [(y, x) for y in range(step // 2, len(mask), step) for x in range(step // 2, len(mask), step)]
         seeds += [place for place in grid if deep[place]][:left]
     return seeds

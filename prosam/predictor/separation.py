@@ -22,7 +22,7 @@ from prosam.methods.fusion import Fusion
 from prosam.methods.prompting import PromptConcept, PromptMethod
 from prosam.predictor.choosing import choose
 from prosam.predictor.encoding import ImageEncoder
-from prosam.predictor.proposals import LEAST_CELLS, ONE_LOOK, Cells, Field, Levels, Proposal, propose
+from prosam.predictor.proposals import ONE_LOOK, Cells, Field, Levels, Proposal, least_cells, propose
 
 _TWO_LOOKS = Levels(parts=(0, 1, -1), seeds=-2)
 _SMALL = 0.04  # share of the image; if the median object is smaller, a second look is taken
@@ -62,7 +62,8 @@ class Separation:
             embedding: (1, D, g, g) of the whole image.
         """
         models, first = self._method.models, logits.cpu().numpy()
-        found = choose(propose(models, embedding, first, ONE_LOOK), first > 0)
+        least = least_cells(len(first))
+        found = choose(propose(models, embedding, first, ONE_LOOK), first > 0, least=least)
         if not found or np.median([one.cells.mean() for one in found]) >= _SMALL:
             return found
         side = 2 * len(first)
@@ -74,8 +75,7 @@ class Separation:
             part = _resized(_part(second, window), len(first))
             inside = propose(models, self._targets(window, side).embedding, part, _TWO_LOOKS)
             proposals += [_placed(one, window, side) for one in inside if not _is_cut(one.cells, window, side)]
-        large_enough = [one for one in proposals if one.cells.sum() >= LEAST_CELLS]
-        return choose(large_enough, second > 0, alike=True)
+        return choose(proposals, second > 0, least=least, alike=True)
 
     def _second_look(self, concept: PromptConcept, side: int) -> Field:
         """The windows' logits on one grid, (n, n), where they overlap mostly those of the nearer window."""

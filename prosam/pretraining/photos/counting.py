@@ -117,7 +117,7 @@ def _measure(predictor: Predictor, episode: CountingEpisode, tallies: dict[str, 
     from prosam.features.source import computed_source
     from prosam.predictor.annotations import Mask
     from prosam.predictor.choosing import choose
-    from prosam.predictor.proposals import ONE_LOOK, propose
+    from prosam.predictor.proposals import ONE_LOOK, least_cells, propose
 
     concept = predictor.learn([(episode.reference.pixels(), Mask(episode.shown))])
     pixels, truth = episode.target.pixels(), [squash(mask, _GRID) for mask in episode.objects]
@@ -132,14 +132,14 @@ def _measure(predictor: Predictor, episode: CountingEpisode, tallies: dict[str, 
     union = np.logical_or.reduce(truth)
     certain = np.where(union, _CERTAIN, -_CERTAIN).astype(np.float32)
     _plain(certain, tallies["plain, true mask"], truth)
-    found = choose(propose(models, targets.embedding, certain, ONE_LOOK), union)
+    found = choose(propose(models, targets.embedding, certain, ONE_LOOK), union, least=least_cells(_GRID))
     tallies["objects, true mask"].add([one.cells for one in found], [one.score for one in found], truth)
 
 
 def _plain(logits: NDArray[np.float32], tally: InstanceTally, truth: Masks) -> None:
-    from prosam.predictor.proposals import components
+    from prosam.predictor.proposals import components, least_cells
 
-    parts = components(logits > 0)
+    parts = components(logits > 0, least_cells(_GRID))
     tally.add(parts, [float((1 / (1 + np.exp(-logits[part]))).mean()) for part in parts], truth)
 
 
