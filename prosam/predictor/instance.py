@@ -64,8 +64,9 @@ def as_instances(
     """
     free, instances = np.ones(size, bool), []
     for one in found:
-        rows, row_weights = _axis(one.cells.any(1), size[0], align_corners=align_corners)
-        columns, column_weights = _axis(one.cells.any(0), size[1], align_corners=align_corners)
+        side = len(one.cells)
+        rows, row_weights = _axis(np.flatnonzero(one.cells.any(1)), side, size[0], align_corners=align_corners)
+        columns, column_weights = _axis(np.flatnonzero(one.cells.any(0)), side, size[1], align_corners=align_corners)
         field = row_weights @ one.field.astype(np.float32) @ column_weights.T
         pixels = _without_specks((field > 0) & free[rows, columns])
         if not pixels.any():  # smaller than a pixel, or all of it is another's
@@ -97,9 +98,8 @@ def _without_specks(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return pixels if count < 2 else np.append(False, areas >= _SPECK * areas.max())[labels]
 
 
-def _axis(occupied: NDArray[np.bool_], length: int, *, align_corners: bool) -> tuple[slice, NDArray[np.float32]]:
-    """The pixels of one axis that an object may cover, and their bilinear weights, (pixels, n)."""
-    n, cells = len(occupied), np.flatnonzero(occupied)
+def _axis(cells: NDArray[np.intp], n: int, length: int, *, align_corners: bool) -> tuple[slice, NDArray[np.float32]]:
+    """The pixels of one axis that an object in some of n cells may cover, and their bilinear weights, (pixels, n)."""
     if align_corners:
         at = np.arange(length) * ((n - 1) / max(length - 1, 1))
     else:

@@ -49,7 +49,8 @@ class Separation:
             fusion: of several references' prompts.
             image: (H, W, 3) uint8 RGB.
         """
-        self._method, self._encoder, self._fusion, self._image = method, encoder, fusion, image
+        self._method, self._encoder, self._image = method, encoder, image
+        self._fusion: Fusion = fusion
         self._encoded: dict[Window, Targets] = {}
 
     @torch.no_grad()

@@ -39,7 +39,8 @@ def _cocoeval(images: list[tuple[Masks, list[float], Masks]]) -> float:
         code = coco.encode(np.asfortranarray(mask, np.uint8))
         return {"id": number, "image_id": image, "category_id": 1, "segmentation": code, "area": int(mask.sum())}
 
-    truth, found = COCO(), []
+    truth: Any = COCO()  # its stubs know files only
+    found: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     for image, (masks, scores, there) in enumerate(images, 1):
         rows += [annotation(len(rows) + 1 + i, image, mask) | {"iscrowd": 0} for i, mask in enumerate(there)]
