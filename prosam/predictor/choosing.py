@@ -12,13 +12,15 @@ from prosam.predictor.proposals import Cells, Proposal, components
 
 _SAME_IOU = 0.5  # two proposals that overlap more are one object
 _CONTAINED = 0.8  # share of the smaller proposal that makes it a part of the other
-_LEAST_SCORE, _LEAST_ALIKE = 0.15, 0.05
-_MANY, _ALIKE = 6, 2.5  # of so many objects, those whose areas differ from the median by at most this factor are alike
+_LEAST_SCORE = 0.15
+_MANY, _SHARE = 6, 0.8  # objects are many of a kind from this number, if this share of them is alike in area
+_ALIKE, _NEARLY_ALIKE = 2.0, 2.5  # factors of the median area
+_LEAST_ALIKE = 0.05  # score of another object among many of a kind
 _LEAST_LEFT = 0.5  # share of a proposal that better ones leave to it
 _COVERED = 0.5  # share of a part of the mask that is in objects, from which on the rest of it goes to the nearest
 
 
-def choose(proposals: Sequence[Proposal], mask: Cells, *, least: int, alike: bool = False) -> list[Proposal]:
+def choose(proposals: Sequence[Proposal], mask: Cells, *, least: int) -> list[Proposal]:
     """The objects, by score; no two share a cell.
 
     Args:
@@ -26,10 +28,35 @@ def choose(proposals: Sequence[Proposal], mask: Cells, *, least: int, alike: boo
         mask: (r, r) of the concept. What no object covers of a part of it goes to the nearest object, if objects
             cover most of the part; otherwise it is dropped.
         least: cells of the smallest object.
-        alike: where several objects are found, accept lower scores of those that are as large.
     """
+    return _apart([one for one in _without_duplicates(proposals) if one.score >= _LEAST_SCORE], mask, least)
+
+
+def choose_alike(proposals: Sequence[Proposal], mask: Cells, *, least: int) -> list[Proposal] | None:
+    """Many objects of one size, such as coins; None if there are few, or their sizes differ.
+
+    Among many of a kind a lower score is enough for one more of that size. See also `choose`.
+    """
+    single = _without_duplicates(proposals)
+    areas = np.array([one.cells.sum() for one in single if one.score >= _LEAST_SCORE])
+    if len(areas) < _MANY:
+        return None
+    usual = float(np.median(areas))
+    if ((areas > usual / _ALIKE) & (areas < usual * _ALIKE)).mean() < _SHARE:
+        return None
+    found = [
+        one
+        for one in single
+        if one.score >= _LEAST_SCORE
+        or (one.score >= _LEAST_ALIKE and usual / _NEARLY_ALIKE < one.cells.sum() < usual * _NEARLY_ALIKE)
+    ]
+    return _apart(found, mask, least)
+
+
+def _apart(proposals: Sequence[Proposal], mask: Cells, least: int) -> list[Proposal]:
+    """Give each cell to one proposal, the best first; leave out those of which little is left."""
     taken, kept = np.zeros_like(mask), []
-    for one in _scoring(_without_duplicates(proposals), alike=alike):
+    for one in proposals:
         cells = one.cells & ~taken
         if cells.sum() < max(least, _LEAST_LEFT * one.cells.sum()):
             continue
@@ -54,20 +81,6 @@ def _without_duplicates(proposals: Sequence[Proposal]) -> list[Proposal]:
         else:
             kept.append((one, area))
     return [one for one, _ in kept]
-
-
-def _scoring(proposals: Sequence[Proposal], *, alike: bool) -> list[Proposal]:
-    """Those whose score is high enough."""
-    sure = [one for one in proposals if one.score >= _LEAST_SCORE]
-    if not alike or len(sure) < _MANY:
-        return sure
-    usual = float(np.median([one.cells.sum() for one in sure]))
-    return [
-        one
-        for one in proposals
-        if one.score >= _LEAST_SCORE
-        or (one.score >= _LEAST_ALIKE and usual / _ALIKE < one.cells.sum() < usual * _ALIKE)
-    ]
 
 
 def _filled(owner: NDArray[np.int32], mask: Cells, least: int) -> NDArray[np.int32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from prosam.predictor.choosing import choose
+from prosam.predictor.choosing import choose, choose_alike
 from prosam.predictor.proposals import Proposal, components, least_cells
 
 SIDE = 64
@@ -22,8 +22,8 @@ def proposal(cells: NDArray[np.bool_], score: float) -> Proposal:
     return Proposal(cells, np.where(cells, 1.0, -1.0).astype(np.float32), score)
 
 
-def chosen(*proposals: Proposal, mask: NDArray[np.bool_], alike: bool = False) -> list[NDArray[np.bool_]]:
-    return [one.cells for one in choose(proposals, mask, least=LEAST, alike=alike)]
+def chosen(*proposals: Proposal, mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    return [one.cells for one in choose(proposals, mask, least=LEAST)]
 
 
 def test_of_two_proposals_for_one_object_the_better_is_kept():
@@ -65,8 +65,17 @@ def test_among_many_alike_a_lower_score_is_enough_but_not_for_another_size():
     alike, large = proposal(block(20, 2, 26, 8), 0.08), proposal(block(30, 2, 60, 60), 0.08)
     mask = np.logical_or.reduce([one.cells for one in [*sure, alike, large]])
     assert len(chosen(*sure, alike, large, mask=mask)) == 7
-    assert len(chosen(*sure, alike, large, mask=mask, alike=True)) == 8
-    assert len(chosen(*sure[:2], alike, large, mask=mask, alike=True)) == 2
+    many = choose_alike([*sure, alike, large], mask, least=LEAST)
+    assert many is not None
+    assert len(many) == 8
+
+
+def test_few_objects_or_objects_of_many_sizes_are_not_many_of_a_kind():
+    few = [proposal(block(2, 8 * i, 8, 8 * i + 6), 0.5) for i in range(3)]
+    sizes = [proposal(block(8 * i, 2, 8 * i + 6, 2 + 2 * (1 + i) ** 2 // 2), 0.5) for i in range(1, 7)]
+    for found in (few, sizes):
+        assert len(choose(found, found[0].cells, least=4)) == len(found)
+        assert choose_alike(found, found[0].cells, least=4) is None
 
 
 def test_nothing_proposed_is_nothing_found():
