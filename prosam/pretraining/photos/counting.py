@@ -24,7 +24,7 @@ from prosam.evaluation.instance_precision import InstanceTally
 from prosam.predictor.predictor import Predictor
 from prosam.pretraining.photos.folder import Photo, Photos, read_photos
 
-Masks = list[NDArray[np.bool_]]
+ObjectMasks = list[NDArray[np.bool_]]
 
 LEAST_SHARE = 0.003  # of the image, of each object
 _LEAST_REFERENCE = 0.01  # of the image, of all objects together
@@ -47,7 +47,7 @@ class CountingEpisode:
     reference: Photo
     shown: NDArray[np.bool_]
     target: Photo
-    objects: Masks
+    objects: ObjectMasks
 
 
 def counting_episodes(photos: Photos, *, seed: int, fewest: int = 2, most: int = 1000) -> Iterator[CountingEpisode]:
@@ -75,9 +75,9 @@ def counting_episodes(photos: Photos, *, seed: int, fewest: int = 2, most: int =
                     break
 
 
-def _objects(photo: Photo) -> dict[int, Masks]:
+def _objects(photo: Photo) -> dict[int, ObjectMasks]:
     """The masks of each category without crowd regions."""
-    by_class: dict[int, Masks] = {}
+    by_class: dict[int, ObjectMasks] = {}
     crowds = {annotation.class_id for annotation in photo.image.annotations if annotation.crowd}
     for annotation, mask in zip(photo.image.annotations, photo.masks(), strict=True):
         if annotation.class_id not in crowds:
@@ -136,7 +136,7 @@ def _measure(predictor: Predictor, episode: CountingEpisode, tallies: dict[str, 
     tallies["objects, true mask"].add([one.cells for one in found], [one.score for one in found], truth)
 
 
-def _plain(logits: NDArray[np.float32], tally: InstanceTally, truth: Masks) -> None:
+def _plain(logits: NDArray[np.float32], tally: InstanceTally, truth: ObjectMasks) -> None:
     from prosam.predictor.proposals import components, least_cells
 
     parts = components(logits > 0, least_cells(_GRID))
