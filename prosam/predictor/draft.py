@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prosam.models.frozen import FrozenModels
-from prosam.predictor.refinement import Look, refined
 from prosam.predictor.instance import Instance, as_instances
 from prosam.predictor.proposals import Proposal
+from prosam.predictor.refinement import Look, refined
 from prosam.predictor.result import Detection, Result, Uncertainty
 
 _LEAST_LOGIT = 1e-3  # of an object's pixels where only the second look at it is positive
