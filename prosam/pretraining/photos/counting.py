@@ -26,7 +26,7 @@ from prosam.pretraining.photos.folder import Photo, Photos, read_photos
 
 ObjectMasks = list[NDArray[np.bool_]]
 
-LEAST_SHARE = 0.003  # of the image, of each object
+_LEAST_OBJECT = 0.003  # of the image, of each object
 _LEAST_REFERENCE = 0.01  # of the image, of all objects together
 _CERTAIN = 4.0  # logit of a true mask's pixels
 _CLOTHING = "ccp "  # parts of one person
@@ -64,7 +64,7 @@ def counting_episodes(photos: Photos, *, seed: int, fewest: int = 2, most: int =
         for class_id, objects in sorted(by_class.items()):
             if photos.classes[class_id - 1].startswith(_CLOTHING) or not fewest <= len(objects) <= most:
                 continue
-            if min(mask.mean() for mask in objects) < LEAST_SHARE:
+            if min(mask.mean() for mask in objects) < _LEAST_OBJECT:
                 continue
             rng = np.random.default_rng([seed, number, class_id])
             shown = [p for p in photos.splits["train"] if any(a.class_id == class_id for a in p.image.annotations)]
