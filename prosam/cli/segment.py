@@ -43,6 +43,7 @@ Examples:
   prosam segment photos/ --reference cat.jpg --box 10,20,80,90 --out found/
   prosam segment photos/ --concept cat.safetensors --model models/shapes-5i/prosam/0 --out found/
   prosam segment photos/ --references labelled.json --label cat --out found/ --write coco
+  prosam segment photos/ --name coin --reference coins.jpg --box 30,12,75,60 --instances --out counted/
   prosam segment clip.mp4 --reference cat.jpg --mask cat.png --out found/ --every 5
 
 Several references for several concepts; an image is followed by its annotations:
@@ -97,6 +98,17 @@ def segment(
             help="Number of sampled prompts per image for uncertainty; 0 for none.",
         ),
     ] = 0,
+    refine: Annotated[
+        bool | None,
+        typer.Option(
+            "--refine/--no-refine",
+            help="Give masks edges at the image's own resolution, in up to twice the time; by default, the bundled "
+            "model for photographs does.",
+        ),
+    ] = None,
+    instances: Annotated[
+        bool, typer.Option("--instances", help="Find each object for itself, and count them.")
+    ] = False,
     write: Annotated[
         list[str] | None,
         typer.Option(
@@ -152,7 +164,10 @@ def segment(
         "samples": samples,
         "seed": 0,
         "threshold": predictor.model.present_from if threshold is None else threshold,
+        "refine": predictor.model.refines if refine is None else refine,
     }
+    if instances:  # not named otherwise, so that folders of earlier results stay what they are
+        asked["instances"] = True
     learned = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     concepts = predictor.checked([*saved, *learned], samples=samples)
     print(predictor.model)
@@ -164,7 +179,7 @@ def segment(
         tuple(one.name for one in concepts),
         {"model": predictor.model.digest, "concepts": [one.digest for one in concepts], "fusion": fusion, **asked},
     )
-    formats = _formats(write, several=len(concepts) > 1, samples=samples)
+    formats = _formats(write, several=len(concepts) > 1 or instances, samples=samples)
     tiles = reference_tiles(maker.concepts, given)  # read now, because the references may be gone hours later
     unreadable: list[tuple[ImageJob, str]] = []
     out.mkdir(parents=True, exist_ok=True)
@@ -188,9 +203,10 @@ def segment(
                 print(f"stopped; the same command{' without --again' if again else ''} resumes from here")
                 raise typer.Exit(130) from None
         counts = results.finish(unreadable, tiles)
+        objects = results.objects() if instances else {}
         for path in videos.write(str(predictor.model)) if "overlays" in formats else ():
             print(path)
-    _report(jobs, counts, out, unreadable)
+    _report(jobs, counts, objects, out, unreadable)
 
 
 def _check_forms(wanted: Sequence[str], samples: int) -> None:
@@ -213,10 +229,17 @@ def _formats(wanted: Sequence[str] | None, *, several: bool, samples: int) -> li
 
 
 def _report(
-    jobs: Sequence[ImageJob], counts: dict[str, int], out: Path, unreadable: Sequence[tuple[ImageJob, str]]
+    jobs: Sequence[ImageJob],
+    counts: dict[str, int],
+    objects: dict[str, int],
+    out: Path,
+    unreadable: Sequence[tuple[ImageJob, str]],
 ) -> None:
     done = len(jobs) - len(unreadable)
-    print(f"{out}: {', '.join(f'{concept} in {count}' for concept, count in counts.items())} of {done} images")
+    if objects:
+        print(f"{out}: {'; '.join(f'{c} in {counts[c]} of {done} images, {objects[c]} in all' for c in counts)}")
+    else:
+        print(f"{out}: {', '.join(f'{concept} in {count}' for concept, count in counts.items())} of {done} images")
     if not unreadable:
         return
     print(f"error: {len(unreadable)} of {len(jobs)} images could not be read:", file=sys.stderr)

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from prosam.models.embedding_details import Details, split_details
 from prosam.models.segment_anything import Sam
 
-_MASK_TOKEN = 1  # after the IoU token
+_IOU_TOKEN, _MASK_TOKEN = 0, 1
 # On a CPU the fused kernel is faster with many scores a head and slower with few (bench/decoder.py). Of the two
 # embedding grids in use, 16 x 16 has 55 x 256 scores a head and 64 x 64 has 55 x 4096.
 _SMALL_SCORES = 1 << 16
@@ -64,6 +64,21 @@ class MaskTokenDecoder:
         Returns:
             (B, K, 4g, 4g).
         """
+        tokens, queries, keys, details = self._transformed(embedding, prompts)
+        mask_token = self._read_image(queries[:, _MASK_TOKEN], tokens[:, _MASK_TOKEN], keys)
+        return self._upscale(keys, self._kernel(mask_token), details).unflatten(0, prompts.shape[:2])
+
+    def rated(self, embedding: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
+        """The mask logits, as `__call__` has them, and SAM's own estimate of their IoU, (B, K)."""
+        tokens, queries, keys, details = self._transformed(embedding, prompts)
+        mask_token = self._read_image(queries[:, _MASK_TOKEN], tokens[:, _MASK_TOKEN], keys)
+        iou_token = self._read_image(queries[:, _IOU_TOKEN], tokens[:, _IOU_TOKEN], keys)
+        masks = self._upscale(keys, self._kernel(mask_token), details)
+        quality = self._sam.mask_decoder.iou_prediction_head(iou_token)[:, 0]  # of mask 0
+        return masks.unflatten(0, prompts.shape[:2]), quality.unflatten(0, prompts.shape[:2])
+
+    def _transformed(self, embedding: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor, Tensor, Details | None]:
+        """Tokens and queries (M, Q, d), image tokens (M, T, d), and details, all before the final attention."""
         b, k, n, d = prompts.shape
         output_tokens = self._output_tokens.expand(b * k, -1, -1)
         tokens = torch.cat([output_tokens, prompts.reshape(b * k, n, d)], 1)
@@ -71,8 +86,7 @@ class MaskTokenDecoder:
         image = embedding.flatten(2).transpose(1, 2) + self._no_mask
         queries, keys = self._first_layer(tokens, image, k)
         queries, keys = self._second_layer(queries, keys, tokens)
-        mask_token = self._read_image(queries[:, _MASK_TOKEN], tokens[:, _MASK_TOKEN], keys)
-        return self._upscale(keys, self._kernel(mask_token), details).unflatten(0, (b, k))
+        return tokens, queries, keys, details
 
     def _first_layer(self, tokens: Tensor, image: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """(M, Q, d) tokens and (B, T, d) image tokens to (M, Q, d) and (M, T, d)."""

@@ -20,27 +20,27 @@ _LONGEST = 65_500  # px, libjpeg's limit for a side
 
 def write_mask(path: Path, mask: NDArray[np.bool_], model: str) -> None:
     """Write a mask (H, W) as 8-bit PNG: 255 where the object is."""
-    _write_png(path, Image.fromarray(mask.astype(np.uint8) * 255), model)
+    write_png(path, Image.fromarray(mask.astype(np.uint8) * 255), model)
 
 
 def write_labels(path: Path, labels: NDArray[np.uint8], model: str) -> None:
     """Write a label map (H, W) as PNG with VOC's palette: 0 is background, 1 the first concept."""
     image = Image.fromarray(labels)
     image.putpalette(voc_palette().tobytes())
-    _write_png(path, image, model)
+    write_png(path, image, model)
 
 
 def write_spread(path: Path, spread: NDArray[np.float32], model: str) -> None:
     """Write an uncertainty (H, W) in [0, 0.5] as 8-bit PNG, with 255 for 0.5."""
-    _write_png(path, Image.fromarray(np.rint(spread.clip(0, 0.5) * 510).astype(np.uint8)), model)
+    write_png(path, Image.fromarray(np.rint(spread.clip(0, 0.5) * 510).astype(np.uint8)), model)
 
 
-def write_overlay(path: Path, result: Result) -> None:
-    """Write the image with each mask tinted and outlined, as JPEG; scaled down if a side is too long for JPEG."""
-    picture = Image.fromarray(overlaid(result))
+def write_overlay(path: Path, pixels: NDArray[np.uint8], model: str) -> None:
+    """Write an overlay (H, W, 3) as JPEG; scaled down if a side is too long for JPEG."""
+    picture = Image.fromarray(pixels)
     picture.thumbnail((_LONGEST, _LONGEST))
     with atomic_path(path) as temporary:
-        picture.save(temporary, "JPEG", quality=_QUALITY, comment=result.model.encode())
+        picture.save(temporary, "JPEG", quality=_QUALITY, comment=model.encode())
 
 
 def overlaid(result: Result) -> NDArray[np.uint8]:
@@ -65,7 +65,8 @@ def tinted(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], number: int) -> N
     return mixed
 
 
-def _write_png(path: Path, image: Image.Image, model: str) -> None:
+def write_png(path: Path, image: Image.Image, model: str) -> None:
+    """Write a picture as PNG, atomically; its text `Software` names the model."""
     text = PngInfo()
     text.add_text("Software", f"ProSAM, {model}")
     with atomic_path(path) as temporary:

@@ -24,10 +24,18 @@ from prosam.data.formats.masks import encode
 from prosam.errors import InputError
 from prosam.exchange.labelme import labelme_file
 from prosam.files import remove_leftovers, write_text
+from prosam.output.instances import (
+    instance_entries,
+    numbered_overlay,
+    objects_of,
+    shapes_of,
+    were_asked_for,
+    write_instance_labels,
+)
 from prosam.output.jobs import FrameJob, ImageJob
 from prosam.output.journal import Journal, JournalLine, is_journal
 from prosam.output.overview import Tile
-from prosam.output.pictures import write_labels, write_mask, write_overlay, write_spread
+from prosam.output.pictures import overlaid, write_labels, write_mask, write_overlay, write_spread
 from prosam.output.summaries import COCO, OVERVIEW, UNREADABLE, write_coco, write_first_overlays, write_unreadable
 from prosam.output.videos import VIDEOS
 from prosam.predictor.result import Detection, Result
@@ -153,9 +161,13 @@ class ResultsFolder:
                 spread = found.uncertainty.spread
                 write_spread(self._path("uncertainty", job.stem, found.concept), spread, result.model)
         if "labels" in self._formats:
-            write_labels(self._path("labels", job.stem), result.labels, result.model)
+            if were_asked_for(result):
+                write_instance_labels(self._path("labels", job.stem), result.instance_labels, result.model)
+            else:
+                write_labels(self._path("labels", job.stem), result.labels, result.model)
         if "overlays" in self._formats:
-            write_overlay(self._path("overlays", job.stem), result)
+            overlay = numbered_overlay(result) if were_asked_for(result) else overlaid(result)
+            write_overlay(self._path("overlays", job.stem), overlay, result.model)
         if "labelme" in self._formats and not isinstance(job, FrameJob):  # labelme opens images only
             self._write_labelme(job, result)
         height, width = result.labels.shape
@@ -196,6 +208,11 @@ class ResultsFolder:
             for concept in self._maker.concepts
         }
 
+    def objects(self) -> dict[str, int]:
+        """The number of objects of each concept in the images of this run, if its results have separate objects."""
+        lines = [line for job in self._jobs if (line := self._journal.get(job.name)) is not None]
+        return {concept: objects_of(lines, concept) for concept in self._maker.concepts}
+
     def _check_foreign(self) -> None:
         """Refuse a folder that has files with our names but no journal."""
         for name in (*_SUMMARIES, UNREADABLE, *(form for form in self._formats if form != "coco")):
@@ -214,7 +231,7 @@ class ResultsFolder:
 
     def _write_labelme(self, job: ImageJob, result: Result) -> None:
         path = self._path("labelme", job.stem)
-        masks = [(found.concept, found.mask) for found in result]
+        masks = list(shapes_of(result))
         height, width = result.labels.shape
         content = labelme_file(job.path_from(path.parent), masks, (height, width), extra={"prosam": result.model})
         write_text(path, json.dumps(content, indent=2))
@@ -248,4 +265,5 @@ def _entry(found: Detection) -> JournalLine:
         "score": round(found.score, 6),
         "disagreement": round(found.uncertainty.disagreement, 6) if found.uncertainty else None,
         "rle": encode(found.mask) if found.mask.any() else None,
+        **instance_entries(found),
     }

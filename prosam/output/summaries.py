@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prosam.exchange.coco import coco_file
 from prosam.files import write_text
+from prosam.output.instances import annotated
 from prosam.output.journal import JournalLine
 from prosam.output.overview import MOST_RESULTS, Tile, write_overview
 
@@ -23,7 +24,7 @@ def write_coco(path: Path, lines: Sequence[JournalLine], concepts: Sequence[str]
             "file": line["image"],
             "height": line["height"],
             "width": line["width"],
-            "found": [found for found in line["found"] if found["rle"] is not None],
+            "found": annotated(line["found"]),
         }
         for line in lines
     ]

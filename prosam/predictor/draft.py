@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prosam.models.frozen import FrozenModels
+from prosam.predictor.instance import Instance, as_instances
+from prosam.predictor.proposals import Proposal
+from prosam.predictor.refinement import Look, refined
 from prosam.predictor.result import Detection, Result, Uncertainty
+
+_LEAST_LOGIT = 1e-3  # of an object's pixels where only the second look at it is positive
 
 
 class Draft:
@@ -33,7 +39,16 @@ class Draft:
         self._highest = torch.zeros((height, width), device=models.device)
         self._labels = torch.zeros((height, width), dtype=torch.uint8, device=models.device)
 
-    def add(self, concept: str, sure: float, logits: Tensor, sampled: Tensor | None) -> None:
+    def add(
+        self,
+        concept: str,
+        sure: float,
+        logits: Tensor,
+        sampled: Tensor | None,
+        look: Look | None = None,
+        *,
+        objects: Sequence[Proposal] | None = None,
+    ) -> None:
         """Add a concept.
 
         Args:
@@ -41,9 +56,18 @@ class Draft:
             sure: its presence.
             logits: (r, r), the mean prompt's mask logits.
             sampled: (K, r, r), mask logits of sampled prompts; None if there are none.
+            look: a second look, which refines the mask, but neither its score nor its uncertainty.
+            objects: the separate objects, which make up the mask; None if they were not asked for.
         """
-        full = self._at_full_size(logits)
+        if look is None:
+            full = self._at_full_size(logits)
+        else:
+            full = refined(logits, look, self._pixels, align_corners=self._models.align_corners)
         mask = (full > 0) & (sure >= self._threshold)
+        instances = None
+        if objects is not None:
+            instances, mask = self._separate(objects if sure >= self._threshold else ())
+            full = torch.where(mask, full.clamp_min(_LEAST_LOGIT), full)
         present = bool(mask.any())
         wins = mask & (full > self._highest)
         self._found.append(
@@ -54,6 +78,7 @@ class Draft:
                 present,
                 _mean_probability(logits) if present else 0.0,
                 self._uncertainty(logits, sampled) if sampled is not None else None,
+                instances,
             )
         )
         self._highest = torch.where(wins, full, self._highest)
@@ -62,6 +87,14 @@ class Draft:
     def result(self, model: str) -> Result:
         """The result with all concepts that were added; `model` is the model that made it, in words."""
         return Result(self._image, self._pixels, tuple(self._found), self._labels.cpu().numpy(), model)
+
+    def _separate(self, objects: Sequence[Proposal]) -> tuple[tuple[Instance, ...], Tensor]:
+        """The objects at full size, and their union."""
+        instances = as_instances(objects, self._size, align_corners=self._models.align_corners)
+        union = np.zeros(self._size, bool)
+        for one in instances:
+            union[one.place] |= one.pixels
+        return instances, torch.from_numpy(union).to(self._models.device)
 
     def _at_full_size(self, values: Tensor) -> Tensor:
         return self._models.full_size(values[None, None], self._size)[0, 0]

@@ -51,7 +51,7 @@ class ImageEncoder:
     def targets(self, images: Sequence[Image]) -> Targets:
         """Tensors of some targets. Targets that are not in the cache are computed in one batch."""
         if not self._keep:
-            return self._source.targets(images)
+            return self.uncached(images)
         keys = [content_digest(image) for image in images]
         with self._lock:
             found = {key: self._kept[key] for key in keys if key in self._kept}
@@ -66,6 +66,14 @@ class ImageEncoder:
             while len(self._kept) > self._keep:
                 self._kept.popitem(last=False)
         return _one_after_the_other([found[key] for key in keys])
+
+    def part(self, square: NDArray[np.uint8]) -> Targets:
+        """Tensors of a part of an image, (3, S, S) RGB; they are not kept."""
+        return self._source.targets([square.transpose(1, 2, 0)])
+
+    def uncached(self, images: Sequence[Image]) -> Targets:
+        """Tensors of some targets, which are not kept: parts of an image would drive whole images out."""
+        return self._source.targets(images)
 
 
 def _rows(targets: Targets, rows: slice) -> Targets:

@@ -29,6 +29,7 @@ class ModelCard:
         name: name of the run, of its data, and the first digits of `digest`.
         caveat: what the model is not good at; None if nothing is known.
         present_from: the default threshold of presence, below which a concept counts as absent.
+        refines: whether masks are refined by default, see `prosam.predictor.refinement`.
         description: everything that was recorded when the model was trained.
     """
 
@@ -36,6 +37,7 @@ class ModelCard:
     name: str
     caveat: str | None
     present_from: float
+    refines: bool
     description: dict[str, Any]
 
     def __str__(self) -> str:
@@ -59,7 +61,11 @@ def describe_model(files: ModelFiles, frozen: FrozenFiles, method: PromptMethod)
     trained_on = files.description.get("dataset")
     title = f"{files.description.get('name', 'a model')}" + (f" trained on {trained_on}" if trained_on else "")
     caveat = _CAVEATS.get(frozen.sam_origin.model)
-    present_from = usual_threshold(frozen.backbone_origin.model)
     return ModelCard(
-        digest.hexdigest(), f"{title} ({digest.hexdigest()[:12]})", caveat, present_from, files.description
+        digest.hexdigest(),
+        f"{title} ({digest.hexdigest()[:12]})",
+        caveat,
+        usual_threshold(frozen.backbone_origin.model),
+        frozen.sam_origin.model == PHOTOGRAPH_SAM,  # the only one whose refined masks were measured
+        files.description,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prosam.errors import InputError
+from prosam.predictor.instance import Instance, numbered
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Detection:
         present: whether `presence` reaches the threshold and the mask is not empty.
         score: mean probability inside the mask; 0 if it is empty.
         uncertainty: the uncertainty; None if no samples were asked for.
+        instances: the separate objects, by score; together they are the mask. None if they were not asked for.
     """
 
     concept: str
@@ -46,6 +48,14 @@ class Detection:
     present: bool
     score: float
     uncertainty: Uncertainty | None = None
+    instances: tuple[Instance, ...] | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of objects; InputError if they were not asked for."""
+        if self.instances is None:
+            raise InputError("objects were not counted; pass instances=True to segment")
+        return len(self.instances)
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,21 @@ class Result:
     def masks(self) -> NDArray[np.bool_]:
         """The masks of all concepts, (concepts, H, W) bool."""
         return np.stack([found.mask for found in self.found])
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """The objects of all concepts, concept by concept; () if they were not asked for."""
+        return tuple(one for found in self.found for one in found.instances or ())
+
+    @property
+    def instance_labels(self) -> NDArray[np.int32]:
+        """A map (H, W): 0 for background, i for entry i - 1 of `instances`; the higher score is on top."""
+        return numbered(self.instances, (self.labels.shape[0], self.labels.shape[1]))
+
+    @property
+    def count(self) -> int:
+        """The number of objects of the only concept."""
+        return self._only.count
 
     @property
     def mask(self) -> NDArray[np.bool_]:

@@ -171,6 +171,20 @@ def test_what_is_there_is_kept_and_what_is_new_is_added(work: Path, prosam: Pros
     }
 
 
+def test_refined_masks_are_other_masks_and_no_folder_holds_both(work: Path, prosam: Prosam):
+    command = ["segment", "photos/0.png", "--reference", "cat.jpg", "--mask", "cat.png", "--threshold", "0"]
+    plain, refined = "masks/cat/0.png", "refined/masks/cat/0.png"
+    assert prosam(*command, "--out", ".", "--write", "masks")[0] == 0
+    assert prosam(*command, "--out", "refined", "--write", "masks", "--refine")[0] == 0
+    assert (work / plain).read_bytes() != (work / refined).read_bytes()
+    for out, other in ((".", "--refine"), ("refined", "--no-refine")):
+        status, _, error = prosam(*command, "--out", out, "--write", "masks", other)
+        assert (status, error.count("\n")) == (2, 1)
+        assert "holds results of other concepts or settings" in error
+    # the bundled model for shapes does not refine unless it is asked to
+    assert prosam(*command, "--out", ".", "--write", "masks", "--no-refine")[0] == 0
+
+
 @pytest.mark.slow
 @pytest.mark.processes
 def test_killed_half_way_it_goes_on_and_ends_in_the_same_bytes(work: Path, prosam: Prosam):
