@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -22,6 +22,9 @@ def pretrain_photos(
     out: Annotated[Path, typer.Option(help="Folder for weights and figures.")] = WEIGHTS_FOLDER,
     cache: Annotated[Path, typer.Option(help="Folder for features and unfinished states.")] = Path(".scratch/photos"),
     views: Annotated[int, typer.Option(min=1, help="Augmented views of a photo, 420 kB of features each.")] = 6,
+    distribution: Annotated[
+        str | None, typer.Option(help="Of the prompts: t3 makes the prompt encoder ProSAM's, dirac VRP-SAM's.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Fewer steps, for a try.")] = None,
 ) -> None:
     """Train SAM lite and the prompt encoder for photographs, seeded. A killed training goes on when started again.
@@ -32,6 +35,7 @@ def pretrain_photos(
     from prosam.checkpoints.sam import without_trunk
     from prosam.checkpoints.weights import write_state
     from prosam.files import write_text
+    from prosam.params.schema import DistributionName
     from prosam.pretraining.photos import encoder, measuring, sam
     from prosam.pretraining.photos.episodes import Categories
     from prosam.pretraining.photos.folder import read_photos
@@ -40,6 +44,9 @@ def pretrain_photos(
 
     if only is not None and only not in PHOTO_MODELS:
         raise typer.BadParameter(f"no model {only!r}; choose from {', '.join(PHOTO_MODELS)}", param_hint="--only")
+    if distribution not in (None, *get_args(DistributionName)):
+        names = ", ".join(get_args(DistributionName))
+        raise typer.BadParameter(f"no distribution {distribution!r}; choose from {names}", param_hint="--distribution")
     photos, trunk, size = read_photos(folder), lite_trunk(), sam.SIZE
     train = [open_view(cache, photos.splits["train"], "train", v, trunk, size) for v in range(views)]
     val = open_view(cache, photos.splits["val"], "val", 0, trunk, size)
@@ -58,7 +65,8 @@ def pretrain_photos(
     if only != "sam":
         used = sam_file if sam_file.is_file() else PHOTO_SAM_WEIGHTS
         usual = encoder.PhotoEncoderPretraining()
-        chosen = replace(usual, steps=steps or usual.steps)
+        name = cast(DistributionName, distribution or usual.distribution)
+        chosen = replace(usual, steps=steps or usual.steps, distribution=name)
         models = lite_models(used)
         unfinished = cache / f"prompt-encoder-lite-{chosen.distribution}-{chosen.steps}.pt"
         method = encoder.pretrain_photo_encoder(models, train, photos.classes, chosen, unfinished)
