@@ -6,7 +6,7 @@ import base64
 import shutil
 import tempfile
 import zipfile
-from functools import lru_cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from PIL import Image
 
 from prosam.demo.images import MAX_IMAGE_BYTES, ImageStore, KeptImage, view
 from prosam.demo.questions import Order, Question, annotation_of
-from prosam.demo.samples import sample_images
+from prosam.demo.samples import sample_sets
 from prosam.errors import InputError
 from prosam.output.jobs import ImageJob, jobs_of
 from prosam.output.results_folder import Format, Provenance, ResultsFolder
@@ -51,10 +51,10 @@ class Answers:
         self._predictor, self._folder = predictor, folder
         self._samples = 0 if predictor.method.encoder.distribution == "dirac" else _SAMPLES
         self._concept = lru_cache(maxsize=_LEARNED)(self._learned)
+        self._sets = cache(lambda: sample_sets(predictor.model.for_shapes))
 
     def start(self) -> dict[str, Any]:
-        """The start of the page: model, threshold, limits, and samples, which are stored as if they were sent."""
-        samples = sample_images()
+        """The start of the page: model, threshold, limits, the kinds of the samples, and the first samples."""
         model = self._predictor.model
         return {
             "model": model.name,
@@ -62,10 +62,30 @@ class Answers:
             "threshold": model.present_from,
             "uncertainty": self._samples > 0,
             "most_bytes": MAX_IMAGE_BYTES,
-            "kind": samples.kind,
-            "reference": self.kept(_png(samples.reference), "sample reference.png"),
-            "mask": _data_url(samples.mask),
-            "targets": [self.kept(_png(image), name) for name, image in samples.targets],
+            "kinds": [samples.kind for samples in self._sets()],
+            **self.samples(0),
+        }
+
+    def samples(self, number: int) -> dict[str, Any]:
+        """Samples for the page, which are stored as if they were sent.
+
+        Args:
+            number: of the samples, from 0, in the order of `kinds` of `start`.
+
+        Raises:
+            InputError: there are no such samples.
+        """
+        sets = self._sets()
+        if number >= len(sets):
+            raise InputError(f"there are no samples {number}; reload the page")
+        chosen = sets[number]
+        name, content = chosen.reference
+        marked = chosen.marked
+        return {
+            "reference": self.kept(content, name),
+            "mask": None if isinstance(marked, tuple) else _data_url(marked),
+            "box": marked if isinstance(marked, tuple) else None,
+            "targets": [self.kept(content, name) for name, content in chosen.targets],
         }
 
     def kept(self, content: bytes, name: str) -> dict[str, Any]:

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.cbook import get_sample_data
 from PIL import Image
+from skimage import data
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from prosam import Box, Mask, Points, Predictor
 from prosam.demo.app import PAGE
+from prosam.demo.samples import PHOTOS
+from tests.conftest import REPOSITORY
 from tests.demo.conftest import file_of, painting, pixels_of, send
 from tests.scenes import pair
 
@@ -31,6 +35,47 @@ def test_the_page_starts_with_samples_that_the_model_can_do(page: TestClient):
         presences.append(page.post("/api/segment", json=question).json()["presence"])
     *there, absent = presences
     assert min(there) > told["threshold"] > absent
+
+
+def test_for_photographs_it_starts_with_photographs_and_offers_more(photographs: TestClient):
+    told = photographs.get("/api/start").json()
+    assert "one object that fills much of the view" in told["caveat"]
+    assert told["kinds"] == ["a person", "a cup", "a cat", "coins"]
+    for number, kind in enumerate(told["kinds"]):
+        samples = photographs.get(f"/api/samples/{number}").json()
+        assert samples["mask"] is None
+        drawing = {"kind": "box", "box": samples["box"]}
+        presences = []
+        for target in samples["targets"]:
+            question = {"reference": samples["reference"]["id"], "drawing": drawing, "target": target["id"]}
+            answer = photographs.post("/api/segment", json=question).json()
+            presences.append(answer["presence"])
+            mask = pixels_of(answer["mask"])
+            assert mask.shape == (target["height"], target["width"])
+        *there, absent = presences
+        assert min(there) > told["threshold"] > absent, kind
+    assert told["reference"] == photographs.get("/api/samples/0").json()["reference"]
+    answer = photographs.get("/api/samples/4")
+    assert (answer.status_code, answer.json()["error"]) == (400, "there are no samples 4; reload the page")
+
+
+def test_the_sample_photos_are_those_of_the_packages_that_they_are_credited_to():
+    read = {"astronaut": data.astronaut, "cameraman": data.camera, "cat": data.chelsea, "coins": data.coins}
+    read |= {"cup": data.coffee, "rocket": data.rocket}
+    photos = {name: np.asarray(Image.fromarray(pixels()).convert("RGB"), float) for name, pixels in read.items()}
+    portrait = get_sample_data("grace_hopper.jpg", asfileobj=False)
+    photos["portrait"] = np.asarray(Image.open(portrait).convert("RGB"), float)
+    credited = (PHOTOS / "CREDITS.md").read_text()
+    assert {path.stem for path in PHOTOS.glob("*.jpg")} == set(photos)
+    for name, original in photos.items():
+        assert f"| `{name}.jpg` |" in credited
+        kept = np.asarray(Image.open(PHOTOS / f"{name}.jpg").convert("RGB"), float)
+        assert np.abs(kept - original).mean() < 4, name  # JPEG
+    first = REPOSITORY / "docs/first"
+    copies = [path for path in first.rglob("*") if path.is_file()]
+    assert len(copies) == 5
+    for path in copies:
+        assert path.read_bytes() == (PHOTOS / path.name).read_bytes()
 
 
 @pytest.mark.parametrize("kind", ["mask", "point", "box"])

@@ -56,6 +56,12 @@ export class Drawing {
     this.render();
   }
 
+  /** Take a box as if it were drawn: left, upper, right and lower edge, px of the image. */
+  setBox(box) {
+    this.box = box;
+    this.render();
+  }
+
   /** The drawing as the server takes it; null if nothing is drawn. */
   get content() {
     if (!this.info) return null;

@@ -8,6 +8,7 @@ const $ = (id) => document.getElementById(id);
 
 let targets = [];
 let mostBytes = Infinity;
+let shown = 0; // how many samples were shown
 let round = 0; // answers from earlier rounds are dropped
 const drawing = new Drawing($("canvas"), forget);
 
@@ -144,6 +145,33 @@ function takesFiles(area, input, taken) {
   });
 }
 
+/** Show samples: the reference with its object marked, and the targets. */
+async function show({ reference, mask, box, targets: infos }) {
+  const mine = (shown += 1);
+  [...targets].forEach(remove);
+  document.querySelector(`input[name=kind][value=${box ? "box" : "mask"}]`).checked = true;
+  drawing.kind = box ? "box" : "mask";
+  await setReference(reference);
+  if (box) drawing.setBox(box);
+  else drawing.paintMask(await api.picture(mask));
+  for (const info of infos) {
+    if (mine !== shown) return; // other samples were chosen meanwhile
+    await addTarget(info);
+  }
+  if (mine === shown) await segment();
+}
+
+function offerSamples(kinds) {
+  $("samples").hidden = kinds.length < 2;
+  for (const [number, kind] of kinds.entries()) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = kind;
+    button.addEventListener("click", () => trying(async () => show(await api.samples(number))));
+    $("samples").append(button);
+  }
+}
+
 async function begin() {
   const told = await api.start();
   mostBytes = told.most_bytes;
@@ -151,10 +179,8 @@ async function begin() {
   $("caveat").textContent = told.caveat ? `${told.caveat}.` : "";
   $("threshold").value = told.threshold;
   $("uncertainty-label").hidden = !told.uncertainty;
-  await setReference(told.reference);
-  drawing.paintMask(await api.picture(told.mask));
-  for (const info of told.targets) await addTarget(info);
-  await segment();
+  offerSamples(told.kinds);
+  await show(told);
 }
 
 takesFiles($("reference-drop"), $("reference-file"), sendReference);
