@@ -83,8 +83,8 @@ class Answers:
         marked = chosen.marked
         return {
             "reference": self.kept(content, name),
-            "mask": None if isinstance(marked, tuple) else _data_url(marked),
-            "box": marked if isinstance(marked, tuple) else None,
+            "mask": _data_url(marked) if isinstance(marked, np.ndarray) else None,
+            "drawing": None if isinstance(marked, np.ndarray) else marked.model_dump(),
             "targets": [self.kept(content, name) for name, content in chosen.targets],
         }
 

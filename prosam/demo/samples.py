@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from prosam.data.shapes.scenes import shapes_classes, shapes_scenes
+from prosam.demo.questions import Boxed, Clicked
 
 PHOTOS = Path(__file__).parent / "photos"  # CREDITS.md there has authors and terms
 
@@ -37,35 +38,36 @@ class Samples:
     Attributes:
         kind: the kind of object that is marked on the reference, in words.
         reference: the reference's file.
-        marked: the marked object: a mask (H, W), or a box of left, upper, right and lower edge, px.
+        marked: the marked object: a mask (H, W), or what is drawn on it.
         targets: the targets' files. The last one does not show the object.
     """
 
     kind: str
     reference: Named
-    marked: NDArray[np.bool_] | tuple[int, int, int, int]
+    marked: NDArray[np.bool_] | Boxed | Clicked
     targets: tuple[Named, ...]
 
 
 def _person() -> Samples:
     targets = (_photo("portrait"), _photo("cameraman"), _photo("rocket"))
-    return Samples("a person", _photo("astronaut"), (15, 10, 365, 512), targets)
+    return Samples("a person", _photo("astronaut"), _box(15, 10, 365, 512), targets)
 
 
 def _cup() -> Samples:
-    turned = _changed("cup", "turned", lambda photo: photo.transpose(Image.Transpose.ROTATE_90))
-    targets = (_changed("cup", "mirrored", ImageOps.mirror), turned, _photo("portrait"))
-    return Samples("a cup", _photo("cup"), (160, 15, 420, 300), targets)
+    points = Clicked(kind="point", points=((290, 120), (230, 250), (360, 200)))
+    targets = (_changed("cup", "mirrored", ImageOps.mirror), _changed("cup", "at dusk", _at_dusk), _photo("portrait"))
+    return Samples("a cup", _photo("cup"), points, targets)
 
 
 def _cat() -> Samples:
-    dark = _changed("cat", "at dusk", lambda photo: ImageEnhance.Brightness(ImageOps.mirror(photo)).enhance(0.55))
-    return Samples("a cat", _photo("cat"), (0, 0, 410, 300), (dark, _photo("portrait")))
+    turned = _changed("cat", "turned", lambda photo: photo.transpose(Image.Transpose.ROTATE_90))
+    targets = (_changed("cat", "at dusk", _at_dusk), turned, _photo("portrait"))
+    return Samples("a cat", _photo("cat"), _box(0, 0, 410, 300), targets)
 
 
 def _coins() -> Samples:
-    corner = _changed("coins", "corner", lambda photo: photo.crop((0, 0, 215, 125)))
-    return Samples("coins", _photo("coins"), (145, 25, 183, 75), (_photo("coins"), corner, _photo("cat")))
+    near = _changed("coins", "nearer", lambda photo: photo.crop((150, 150, 384, 303)))
+    return Samples("coins", _photo("coins"), _box(190, 24, 241, 75), (_photo("coins"), near, _photo("cat")))
 
 
 def _shapes() -> Samples:
@@ -89,6 +91,16 @@ def sample_sets(for_shapes: bool) -> tuple[Samples, ...]:
         for_shapes: for a model that knows the generated shapes, rather than photographs.
     """
     return (_shapes(),) if for_shapes else tuple(make() for make in _PHOTOGRAPHS)
+
+
+def _box(*edges: int) -> Boxed:
+    """A box of left, upper, right and lower edge, px."""
+    return Boxed.model_validate({"kind": "box", "box": edges})
+
+
+def _at_dusk(photo: Image.Image) -> Image.Image:
+    """Mirrored and dark."""
+    return ImageEnhance.Brightness(ImageOps.mirror(photo)).enhance(0.55)
 
 
 def _photo(name: str) -> Named:

@@ -44,10 +44,9 @@ def test_for_photographs_it_starts_with_photographs_and_offers_more(photographs:
     for number, kind in enumerate(told["kinds"]):
         samples = photographs.get(f"/api/samples/{number}").json()
         assert samples["mask"] is None
-        drawing = {"kind": "box", "box": samples["box"]}
         presences = []
         for target in samples["targets"]:
-            question = {"reference": samples["reference"]["id"], "drawing": drawing, "target": target["id"]}
+            question = {"reference": samples["reference"]["id"], "drawing": samples["drawing"], "target": target["id"]}
             answer = photographs.post("/api/segment", json=question).json()
             presences.append(answer["presence"])
             mask = pixels_of(answer["mask"])

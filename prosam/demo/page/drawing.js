@@ -56,9 +56,9 @@ export class Drawing {
     this.render();
   }
 
-  /** Take a box as if it were drawn: left, upper, right and lower edge, px of the image. */
-  setBox(box) {
-    this.box = box;
+  /** Take a box or points as if they were drawn, px of the image. */
+  take({ box = null, points = [] }) {
+    [this.box, this.points] = [box, points];
     this.render();
   }
 

@@ -146,13 +146,13 @@ function takesFiles(area, input, taken) {
 }
 
 /** Show samples: the reference with its object marked, and the targets. */
-async function show({ reference, mask, box, targets: infos }) {
+async function show({ reference, mask, drawing: drawn, targets: infos }) {
   const mine = (shown += 1);
   [...targets].forEach(remove);
-  document.querySelector(`input[name=kind][value=${box ? "box" : "mask"}]`).checked = true;
-  drawing.kind = box ? "box" : "mask";
+  drawing.kind = drawn?.kind ?? "mask";
+  document.querySelector(`input[name=kind][value=${drawing.kind}]`).checked = true;
   await setReference(reference);
-  if (box) drawing.setBox(box);
+  if (drawn) drawing.take(drawn);
   else drawing.paintMask(await api.picture(mask));
   for (const info of infos) {
     if (mine !== shown) return; // other samples were chosen meanwhile
