@@ -1,4 +1,4 @@
-"""Make the sample photos of `prosam demo` and of README's first screen: `python docs/sample_photos.py`.
+"""Make the photos of `prosam demo` and of README's first screen, and its picture: `python docs/sample_photos.py`.
 
 The photos come with scikit-image (a development dependency) and matplotlib. CREDITS.md, beside the results, has their
 authors and terms. Nothing but the file format changes.
@@ -6,7 +6,10 @@ authors and terms. Nothing but the file format changes.
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 from matplotlib.cbook import get_sample_data
@@ -45,6 +48,16 @@ def main() -> None:
     for name in PHOTOS:
         shutil.copyfile(SAMPLES / f"{name}.jpg", FIRST / "photos" / f"{name}.jpg")
     shutil.copyfile(SAMPLES / "CREDITS.md", FIRST / "CREDITS.md")
+    make_picture()
+
+
+def make_picture() -> None:
+    """Run the command of README's first screen and keep its overview, which the bundled weights determine."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = next(line for line in readme.splitlines() if line.startswith("    prosam segment docs/first"))
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([*shlex.split(command)[:-1], folder], cwd=ROOT, check=True)
+        shutil.copyfile(Path(folder) / "overview.jpg", ROOT / "docs/segment.jpg")
 
 
 if __name__ == "__main__":
