@@ -22,7 +22,8 @@ from prosam.errors import InputError
 from prosam.output.jobs import ImageJob, jobs_of
 from prosam.output.results_folder import Format, Provenance, ResultsFolder
 from prosam.predictor.concept import Concept
-from prosam.predictor.predictor import Predictor
+from prosam.predictor.instance import Instance
+from prosam.predictor.predictor import Asked, Predictor
 
 CONCEPT = "object"
 VIEW_SIDE = 1024  # px, the longer side of images and masks on the page
@@ -61,6 +62,7 @@ class Answers:
             "caveat": model.caveat,
             "threshold": model.present_from,
             "uncertainty": self._samples > 0,
+            "refines": model.refines,
             "most_bytes": MAX_IMAGE_BYTES,
             "kinds": [samples.kind for samples in self._sets()],
             **self.samples(0),
@@ -86,6 +88,7 @@ class Answers:
             "mask": _data_url(marked) if isinstance(marked, np.ndarray) else None,
             "drawing": None if isinstance(marked, np.ndarray) else marked.model_dump(),
             "targets": [self.kept(content, name) for name, content in chosen.targets],
+            "count": chosen.count,
         }
 
     def kept(self, content: bytes, name: str) -> dict[str, Any]:
@@ -103,20 +106,22 @@ class Answers:
         Returns:
             presence, score, disagreement (None without uncertainty), `empty` (whether the mask is empty), and data URLs
             of PNGs: `mask` at the image's own size; `view`, the mask at the page's size; `spread` at the page's size
-            (255 stands for a standard deviation of 0.5).
+            (255 stands for a standard deviation of 0.5). `objects` is None unless objects are counted; then it has the
+            box of each: left, upper, right and lower edge, as parts of the image's width and height.
 
         Raises:
             InputError: an image is no longer kept, or the drawing does not fit the reference.
         """
         concept = self._concept(question.reference, question.drawing.model_dump_json())
         target = self.images[question.target].pixels()
-        result = self._predictor.segment(target, concept, threshold=0, samples=self._samples, seed=_SEED)
+        result = self._predictor.segment(target, concept, **self._asked(question, threshold=0))
         uncertain = result.uncertainty
         return {
             "presence": result.presence,
             "empty": not result.mask.any(),
             "score": result.score,
             "disagreement": uncertain.disagreement if uncertain else None,
+            "objects": [_parts(one) for one in result.instances] if question.count else None,
             "mask": _data_url(result.mask),
             "view": _data_url(result.mask, VIEW_SIDE),
             "spread": _data_url(uncertain.spread.clip(0, 0.5) * 2, VIEW_SIDE) if uncertain else None,
@@ -138,7 +143,7 @@ class Answers:
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             results = folder / "prosam"
-            self._write(results, _jobs(targets, results / "images"), concept, order.threshold)
+            self._write(results, _jobs(targets, results / "images"), concept, order)
             with zipfile.ZipFile(folder / ZIP_NAME, "w", zipfile.ZIP_DEFLATED) as packed:
                 for path in sorted(results.rglob("*")):
                     if path.is_file():
@@ -148,17 +153,23 @@ class Answers:
             raise
         return folder / ZIP_NAME
 
-    def _write(self, folder: Path, jobs: list[ImageJob], concept: Concept, threshold: float) -> None:
+    def _write(self, folder: Path, jobs: list[ImageJob], concept: Concept, order: Order) -> None:
         predictor = self._predictor
+        asked = self._asked(order, threshold=order.threshold)
         formats: list[Format] = ["masks", "overlays", "labelme", "coco"]
+        if order.count:
+            formats.append("labels")  # with the number of each object
         if self._samples:
             formats.append("uncertainty")
-        identity = {"model": predictor.model.digest, "concepts": [concept.digest], "threshold": threshold}
+        identity = {"model": predictor.model.digest, "concepts": [concept.digest], **asked}
         with ResultsFolder(folder, jobs, Provenance(str(predictor.model), (CONCEPT,), identity), formats) as results:
             for job in jobs:
-                result = predictor.segment(job.path, concept, threshold=threshold, samples=self._samples, seed=_SEED)
+                result = predictor.segment(job.path, concept, **asked)
                 results.add(job, result)
             results.finish([])
+
+    def _asked(self, asked: Question | Order, *, threshold: float) -> Asked:
+        return Asked(threshold=threshold, samples=self._samples, seed=_SEED, instances=asked.count, refine=asked.refine)
 
     def _learned(self, reference: str, drawing: str) -> Concept:
         image = self.images[reference]
@@ -177,6 +188,12 @@ def _jobs(images: list[KeptImage], folder: Path) -> list[ImageJob]:
         names[name.lower()] = image
         (folder / name).write_bytes(image.content())
     return jobs_of((path, path.name) for path in sorted(folder.iterdir()))
+
+
+def _parts(one: Instance) -> list[float]:
+    """The box of an object, as parts of the image's width and height."""
+    (height, width), (left, upper, right, lower) = one.size, one.box
+    return [left / width, upper / height, right / width, lower / height]
 
 
 def _png(values: NDArray[np.uint8]) -> bytes:

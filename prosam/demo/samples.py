@@ -40,12 +40,14 @@ class Samples:
         reference: the reference's file.
         marked: the marked object: a mask (H, W), or what is drawn on it.
         targets: the targets' files. The last one does not show the object.
+        count: whether the objects are to be counted.
     """
 
     kind: str
     reference: Named
     marked: NDArray[np.bool_] | Boxed | Clicked
     targets: tuple[Named, ...]
+    count: bool = False
 
 
 def _person() -> Samples:
@@ -66,8 +68,7 @@ def _cat() -> Samples:
 
 
 def _coins() -> Samples:
-    near = _changed("coins", "nearer", lambda photo: photo.crop((150, 150, 384, 303)))
-    return Samples("coins", _photo("coins"), _box(190, 24, 241, 75), (_photo("coins"), near, _photo("cat")))
+    return Samples("coins", _photo("coins"), _box(190, 24, 241, 75), (_photo("coins"), _photo("cat")), count=True)
 
 
 def _shapes() -> Samples:

@@ -58,6 +58,41 @@ def test_for_photographs_it_starts_with_photographs_and_offers_more(photographs:
     assert (answer.status_code, answer.json()["error"]) == (400, "there are no samples 4; reload the page")
 
 
+def test_counted_coins_are_numbered_on_the_page_and_annotated_one_by_one_in_the_zip(photographs: TestClient):
+    samples = photographs.get("/api/samples/3").json()
+    assert samples["count"] is True
+    coins = samples["targets"][0]["id"]
+    question = {"reference": samples["reference"]["id"], "drawing": samples["drawing"], "count": True}
+    answer = photographs.post("/api/segment", json=question | {"target": coins}).json()
+    assert abs(len(answer["objects"]) - 24) <= 2  # there are 24
+    mask = pixels_of(answer["mask"]) > 127
+    for left, upper, right, lower in answer["objects"]:
+        assert 0 <= left < right <= 1
+        assert 0 <= upper < lower <= 1
+        rows = slice(round(upper * mask.shape[0]), round(lower * mask.shape[0]))
+        columns = slice(round(left * mask.shape[1]), round(right * mask.shape[1]))
+        assert mask[rows, columns].mean() > 0.5  # a disk has 0.79 of its box
+    uncounted = photographs.post("/api/segment", json=question | {"target": coins, "count": False}).json()
+    assert uncounted["objects"] is None
+    order = question | {"targets": [coins], "threshold": 0.0}
+    with zipfile.ZipFile(io.BytesIO(photographs.post("/api/download", json=order).content)) as packed:
+        coco = json.loads(packed.read("prosam/coco.json"))
+        labels = np.asarray(Image.open(io.BytesIO(packed.read("prosam/labels/coins.png"))))
+    assert len(coco["annotations"]) == labels.max() == len(answer["objects"])
+
+
+def test_refined_answers_are_those_of_the_predictor(photographs: TestClient):
+    told = photographs.get("/api/start").json()
+    assert told["refines"] is True
+    predictor = Predictor.load(device="cpu")
+    concept = predictor.learn([(PHOTOS / "astronaut.jpg", Box(*told["drawing"]["box"]))])
+    question = {"reference": told["reference"]["id"], "drawing": told["drawing"], "target": told["targets"][0]["id"]}
+    for refine in (True, False):
+        answer = photographs.post("/api/segment", json=question | {"refine": refine}).json()
+        expected = predictor.segment(PHOTOS / "portrait.jpg", concept, threshold=0, refine=refine).mask
+        np.testing.assert_array_equal(pixels_of(answer["mask"]) > 127, expected)
+
+
 def test_the_sample_photos_are_those_of_the_packages_that_they_are_credited_to():
     read = {"astronaut": data.astronaut, "cameraman": data.camera, "cat": data.chelsea, "coins": data.coins}
     read |= {"cup": data.coffee, "rocket": data.rocket}
