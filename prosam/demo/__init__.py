@@ -1,6 +1,6 @@
 """A page on this machine that shows what a model does: draw on a reference, drop targets, see masks.
 
-    samples     generated images that the page starts with
+    samples     what the page starts with: photos/, or generated images for a model of shapes
     images      the images that were dropped, in a temporary folder
     questions   the page's requests: a drawing, a target, a threshold
     answers     the model's answers: masks, presence, uncertainty, and a zip of all results

@@ -6,7 +6,7 @@ import base64
 import shutil
 import tempfile
 import zipfile
-from functools import lru_cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from PIL import Image
 
 from prosam.demo.images import MAX_IMAGE_BYTES, ImageStore, KeptImage, view
 from prosam.demo.questions import Order, Question, annotation_of
-from prosam.demo.samples import sample_images
+from prosam.demo.samples import sample_sets
 from prosam.errors import InputError
 from prosam.output.jobs import ImageJob, jobs_of
 from prosam.output.results_folder import Format, Provenance, ResultsFolder
 from prosam.predictor.concept import Concept
-from prosam.predictor.predictor import Predictor
+from prosam.predictor.instance import Instance
+from prosam.predictor.predictor import Asked, Predictor
 
 CONCEPT = "object"
 VIEW_SIDE = 1024  # px, the longer side of images and masks on the page
@@ -51,21 +52,43 @@ class Answers:
         self._predictor, self._folder = predictor, folder
         self._samples = 0 if predictor.method.encoder.distribution == "dirac" else _SAMPLES
         self._concept = lru_cache(maxsize=_LEARNED)(self._learned)
+        self._sets = cache(lambda: sample_sets(predictor.model.for_shapes))
 
     def start(self) -> dict[str, Any]:
-        """The start of the page: model, threshold, limits, and samples, which are stored as if they were sent."""
-        samples = sample_images()
+        """The start of the page: model, threshold, limits, the kinds of the samples, and the first samples."""
         model = self._predictor.model
         return {
             "model": model.name,
             "caveat": model.caveat,
             "threshold": model.present_from,
             "uncertainty": self._samples > 0,
+            "refines": model.refines,
             "most_bytes": MAX_IMAGE_BYTES,
-            "kind": samples.kind,
-            "reference": self.kept(_png(samples.reference), "sample reference.png"),
-            "mask": _data_url(samples.mask),
-            "targets": [self.kept(_png(image), name) for name, image in samples.targets],
+            "kinds": [samples.kind for samples in self._sets()],
+            **self.samples(0),
+        }
+
+    def samples(self, number: int) -> dict[str, Any]:
+        """Samples for the page, which are stored as if they were sent.
+
+        Args:
+            number: of the samples, from 0, in the order of `kinds` of `start`.
+
+        Raises:
+            InputError: there are no such samples.
+        """
+        sets = self._sets()
+        if number >= len(sets):
+            raise InputError(f"there are no samples {number}; reload the page")
+        chosen = sets[number]
+        name, content = chosen.reference
+        marked = chosen.marked
+        return {
+            "reference": self.kept(content, name),
+            "mask": _data_url(marked) if isinstance(marked, np.ndarray) else None,
+            "drawing": None if isinstance(marked, np.ndarray) else marked.model_dump(),
+            "targets": [self.kept(content, name) for name, content in chosen.targets],
+            "count": chosen.count,
         }
 
     def kept(self, content: bytes, name: str) -> dict[str, Any]:
@@ -83,20 +106,22 @@ class Answers:
         Returns:
             presence, score, disagreement (None without uncertainty), `empty` (whether the mask is empty), and data URLs
             of PNGs: `mask` at the image's own size; `view`, the mask at the page's size; `spread` at the page's size
-            (255 stands for a standard deviation of 0.5).
+            (255 stands for a standard deviation of 0.5). `objects` is None unless objects are counted; then it has the
+            box of each: left, upper, right and lower edge, as parts of the image's width and height.
 
         Raises:
             InputError: an image is no longer kept, or the drawing does not fit the reference.
         """
         concept = self._concept(question.reference, question.drawing.model_dump_json())
         target = self.images[question.target].pixels()
-        result = self._predictor.segment(target, concept, threshold=0, samples=self._samples, seed=_SEED)
+        result = self._predictor.segment(target, concept, **self._asked(question, threshold=0))
         uncertain = result.uncertainty
         return {
             "presence": result.presence,
             "empty": not result.mask.any(),
             "score": result.score,
             "disagreement": uncertain.disagreement if uncertain else None,
+            "objects": [_parts(one) for one in result.instances] if question.count else None,
             "mask": _data_url(result.mask),
             "view": _data_url(result.mask, VIEW_SIDE),
             "spread": _data_url(uncertain.spread.clip(0, 0.5) * 2, VIEW_SIDE) if uncertain else None,
@@ -118,7 +143,7 @@ class Answers:
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             results = folder / "prosam"
-            self._write(results, _jobs(targets, results / "images"), concept, order.threshold)
+            self._write(results, _jobs(targets, results / "images"), concept, order)
             with zipfile.ZipFile(folder / ZIP_NAME, "w", zipfile.ZIP_DEFLATED) as packed:
                 for path in sorted(results.rglob("*")):
                     if path.is_file():
@@ -128,17 +153,23 @@ class Answers:
             raise
         return folder / ZIP_NAME
 
-    def _write(self, folder: Path, jobs: list[ImageJob], concept: Concept, threshold: float) -> None:
+    def _write(self, folder: Path, jobs: list[ImageJob], concept: Concept, order: Order) -> None:
         predictor = self._predictor
+        asked = self._asked(order, threshold=order.threshold)
         formats: list[Format] = ["masks", "overlays", "labelme", "coco"]
+        if order.count:
+            formats.append("labels")  # with the number of each object
         if self._samples:
             formats.append("uncertainty")
-        identity = {"model": predictor.model.digest, "concepts": [concept.digest], "threshold": threshold}
+        identity = {"model": predictor.model.digest, "concepts": [concept.digest], **asked}
         with ResultsFolder(folder, jobs, Provenance(str(predictor.model), (CONCEPT,), identity), formats) as results:
             for job in jobs:
-                result = predictor.segment(job.path, concept, threshold=threshold, samples=self._samples, seed=_SEED)
+                result = predictor.segment(job.path, concept, **asked)
                 results.add(job, result)
             results.finish([])
+
+    def _asked(self, asked: Question | Order, *, threshold: float) -> Asked:
+        return Asked(threshold=threshold, samples=self._samples, seed=_SEED, instances=asked.count, refine=asked.refine)
 
     def _learned(self, reference: str, drawing: str) -> Concept:
         image = self.images[reference]
@@ -157,6 +188,12 @@ def _jobs(images: list[KeptImage], folder: Path) -> list[ImageJob]:
         names[name.lower()] = image
         (folder / name).write_bytes(image.content())
     return jobs_of((path, path.name) for path in sorted(folder.iterdir()))
+
+
+def _parts(one: Instance) -> list[float]:
+    """The box of an object, as parts of the image's width and height."""
+    (height, width), (left, upper, right, lower) = one.size, one.box
+    return [left / width, upper / height, right / width, lower / height]
 
 
 def _png(values: NDArray[np.uint8]) -> bytes:

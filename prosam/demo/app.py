@@ -63,6 +63,9 @@ def build_app(predictor: Predictor, *, names: Collection[str] = ()) -> Starlette
     async def start(request: Request) -> Response:
         return JSONResponse(await working(_answers(request).start))
 
+    async def samples(request: Request) -> Response:
+        return JSONResponse(await working(_answers(request).samples, request.path_params["number"]))
+
     async def add(request: Request) -> Response:
         name = request.query_params.get("name", "the image")
         content = await _body(request, images.MAX_IMAGE_BYTES, name)
@@ -86,6 +89,7 @@ def build_app(predictor: Predictor, *, names: Collection[str] = ()) -> Starlette
         routes=[
             Route("/", page),
             Route("/api/start", start),
+            Route("/api/samples/{number:int}", samples),
             Route("/api/images", add, methods=["POST"]),
             Route("/api/images/{id}", show),
             Route("/api/segment", segment, methods=["POST"]),

@@ -108,11 +108,15 @@ class Question(_Sent):
         reference: id of the reference.
         drawing: what is drawn on the reference.
         target: id of the target.
+        count: whether each object is found for itself.
+        refine: whether the mask gets edges at the image's own resolution.
     """
 
     reference: _Id
     drawing: Drawing
     target: _Id
+    count: bool = False
+    refine: bool = False
 
 
 class Order(_Sent):
@@ -123,12 +127,16 @@ class Order(_Sent):
         drawing: what is drawn on the reference.
         targets: ids of the targets.
         threshold: presence below which the object counts as absent.
+        count: see `Question`.
+        refine: see `Question`.
     """
 
     reference: _Id
     drawing: Drawing
     targets: tuple[_Id, ...] = Field(min_length=1)
     threshold: float = Field(ge=0, le=1)
+    count: bool = False
+    refine: bool = False
 
 
 def annotation_of(drawing: str, height: int, width: int) -> Annotation:

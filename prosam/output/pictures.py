@@ -14,6 +14,7 @@ from prosam.files import atomic_path
 from prosam.predictor.result import Result
 
 _TINT = 0.45
+_BRIGHT = 7  # colours; brighter, the later ones would look like one of these
 _QUALITY = 90
 _LONGEST = 65_500  # px, libjpeg's limit for a side
 
@@ -52,7 +53,10 @@ def overlaid(result: Result) -> NDArray[np.uint8]:
 
 
 def tinted(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], number: int) -> NDArray[np.uint8]:
-    """An image (H, W, 3) with a mask (H, W) tinted and outlined in a colour of VOC's palette."""
+    """An image (H, W, 3) with a mask (H, W) tinted and outlined in a colour of VOC's palette.
+
+    The first seven colours have full brightness, since VOC's dark red cannot be seen on a dark coat.
+    """
     from scipy import ndimage
 
     if not mask.any():
@@ -61,7 +65,9 @@ def tinted(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], number: int) -> N
     inner = ndimage.binary_erosion(mask, iterations=thickness)
     shade = np.where(inner, _TINT, 1.0)[mask, None]
     mixed = pixels.copy()
-    mixed[mask] = np.rint((1 - shade) * pixels[mask] + shade * voc_palette()[number].astype(np.float32))
+    colour = voc_palette()[number].astype(np.float32)
+    bright = 255 * (colour > 0) if number <= _BRIGHT else colour
+    mixed[mask] = np.rint((1 - shade) * pixels[mask] + shade * bright)
     return mixed
 
 

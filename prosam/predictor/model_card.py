@@ -13,6 +13,7 @@ from prosam.files import json_bytes
 from prosam.methods.prompting import PromptMethod
 from prosam.models.sam import BUNDLED_SAM, PHOTOGRAPH_SAM
 
+_GENERATED = "shapes-5i"  # the data set
 _CAVEATS = {  # by the name of SAM
     BUNDLED_SAM: "knows simple generated shapes only, no photographs",
     PHOTOGRAPH_SAM: "works best on one object that fills much of the view, and poorly on crowds and on thin or small "
@@ -27,7 +28,8 @@ class ModelCard:
     Attributes:
         digest: SHA-256 of everything that determines what the model learns and segments; hexadecimal.
         name: name of the run, of its data, and the first digits of `digest`.
-        caveat: what the model is not good at; None if nothing is known.
+        caveat: what the model is good and bad at; None if nothing is known.
+        for_shapes: whether the model was made for the generated shapes rather than for photographs.
         present_from: the default threshold of presence, below which a concept counts as absent.
         refines: whether masks are refined by default, see `prosam.predictor.refinement`.
         description: everything that was recorded when the model was trained.
@@ -36,6 +38,7 @@ class ModelCard:
     digest: str
     name: str
     caveat: str | None
+    for_shapes: bool
     present_from: float
     refines: bool
     description: dict[str, Any]
@@ -65,6 +68,7 @@ def describe_model(files: ModelFiles, frozen: FrozenFiles, method: PromptMethod)
         digest.hexdigest(),
         f"{title} ({digest.hexdigest()[:12]})",
         caveat,
+        frozen.sam_origin.model == BUNDLED_SAM or trained_on == _GENERATED,
         usual_threshold(frozen.backbone_origin.model),
         frozen.sam_origin.model == PHOTOGRAPH_SAM,  # the only one whose refined masks were measured
         files.description,

@@ -51,15 +51,15 @@ def test_the_overview_shows_the_reference_with_what_is_drawn_on_it_and_the_first
     assert np.abs(first - overlay).mean() < 5
 
 
-def test_the_first_screen_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prosam: Prosam):
+def test_the_first_screen_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_typed: Prosam):
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     command = next(line for line in readme.splitlines() if line.startswith("    prosam segment docs/first"))
     monkeypatch.chdir(REPOSITORY)
     words = shlex.split(command)[1:]
     assert words[-2:] == ["--out", "found"]
-    status, out, _ = prosam(*words[:-1], tmp_path / "found")
+    status, out, _ = as_typed(*words[:-1], tmp_path / "found")
     assert status == 0
-    assert "ring in 6 of 7 images" in out
+    assert "person in 2 of 3 images" in out
     shown = np.asarray(Image.open(REPOSITORY / "docs/segment.jpg").convert("RGB"), float)
     made = np.asarray(Image.open(tmp_path / "found/overview.jpg").convert("RGB"), float)
     assert np.abs(shown - made).mean() < 1  # the picture there is what comes out

@@ -18,6 +18,7 @@ from prosam import Predictor
 from prosam.demo.app import build_app
 
 OWN = "http://127.0.0.1:7860"
+HEADERS = {"origin": OWN, "sec-fetch-site": "same-origin"}
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +32,17 @@ def app(predictor: Predictor) -> Starlette:
 
 
 @pytest.fixture
+def photographs() -> Iterator[TestClient]:
+    """A client whose model is the default one, for photographs."""
+    app = build_app(Predictor.load(device="cpu", keep=8))
+    with TestClient(app, base_url=OWN, headers=HEADERS) as client:
+        yield client
+
+
+@pytest.fixture
 def page(app: Starlette) -> Iterator[TestClient]:
     """A client with the headers of a browser that shows the page; each has a store of its own."""
-    headers = {"origin": OWN, "sec-fetch-site": "same-origin"}
-    with TestClient(app, base_url=OWN, headers=headers) as client:
+    with TestClient(app, base_url=OWN, headers=HEADERS) as client:
         yield client
 
 

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.cbook import get_sample_data
 from PIL import Image
+from skimage import data
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from prosam import Box, Mask, Points, Predictor
 from prosam.demo.app import PAGE
+from prosam.demo.samples import PHOTOS
+from tests.conftest import REPOSITORY
 from tests.demo.conftest import file_of, painting, pixels_of, send
 from tests.scenes import pair
 
@@ -31,6 +35,81 @@ def test_the_page_starts_with_samples_that_the_model_can_do(page: TestClient):
         presences.append(page.post("/api/segment", json=question).json()["presence"])
     *there, absent = presences
     assert min(there) > told["threshold"] > absent
+
+
+def test_for_photographs_it_starts_with_photographs_and_offers_more(photographs: TestClient):
+    told = photographs.get("/api/start").json()
+    assert "one object that fills much of the view" in told["caveat"]
+    assert told["kinds"] == ["a person", "a cup", "a cat", "coins"]
+    for number, kind in enumerate(told["kinds"]):
+        samples = photographs.get(f"/api/samples/{number}").json()
+        assert samples["mask"] is None
+        presences = []
+        for target in samples["targets"]:
+            question = {"reference": samples["reference"]["id"], "drawing": samples["drawing"], "target": target["id"]}
+            answer = photographs.post("/api/segment", json=question).json()
+            presences.append(answer["presence"])
+            mask = pixels_of(answer["mask"])
+            assert mask.shape == (target["height"], target["width"])
+        *there, absent = presences
+        assert min(there) > told["threshold"] > absent, kind
+    assert told["reference"] == photographs.get("/api/samples/0").json()["reference"]
+    answer = photographs.get("/api/samples/4")
+    assert (answer.status_code, answer.json()["error"]) == (400, "there are no samples 4; reload the page")
+
+
+def test_counted_coins_are_numbered_on_the_page_and_annotated_one_by_one_in_the_zip(photographs: TestClient):
+    samples = photographs.get("/api/samples/3").json()
+    assert samples["count"] is True
+    coins = samples["targets"][0]["id"]
+    question = {"reference": samples["reference"]["id"], "drawing": samples["drawing"], "count": True}
+    answer = photographs.post("/api/segment", json=question | {"target": coins}).json()
+    assert abs(len(answer["objects"]) - 24) <= 2  # there are 24
+    mask = pixels_of(answer["mask"]) > 127
+    for left, upper, right, lower in answer["objects"]:
+        assert 0 <= left < right <= 1
+        assert 0 <= upper < lower <= 1
+        rows = slice(round(upper * mask.shape[0]), round(lower * mask.shape[0]))
+        columns = slice(round(left * mask.shape[1]), round(right * mask.shape[1]))
+        assert mask[rows, columns].mean() > 0.5  # a disk has 0.79 of its box
+    uncounted = photographs.post("/api/segment", json=question | {"target": coins, "count": False}).json()
+    assert uncounted["objects"] is None
+    order = question | {"targets": [coins], "threshold": 0.0}
+    with zipfile.ZipFile(io.BytesIO(photographs.post("/api/download", json=order).content)) as packed:
+        coco = json.loads(packed.read("prosam/coco.json"))
+        labels = np.asarray(Image.open(io.BytesIO(packed.read("prosam/labels/coins.png"))))
+    assert len(coco["annotations"]) == labels.max() == len(answer["objects"])
+
+
+def test_refined_answers_are_those_of_the_predictor(photographs: TestClient):
+    told = photographs.get("/api/start").json()
+    assert told["refines"] is True
+    predictor = Predictor.load(device="cpu")
+    concept = predictor.learn([(PHOTOS / "astronaut.jpg", Box(*told["drawing"]["box"]))])
+    question = {"reference": told["reference"]["id"], "drawing": told["drawing"], "target": told["targets"][0]["id"]}
+    for refine in (True, False):
+        answer = photographs.post("/api/segment", json=question | {"refine": refine}).json()
+        expected = predictor.segment(PHOTOS / "portrait.jpg", concept, threshold=0, refine=refine).mask
+        np.testing.assert_array_equal(pixels_of(answer["mask"]) > 127, expected)
+
+
+def test_the_sample_photos_are_those_of_the_packages_that_they_are_credited_to():
+    read = {"astronaut": data.astronaut, "cameraman": data.camera, "cat": data.chelsea, "coins": data.coins}
+    read |= {"cup": data.coffee, "rocket": data.rocket}
+    photos = {name: np.asarray(Image.fromarray(pixels()).convert("RGB"), float) for name, pixels in read.items()}
+    portrait = get_sample_data("grace_hopper.jpg", asfileobj=False)
+    photos["portrait"] = np.asarray(Image.open(portrait).convert("RGB"), float)
+    credited = (PHOTOS / "CREDITS.md").read_text()
+    assert {path.stem for path in PHOTOS.glob("*.jpg")} == set(photos)
+    for name, original in photos.items():
+        assert f"| `{name}.jpg` |" in credited
+        kept = np.asarray(Image.open(PHOTOS / f"{name}.jpg").convert("RGB"), float)
+        assert np.abs(kept - original).mean() < 4, name  # JPEG
+    first = REPOSITORY / "docs/first"
+    copies = [path for path in first.rglob("*") if path.is_file()]
+    assert len(copies) == 5
+    for path in copies:
+        assert path.read_bytes() == (PHOTOS / path.name).read_bytes()
 
 
 @pytest.mark.parametrize("kind", ["mask", "point", "box"])

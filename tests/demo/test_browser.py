@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
 from tests.demo.chromium import Tab, chromium_tab, find_chromium
 from tests.scenes import pair
@@ -30,10 +32,20 @@ ALL_ANSWERED = f"(v => v.length > 0 && v.every(text => text))({VERDICTS})"
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of the running command, which ends in peace on Ctrl-C and leaves no file."""
-    folder = tmp_path_factory.mktemp("tmp")
+    """The page's address with the model for shapes."""
+    yield from running(tmp_path_factory.mktemp("tmp"), *SHAPES)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page's address with the default model."""
+    yield from running(tmp_path_factory.mktemp("tmp"))
+
+
+def running(folder: Path, *options: str) -> Iterator[str]:
+    """The address of the running command, which ends in peace on Ctrl-C and leaves no file."""
     with subprocess.Popen(
-        [*COMMAND, *SHAPES, "--device", "cpu"],
+        [*COMMAND, *options, "--device", "cpu"],
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"TMPDIR": str(folder)},
@@ -123,6 +135,48 @@ def test_paint_segment_download(tab: Tab, url: str, tmp_path: Path):
     np.testing.assert_array_equal(in_zip, found)
     assert not tab.complaints
     assert all(asked.startswith((url, "data:", f"blob:{url}")) for asked in tab.requested)
+
+
+def test_with_the_default_model_it_starts_with_photographs_and_one_coin_marked_by_a_box_finds_and_counts_all(
+    tab: Tab, photographs: str, tmp_path: Path
+):
+    opened(tab, photographs)
+    assert "one object that fills much of the view" in tab.evaluate("document.querySelector('header').textContent")
+    assert tab.evaluate(VERDICTS) == ["there", "there", "not there"]
+    assert tab.evaluate("document.getElementById('uncertainty-label').offsetParent === null")  # the model has none
+    coins = "[...document.querySelectorAll('#samples button')].at(-1)"
+    assert tab.evaluate(f"{coins}.textContent") == "coins"
+    tab.evaluate(f"{coins}.click()")
+    tab.wait_for("document.querySelector('figure .name')?.textContent === 'coins.jpg'")
+    tab.wait_for(ALL_ANSWERED)
+    assert tab.evaluate(VERDICTS) == ["there", "not there"]
+
+    tab.click("#clear")
+    tab.evaluate("document.getElementById('canvas').scrollIntoView()")
+    left, top, width, height = tab.evaluate(
+        "(r => [r.x, r.y, r.width, r.height])(document.getElementById('canvas').getBoundingClientRect())"
+    )
+    scale = min(width / 384, height / 303)  # px of the page for one of the photo
+    left, top = left + (width - 384 * scale) / 2, top + (height - 303 * scale) / 2
+    x0, y0, x1, y1 = 190, 24, 241, 75  # the fourth coin of the first row
+    tab.drag([(left + x0 * scale, top + y0 * scale), (left + x1 * scale, top + y1 * scale)])
+    tab.click("#segment")
+    tab.wait_for(ALL_ANSWERED)
+    tab.screenshot(tmp_path / "coins.png")
+    tab.click("figure a")
+    count = int(tab.evaluate("document.querySelector('figure dd').textContent"))
+    assert abs(count - 24) <= 2  # there are 24 coins
+    found = np.asarray(Image.open(BytesIO(downloaded(tmp_path / "downloads", "coins mask.png")))) > 127
+    assert found[y0 + 10 : y1 - 10, x0 + 10 : x1 - 10].mean() > 0.9  # the marked coin
+    bright = data.coins() > 110  # the coins are brighter than what they lie on
+    assert bright[found].mean() > 0.8 > 2 * bright.mean()  # hardly any background
+    tab.click("#download")
+    with zipfile.ZipFile(BytesIO(downloaded(tmp_path / "downloads", "prosam.zip"))) as packed:
+        coco = json.loads(packed.read("prosam/coco.json"))
+    ids = {image["file_name"]: image["id"] for image in coco["images"]}
+    assert set(ids) == {"coins.jpg", "cat.jpg"}
+    assert [one["image_id"] for one in coco["annotations"]].count(ids["coins.jpg"]) == count  # one for each coin
+    assert not tab.complaints
 
 
 def test_opacity_threshold_and_uncertainty_change_what_is_shown(tab: Tab, url: str):

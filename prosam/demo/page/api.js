@@ -17,6 +17,9 @@ const posted = (path, content) =>
 
 export const start = async () => (await asked("api/start")).json();
 
+/** The samples with a number, from 0. */
+export const samples = async (number) => (await asked(`api/samples/${number}`)).json();
+
 export const segment = async (question) => (await posted("api/segment", question)).json();
 
 export const zip = async (order) => (await posted("api/download", order)).blob();

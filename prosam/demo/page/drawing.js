@@ -56,6 +56,12 @@ export class Drawing {
     this.render();
   }
 
+  /** Take a box or points as if they were drawn, px of the image. */
+  take({ box = null, points = [] }) {
+    [this.box, this.points] = [box, points];
+    this.render();
+  }
+
   /** The drawing as the server takes it; null if nothing is drawn. */
   get content() {
     if (!this.info) return null;

@@ -8,8 +8,11 @@ const $ = (id) => document.getElementById(id);
 
 let targets = [];
 let mostBytes = Infinity;
+let shown = 0; // how many samples were shown
 let round = 0; // answers from earlier rounds are dropped
-const drawing = new Drawing($("canvas"), forget);
+const drawing = new Drawing($("canvas"), () => forget());
+
+const asking = () => ({ count: $("count").checked, refine: $("refine").checked });
 
 const look = () => ({
   opacity: $("opacity").value / 100,
@@ -35,11 +38,11 @@ async function trying(work) {
   }
 }
 
-/** Drop the earlier answers, since the drawing has changed. */
-function forget() {
+/** Drop the earlier answers, since what they answered has changed. */
+function forget(changed = "The drawing has changed") {
   round += 1;
   for (const target of targets) target.take(null);
-  $("status").textContent = "The drawing has changed; press Segment.";
+  $("status").textContent = `${changed}; press Segment.`;
   render();
 }
 
@@ -53,7 +56,7 @@ async function segment() {
   const asked = waiting.length ? waiting : [...targets];
   for (const [number, target] of asked.entries()) {
     $("status").textContent = `Segmenting target ${number + 1} of ${asked.length}…`;
-    const answer = await api.segment({ reference: drawing.info.id, drawing: content, target: target.info.id });
+    const answer = await api.segment({ reference: drawing.info.id, drawing: content, target: target.info.id, ...asking() });
     if (mine !== round) return;
     await target.take(answer);
     render();
@@ -62,11 +65,20 @@ async function segment() {
   count();
 }
 
+/** Ask again, because something else is asked of the same drawing. */
+async function again() {
+  forget("The question has changed");
+  if (drawing.content && targets.length) await segment();
+}
+
 /** Show in how many targets the object is, once all have an answer. */
 function count() {
   if (!targets.every((target) => target.answer)) return;
-  const there = targets.filter((target) => target.isThere(look().threshold)).length;
-  $("status").textContent = targets.length ? `The object is in ${there} of ${targets.length} targets.` : "";
+  const { threshold } = look();
+  const there = targets.filter((target) => target.isThere(threshold));
+  const counted = there.length > 0 && there.every((target) => target.answer.objects);
+  const all = counted ? `, ${there.reduce((sum, target) => sum + target.answer.objects.length, 0)} in all` : "";
+  $("status").textContent = targets.length ? `The object is in ${there.length} of ${targets.length} targets${all}.` : "";
 }
 
 async function setReference(info) {
@@ -117,7 +129,7 @@ async function download() {
   $("status").textContent = "Packing…";
   const ids = targets.map((target) => target.info.id);
   const { threshold } = look();
-  const packed = await api.zip({ reference: drawing.info.id, drawing: content, targets: ids, threshold });
+  const packed = await api.zip({ reference: drawing.info.id, drawing: content, targets: ids, threshold, ...asking() });
   const link = document.createElement("a");
   link.href = URL.createObjectURL(packed);
   link.download = "prosam.zip";
@@ -144,23 +156,51 @@ function takesFiles(area, input, taken) {
   });
 }
 
+/** Show samples: the reference with its object marked, and the targets. */
+async function show({ reference, mask, drawing: drawn, targets: infos, count: counts }) {
+  const mine = (shown += 1);
+  [...targets].forEach(remove);
+  $("count").checked = counts;
+  drawing.kind = drawn?.kind ?? "mask";
+  document.querySelector(`input[name=kind][value=${drawing.kind}]`).checked = true;
+  await setReference(reference);
+  if (drawn) drawing.take(drawn);
+  else drawing.paintMask(await api.picture(mask));
+  for (const info of infos) {
+    if (mine !== shown) return; // other samples were chosen meanwhile
+    await addTarget(info);
+  }
+  if (mine === shown) await segment();
+}
+
+function offerSamples(kinds) {
+  $("samples").hidden = kinds.length < 2;
+  for (const [number, kind] of kinds.entries()) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = kind;
+    button.addEventListener("click", () => trying(async () => show(await api.samples(number))));
+    $("samples").append(button);
+  }
+}
+
 async function begin() {
   const told = await api.start();
   mostBytes = told.most_bytes;
   $("model").textContent = `The model is ${told.model}${told.caveat ? "; it" : "."}`;
   $("caveat").textContent = told.caveat ? `${told.caveat}.` : "";
   $("threshold").value = told.threshold;
+  $("refine").checked = told.refines;
   $("uncertainty-label").hidden = !told.uncertainty;
-  await setReference(told.reference);
-  drawing.paintMask(await api.picture(told.mask));
-  for (const info of told.targets) await addTarget(info);
-  await segment();
+  offerSamples(told.kinds);
+  await show(told);
 }
 
 takesFiles($("reference-drop"), $("reference-file"), sendReference);
 takesFiles($("targets-drop"), $("targets-file"), sendTargets);
 for (const id of ["opacity", "threshold", "uncertainty"]) $(id).addEventListener("input", render);
 $("threshold").addEventListener("input", count);
+for (const id of ["count", "refine"]) $(id).addEventListener("input", () => trying(again));
 $("kinds").addEventListener("change", (event) => {
   drawing.kind = event.target.value;
   drawing.render();

@@ -57,9 +57,28 @@ export class Target {
     } else if (there) {
       context.globalAlpha = opacity;
       context.drawImage(this.mask, 0, 0, width, height);
+      context.globalAlpha = 1;
+      this.#drawNumbers(context);
     }
     context.globalAlpha = 1;
     this.#tell(there);
+  }
+
+  /** Number the counted objects, each in the middle of its box. */
+  #drawNumbers(context) {
+    const { width, height } = this.canvas;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    for (const [index, [left, upper, right, lower]] of (this.answer.objects ?? []).entries()) {
+      const side = Math.min((right - left) * width, (lower - upper) * height);
+      context.font = `600 ${Math.max(width / 40, Math.min(side / 2, width / 12))}px system-ui, sans-serif`;
+      context.lineWidth = width / 150;
+      const at = [((left + right) / 2) * width, ((upper + lower) / 2) * height];
+      context.strokeStyle = "#000";
+      context.strokeText(index + 1, ...at);
+      context.fillStyle = "#fff";
+      context.fillText(index + 1, ...at);
+    }
   }
 
   #tell(there) {
@@ -74,16 +93,17 @@ export class Target {
     verdict.textContent = there ? "there" : "not there";
     verdict.classList.add(there ? "there" : "absent");
     this.canvas.setAttribute("aria-label", `${this.info.name}: the object is ${verdict.textContent}`);
-    const { presence, score, disagreement } = this.answer;
+    const { presence, score, disagreement, objects } = this.answer;
+    if (there && objects) fact(facts, "count", objects.length, 0);
     fact(facts, "presence", presence);
     if (there) fact(facts, "score", score);
     if (disagreement !== null) fact(facts, "disagreement", disagreement);
   }
 }
 
-function fact(list, name, value) {
+function fact(list, name, value, digits = 2) {
   const [term, told] = [document.createElement("dt"), document.createElement("dd")];
-  [term.textContent, told.textContent] = [name, value.toFixed(2)];
+  [term.textContent, told.textContent] = [name, value.toFixed(digits)];
   list.append(term, told);
 }
 
