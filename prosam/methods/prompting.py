@@ -105,13 +105,16 @@ class PromptMethod(Method[PromptConcept]):
         return self.decode(targets, self.prompts(concept, targets).mean[:, None])[:, 0]
 
 
-def build_prompt_encoder(run: RunParams, models: FrozenModels, anchors: Tensor | None) -> PromptEncoder:
+def build_prompt_encoder(
+    run: RunParams, models: FrozenModels, anchors: Tensor | None, labels: Tensor | None = None
+) -> PromptEncoder:
     """A run's prompt encoder, untrained; its initialisation draws from torch's global generator.
 
     Args:
         run: the run's entry in params.yaml.
         models: the frozen models.
         anchors: see `PromptEncoder`.
+        labels: see `PromptEncoder`.
     """
     return PromptEncoder(
         feature_channels=models.backbone.mid_channels,
@@ -122,6 +125,7 @@ def build_prompt_encoder(run: RunParams, models: FrozenModels, anchors: Tensor |
         nu=run.nu,
         dropout=run.dropout,
         anchors=anchors,
+        labels=labels,
         appended_linear=run.appended_linear,
     )
 
@@ -135,9 +139,11 @@ def build_prompt_method(run: RunParams, models: FrozenModels, *, seed: int) -> P
         seed: seed of the random part of the initialisation.
     """
     grid = models.grid
-    anchors = models.sam.prompt_encoder.pe_layer((grid, grid)).cpu() if run.init == "anchored" else None
+    of_sam = models.sam.prompt_encoder
+    anchors = of_sam.pe_layer((grid, grid)).cpu() if run.init != "paper" else None
+    labels = torch.cat([e.weight for e in of_sam.point_embeddings[:2]]).cpu() if run.init == "labelled" else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = build_prompt_encoder(run, models, anchors)
+        encoder = build_prompt_encoder(run, models, anchors, labels)
     encoder.to(models.device).eval()
     return PromptMethod(encoder, models, normalised_pseudo_mask=run.pseudo_mask == "normalised")

@@ -63,6 +63,7 @@ class PromptEncoder(nn.Module):
         nu: float = 5.0,
         dropout: float = 0.5,
         anchors: Tensor | None = None,
+        labels: Tensor | None = None,
         appended_linear: int = 0,
     ):
         """Build an encoder with VRP-SAM's initialisation, or an anchored one.
@@ -76,6 +77,8 @@ class PromptEncoder(nn.Module):
             nu: degrees of freedom of the t distributions.
             dropout: share of channels dropped after the first convolution.
             anchors: SAM's dense positional encoding (d, h, h) for `init: anchored`; None for `init: paper`.
+            labels: SAM's embeddings of a background and a foreground point, (2, d), for `init: labelled`, which also
+                takes anchors; None for the other two.
             appended_linear: number of linear layers after all others. With two of them, VRP-SAM has as many parameters
                 as ProSAM (the paper, sec. 9.2).
         """
@@ -95,6 +98,8 @@ class PromptEncoder(nn.Module):
         self.register_buffer("target_positions", _tokens(positions[None]), persistent=False)
         if anchors is not None:
             self._anchor(anchors)
+        if labels is not None:
+            self._label(*labels)
 
     @torch.no_grad()
     def _anchor(self, positions: Tensor) -> None:
@@ -115,6 +120,21 @@ class PromptEncoder(nn.Module):
             nn.init.zeros_(self.log_sigma_head.bias)
         for name, parameter in self.appended.named_parameters():
             parameter.copy_(identity if name.endswith("weight") else torch.zeros(dim))
+
+    @torch.no_grad()
+    def _label(self, background: Tensor, foreground: Tensor) -> None:
+        """Start every anchored query as a point that the pseudo mask at its place labels (docs/method.md)."""
+        dim, attention = len(background), self.target_attention.attention
+        self.merge.weight[0] = 0
+        self.merge.weight[0, -1] = 1 / ANNOTATION_GAIN  # channel 0 is the pseudo mask
+        heads = torch.arange(ATTENTION_HEADS) * (dim // ATTENTION_HEADS)  # one channel of each reads it
+        values = attention.in_proj_weight[2 * dim :]
+        values[heads] = 0
+        values[heads, 0] = 1
+        attention.in_proj_bias[2 * dim + heads] = 0
+        # queries are normalised, which enlarges SAM's positional encoding, of mean square 1/2, by the root of 2
+        attention.out_proj.weight[:, heads] = (2**0.5 / ATTENTION_HEADS) * (foreground - background)[:, None]
+        attention.out_proj.bias.copy_(2**0.5 * background)
 
     def encode_reference(
         self, features: Tensor, annotation: Tensor, generator: torch.Generator | None = None

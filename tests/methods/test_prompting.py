@@ -58,7 +58,7 @@ def part(whole: Tensors, rows: Sequence[int]) -> Tensors:
     return type(whole)(**chosen)
 
 
-@pytest.mark.parametrize("init", ["paper", "anchored"])
+@pytest.mark.parametrize("init", ["paper", "anchored", "labelled"])
 def test_pairs_of_a_batch_have_nothing_to_do_with_one_another(
     inputs: RunInputs, batch: tuple[References, Targets], init: str
 ):
@@ -95,7 +95,7 @@ def test_the_annotation_changes_the_prediction(inputs: RunInputs, batch: tuple[R
     assert not torch.allclose(predict(method, references, targets), predict(method, other, targets), atol=1e-2)
 
 
-@pytest.mark.parametrize("init", ["paper", "anchored"])
+@pytest.mark.parametrize("init", ["paper", "anchored", "labelled"])
 def test_the_seed_decides_the_initial_weights_and_nothing_else_does(inputs: RunInputs, init: str):
     def weights(seed: int) -> list[Tensor]:
         return list(a_method(inputs, seed=seed, init=init).encoder.state_dict().values())

@@ -15,7 +15,7 @@ from prosam.checkpoints.bundled import SAM_WEIGHTS
 from prosam.checkpoints.sam import load_sam
 from prosam.models.distributions import Dirac, Gaussian, PromptDistribution
 from prosam.models.prompt_encoder import Attention, PromptEncoder
-from prosam.models.sam import dense_positions
+from prosam.models.sam import dense_positions, embed_points
 
 Array = NDArray[np.float64]
 B, CHANNELS, DIM, GRID, PROMPTS = 3, 12, 16, 6, 7
@@ -224,6 +224,24 @@ def test_anchored_prompts_start_as_their_queries_with_sigma_one(anchored: Prompt
     assert isinstance(found, Gaussian)
     assert torch.equal(found.sigma, torch.ones(2, 50, 64))
     assert torch.allclose(found.mean, expected.expand(2, -1, -1), atol=1e-3)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_labelled_prompts_start_as_points_that_the_pseudo_mask_labels(positions: Tensor, label: int):
+    sam = load_sam("tiny", SAM_WEIGHTS)
+    embeddings = torch.cat([sam.prompt_encoder.point_embeddings[i].weight.detach() for i in (0, 1)])
+    encoder = build(dim=64, grid=16, num_prompts=50, anchors=positions, labels=embeddings)
+    features = torch.randn(1, CHANNELS, 16, 16, generator=torch.Generator().manual_seed(0))
+    mask = torch.full((1, 1, 16, 16), float(label))
+    with torch.no_grad():
+        found = encoder.encode_target(encoder.encode_reference(features, mask), features, mask).mean[0]
+    cells = [[int(16 * ((0.5 + 0.75488 * k) % 1)), int(16 * ((0.5 + 0.56984 * k) % 1))] for k in range(50)]
+    corners = torch.tensor(cells)[None] * 8.0 + 3.5  # `embed_points` adds half a pixel; a cell has 8
+    points = [embed_points(sam, corners, torch.full((1, 50), wanted))[0] for wanted in (label, 1 - label)]
+    same, other = (torch.cosine_similarity(found, of_sam, dim=1) for of_sam in points)
+    assert same.median() > 0.98  # the normalisation takes away the mean, which is large in the image's middle alone
+    assert same.min() > 0.85
+    assert (same > other).all()
 
 
 def test_anchored_keys_use_sams_positions_for_the_target_and_sines_for_the_reference(

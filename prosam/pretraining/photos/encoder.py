@@ -65,7 +65,11 @@ def photo_run_params(distribution: DistributionName) -> RunParams:
     """The run, as params.yaml would have it."""
     method: MethodName = "vrp-sam" if distribution == "dirac" else "prosam"
     return RunParams(
-        method=method, kind="mask", backbone=PHOTO_BACKBONE, distribution=None if method == "vrp-sam" else distribution
+        method=method,
+        kind="mask",
+        backbone=PHOTO_BACKBONE,
+        distribution=None if method == "vrp-sam" else distribution,
+        init="labelled",
     )
 
 

@@ -15,7 +15,7 @@ from prosam.report.scores.table import Cell, Table, TableRow
 Finding = Plateau | Literal["transfers little"]
 
 WILSON = "95%, Wilson over trainings"
-INITS = ("anchored", "paper")
+INITS = ("labelled", "anchored", "paper")
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def initialisation_table(params: Params, setting: Setting, scores: Scores) -> Ta
     judged = list(trainings(setting, scores))
     rows = []
     for runs in _alike(params, setting):
-        by_init = {init: [run for run in runs if params.runs[run].init == init] for init in INITS}
+        by_init = {init: found for init in INITS if (found := [run for run in runs if params.runs[run].init == init])}
         for init, some in by_init.items():
             found = [training for training in judged if training.run in some]
-            if all(by_init.values()) and found:
+            if len(by_init) > 1 and found:
                 rows.append(TableRow(f"{init}: {', '.join(some)}", params.runs[some[0]].method, _cells(found)))
     if not rows:
         return None
