@@ -44,12 +44,12 @@ class PhotoEncoderPretraining:
         single_object: the share of references with several objects of which one alone is annotated.
     """
 
-    distribution: DistributionName = "dirac"
-    steps: int = 350
+    distribution: DistributionName = "t3"
+    steps: int = 700
     batch_size: int = 8
     samples: int = 2
     kept: float = 0.5
-    lr: float = 2e-3
+    lr: float = 5e-4
     weight_decay: float = 1e-6
     clip_norm: float = 1.0
     warmup: int = 50

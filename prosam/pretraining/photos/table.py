@@ -33,6 +33,7 @@ def table(
     views: Annotated[int, typer.Option(min=1, help="Views to train on, for novel categories.")] = 6,
     episodes: Annotated[int, typer.Option(min=1, help="Of all categories.")] = 2000,
     novel: Annotated[bool, typer.Option(help="Train and test on each fold of COCO's kinds.")] = True,
+    novel_steps: Annotated[int, typer.Option(min=1, help="Of such a training.")] = 300,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each method on each fold.")] = 3,
 ) -> None:
     """Print the figures of SAM lite and of the prompt encoder for photographs on the val split of a folder."""
@@ -76,7 +77,7 @@ def table(
     passing = np.mean(np.array(absent) >= threshold)
     print(f"presence: AUC {wins:.3f}; at {threshold:.3f}, 94 % of what is there passes, {passing:.0%} of what is not")
     if novel:
-        _novel(models, train, references, targets, photos.classes, cache, seeds)
+        _novel(models, train, references, targets, photos.classes, cache, novel_steps, seeds)
 
 
 def _novel(
@@ -86,6 +87,7 @@ def _novel(
     targets: Categories,
     classes: tuple[str, ...],
     cache: Path,
+    steps: int,
     seeds: int,
 ) -> None:
     """Train ProSAM and VRP-SAM on each fold of COCO's kinds, and measure them on the kinds left out."""
@@ -98,7 +100,7 @@ def _novel(
         found = []
         for distribution in ("t3", "dirac"):
             for seed in range(seeds):
-                settings = replace(PhotoEncoderPretraining(), distribution=distribution, seed=seed)
+                settings = replace(PhotoEncoderPretraining(), distribution=distribution, seed=seed, steps=steps)
                 unfinished = cache / f"fold-{fold}-{distribution}-{seed}-{settings.steps}.pt"
                 trained = pretrain_photo_encoder(models, train, classes, settings, unfinished, without=class_ids)
                 found.append(measure_episodes(trained, references, targets, episodes=500, among=class_ids))
