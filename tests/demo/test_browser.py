@@ -143,7 +143,7 @@ def test_with_the_default_model_it_starts_with_photographs_and_one_coin_marked_b
     opened(tab, photographs)
     assert "one object that fills much of the view" in tab.evaluate("document.querySelector('header').textContent")
     assert tab.evaluate(VERDICTS) == ["there", "there", "not there"]
-    assert tab.evaluate("document.getElementById('uncertainty-label').offsetParent === null")  # the model has none
+    assert tab.evaluate("document.getElementById('uncertainty-label').offsetParent !== null")
     coins = "[...document.querySelectorAll('#samples button')].at(-1)"
     assert tab.evaluate(f"{coins}.textContent") == "coins"
     tab.evaluate(f"{coins}.click()")
