@@ -49,7 +49,7 @@ class PhotoEncoderPretraining:
     batch_size: int = 8
     samples: int = 2
     kept: float = 0.5
-    lr: float = 5e-4
+    lr: float = 1e-3
     weight_decay: float = 1e-6
     clip_norm: float = 1.0
     warmup: int = 50
