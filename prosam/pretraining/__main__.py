@@ -6,7 +6,6 @@ Writes safetensors files and, beside each, the figures measured on held-out scen
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,7 @@ from typing import Annotated
 import typer
 
 from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, PROMPT_ENCODER, SAM_WEIGHTS, WEIGHTS_FOLDER
-from prosam.errors import InputError
+from prosam.pretraining.entry import run_module
 
 ENCODER = "prompt-encoder"
 MODELS = ("sam", *BACKBONE_WEIGHTS, ENCODER)  # the last needs SAM and tiny-resnet
@@ -61,8 +60,4 @@ def pretrain(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(pretrain)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_module(pretrain)

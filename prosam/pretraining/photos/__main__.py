@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, cast, get_args
@@ -11,7 +10,7 @@ from typing import Annotated, cast, get_args
 import typer
 
 from prosam.checkpoints.bundled import PHOTO_PROMPT_ENCODER, PHOTO_SAM_WEIGHTS, WEIGHTS_FOLDER
-from prosam.errors import InputError
+from prosam.pretraining.entry import run_module
 
 PHOTO_MODELS = ("sam", "prompt-encoder")  # the second needs the first, of the same folder or else the bundled one
 
@@ -80,8 +79,4 @@ def pretrain_photos(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(pretrain_photos)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_module(pretrain_photos)

@@ -7,7 +7,6 @@ concept's mask, and once more on the true mask of all objects together, which te
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -19,9 +18,9 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from prosam.errors import InputError
 from prosam.evaluation.instance_precision import InstanceTally
 from prosam.predictor.predictor import Predictor
+from prosam.pretraining.entry import run_module
 from prosam.pretraining.photos.folder import Photo, Photos, read_photos
 
 ObjectMasks = list[NDArray[np.bool_]]
@@ -144,8 +143,4 @@ def _plain(logits: NDArray[np.float32], tally: InstanceTally, truth: ObjectMasks
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(counting)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_module(counting)

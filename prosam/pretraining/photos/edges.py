@@ -6,7 +6,6 @@ split as the reference, and how much longer a refined mask takes.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prosam.errors import InputError
+from prosam.pretraining.entry import run_module
 from prosam.progress import Progress
 
 if TYPE_CHECKING:
@@ -105,8 +104,4 @@ def _seconds(predictor: Predictor, path: Path, concept: Concept, refine: bool) -
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(edges)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_module(edges)

@@ -6,7 +6,6 @@ which ProSAM and VRP-SAM are trained anew on each fold of COCO's kinds.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prosam.checkpoints.bundled import PHOTO_PROMPT_ENCODER, PHOTO_SAM_WEIGHTS
-from prosam.errors import InputError
+from prosam.pretraining.entry import run_module
 
 if TYPE_CHECKING:
     from prosam.evaluation.bootstrap import Interval
@@ -139,8 +138,4 @@ def _told(interval: Interval) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(table)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_module(table)
