@@ -123,13 +123,14 @@ def embed_points(sam: Sam, coordinates: Tensor, labels: Tensor) -> Tensor:
     return positions * (labels >= 0)[..., None] + meanings[labels + 1]
 
 
-def _run_decoder(sam: Sam, embedding: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
+def _run_decoder(sam: Sam, embedding: Tensor, prompts: Tensor, dense: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Run the two-way transformer and the upscaler with one prompt set for each image.
 
     Args:
         sam: whose decoder.
         embedding: (M, D, g, g), with details packed in if the SAM has them.
         prompts: (M, N, d).
+        dense: (M, d, g, g), of masks; None for SAM's "no mask".
 
     Returns:
         The output tokens (M, 5 + N, d), IoU token first, then four mask tokens; and the upscaled embedding
@@ -139,7 +140,7 @@ def _run_decoder(sam: Sam, embedding: Tensor, prompts: Tensor) -> tuple[Tensor, 
     embedding, details = split_details(sam, embedding)
     output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
     tokens = torch.cat([output_tokens.expand(size, -1, -1), prompts], 1)
-    source = embedding + sam.prompt_encoder.no_mask_embed.weight[..., None, None]
+    source = embedding + (sam.prompt_encoder.no_mask_embed.weight[..., None, None] if dense is None else dense)
     positions = dense_positions(sam).expand_as(source)
     tokens, source = decoder.transformer(source, positions, tokens)
     return tokens, upscaled(decoder.output_upscaling, source.transpose(1, 2).reshape(embedding.shape), details)
@@ -166,19 +167,22 @@ def decode_masks(sam: Sam, embedding: Tensor, prompts: Tensor) -> Tensor:
     return torch.einsum("mc,mchw->mhw", kernel, upscaled).unflatten(0, (b, k))
 
 
-def decode_candidates(sam: Sam, embedding: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
+def decode_candidates(
+    sam: Sam, embedding: Tensor, prompts: Tensor, *, dense: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """All four masks and SAM's own estimates of their IoU, for one prompt set an image.
 
     Args:
         sam: the model whose decoder is run.
-        embedding: (M, d, g, g).
+        embedding: (M, D, g, g).
         prompts: (M, N, d).
+        dense: (M, d, g, g), what SAM's prompt encoder makes of masks; None for its "no mask".
 
     Returns:
         (M, 4, 4g, 4g) mask logits and (M, 4) estimated IoU.
     """
     decoder = sam.mask_decoder
-    tokens, upscaled = _run_decoder(sam, embedding, prompts)
+    tokens, upscaled = _run_decoder(sam, embedding, prompts, dense)
     kernels = [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)]
     masks = torch.einsum("mtc,mchw->mthw", torch.stack(kernels, 1), upscaled)
     return masks, decoder.iou_prediction_head(tokens[:, 0])

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from prosam.models.segment_anything import Sam
 from prosam.pretraining.click_prompts import BACKGROUND, BOX_END, BOX_START, FOREGROUND, PADDING
@@ -22,11 +21,6 @@ PROMPT_SLOTS = 13  # of an example: two points on each of six objects, and one b
 _MOST_OBJECTS = 6
 _JITTER = 0.05  # of a box's sides, at most, as a share of its width or height
 _BACKGROUND_SHARE = 0.4  # of the prompts with points that have one beside the object
-_BLUR = (6, 40)  # cells of the grid on which a mask input is known, a side
-_SHIFT = 3  # cells of R, at most
-_NOISE, _NOISE_GRID = 0.4, 8  # of a mask input: standard deviation at most, as a share; cells a side
-_STEEPNESS = (4.0, 24.0)  # logits from the edge's middle to the inside, twice
-_LACKING = 0.3  # the share of mask inputs that lack a part
 
 
 @dataclass(frozen=True)
@@ -91,34 +85,6 @@ def _places(mask: NDArray[np.bool_], count: int, rng: np.random.Generator) -> ND
     rows, columns = np.nonzero(mask)
     drawn = rng.integers(len(rows), size=count)
     return (np.stack([columns[drawn], rows[drawn]], 1) + 0.5) / MASK_SIDE
-
-
-def draw_mask_input(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Logits of a rough mask, as a first decoding gives them: blurred, shifted, noisy, and sometimes lacking a part.
-
-    Args:
-        mask: (R, R), the true one.
-        rng: source of randomness.
-
-    Returns:
-        (R, R) float32.
-    """
-    rough = mask.astype(np.float32)
-    if rng.random() < _LACKING:
-        rows, columns = np.nonzero(mask)
-        place = int(rng.integers(len(rows)))
-        height, width = (int(rng.uniform(0.2, 0.7) * (np.ptp(x) + 1)) for x in (rows, columns))
-        top, left = max(rows[place] - height // 2, 0), max(columns[place] - width // 2, 0)
-        rough[top : top + height, left : left + width] = 0
-    rough = np.roll(rough, rng.integers(-_SHIFT, _SHIFT + 1, 2), (0, 1))
-    side = int(rng.integers(*_BLUR))
-    noise = torch.from_numpy(rng.standard_normal((1, 1, _NOISE_GRID, _NOISE_GRID), np.float32)) * (
-        _NOISE * float(rng.random())
-    )
-    known = F.interpolate(torch.from_numpy(rough)[None, None], (side, side), mode="area")
-    blurred = F.interpolate(known, (MASK_SIDE, MASK_SIDE), mode="bilinear")
-    noise = F.interpolate(noise, (MASK_SIDE, MASK_SIDE), mode="bilinear")
-    return ((blurred - 0.5 + noise)[0, 0] * float(rng.uniform(*_STEEPNESS))).numpy()
 
 
 def embed_mask_inputs(sam: Sam, masks: Tensor) -> Tensor:
