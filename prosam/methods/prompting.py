@@ -134,7 +134,7 @@ def build_prompt_method(run: RunParams, models: FrozenModels, *, seed: int) -> P
     """A run's method with an untrained prompt encoder.
 
     Args:
-        run: the run's entry in params.yaml.
+        run: the run's entry in params.yaml; an `init` that `Params` did not resolve counts as anchored.
         models: the frozen models, on their device.
         seed: seed of the random part of the initialisation.
     """

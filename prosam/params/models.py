@@ -83,14 +83,14 @@ class ModelsParams(Section):
             the paper's 512 for the others.
         upsampling: of SAM's mask logits to full size. `centres` maps pixel centres, as SAM does; `corners` maps corner
             to corner (align_corners=True), as VRP-SAM's code does.
-        feature_table_gb: keep the backbone's features of a whole data set if they fit into this size; worthwhile for
-            small images on a CPU.
+        feature_table_gb: keep the backbone's features of a whole data set, in .scratch on disk, if they fit into this
+            size; worthwhile for small images on a CPU. 1,500 photographs with the SAM lite take 6 GB.
         decoded_gb: otherwise keep the resized images decoded, in .scratch on disk, if they fit into this size.
     """
 
     image_size: Annotated[int, Field(ge=32, multiple_of=16, strict=True)] | Literal["auto"] = "auto"
     upsampling: Literal["centres", "corners"] = "centres"
-    feature_table_gb: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 2.0
+    feature_table_gb: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 8.0
     decoded_gb: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 10.0
     sam: SamParams
     backbones: Annotated[dict[Name, BackboneParams], Field(min_length=1)]
@@ -101,6 +101,11 @@ class ModelsParams(Section):
         if isinstance(self.image_size, int):
             return self.image_size
         return {"tiny": BUNDLED_SIZE, "lite": PHOTOGRAPH_SIZE}.get(self.sam.name, PAPER_SIZE)
+
+    @property
+    def usual_init(self) -> Literal["labelled", "anchored"]:
+        """How prompt encoders for this SAM are initialised unless a run says otherwise."""
+        return "labelled" if self.sam.name == "lite" else "anchored"
 
     def backbone_of(self, named: str) -> str:
         """The backbone that a run names, `auto` and `auto-vgg` resolved; a key of `backbones` if it is defined."""

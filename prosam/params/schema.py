@@ -219,7 +219,8 @@ class RunParams(Section):
         num_prompts: N.
         appended_linear: number of linear layers appended to VRP-SAM; two give it ProSAM's number of parameters (table
             7).
-        init: `paper` (VRP-SAM's), `anchored` or `labelled` (docs/method.md).
+        init: `paper` (VRP-SAM's), `anchored` or `labelled` (docs/method.md); `auto` is labelled with the SAM lite and
+            anchored with the others. `Params` resolves it.
         dropout: probability of dropping a whole channel after the first convolution.
         pseudo_mask: `normalised` to [0, 1] per target as in the paper, or `raw` as in VRP-SAM's code.
         annotation_grid: how an annotation is resized to the feature grid. A cell counts if enough of it is `covered`,
@@ -234,7 +235,7 @@ class RunParams(Section):
     backbone: Name
     num_prompts: Count = 50
     appended_linear: NonNegative = 0
-    init: Literal["paper", "anchored", "labelled"] = "anchored"
+    init: Literal["auto", "paper", "anchored", "labelled"] = "auto"
     dropout: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
     pseudo_mask: Literal["normalised", "raw"] = "normalised"
     annotation_grid: Literal["covered", "nearest"] = "covered"
@@ -332,6 +333,13 @@ class Params(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     workers: Literal["auto"] | NonNegative = "auto"
     compile: bool = False
+
+    @model_validator(mode="after")
+    def _initialisation_is_known(self) -> Self:
+        for name, run in self.runs.items():
+            if run.init == "auto":
+                self.runs[name] = run.model_copy(update={"init": self.models.usual_init})
+        return self
 
     @model_validator(mode="after")
     def _names_are_defined(self) -> Self:

@@ -87,7 +87,7 @@ def pretrain_prompt_encoder(settings: PromptEncoderPretraining) -> tuple[PromptE
 
 def run_params() -> RunParams:
     """The run: params.yaml's `prosam`."""
-    return RunParams(method="prosam", kind="mask", backbone=BACKBONE)
+    return RunParams(method="prosam", kind="mask", backbone=BACKBONE, init="anchored")
 
 
 def training_params(settings: PromptEncoderPretraining) -> TrainParams:

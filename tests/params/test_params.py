@@ -277,6 +277,13 @@ def test_size_and_backbone_follow_the_sam_unless_named(tmp_path: Path):
     assert (params.models.size, params.backbone("prosam"), params.backbone("vrp-sam")) == (256, "vgg16", "dinov2")
 
 
+@pytest.mark.parametrize(("sam", "expected"), [("tiny", "anchored"), ("lite", "labelled"), ("vit_b", "anchored")])
+def test_the_initialisation_follows_the_sam_unless_a_run_names_one(tmp_path: Path, sam: str, expected: str):
+    params = load_params(write_params(tmp_path, changed("models sam", {"name": sam})))
+    assert params.runs["prosam-point"].init == params.runs["vrp-sam"].init == expected
+    assert params.runs["prosam-paper"].init == "paper"
+
+
 @pytest.mark.parametrize("datasets", [["pascal-5i"], ["coco-20i"], ["pascal-5i", "coco-20i"]])
 def test_the_papers_data_and_sam_need_no_other_edit_than_their_names(datasets: list[str], tmp_path: Path):
     content = changed("pipeline datasets", datasets)
