@@ -68,6 +68,8 @@ def code_of_stage(stage: str) -> list[str]:
         return in_folders(code_behind("tasks.report", *by_name))
     if stage.startswith("download"):
         return in_folders(code_behind("tasks.download", *(f"prosam.data.catalog.{name}" for name in SOURCE_NAMES)))
+    if stage.startswith("backbone"):
+        return in_folders(code_behind("tasks.backbone"))
     if stage != "study":
         return in_folders(code_behind(f"tasks.{stage}"))
     studies = [Path("prosam/studies") / name for name in STUDY_NAMES]

@@ -13,7 +13,7 @@ from tasks.arguments import known
 
 
 def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")]) -> None:
-    """Write the weights of a run's backbone to data/weights/backbone/RUN.
+    """Write the weights of a run's or a rival's backbone to data/weights/backbone/RUN.
 
     Weights that are not on disk are downloaded. Each run has its own folder, so that a training depends on its own
     backbone and on no other.
@@ -21,7 +21,12 @@ def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.
     Example: `python -m tasks.backbone prosam`
     """
     params = load_params()
-    name = params.backbone(known("run", run, params.runs))
+    known("run", run, [*params.runs, *params.rivals])
+    name = params.backbone(run) if run in params.runs else params.backbone_of_rival(run)
+    if name is None:
+        print(f"{run}: its method uses no backbone")
+        layout.backbone_weights(run).mkdir(parents=True, exist_ok=True)
+        return
     settings = params.models.backbones[name]
 
     from prosam.checkpoints.backbone_conversion import read_checkpoint

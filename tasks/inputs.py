@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from prosam import layout
-from prosam.checkpoints.frozen import load_frozen_models
+from prosam.checkpoints.frozen import load_frozen_models, load_frozen_sam
 from prosam.checkpoints.frozen_weights import Origin, read_origin, weights_file
 from prosam.closure import digest_of_code
 from prosam.data.annotations import Annotations
@@ -21,8 +21,10 @@ from prosam.features.feature_table import FeatureTable, open_feature_table
 from prosam.features.levels import ComputedLevels, TabledLevels
 from prosam.features.reference_masks import DrawnMasks, GridRule, ReferenceMasks
 from prosam.features.resized_images import DecodedImages, ResizedImageCache, ResizedImages
+from prosam.features.seeing import Seeing
 from prosam.features.source import FeatureSource
 from prosam.models.frozen import FrozenModels
+from prosam.models.frozen_sam import FrozenSam
 from prosam.params import Params
 
 
@@ -119,6 +121,56 @@ class RunInputs:
             scratch=layout.scratch(),
             budget_bytes=self._params.models.feature_table_gb * 1e9,
         )
+
+
+class RivalInputs:
+    """The inputs of a method that trains nothing, on one data set."""
+
+    def __init__(self, params: Params, dataset: str, name: str):
+        """Open data set and embeddings, and load the frozen models.
+
+        Args:
+            params: all parameters.
+            dataset: a key of `datasets`.
+            name: a key of `rivals`.
+
+        Raises:
+            InputError: as for `RunInputs`.
+        """
+        self.dataset: Dataset = open_dataset(layout.raw(dataset))
+        self.embeddings: EmbeddingStore = EmbeddingStore(layout.embeddings(dataset))
+        models, sam_weights = params.models, layout.sam_weights()
+        sam = read_origin(sam_weights, stage="sam", model=models.sam.name)
+        _check_embeddings(self.embeddings, layout.embeddings(dataset), sam, models.size)
+        self._image_size = models.size
+        device, name_of_backbone = prepare_device(params), params.backbone_of_rival(name)
+        if name_of_backbone is None:
+            self.models: FrozenModels | FrozenSam = load_frozen_sam(
+                sam.model,
+                weights_file(sam_weights),
+                image_size=models.size,
+                upsampling=models.upsampling,
+                device=device,
+                image_encoder=True,
+            )
+            return
+        backbone_weights = layout.backbone_weights(name)
+        architecture = models.backbones[name_of_backbone].architecture
+        backbone = read_origin(backbone_weights, stage=f"backbone-rival@{name}", model=architecture)
+        self.models = load_frozen_models(
+            sam=sam.model,
+            sam_checkpoint=weights_file(sam_weights),
+            architecture=backbone.model,
+            backbone_checkpoint=weights_file(backbone_weights),
+            image_size=models.size,
+            upsampling=models.upsampling,
+            device=device,
+            image_encoder=True,
+        )
+
+    def stores_for(self, seeing: Seeing) -> bool:
+        """Whether the stored embeddings are those that a method needs."""
+        return seeing.takes_squashed(self._image_size)
 
 
 def _check_embeddings(store: EmbeddingStore, folder: Path, sam: Origin, image_size: int) -> None:

@@ -7,8 +7,27 @@ backbone's tokens, h side of their grid.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a method needs of an image; it determines what is computed, stored and keyed.
+
+    Attributes:
+        geometry: how an image becomes SAM's square. `padded`: its longest side is resized to the square's, the rest is
+            padded right and below; `squashed`: both sides are resized. None for a method without SAM.
+        tokens: the backbone's tokens of the squashed image, `last` before the final norm, `normed` after it. None for
+            a method without a backbone.
+        first: which square is made of the image; the other one is made of that square. Of no effect unless both are
+            squashed.
+    """
+
+    geometry: Literal["squashed", "padded"] | None
+    tokens: Literal["last", "normed"] | None
+    first: Literal["sam", "tokens"] = "sam"
 
 
 @dataclass(frozen=True)

@@ -5,31 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from torch import Tensor
 
-from prosam.features.seen import SeenImage, Shot
+from prosam.features.seen import Needs, SeenImage, Shot
 
 ConceptT = TypeVar("ConceptT")
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a method needs of an image; it determines what is computed, stored and keyed.
-
-    Attributes:
-        geometry: how an image becomes SAM's square. `padded`: its longest side is resized to the square's, the rest is
-            padded right and below; `squashed`: both sides are resized. None for a method without SAM.
-        tokens: the backbone's tokens of the squashed image, `last` before the final norm, `normed` after it. None for
-            a method without a backbone.
-        first: which square is made of the image; the other one is made of that square. Of no effect unless both are
-            squashed.
-    """
-
-    geometry: Literal["squashed", "padded"] | None
-    tokens: Literal["last", "normed"] | None
-    first: Literal["sam", "tokens"] = "sam"
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,19 @@ def encode_images(sam: Sam, images: Tensor, *, precision: torch.dtype = torch.fl
         return sam.image_encoder(preprocess(sam, images.to(sam.device)))
 
 
+@torch.no_grad()
+def encode_padded(sam: Sam, images: Tensor) -> Tensor:
+    """SAM's image embeddings in its own geometry: (B, 3, H, W) uint8 to (B, D, g, g).
+
+    Args:
+        sam: a model in eval mode.
+        images: RGB whose longer side is S. They are normalised and then padded with zeros, right and below.
+    """
+    size = sam.image_encoder.img_size
+    x = (images.to(sam.device).float() - sam.pixel_mean) / sam.pixel_std
+    return sam.image_encoder(F.pad(x, (0, size - x.shape[-1], 0, size - x.shape[-2])))
+
+
 def dense_positions(sam: Sam) -> Tensor:
     """SAM's positional encoding of each cell of the embedding grid, (d, g, g)."""
     return sam.prompt_encoder.get_dense_pe()[0]

@@ -51,6 +51,7 @@ class PipelineParams(Section):
         studies: further measurements on trained runs; see prosam/studies.
         studied: the runs with studies.
         starts: numbers of the verification study's starts, each with its own object and initial prompts.
+        rivals: methods that train nothing, keys of the section `rivals`.
     """
 
     datasets: Annotated[list[Name], Field(min_length=1)]
@@ -62,6 +63,7 @@ class PipelineParams(Section):
     studies: list[StudyName]
     studied: list[Name]
     starts: list[NonNegative]
+    rivals: list[Name]
 
     @property
     def prepared(self) -> list[str]:
@@ -74,7 +76,7 @@ class PipelineParams(Section):
             for run in getattr(self, axis):
                 if run not in self.runs:
                     raise ValueError(f"{axis}: {unknown_name('name', run, self.runs)} (pipeline.runs)")
-        for axis in ("datasets", "runs", "folds", "shifted", "tested", "studies", "studied", "starts"):
+        for axis in ("datasets", "runs", "folds", "shifted", "tested", "studies", "studied", "starts", "rivals"):
             values = getattr(self, axis)
             if len(set(values)) < len(values):
                 raise ValueError(f"{axis}: names {next(v for v in values if values.count(v) > 1)!r} twice")
@@ -285,6 +287,7 @@ class Suite(Section):
         studied: for `pipeline.studied`; by default all of `runs`.
         starts: number of starts of the verification study.
         shift: whether runs are also tested under a domain shift; see `shift_to` of a data set.
+        rivals: for `pipeline.rivals`.
     """
 
     shows: str
@@ -293,6 +296,7 @@ class Suite(Section):
     studied: list[Name] | None = None
     starts: NonNegative = 0
     shift: bool = False
+    rivals: list[Name] = Field(default_factory=list)
 
 
 class Params(Section):
@@ -320,6 +324,7 @@ class Params(Section):
     models: ModelsParams
     embeddings: EmbeddingsParams = EmbeddingsParams()
     runs: Annotated[dict[Name, RunParams], Field(min_length=1)]
+    rivals: dict[Name, Rival] = Field(default_factory=dict)
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
     studies: StudiesParams = StudiesParams()
@@ -343,7 +348,8 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _names_are_defined(self) -> Self:
-        for axis, defined in (("datasets", self.datasets), ("tested", self.datasets), ("runs", self.runs)):
+        axes = {"datasets": self.datasets, "tested": self.datasets, "runs": self.runs, "rivals": self.rivals}
+        for axis, defined in axes.items():
             for name in getattr(self.pipeline, axis):
                 if name not in defined:
                     raise ValueError(f"pipeline.{axis}: {unknown_name('name', name, defined)}")
@@ -351,6 +357,12 @@ class Params(Section):
             backbone = self.backbone(name)
             if backbone not in self.models.backbones:
                 raise ValueError(f"runs.{name}.backbone: {unknown_name('name', backbone, self.models.backbones)}")
+        for name in self.rivals:
+            backbone = self.backbone_of_rival(name)
+            if backbone is not None and backbone not in self.models.backbones:
+                raise ValueError(f"rivals.{name}.backbone: {unknown_name('name', backbone, self.models.backbones)}")
+            if name in self.runs:
+                raise ValueError(f"rivals.{name}: `runs` has that name, too; rename one of them")
         for name in self.pipeline.datasets:
             count = self.datasets[name].protocol.num_folds
             if (fold := max(self.pipeline.folds)) >= count:
@@ -370,6 +382,11 @@ class Params(Section):
     def backbone(self, run: str) -> str:
         """The name of a run's backbone."""
         return self.models.backbone_of(self.runs[run].backbone)
+
+    def backbone_of_rival(self, name: str) -> str | None:
+        """The name of a rival's backbone; None if its method uses none."""
+        rival = self.rivals[name]
+        return None if rival.backbone is None else self.models.backbone_of(rival.backbone)
 
     def training(self, dataset: str, run: str) -> TrainParams:
         """The section `train` with the data set's overrides, and the run's overrides on top."""

@@ -65,6 +65,7 @@ def _axes(params: Params, suites: Sequence[Suite], datasets: Sequence[str]) -> d
         "runs": runs or list(params.pipeline.runs),
         "studies": _union(study for suite in suites for study in suite.studies),
         "studied": [run for run in studied if run in runs],
+        "rivals": _rivals(params, suites),
         "starts": list(range(max(suite.starts for suite in suites))),
         "shifts": [],
         "shifted": [run for run in _union(run for suite in suites if suite.shift for run in suite.runs) if run in runs],
@@ -73,6 +74,13 @@ def _axes(params: Params, suites: Sequence[Suite], datasets: Sequence[str]) -> d
     if any(suite.shift for suite in suites):
         axes |= _shifts(params, datasets)
     return axes | ({"datasets": list(datasets)} if datasets else {})
+
+
+def _rivals(params: Params, suites: Sequence[Suite]) -> list[str]:
+    wanted = _union(rival for suite in suites for rival in suite.rivals)
+    if unknown := [rival for rival in wanted if rival not in params.rivals]:
+        raise InputError(f"suites: {unknown_name('rival', unknown[0], params.rivals)}; define it in `rivals`")
+    return wanted
 
 
 def _shifts(params: Params, datasets: Sequence[str]) -> dict[str, list[Any]]:

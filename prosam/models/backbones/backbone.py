@@ -26,12 +26,14 @@ class Backbone(nn.Module, ABC):
             VRP-SAM does, and each annotated cell is compared with the target; otherwise level 4 of the whole image is
             averaged over the annotation.
         level4_reach: the largest distance, in cells along an axis, at which level 3 still affects a cell of level 4.
+        token_square: side of the square whose tokens training-free methods take, px; None for the models' image size.
     """
 
     level_channels: tuple[int, int, int]
     stride: int = 8
     hides_surroundings: bool = True
     level4_reach: int
+    token_square: int | None = None
     mean: Tensor
     std: Tensor
 
@@ -55,6 +57,18 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def level4(self, level3: Tensor) -> Tensor:
         """Level 4 from level 3: (B, C3, h, h) to (B, C4, h, h)."""
+
+    def tokens(self, images: Tensor, *, normed: bool) -> Tensor:
+        """The last features of a whole image, as training-free methods compare them; level 4 unless overridden.
+
+        Args:
+            images: (B, 3, T, T) RGB, uint8 or float32 from 0 to 255.
+            normed: after the final norm, of a backbone that has one, instead of before it.
+
+        Returns:
+            (B, C, h, h).
+        """
+        return self.level4(self.levels(images)[1])
 
     def normalised(self, images: Tensor) -> Tensor:
         """Images normalised by ImageNet's mean and deviation: (B, 3, S, S) uint8 to channels-last float32."""

@@ -30,6 +30,7 @@ class DinoV2(Backbone):
     """
 
     level4_reach = 0
+    token_square = 37 * _PATCH
 
     def __init__(self, vit: VisionTransformer):
         """Take over the layers of timm's model."""
@@ -52,6 +53,14 @@ class DinoV2(Backbone):
     def level4(self, level3: Tensor) -> Tensor:
         """See `Backbone.level4`."""
         return self.norm(level3.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def tokens(self, images: Tensor, *, normed: bool) -> Tensor:
+        """See `Backbone.tokens`; T is a multiple of 14, and h = T / 14."""
+        h = images.shape[-1] // _PATCH
+        tokens = self._tokens(images, h)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self._grid(self.norm(tokens) if normed else tokens, h)
 
     def _tokens(self, images: Tensor, h: int) -> Tensor:
         """The transformer's input, class token first: (B, 3, S, S) uint8 to (B, 1 + h * h, C)."""
