@@ -16,19 +16,15 @@ grid, T = g^2 image tokens, Q = 5 + N tokens, H heads.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prosam.models.decoder_tokens import as_linear, attend, attention, by_image, heads, merge_heads
 from prosam.models.embedding_details import Details, split_details
 from prosam.models.segment_anything import Sam
 
 _IOU_TOKEN, _MASK_TOKEN = 0, 1
-# On a CPU the fused kernel is faster with many scores a head and slower with few (bench/decoder.py). Of the two
-# embedding grids in use, 16 x 16 has 55 x 256 scores a head and 64 x 64 has 55 x 4096.
-_SMALL_SCORES = 1 << 16
 
 
 class MaskTokenDecoder:
@@ -52,7 +48,7 @@ class MaskTokenDecoder:
         )
         self._kernel = decoder.output_hypernetworks_mlps[0]
         convolution1, self._upscale_norm, _, convolution2, _ = decoder.output_upscaling
-        self._upscale1, self._upscale2 = _as_linear(convolution1), _as_linear(convolution2)
+        self._upscale1, self._upscale2 = _constants(convolution1), _constants(convolution2)
 
     def __call__(self, embedding: Tensor, prompts: Tensor) -> Tensor:
         """Mask logits of K prompt sets on each of B images.
@@ -91,27 +87,27 @@ class MaskTokenDecoder:
     def _first_layer(self, tokens: Tensor, image: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """(M, Q, d) tokens and (B, T, d) image tokens to (M, Q, d) and (M, T, d)."""
         layer, b = self._first, image.shape[0]
-        queries = layer.norm1(_attend(layer.self_attn, tokens, tokens, tokens))  # no residual: SAM's first layer
+        queries = layer.norm1(attend(layer.self_attn, tokens, tokens, tokens))  # no residual: SAM's first layer
         placed = image + self._positions
         # the K samples of an image read the same keys, so their queries form one long list
-        read = _attend(layer.cross_attn_token_to_image, _by_image(queries + tokens, b), placed, image)
+        read = attend(layer.cross_attn_token_to_image, by_image(queries + tokens, b), placed, image)
         queries = layer.norm2(queries + read.reshape(queries.shape))
         queries = layer.norm3(queries + layer.mlp(queries))
         module = layer.cross_attn_image_to_token
-        asked = _heads(module.q_proj(placed), module)[:, None].expand(-1, k, -1, -1, -1).flatten(0, 1)
-        told = _heads(module.k_proj(queries + tokens), module), _heads(module.v_proj(queries), module)
-        answer = module.out_proj(_joined(_attention(asked, *told)))
+        asked = heads(module.q_proj(placed), module)[:, None].expand(-1, k, -1, -1, -1).flatten(0, 1)
+        told = heads(module.k_proj(queries + tokens), module), heads(module.v_proj(queries), module)
+        answer = module.out_proj(merge_heads(attention(asked, *told)))
         keys = image[:, None] + answer.unflatten(0, (b, k))
         return queries, layer.norm4(keys.flatten(0, 1))
 
     def _second_layer(self, queries: Tensor, keys: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         layer = self._second
         placed = queries + tokens
-        queries = layer.norm1(queries + _attend(layer.self_attn, placed, placed, queries))
+        queries = layer.norm1(queries + attend(layer.self_attn, placed, placed, queries))
         where = keys + self._positions
-        queries = layer.norm2(queries + _attend(layer.cross_attn_token_to_image, queries + tokens, where, keys))
+        queries = layer.norm2(queries + attend(layer.cross_attn_token_to_image, queries + tokens, where, keys))
         queries = layer.norm3(queries + layer.mlp(queries))
-        keys = keys + _attend(layer.cross_attn_image_to_token, where, queries + tokens, queries)
+        keys = keys + attend(layer.cross_attn_image_to_token, where, queries + tokens, queries)
         return queries, layer.norm4(keys)
 
     def _read_image(self, query: Tensor, token: Tensor, keys: Tensor) -> Tensor:
@@ -142,43 +138,12 @@ class MaskTokenDecoder:
         return mask.permute(0, 1, 3, 5, 2, 4, 6).reshape(m, 4 * g, 4 * g)
 
 
-def _as_linear(convolution: nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
-    """A 2x2 transposed convolution of stride 2 as a matrix: weight (4 C_out, C_in) and bias, rows by quarter."""
-    weight = convolution.weight.detach().permute(2, 3, 1, 0).flatten(0, 2).contiguous()
-    bias = convolution.bias
-    if bias is None:
-        raise ValueError("SAM's upscaler has biases")
-    return weight, bias.detach().repeat(4)
+def _constants(convolution: nn.ConvTranspose2d) -> tuple[Tensor, Tensor]:
+    """Its matrix and bias, copied."""
+    weight, bias = as_linear(convolution)
+    return weight.detach().contiguous(), bias.detach()
 
 
 def _added(x: Tensor, of_image: Tensor) -> Tensor:
     """(B K, L, C) and, for each image, (B, T, q, C) with T q = L: their sum."""
     return (x.unflatten(0, (of_image.shape[0], -1)) + of_image.flatten(1, 2)[:, None]).flatten(0, 1)
-
-
-def _by_image(tokens: Tensor, images: int) -> Tensor:
-    """(B K, Q, d) to (B, K Q, d)."""
-    return tokens.reshape(images, -1, tokens.shape[-1])
-
-
-def _heads(x: Tensor, module: Any) -> Tensor:
-    """(M, L, C) to (M, H, L, C / H)."""
-    return x.unflatten(-1, (module.num_heads, -1)).transpose(1, 2)
-
-
-def _joined(x: Tensor) -> Tensor:
-    """(M, H, L, C / H) to (M, L, C)."""
-    return x.transpose(1, 2).flatten(2)
-
-
-def _attend(module: Any, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """segment-anything's Attention module, with fused attention."""
-    q, k, v = module.q_proj(queries), module.k_proj(keys), module.v_proj(values)
-    return module.out_proj(_joined(_attention(_heads(q, module), _heads(k, module), _heads(v, module))))
-
-
-def _attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """softmax(q k / sqrt(C')) v, fused where that is faster."""
-    if queries.device.type == "cpu" and queries.shape[-2] * keys.shape[-2] <= _SMALL_SCORES:
-        return ((queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)).softmax(-1) @ values
-    return F.scaled_dot_product_attention(queries, keys, values)

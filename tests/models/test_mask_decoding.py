@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from prosam.models.many_prompts import decode_many
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.models.sam import decode_candidates, decode_masks, embed_points
 from prosam.models.segment_anything import Sam
@@ -83,6 +84,48 @@ def test_candidates_are_the_originals_four_masks_and_their_estimated_iou(sam: Sa
         expected_masks, expected_ious = original(sam, embedding, sparse[:, :1], multimask=multimask)
         assert_close(masks[:, part], expected_masks[:, 0], 1e-5)
         assert_close(ious[:, part], expected_ious[:, 0], 1e-5)
+
+
+def originals_of_one_image(
+    sam: Sam, embedding: Tensor, prompts: Tensor, dense: Tensor, *, multimask: bool
+) -> tuple[Tensor, Tensor]:
+    """segment-anything's own decoder with a mask input a prompt set, (M, masks, 4g, 4g) and (M, masks)."""
+    found = [
+        sam.mask_decoder(
+            image_embeddings=embedding[None],
+            image_pe=sam.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=prompt_set[None],
+            dense_prompt_embeddings=one[None],
+            multimask_output=multimask,
+        )
+        for prompt_set, one in zip(prompts, dense, strict=True)
+    ]
+    return torch.cat([masks for masks, _ in found]), torch.cat([quality for _, quality in found])
+
+
+@pytest.mark.parametrize("multimask", [False, True])
+@pytest.mark.parametrize("with_masks", [False, True])
+@torch.no_grad()
+def test_many_sets_on_one_image_are_the_originals(sam: Sam, multimask: bool, with_masks: bool):
+    embeddings, sparse = inputs(sam, 3)
+    embedding, prompts = embeddings[0], sparse.flatten(0, 1)[:3]
+    drawn = torch.randn(3, 1, *(4 * side for side in embedding.shape[1:]), generator=torch.Generator().manual_seed(2))
+    dense = sam.prompt_encoder(points=None, boxes=None, masks=drawn)[1]
+    no_mask = sam.prompt_encoder.no_mask_embed.weight[..., None, None].expand_as(dense)
+    given = dense if with_masks else None
+    masks, quality = decode_many(sam, embedding, prompts, dense=given, multimask=multimask, at_once=2)
+    given = dense if with_masks else no_mask
+    expected, expected_quality = originals_of_one_image(sam, embedding, prompts, given, multimask=multimask)
+    assert expected.std() > 0.01
+    assert_close(masks, expected, 1e-5)
+    assert_close(quality, expected_quality, 1e-5)
+
+
+def test_no_set_gives_no_mask(sam: Sam):
+    embedding, sparse = inputs(sam, 3)
+    masks, quality = decode_many(sam, embedding[0], sparse[0, :0], multimask=True)
+    assert masks.shape == (0, 3, *(4 * side for side in embedding.shape[2:]))
+    assert quality.shape == (0, 3)
 
 
 def masks_and_gradient(sam: Sam, decode: Decode, embedding: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:

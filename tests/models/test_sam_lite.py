@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from prosam.models.embedding_details import as_image, as_tokens, embedding_channels, split_details
+from prosam.models.many_prompts import decode_many
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.models.sam import SAM_BUILDERS, decode_candidates, decode_masks, encode_images, preprocess
 from prosam.models.sam_lite import build_lite_sam
@@ -53,6 +54,18 @@ def test_the_fast_decoder_equals_the_readable_one(sam: Sam):
     assert relative_difference(fast, slow) < 1e-4
     candidates, _ = decode_candidates(sam, embedding, prompts[:, 0])
     assert relative_difference(candidates[:, 0], slow[:, 0]) < 1e-4
+
+
+@torch.no_grad()
+def test_many_sets_on_one_image_are_the_candidates(sam: Sam):
+    embedding = encode_images(sam, random_images(1, 128))
+    prompts = torch.randn(21, 2, 64, generator=torch.Generator().manual_seed(0))  # more than a CPU takes at once
+    masks, quality = decode_candidates(sam, embedding.expand(21, -1, -1, -1), prompts)
+    assert masks.std() > 0.01
+    for multimask, part in ((False, slice(0, 1)), (True, slice(1, None))):
+        found, estimates = decode_many(sam, embedding[0], prompts, multimask=multimask)
+        assert relative_difference(found, masks[:, part]) < 1e-4
+        assert relative_difference(estimates, quality[:, part]) < 1e-4
 
 
 @torch.no_grad()

@@ -10,12 +10,11 @@ Shape letters: B images, M prompt sets, N prompts a set, d prompt dimension, T =
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from prosam.models.decoder_tokens import TokenUpscaler, attend, attention, heads, merge_heads
 from prosam.models.embedding_details import Details
 from prosam.models.segment_anything import Sam
 
@@ -69,29 +68,29 @@ def decode_at(
     else:
         image, shared = embedding[image_of] + dense, torch.arange(len(image_of))
 
-    queries = first.norm1(_attend(first.self_attn, tokens, tokens, tokens))
+    queries = first.norm1(attend(first.self_attn, tokens, tokens, tokens))
     placed, reading, writing = image + positions, first.cross_attn_token_to_image, first.cross_attn_image_to_token
-    keys, values = _heads(reading, reading.k_proj(placed)), _heads(reading, reading.v_proj(image))
-    asked = _heads(reading, reading.q_proj(queries + tokens))
-    queries = first.norm2(queries + reading.out_proj(_joined(_attention(asked, keys[shared], values[shared]))))
+    keys, values = heads(reading.k_proj(placed), reading), heads(reading.v_proj(image), reading)
+    asked = heads(reading.q_proj(queries + tokens), reading)
+    queries = first.norm2(queries + reading.out_proj(merge_heads(attention(asked, keys[shared], values[shared]))))
     queries = first.norm3(queries + first.mlp(queries))
-    asked = _heads(writing, writing.q_proj(placed))[shared]
-    told = _heads(writing, writing.k_proj(queries + tokens)), _heads(writing, writing.v_proj(queries))
-    source = first.norm4(image[shared] + writing.out_proj(_joined(_attention(asked, *told))))
+    asked = heads(writing.q_proj(placed), writing)[shared]
+    told = heads(writing.k_proj(queries + tokens), writing), heads(writing.v_proj(queries), writing)
+    source = first.norm4(image[shared] + writing.out_proj(merge_heads(attention(asked, *told))))
 
     both = queries + tokens
-    queries = second.norm1(queries + _attend(second.self_attn, both, both, queries))
+    queries = second.norm1(queries + attend(second.self_attn, both, both, queries))
     placed = source + positions
-    queries = second.norm2(queries + _attend(second.cross_attn_token_to_image, queries + tokens, placed, source))
+    queries = second.norm2(queries + attend(second.cross_attn_token_to_image, queries + tokens, placed, source))
     queries = second.norm3(queries + second.mlp(queries))
-    source = second.norm4(source + _attend(second.cross_attn_image_to_token, placed, queries + tokens, queries))
+    source = second.norm4(source + attend(second.cross_attn_image_to_token, placed, queries + tokens, queries))
     final = transformer.final_attn_token_to_image
-    queries = transformer.norm_final_attn(queries + _attend(final, queries + tokens, source + positions, source))
+    queries = transformer.norm_final_attn(queries + attend(final, queries + tokens, source + positions, source))
 
     twice, fourfold = details
     if kept is not None:
         source, twice, fourfold = source[:, kept], twice[:, kept], fourfold[:, kept]
-    upscaled = _upscaled(decoder.output_upscaling, source, Details(twice[image_of], fourfold[image_of]))
+    upscaled = TokenUpscaler.of(decoder.output_upscaling)(source, Details(twice[image_of], fourfold[image_of]))
     kernels = decoder.output_hypernetworks_mlps
     single = (upscaled @ kernels[0](queries[:, 1])[:, None, :, None])[..., 0]
     several = single.new_zeros(0, 3, *single.shape[1:])
@@ -99,35 +98,3 @@ def decode_at(
         stacked = torch.stack([kernels[i](queries[multiple, 1 + i]) for i in (1, 2, 3)], 1)
         several = (upscaled[multiple] @ stacked.transpose(1, 2)[:, None]).movedim(-1, 1)
     return Candidates(single, several, decoder.iou_prediction_head(queries[:, 0]))
-
-
-def _upscaled(upscaler: Any, source: Tensor, details: Details) -> Tensor:
-    """(M, L, d) tokens to (M, L, 16, d / 8), as matrix products."""
-    first, norm, _, second, _ = upscaler
-    x = F.linear(source, *_as_linear(first)).unflatten(-1, (4, -1)) + details.twice
-    x = F.gelu(F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
-    x = F.linear(x, *_as_linear(second)).unflatten(-1, (4, -1)).flatten(2, 3)
-    return F.gelu(x + details.fourfold)
-
-
-def _as_linear(convolution: Any) -> tuple[Tensor, Tensor]:
-    """A 2x2 transposed convolution of stride 2 as a matrix, (4 C_out, C_in), and its bias."""
-    return convolution.weight.permute(2, 3, 1, 0).flatten(0, 2), convolution.bias.repeat(4)
-
-
-def _heads(module: Any, x: Tensor) -> Tensor:
-    return x.unflatten(-1, (module.num_heads, -1)).transpose(1, 2)
-
-
-def _joined(x: Tensor) -> Tensor:
-    return x.transpose(1, 2).flatten(2)
-
-
-def _attend(module: Any, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    q, k, v = (_heads(module, x) for x in (module.q_proj(queries), module.k_proj(keys), module.v_proj(values)))
-    return module.out_proj(_joined(_attention(q, k, v)))
-
-
-def _attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    # few queries or few keys: torch's fused kernel is slower here
-    return ((queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)).softmax(-1) @ values

@@ -1,0 +1,30 @@
+"""Tokens without what only tells their place in the image (INSID3).
+
+Shape letters: C channels, n tokens, q directions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class PositionalDebiasing:
+    """Projects tokens onto the complement of the directions in which an all-black image's tokens differ."""
+
+    def __init__(self, black: Tensor, share: float):
+        """Find the directions.
+
+        Args:
+            black: (C, h, h), the tokens of an image whose pixels are all 0 before normalisation.
+            share: of the C channels, how many directions are removed.
+        """
+        tokens = F.normalize(black.flatten(1).double(), dim=0)
+        left, _, _ = torch.linalg.svd(tokens - tokens.mean(1, keepdim=True), full_matrices=False)
+        self._directions = left[:, : round(share * len(black))].float()  # (C, q)
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Tokens (n, C) of length 1, before and after."""
+        directions = self._directions.to(tokens.device)
+        return F.normalize(tokens - (tokens @ directions) @ directions.T, dim=1)
