@@ -12,7 +12,8 @@ from torch import Tensor, nn
 DIM, GRID, SIDE = 32, 8, 128
 
 
-def random_sam(seed: int = 0) -> Sam:
+def random_sam(seed: int = 0, *, quality: float = 0.5, sharper: float = 1) -> Sam:
+    """With IoU estimates about `quality` and logits `sharper` times as great."""
     torch.manual_seed(seed)
     sam = Sam(
         image_encoder=ImageEncoderViT(img_size=SIDE, embed_dim=16, depth=1, num_heads=2, out_chans=DIM),
@@ -28,10 +29,12 @@ def random_sam(seed: int = 0) -> Sam:
             nn.init.normal_(parameter, std=1.5 / parameter[0].numel() ** 0.5)
         elif name.endswith("bias"):
             nn.init.normal_(parameter, std=0.3)
-    # the estimates become fractions about 0.5
     last = sam.mask_decoder.iou_prediction_head.layers[-1]
     nn.init.normal_(last.weight, std=0.03)
-    nn.init.normal_(last.bias, mean=0.5, std=0.1)
+    nn.init.normal_(last.bias, mean=quality, std=0.1 if sharper == 1 else 0.01)
+    for mlp in sam.mask_decoder.output_hypernetworks_mlps:
+        for parameter in mlp.layers[-1].parameters():
+            parameter.data *= sharper
     return sam.eval().requires_grad_(False)
 
 
