@@ -18,7 +18,12 @@ from torch import nn
 
 
 @contextmanager
-def _without_package_init(name: str) -> Iterator[None]:
+def without_package_init(name: str) -> Iterator[None]:
+    """Import modules of a package without running the package's own `__init__`.
+
+    Raises:
+        ModuleNotFoundError: the package is not installed.
+    """
     if name in sys.modules:
         yield
         return
@@ -46,8 +51,16 @@ if TYPE_CHECKING:  # the package has no types, so everything is Any
     TwoWayTransformer: Any
     sam_model_registry: dict[str, Callable[[], Sam]]
 else:
-    with _without_package_init("segment_anything"):
+    with without_package_init("segment_anything"):
         from segment_anything.build_sam import sam_model_registry
         from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
-__all__ = ["ImageEncoderViT", "MaskDecoder", "PromptEncoder", "Sam", "TwoWayTransformer", "sam_model_registry"]
+__all__ = [
+    "ImageEncoderViT",
+    "MaskDecoder",
+    "PromptEncoder",
+    "Sam",
+    "TwoWayTransformer",
+    "sam_model_registry",
+    "without_package_init",
+]
