@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,9 +13,8 @@ from prosam.data.episodes import Episode
 from prosam.evaluation.evaluate import Outcome
 from prosam.evaluation.overlap import overlap
 from prosam.features.seen import SeenImage, Shot
+from prosam.methods.method import ConceptT
 from prosam.methods.training_free import TrainingFree
-
-ConceptT = TypeVar("ConceptT")
 
 
 def evaluate_rival(

@@ -18,23 +18,11 @@ from torch.nn import functional as F
 
 from prosam.models.many_prompts import decode_many
 from prosam.models.segment_anything import Sam
+from prosam.params.rivals import MaskFilter
 
 _SETS_AT_ONCE = 256
 _MASKS_AT_ONCE = 32  # at the square's size
 _STABILITY_OFFSET = 1.0  # logits
-
-
-@dataclass(frozen=True)
-class MaskFilter:
-    """What a mask needs to be a candidate.
-
-    Attributes:
-        quality: SAM's own estimate of its IoU must be greater.
-        stability: the IoU of the mask above +1 and the mask above -1 must be at least that.
-    """
-
-    quality: float
-    stability: float
 
 
 @dataclass(frozen=True)

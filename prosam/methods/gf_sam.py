@@ -16,30 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prosam.features.seen import SeenImage, Shot
+from prosam.features.seen import Needs, SeenImage, Shot
 from prosam.methods.point_mask_graph import mask_clusters, object_excess, positive_gating, self_consistency
 from prosam.methods.prior_maps import PriorMaps, ShotPrior, minmax, reweighted_tokens
 from prosam.methods.square_masks import SquareSampler, squashed_mask
-from prosam.methods.training_free import Found, Needs, TrainingFree
+from prosam.methods.training_free import Found, TrainingFree
 from prosam.models.many_prompts import decode_many
 from prosam.models.sam import embed_points
 from prosam.models.segment_anything import Sam
-
-
-@dataclass(frozen=True)
-class GfSamSettings:
-    """The defaults are those for COCO.
-
-    Attributes:
-        most_points: how many points a target gets at most.
-        points_at_once: how many of them are decoded at a time.
-        empty_square: px of SAM's square. If no reference shows the object, a square of that side in the middle of each
-            stands for it.
-    """
-
-    most_points: int = 128
-    points_at_once: int = 64
-    empty_square: int = 14
+from prosam.params.rivals import GfSamSettings
 
 
 @dataclass(frozen=True)

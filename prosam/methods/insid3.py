@@ -19,27 +19,11 @@ from scipy.spatial.distance import squareform
 from torch import Tensor
 from torch.nn import functional as F
 
-from prosam.features.seen import SeenImage, Shot
+from prosam.features.seen import Needs, SeenImage, Shot
 from prosam.methods.positional_debiasing import PositionalDebiasing
 from prosam.methods.square_masks import squashed_mask
-from prosam.methods.training_free import Found, Needs, TrainingFree
-
-
-@dataclass(frozen=True)
-class Insid3Settings:
-    """The defaults are the published ones, which hold for all data sets.
-
-    Attributes:
-        positional_share: of the channels, how many directions count as positional: 500 of DINOv3-L's 1,024.
-        similarity: clusters are merged while their mean cosine is above this.
-        least_score: clusters belong to the object if their score is above this.
-        fallback_share: of the target's tokens, how many are compared further if none is like the references.
-    """
-
-    positional_share: float = 500 / 1024
-    similarity: float = 0.6
-    least_score: float = 0.2
-    fallback_share: float = 0.1
+from prosam.methods.training_free import Found, TrainingFree
+from prosam.params.rivals import Insid3Settings
 
 
 @dataclass(frozen=True)

@@ -11,31 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-
-@dataclass(frozen=True)
-class FitSettings:
-    """Of the fit; the defaults are those published.
-
-    Attributes:
-        steps: of AdamW.
-        lr: learning rate at first; it falls to 0 along a cosine.
-        weight_decay: of AdamW.
-        eps: of AdamW.
-        alpha: weight of foreground pixels in the focal loss; background pixels have the rest.
-    """
-
-    steps: int = 1000
-    lr: float = 1e-3
-    weight_decay: float = 0.01
-    eps: float = 1e-4
-    alpha: float = 0.25
-
+from prosam.params.rivals import FitSettings
 
 _BETA1, _BETA2 = 0.9, 0.999  # torch's defaults for AdamW
 

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,78 +22,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from prosam.features.seen import SeenImage, Shot
+from prosam.features.seen import Needs, SeenImage, Shot
 from prosam.methods.bidirectional_matching import match_both_ways
-from prosam.methods.candidate_masks import CandidateMasks, MaskFilter, PromptSets
+from prosam.methods.candidate_masks import CandidateMasks, PromptSets
 from prosam.methods.mask_scores import MaskScores
-from prosam.methods.mask_selection import SelectionSettings, selected
-from prosam.methods.prompt_sampling import SamplingSettings, centre_grid, cluster_centres, draw_subsets
+from prosam.methods.mask_selection import selected
+from prosam.methods.prompt_sampling import centre_grid, cluster_centres, draw_subsets
 from prosam.methods.prototype import sam_embedding
-from prosam.methods.training_free import Found, Needs, TrainingFree
+from prosam.methods.training_free import Found, TrainingFree
 from prosam.models.sam import embed_points
 from prosam.models.segment_anything import Sam
+from prosam.params.rivals import MatcherSettings
 
 _MASKS_AT_ONCE = 32
 _FOREGROUND, _BOX_CORNERS, _PADDING = 1, (2, 3), -1  # labels; see `embed_points`
-
-
-@dataclass(frozen=True)
-class MatcherSettings:
-    """The defaults are those published for COCO and LVIS; `fss` and `parts` give those of the other benchmarks.
-
-    Attributes:
-        patch: side of the backbone's patches, px; 14 is DINOv2's.
-        sampling: of prompt sets from matched points.
-        multimask: whether a prompt set yields SAM's three masks, or the single one.
-        filter: of the masks of prompt sets; None for none.
-        grid: points a side of a grid that prompts SAM point by point, for the single mask; 0 for none.
-        grid_filter: of the grid's masks.
-        overlap: of two masks whose boxes have a greater IoU, only that with the better estimate stays; None for no such
-            rule.
-        selection: of the masks that are joined.
-        seed: of the draws.
-        draws: whether the generator is seeded `once`, as in the published code, so that the draws of an image depend on
-            how many came before; or for `each` image.
-    """
-
-    patch: int = 14
-    sampling: SamplingSettings = field(default_factory=SamplingSettings)
-    multimask: bool = True
-    filter: MaskFilter | None = field(default_factory=lambda: MaskFilter(quality=0.85, stability=0.90))
-    grid: int = 64
-    grid_filter: MaskFilter | None = field(default_factory=lambda: MaskFilter(quality=0.88, stability=0.95))
-    overlap: float | None = 0.65
-    selection: SelectionSettings = field(default_factory=SelectionSettings)
-    seed: int = 0
-    draws: Literal["once", "each"] = "once"
-
-    @classmethod
-    def fss(cls, *, patch: int = 14) -> MatcherSettings:
-        """As published for FSS-1000: sets of 4 to 6 of eight centres, one mask each, all of them candidates."""
-        return cls(
-            patch=patch,
-            sampling=SamplingSettings(least=4, most=6, draws=30, centres=8),
-            multimask=False,
-            filter=None,
-            grid=0,
-            overlap=None,
-            selection=SelectionSettings(emd=0.8, purity=0.2, covered=True, least_purity=0, most=10, share_of_best=0.7),
-        )
-
-    @classmethod
-    def parts(cls, *, patch: int = 14) -> MatcherSettings:
-        """As published for PASCAL-Part and PACO-Part: the box around all matches is given with each set."""
-        return cls(
-            patch=patch,
-            sampling=SamplingSettings(least=3, most=6, draws=128, boxed=True),
-            multimask=False,
-            filter=None,
-            grid=0,
-            overlap=None,
-            selection=SelectionSettings(
-                emd=0.5, purity=0.5, least_purity=0, least_coverage=0.3, most=5, share_of_best=0.7
-            ),
-        )
 
 
 @dataclass(frozen=True)
@@ -121,9 +62,15 @@ class Matcher(TrainingFree[MatcherConcept]):
 
     needs = Needs(geometry="squashed", tokens="last", first="tokens")
 
-    def __init__(self, sam: Sam, settings: MatcherSettings | None = None):
-        """Take a frozen SAM, and settings; by default those published for COCO."""
-        self._sam, self._settings = sam, settings or MatcherSettings()
+    def __init__(self, sam: Sam, settings: MatcherSettings | None = None, *, patch: int = 14):
+        """Prepare.
+
+        Args:
+            sam: a frozen model.
+            settings: by default those published for COCO.
+            patch: side of the backbone's patches, px; 14 is DINOv2's.
+        """
+        self._sam, self._settings, self._patch = sam, settings or MatcherSettings(), patch
         self._random = random.Random(self._settings.seed)
 
     @torch.no_grad()
@@ -133,7 +80,7 @@ class Matcher(TrainingFree[MatcherConcept]):
         If no annotation is left at the square's size, a patch in the middle of each image is, as in the published code.
         """
         tokens = [_directions(shot.image) for shot in shots]
-        patch = self._settings.patch
+        patch = self._patch
         side = patch * round(len(tokens[0]) ** 0.5)
         masks = torch.stack([F.interpolate(shot.mask[None, None].float(), (side, side))[0] for shot in shots])
         if not masks.any():
@@ -150,7 +97,7 @@ class Matcher(TrainingFree[MatcherConcept]):
         similarity = concept.tokens.to(target.device) @ target.T
         matches = match_both_ways(similarity, foreground)
         grid = round(len(target) ** 0.5)
-        side = grid * self._settings.patch
+        side = grid * self._patch
         points = self._patch_centres(matches.targets.tolist(), grid)
         candidates = CandidateMasks(self._sam, sam_embedding(image), side)
         masks = candidates.of(self._prompt_sets(points, side), overlap=self._settings.overlap)
@@ -168,7 +115,7 @@ class Matcher(TrainingFree[MatcherConcept]):
         Their order decides which sets are drawn. In the published code it is that of a Python set of integers.
         """
         cells = np.array(list(set(tokens)))
-        patch = self._settings.patch
+        patch = self._patch
         return np.stack([cells % grid, cells // grid], 1) * patch + patch // 2
 
     def _prompt_sets(self, points: NDArray[np.int64], side: int) -> list[PromptSets]:

@@ -16,25 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prosam.features.seen import SeenImage, Shot
+from prosam.features.seen import Needs, SeenImage, Shot
 from prosam.methods.cascade import Cascade
 from prosam.methods.prototype import mean_prototype, place_at, sam_embedding, similarity_map, square_of
 from prosam.methods.target_guided_attention import decode_guided
-from prosam.methods.training_free import Found, Needs, TrainingFree
+from prosam.methods.training_free import Found, TrainingFree
 from prosam.models.segment_anything import Sam
-
-
-@dataclass(frozen=True)
-class PerSamSettings:
-    """As published.
-
-    Attributes:
-        painted: value of an annotation's pixels, 0 to 255, before the annotation is resized as an image. With 255 a
-            cell counts if about half of what it reads is covered; with the 128 of PerSeg's annotations, all of it must
-            be.
-    """
-
-    painted: int = 255
+from prosam.params.rivals import PerSamSettings
 
 
 @dataclass(frozen=True)

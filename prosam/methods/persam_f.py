@@ -11,32 +11,20 @@ fitted to the mean of their losses, each with the point that the mean prototype 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from prosam.features.seen import SeenImage, Shot
+from prosam.features.seen import Needs, SeenImage, Shot
 from prosam.methods.cascade import Cascade, box_of
-from prosam.methods.mask_weights import FitSettings, fit_mask_weights
+from prosam.methods.mask_weights import fit_mask_weights
 from prosam.methods.persam import mask_score, nothing_found
 from prosam.methods.prototype import mean_prototype, place_at, sam_embedding, similarity_map, square_of
-from prosam.methods.training_free import Found, Needs, TrainingFree
+from prosam.methods.training_free import Found, TrainingFree
 from prosam.models.many_prompts import decode_many
 from prosam.models.segment_anything import Sam
-
-
-@dataclass(frozen=True)
-class PerSamFSettings:
-    """As published.
-
-    Attributes:
-        painted: see `PerSamSettings`.
-        fit: of the masks' weights.
-    """
-
-    painted: int = 255
-    fit: FitSettings = field(default_factory=FitSettings)
+from prosam.params.rivals import PerSamFSettings
 
 
 @dataclass(frozen=True)

@@ -6,32 +6,14 @@ Shape letters: P points, n points in a set, M sets.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from prosam.params.rivals import SamplingSettings
+
 _ALL_SUBSETS_UP_TO = 8  # points
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """Of the sets; the defaults are those published for COCO.
-
-    Attributes:
-        least: points in a set; fewer only if there are fewer.
-        most: points in a set; fewer if there are fewer.
-        draws: sets of each size, if there are more than 8 points. Of at most 8 points, all sets are used.
-        centres: the points are replaced by so many centres of k-means first. None for the points themselves.
-        boxed: whether the box around all points is given with each set.
-    """
-
-    least: int = 1
-    most: int = 6
-    draws: int = 64
-    centres: int | None = None
-    boxed: bool = False
 
 
 def draw_subsets(points: NDArray[np.int64], settings: SamplingSettings, rng: random.Random) -> list[NDArray[np.int64]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
 from torch import Tensor
 
 from prosam.features.seen import Needs, SeenImage, Shot
-
-ConceptT = TypeVar("ConceptT")
+from prosam.methods.method import ConceptT
 
 
 @dataclass(frozen=True)

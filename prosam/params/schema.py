@@ -15,6 +15,7 @@ from prosam.errors import unknown_name
 from prosam.params.data import DatasetParams
 from prosam.params.merging import deep_merge
 from prosam.params.models import ModelsParams
+from prosam.params.rivals import Rival
 from prosam.params.section import Count, Fraction, Name, NonNegative, Positive, Section
 from prosam.params.studies import StudiesParams, StudyName
 from prosam.params.verification import VerificationParams

@@ -9,7 +9,7 @@ from prosam.features.pairs import Targets
 from prosam.models.frozen import FrozenModels
 
 
-def decode_many(models: FrozenModels, targets: Targets, prompts: Tensor, at_once: int) -> Tensor:
+def decode_in_parts(models: FrozenModels, targets: Targets, prompts: Tensor, at_once: int) -> Tensor:
     """Decode K prompt sets on each of B targets, few targets at a time.
 
     The sets of one target share part of the work, and on a CPU few targets stay in the cache: three times as fast as

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from prosam.features.seen import SeenImage, Shot
 from prosam.methods import gf_sam as ours
-from prosam.methods.gf_sam import GfSam, GfSamSettings
+from prosam.methods.gf_sam import GfSam
 from prosam.methods.prior_maps import PriorMaps, reweighted_tokens
 from prosam.methods.training_free import Found
+from prosam.params.rivals import GfSamSettings
 from tests.methods.gf_sam_formulas import Derived, gf_sam
 from tests.methods.small_sam import embed_noise, small_sam
 from tests.methods.token_scenes import HEIGHT, WIDTH, TokenScene, token_scene

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.features.seen import SeenImage
-from prosam.methods.insid3 import Insid3, Insid3Settings, unit_tokens
+from prosam.methods.insid3 import Insid3, unit_tokens
 from prosam.methods.training_free import Found
+from prosam.params.rivals import Insid3Settings
 from tests.methods.insid3_formulas import Derived, insid3
 from tests.methods.token_scenes import HEIGHT, WIDTH, TokenScene, token_scene
 

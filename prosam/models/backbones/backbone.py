@@ -27,6 +27,7 @@ class Backbone(nn.Module, ABC):
             averaged over the annotation.
         level4_reach: the largest distance, in cells along an axis, at which level 3 still affects a cell of level 4.
         token_square: side of the square whose tokens training-free methods take, px; None for the models' image size.
+        token_stride: side of a token's cell in that square, px.
     """
 
     level_channels: tuple[int, int, int]
@@ -34,6 +35,7 @@ class Backbone(nn.Module, ABC):
     hides_surroundings: bool = True
     level4_reach: int
     token_square: int | None = None
+    token_stride: int = 8
     mean: Tensor
     std: Tensor
 

@@ -31,6 +31,7 @@ class DinoV2(Backbone):
 
     level4_reach = 0
     token_square = 37 * _PATCH
+    token_stride = _PATCH
 
     def __init__(self, vit: VisionTransformer):
         """Take over the layers of timm's model."""

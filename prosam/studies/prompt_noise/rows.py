@@ -9,7 +9,7 @@ from torch import Tensor
 
 from prosam.features.pairs import AnnotatedReference
 from prosam.params.studies import PromptNoiseParams
-from prosam.studies.decoding import decode_many
+from prosam.studies.decoding import decode_in_parts
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.study import StudyRow, Subject, batches
 from prosam.training.seeds import step_generator
@@ -41,7 +41,7 @@ def rows(subject: Subject, settings: PromptNoiseParams) -> Iterator[StudyRow]:
         eps = torch.stack([_directions(mean, settings.draws, subject.seed, first + i) for i in range(len(part))])
         prompts = mean[:, None] + _noise(eps, rms, noisy)
         clean = subject.method.decode(targets, mean[:, None])
-        decoded = decode_many(subject.method.models, targets, prompts, subject.batch) if noisy else clean[:, :0]
+        decoded = decode_in_parts(subject.method.models, targets, prompts, subject.batch) if noisy else clean[:, :0]
         for i in range(len(part)):
             logits = iter(decoded[i])
             ordered = torch.stack([next(logits) if condition["size"] else clean[i, 0] for condition in conditions])

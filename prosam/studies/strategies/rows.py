@@ -18,7 +18,7 @@ from prosam.evaluation.uncertainty import pairwise_disagreement
 from prosam.features.pairs import AnnotatedReference
 from prosam.models.distributions import PromptDistribution
 from prosam.params.studies import StrategiesParams
-from prosam.studies.decoding import decode_many
+from prosam.studies.decoding import decode_in_parts
 from prosam.studies.pixel_rows import full_masks, pixel_rows
 from prosam.studies.strategies import STRATEGIES
 from prosam.studies.study import StudyRow, Subject, batches
@@ -38,7 +38,7 @@ def rows(subject: Subject, settings: StrategiesParams) -> Iterator[StudyRow]:
         prompts = subject.method.prompts(subject.method.learn(references), targets)
         clean = subject.method.decode(targets, prompts.mean[:, None])
         drawn = torch.cat([_samples(prompts, i, settings.samples, subject.seed, first + i) for i in range(len(part))])
-        sampled = decode_many(subject.method.models, targets, drawn, subject.batch)
+        sampled = decode_in_parts(subject.method.models, targets, drawn, subject.batch)
         for i in range(len(part)):
             masks = full_masks(subject, first + i, sampled[i])
             uncertainty: StudyRow = {"disagreement": pairwise_disagreement(torch.from_numpy(masks)).item()}

@@ -1,0 +1,42 @@
+"""Methods that train nothing, built from their entries in params.yaml."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+import torch
+
+from prosam.methods.gf_sam import GfSam
+from prosam.methods.insid3 import Insid3
+from prosam.methods.matcher import Matcher
+from prosam.methods.persam import PerSam
+from prosam.methods.persam_f import PerSamF
+from prosam.methods.training_free import TrainingFree
+from prosam.models.frozen import FrozenModels
+from prosam.models.frozen_sam import FrozenSam
+from prosam.params.rivals import AnyRival, GfSamRival, Insid3Rival, MatcherRival, PerSamFRival, PerSamRival
+
+
+def build_rival(rival: AnyRival, models: FrozenModels | FrozenSam) -> TrainingFree[Any]:
+    """The method of an entry of `rivals`.
+
+    Args:
+        rival: the entry.
+        models: the frozen models, on their device; with a backbone unless the method needs none.
+    """
+    sam = models.sam
+    if isinstance(rival, PerSamRival):
+        return PerSam(sam, rival)
+    if isinstance(rival, PerSamFRival):
+        return PerSamF(sam, rival)
+    assert isinstance(models, FrozenModels)
+    if isinstance(rival, GfSamRival):
+        return GfSam(sam, rival)
+    size = models.backbone.token_square or models.image_size
+    if isinstance(rival, Insid3Rival):
+        with torch.no_grad():
+            black = torch.zeros(1, 3, size, size, dtype=torch.uint8, device=models.device)
+            return Insid3(models.backbone.tokens(black, normed=True)[0], size, rival)
+    if isinstance(rival, MatcherRival):
+        return Matcher(sam, rival, patch=models.backbone.token_stride)
+    assert_never(rival)
