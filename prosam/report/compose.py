@@ -15,6 +15,7 @@ from prosam.report.figures.truths import describe_truths
 from prosam.report.inputs import Setting, names_in_words
 from prosam.report.paper.beside import Beside, beside
 from prosam.report.paper.confusion import rate_table
+from prosam.report.rivals import rival_tables
 from prosam.report.runs.circumstances import unlike_trainings
 from prosam.report.runs.matched import principal
 from prosam.report.runs.provenance import NumberSources, provenance
@@ -33,7 +34,7 @@ class SettingSection:
 
     Attributes:
         shown: the setting with the runs for which classes, curves and episodes are shown: all, unless there are many.
-        tables: mIoU, FB-IoU, differences (with two runs or more), rates of pixels, classes.
+        tables: mIoU, FB-IoU, differences (with two runs or more), rates of pixels, methods that train nothing, classes.
         beside: the paper's tables, repeats over seeds, initialisation.
         curves: SVG by fold.
         episodes: good, typical and bad ones, and those of many or irregular objects, as far as there are any.
@@ -97,6 +98,7 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
                 *score_tables(setting, scores),
                 difference_table(setting, scores),
                 rate_table(setting, params.report),
+                *rival_tables(params, setting),
                 class_table(shown),
             )
             progress.advance()

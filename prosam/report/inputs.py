@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -155,15 +156,29 @@ def _read_setting(params: Params, trained_on: str, tested_on: str) -> Setting:
     kinds: dict[str, AnnotationKind] = {run: params.runs[run].kind for run in runs}
     results = {(run, fold): _read_result(trained_on, tested_on, run, fold) for run in runs for fold in folds}
     setting = Setting(trained_on, tested_on, runs, kinds, folds, results)
-    for fold in folds:
-        for run in runs[1:]:
-            _check_pairing(setting, fold, (runs[0], run))
+    _check_pairings(setting)
     return setting
 
 
-def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> RunResult:
-    folder = layout.results(_filed_as(trained_on, tested_on), run, fold)
-    stage = _stage(trained_on, tested_on, run, fold)
+def with_rivals(setting: Setting, runs: Sequence[str], rivals: Sequence[str]) -> Setting:
+    """A setting with some of its runs, and methods that train nothing; their results have no model and no training.
+
+    Raises:
+        InputError: as in `read_settings`.
+    """
+    results = {key: result for key, result in setting.results.items() if key[0] in runs}
+    for rival, fold in product(rivals, setting.folds):
+        stage = f"rival@{setting.trained_on}-{rival}-{fold}"
+        scored = _read_scores(layout.results(setting.dataset, rival, fold), stage)
+        results[rival, fold] = RunResult(*scored, model={}, training={}, monitor={})
+    kinds: dict[str, AnnotationKind] = {**setting.kinds, **dict.fromkeys(rivals, "mask")}
+    both = replace(setting, runs=(*runs, *rivals), kinds=kinds, results=results)
+    _check_pairings(both)
+    return both
+
+
+def _read_scores(folder: Path, stage: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The episodes and the names of the baselines."""
     metrics = _read_json(folder / METRICS, stage, METRIC_KEYS)
     baselines = tuple(metrics["baselines"])
     path = folder / EPISODES
@@ -172,6 +187,12 @@ def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> RunRes
     if episodes.empty:
         raise InputError(f"{path}: has no episodes; run `dvc repro {stage}`")
     _check_metrics(folder / METRICS, metrics, episodes, stage)
+    return episodes, baselines
+
+
+def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> RunResult:
+    stage = _stage(trained_on, tested_on, run, fold)
+    episodes, baselines = _read_scores(layout.results(_filed_as(trained_on, tested_on), run, fold), stage)
     folder, stage = layout.model(trained_on, run, fold), f"train@{trained_on}-{run}-{fold}"
     model = _read_json(folder / "model.json", stage, ("trainable_parameters", "train"))
     if model["train"].get("select") == "best-on-test" and "selected" not in model:
@@ -200,12 +221,14 @@ def _check_metrics(path: Path, metrics: dict[str, Any], episodes: pd.DataFrame, 
             )
 
 
-def _check_pairing(setting: Setting, fold: int, runs: tuple[str, str]) -> None:
-    first, second = (setting.results[run, fold].episodes[list(EPISODE)] for run in runs)
-    if not first.equals(second):
-        path = layout.results(setting.dataset, runs[1], fold) / EPISODES
-        stages = " ".join(dict.fromkeys(setting.stage(run, fold) for run in runs))
-        raise InputError(f"{path}: holds other episodes than those of {runs[0]}; run `dvc repro {stages}`")
+def _check_pairings(setting: Setting) -> None:
+    first = setting.runs[0]
+    for fold, run in product(setting.folds, setting.runs[1:]):
+        one, other = (setting.results[each, fold].episodes[list(EPISODE)] for each in (first, run))
+        if not one.equals(other):
+            path = layout.results(setting.dataset, run, fold) / EPISODES
+            stages = " ".join(dict.fromkeys(setting.stage(each, fold) for each in (first, run)))
+            raise InputError(f"{path}: holds other episodes than those of {first}; run `dvc repro {stages}`")
 
 
 def _read_json(path: Path, stage: str, keys: tuple[str, ...]) -> dict[str, Any]:
