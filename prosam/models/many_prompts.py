@@ -27,7 +27,7 @@ from prosam.models.decoder_tokens import TokenUpscaler, attend, attention, by_im
 from prosam.models.embedding_details import Details, as_image, split_details
 from prosam.models.segment_anything import Sam
 
-# On a CPU, work is done in pieces that its caches hold (bench/many_prompts.py): prompt sets whose image tokens have so
+# On a CPU, work is done in pieces that its caches hold (bench/gf_sam.py): prompt sets whose image tokens have so
 # many numbers together, and so many image tokens in the upscaler.
 _CPU_NUMBERS = 1 << 19
 _CPU_UPSCALED = 512
