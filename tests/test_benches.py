@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
-from bench import embed, epoch, roofline, step, training
+from bench import embed, epoch, gf_sam, roofline, step, training
 from tests.conftest import DATASET
 
 
@@ -45,6 +46,31 @@ def test_embed_compares_embeddings_first(capsys: pytest.CaptureFixture[str]):
     assert plain.split(":")[0].strip() == "segment-anything"
     assert ours.split(":")[0].strip() == "ours, 2 at once"
     assert all(numbers(line.split(":")[1])[0] > 0 for line in (plain, ours))
+
+
+def test_gf_sam_compares_masks_first_and_takes_less_memory(capsys: pytest.CaptureFixture[str]):
+    gf_sam.bench(rounds=1)
+    first, *rows = capsys.readouterr().out.splitlines()
+    points, covered, differing, *_ = numbers(first)
+    assert points > 50
+    assert 10 < covered < 90
+    assert differing <= gf_sam.TOLERANCE
+    assert [row.split(":")[0].strip() for row in rows[:4]] == [
+        "plain decoder",
+        "our decoder",
+        "plain target",
+        "our target",
+    ]
+    memory = [numbers(row)[1] for row in rows[:4]]
+    assert memory[1] < memory[0]
+    assert memory[3] < memory[2]
+    assert all("x plain" in row for row in rows[4:])
+
+
+def test_gf_sam_compares_nothing_that_differs(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("bench.plain_gf_sam.plain_gf_sam", lambda *given: (torch.zeros(128, 128, dtype=torch.bool), 1))
+    with pytest.raises(SystemExit, match="do not find the same mask"):
+        gf_sam.bench(rounds=1)
 
 
 def test_epoch_tells_waiting_from_computing(workspace: Path, capsys: pytest.CaptureFixture[str]):
