@@ -12,12 +12,12 @@ T = g^2 cells, H heads.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from prosam.models.embedding_details import split_details, upscaled
+from prosam.models.decoder_tokens import TokenUpscaler
+from prosam.models.embedding_details import split_details
+from prosam.models.many_prompts import decoder_layer, read_image, token_masks
 from prosam.models.sam import dense_positions
 from prosam.models.segment_anything import Sam
 
@@ -45,41 +45,12 @@ def decode_guided(sam: Sam, embedding: Tensor, prompts: Tensor, guidance: Tensor
     keys = source.flatten(2).transpose(1, 2) + no_mask  # (1, T, d)
     positions = dense_positions(sam).flatten(1).T[None]  # (1, T, d)
     tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight, prompts[0]])[None] + prototype
-    queries = tokens
-    for number, block in enumerate(transformer.layers):
+    queries, placed = tokens, keys
+    for number, layer in enumerate(transformer.layers):
         if number:
             queries = queries + prototype
-        queries, keys = _block(block, queries, keys, tokens, positions, guidance.flatten())
+        queries, keys, placed = decoder_layer(layer, queries, tokens, keys, positions, guidance.flatten())
     query, token = queries[:, _MASK_TOKEN, None], tokens[:, _MASK_TOKEN, None]  # no other output is used
-    read = transformer.final_attn_token_to_image(q=query + token + prototype, k=keys + positions, v=keys)
+    read = read_image(transformer.final_attn_token_to_image, query + token + prototype, placed, keys)
     kernel = decoder.output_hypernetworks_mlps[0](transformer.norm_final_attn(query + read)[:, 0])
-    image = upscaled(decoder.output_upscaling, keys.transpose(1, 2).reshape(source.shape), details)
-    return torch.einsum("mc,mchw->mhw", kernel, image)[0]
-
-
-def _block(
-    block: Any, queries: Tensor, keys: Tensor, tokens: Tensor, positions: Tensor, guidance: Tensor
-) -> tuple[Tensor, Tensor]:
-    """One block of the two-way transformer: tokens (1, Q, d) and cells (1, T, d), guided by (T,)."""
-    if block.skip_first_layer_pe:
-        queries = block.self_attn(q=queries, k=queries, v=queries)  # without a residual, as in SAM
-    else:
-        placed = queries + tokens
-        queries = queries + block.self_attn(q=placed, k=placed, v=queries)
-    queries = block.norm1(queries)
-    where = keys + positions
-    queries = block.norm2(queries + _guided(block.cross_attn_token_to_image, queries + tokens, where, keys, guidance))
-    queries = block.norm3(queries + block.mlp(queries))
-    keys = keys + block.cross_attn_image_to_token(q=where, k=queries + tokens, v=queries)
-    return queries, block.norm4(keys)
-
-
-def _guided(module: Any, queries: Tensor, keys: Tensor, values: Tensor, guidance: Tensor) -> Tensor:
-    """segment-anything's Attention, (1, Q, d) from (1, T, d), with the guidance (T,) and a second softmax."""
-    q, k, v = (
-        projection(x).unflatten(-1, (module.num_heads, -1)).transpose(1, 2)
-        for projection, x in ((module.q_proj, queries), (module.k_proj, keys), (module.v_proj, values))
-    )
-    weights = ((q @ k.transpose(-1, -2)) / q.shape[-1] ** 0.5).softmax(-1)  # (1, H, Q, T)
-    weights = (weights + guidance).softmax(-1)
-    return module.out_proj((weights @ v).transpose(1, 2).flatten(2))
+    return token_masks(TokenUpscaler.of(decoder.output_upscaling), keys, kernel[..., None], details)[0, 0]

@@ -3,16 +3,16 @@
 It computes the same function as segment-anything's MaskDecoder, up to rounding. Work is saved in four ways, all of
 them exact:
 
-- The image's keys, values and queries of the first layer do not depend on the prompts. They are computed once.
-- A prompt set has few tokens, and the image has many. In the second layer and in the final attention, the projections
+- Without mask inputs, the image's keys, values and queries of the first layer do not depend on the prompts. They are
+  computed once.
+- A prompt set has few tokens, and the image has many. In the other layers and in the final attention, the projections
   of the image's side are therefore applied to the tokens' side: q (W x) = (q W) x, and A (V W) = (A V) W.
 - The final attention is run only for the tokens whose output is wanted.
 - Only the wanted masks are read from the upscaled embedding. The upscaler works on tokens, where a transposed
   convolution of stride 2 is a matrix product.
 
 Shape letters: M prompt sets, m of them at a time, N prompts a set, d prompt dimension, D channels of an embedding, g
-side of its grid, T = g^2 image tokens, Q = 5 + N tokens, H heads, e channels of a head, B = 1 image for all prompt
-sets, or B = m if each has its own mask input.
+side of its grid, T = g^2 image tokens, Q = 5 + N tokens, H heads, e channels of a head.
 """
 
 from __future__ import annotations
@@ -78,30 +78,26 @@ class _ImageDecoder:
     def __call__(self, prompts: Tensor, dense: Tensor | None, wanted: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         """The wanted masks (m, K, 4g, 4g) of prompts (m, N, d), and their estimated IoU (m, K)."""
         transformer = self._decoder.transformer
+        first, second = transformer.layers
         tokens = torch.cat([self._output_tokens.expand(len(prompts), -1, -1), prompts], 1)
-        side = self._shared_side if dense is None else self._first_side(dense.flatten(2).transpose(1, 2))
-        queries, source = self._first_layer(tokens, *side)
-        queries, source, placed = self._second_layer(queries, tokens, source)
+        if dense is None:
+            queries, source = self._first_layer(tokens, *self._shared_side)
+        else:
+            source = self._image + dense.flatten(2).transpose(1, 2)
+            queries, source, _ = decoder_layer(first, tokens, tokens, source, self._positions)
+        queries, source, placed = decoder_layer(second, queries, tokens, source, self._positions)
         rows = [0, *(1 + index for index in wanted)]  # the IoU token comes first
-        read = _read(transformer.final_attn_token_to_image, queries[:, rows] + tokens[:, rows], placed, source)
+        read = read_image(transformer.final_attn_token_to_image, queries[:, rows] + tokens[:, rows], placed, source)
         said = transformer.norm_final_attn(queries[:, rows] + read)
         networks = self._decoder.output_hypernetworks_mlps
         kernels = torch.stack([networks[index](said[:, 1 + i]) for i, index in enumerate(wanted)], -1)
         quality = self._decoder.iou_prediction_head(said[:, 0])[:, list(wanted)]
-        return self._masks(source, kernels), quality
+        return token_masks(self._upscaler, source, kernels, self._details), quality
 
     @cached_property
     def _shared_side(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The image's side of the first layer for all prompt sets without a mask input."""
-        return self._first_side(self._no_mask)
-
-    def _first_side(self, dense: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The image (B, T, d), and its keys, values and queries of the first layer, (B, H, T, e).
-
-        Args:
-            dense: (B, T, d), or (1, d) for "no mask".
-        """
-        image = self._image + dense
+        """The image (1, T, d), and its keys, values and queries of the first layer, (1, H, T, e)."""
+        image = self._image + self._no_mask
         placed, layer = image + self._positions, self._decoder.transformer.layers[0]
         reading, writing = layer.cross_attn_token_to_image, layer.cross_attn_image_to_token
         keys, values = heads(reading.k_proj(placed), reading), heads(reading.v_proj(image), reading)
@@ -111,48 +107,62 @@ class _ImageDecoder:
         self, tokens: Tensor, image: Tensor, keys: Tensor, values: Tensor, asking: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Tokens (m, Q, d) and the image's side to (m, Q, d) and (m, T, d)."""
-        layer, images = self._decoder.transformer.layers[0], len(image)
+        layer = self._decoder.transformer.layers[0]
         queries = layer.norm1(attend(layer.self_attn, tokens, tokens, tokens))  # no residual: SAM's first layer
         reading, writing = layer.cross_attn_token_to_image, layer.cross_attn_image_to_token
-        asked = heads(reading.q_proj(by_image(queries + tokens, images)), reading)
+        asked = heads(reading.q_proj(by_image(queries + tokens, 1)), reading)
         read = reading.out_proj(merge_heads(attention(asked, keys, values))).reshape(queries.shape)
         queries = layer.norm2(queries + read)
         queries = layer.norm3(queries + layer.mlp(queries))
-        told = heads(writing.k_proj(by_image(queries + tokens, images)), writing)
-        scores = (told * told.shape[-1] ** -0.5) @ asking.transpose(-1, -2)  # (B, H, m Q / B, T)
+        told = heads(writing.k_proj(by_image(queries + tokens, 1)), writing)
+        scores = (told * told.shape[-1] ** -0.5) @ asking.transpose(-1, -2)  # (1, H, m Q, T)
         scores = scores.unflatten(2, (-1, tokens.shape[1])).transpose(1, 2).flatten(0, 1)  # (m, H, Q, T)
         return queries, layer.norm4(_written(writing, image, queries, scores))
 
-    def _second_layer(self, queries: Tensor, tokens: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The queries (m, Q, d), the image tokens (m, T, d), and these with their positions."""
-        layer = self._decoder.transformer.layers[1]
+
+def decoder_layer(
+    layer: Any, queries: Tensor, tokens: Tensor, source: Tensor, positions: Tensor, guidance: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A layer of the two-way transformer for few tokens.
+
+    Args:
+        layer: segment-anything's module.
+        queries: (m, Q, d).
+        tokens: (m, Q, d), which are added to the queries as their positions.
+        source: (m, T, d), the image.
+        positions: (1, T, d), of the image.
+        guidance: see `read_image`.
+
+    Returns:
+        The queries, the image, and the image with its positions.
+    """
+    if layer.skip_first_layer_pe:
+        queries = layer.norm1(attend(layer.self_attn, queries, queries, queries))  # no residual: SAM's first layer
+    else:
         both = queries + tokens
         queries = layer.norm1(queries + attend(layer.self_attn, both, both, queries))
-        placed = source + self._positions
-        reading, writing = layer.cross_attn_token_to_image, layer.cross_attn_image_to_token
-        queries = layer.norm2(queries + _read(reading, queries + tokens, placed, source))
-        queries = layer.norm3(queries + layer.mlp(queries))
-        told = heads(writing.k_proj(queries + tokens), writing)
-        scores = _scores(told, writing.q_proj, placed)
-        if writing.q_proj.bias is not None:  # the same for all image tokens, but not for all tokens of the prompt
-            bias = writing.q_proj.bias.unflatten(0, (writing.num_heads, 1, -1))
-            scores += (told * bias).sum(-1, keepdim=True) * told.shape[-1] ** -0.5
-        source = layer.norm4(_written(writing, source, queries, scores))
-        return queries, source, source + self._positions
+    placed = source + positions
+    reading, writing = layer.cross_attn_token_to_image, layer.cross_attn_image_to_token
+    queries = layer.norm2(queries + read_image(reading, queries + tokens, placed, source, guidance))
+    queries = layer.norm3(queries + layer.mlp(queries))
+    told = heads(writing.k_proj(queries + tokens), writing)
+    scores = _scores(told, writing.q_proj, placed)
+    if writing.q_proj.bias is not None:  # the same for all image tokens, but not for all tokens of the prompt
+        bias = writing.q_proj.bias.unflatten(0, (writing.num_heads, 1, -1))
+        scores += (told * bias).sum(-1, keepdim=True) * told.shape[-1] ** -0.5
+    source = layer.norm4(_written(writing, source, queries, scores))
+    return queries, source, source + positions
 
-    def _masks(self, source: Tensor, kernels: Tensor) -> Tensor:
-        """(m, T, d) image tokens and (m, d / 8, K) kernels to (m, K, 4g, 4g)."""
-        m, t, _ = source.shape
-        step = max(1, _CPU_UPSCALED // m) if source.device.type == "cpu" else t
-        parts = [self._upscaled(source, slice(i, i + step)) @ kernels for i in range(0, t, step)]
-        return as_image(torch.cat(parts, 1).unflatten(1, (-1, 16)))
 
-    def _upscaled(self, source: Tensor, part: slice) -> Tensor:
-        """L of the image tokens (m, T, d) upscaled: (m, 16 L, d / 8)."""
-        details = self._details
-        if details is not None:
-            details = Details(details.twice[:, part], details.fourfold[:, part])
-        return self._upscaler(source[:, part], details).flatten(1, 2)
+def token_masks(upscaler: TokenUpscaler, source: Tensor, kernels: Tensor, details: Details | None) -> Tensor:
+    """(m, T, d) image tokens, details of one image, and (m, d / 8, K) kernels, to (m, K, 4g, 4g) logits."""
+    m, t, _ = source.shape
+    step = max(1, _CPU_UPSCALED // m) if source.device.type == "cpu" else t
+    parts = []
+    for part in (slice(i, i + step) for i in range(0, t, step)):
+        fine = None if details is None else Details(details.twice[:, part], details.fourfold[:, part])
+        parts.append(upscaler(source[:, part], fine).flatten(1, 2) @ kernels)  # (m, 16 L, K)
+    return as_image(torch.cat(parts, 1).unflatten(1, (-1, 16)))
 
 
 def _scores(tokens: Tensor, projection: Any, image: Tensor) -> Tensor:
@@ -162,19 +172,28 @@ def _scores(tokens: Tensor, projection: Any, image: Tensor) -> Tensor:
     return (folded.flatten(1, 2) @ image.transpose(1, 2)).unflatten(1, (count, q))
 
 
-def _read(module: Any, tokens: Tensor, placed: Tensor, image: Tensor) -> Tensor:
+def read_image(module: Any, tokens: Tensor, placed: Tensor, image: Tensor, guidance: Tensor | None = None) -> Tensor:
     """Attention of few tokens (m, Q, d) to the image (m, T, d): (m, Q, d).
 
     The bias of the keys' projection adds the same to all scores of a token, so softmax ignores it.
+
+    Args:
+        module: segment-anything's attention.
+        tokens: (m, Q, d), the queries.
+        placed: (m, T, d), the image with its positions, the keys.
+        image: (m, T, d), the values.
+        guidance: (T,), added to the weights before a second softmax; see `prosam.methods.target_guided_attention`.
     """
     weights = _scores(heads(module.q_proj(tokens), module), module.k_proj, placed).softmax(-1)
+    if guidance is not None:
+        weights = (weights + guidance).softmax(-1)
     context = (weights.flatten(1, 2) @ image).unflatten(1, weights.shape[1:3])  # (m, H, Q, d)
     values = context @ module.v_proj.weight.unflatten(0, (module.num_heads, -1)).transpose(1, 2)
     return module.out_proj(merge_heads(values) + module.v_proj.bias)
 
 
 def _written(module: Any, image: Tensor, tokens: Tensor, scores: Tensor) -> Tensor:
-    """The image (B, T, d) and what it reads of few tokens (m, Q, d) with scores (m, H, Q, T): (m, T, d)."""
+    """The image (1 or m, T, d) and what it reads of few tokens (m, Q, d) with scores (m, H, Q, T): (m, T, d)."""
     values = heads(module.v_proj(tokens), module)
     out = values @ module.out_proj.weight.T.unflatten(0, (module.num_heads, -1))  # (m, H, Q, d)
     # a head's weights sum to 1, so each head brings its share of the bias

@@ -35,6 +35,9 @@ class Rules:
     least_coverage: float = 0
     most: int = 9
     share: float | None = None
+    overlap: float = 0.65
+    distance: float = 0.33
+    excess: float = 0.1
     trace: dict = field(default_factory=dict)
 
 
@@ -118,7 +121,7 @@ class DerivedMatcher:
             chosen = [
                 one
                 for number, (one, d) in enumerate(zip(scored, distances, strict=True))
-                if number == 0 or (d < 0.33 and (d - distances[0]) / (max(distances) + 1e-6) < 0.1)
+                if number == 0 or (d < rules.distance and (d - distances[0]) / (max(distances) + 1e-6) < rules.excess)
             ][:most]
         else:
             chosen = [one for one in scored[:most] if one["score"] / best > rules.share]
@@ -167,7 +170,8 @@ class DerivedMatcher:
         for subset in self.subsets(rules.centres or points):
             places = [(x * scale, y * scale, 1) for x, y in subset] + corners
             sparse = self.sam.sparse(places, padded=not rules.box)
-            found += self.filtered(self.sam.decode(embedding, sparse, multimask=rules.multimask), side, 0.85, 0.9)
+            decoded = self.sam.decode(embedding, sparse, multimask=rules.multimask)
+            found += self.filtered(decoded, side, 0.85, 0.9)
         for row in range(rules.grid):
             for column in range(rules.grid):
                 x, y = ((index + 0.5) / rules.grid * side * scale for index in (column, row))
@@ -178,7 +182,7 @@ class DerivedMatcher:
         found.sort(key=lambda one: -one[1])
         kept = []
         for mask, _, box in found:
-            if all(overlap(box, other) <= 0.65 for _, other in kept):
+            if all(overlap(box, other) <= rules.overlap for _, other in kept):
                 kept.append((mask, box))
         return [mask for mask, _ in kept]
 

@@ -139,7 +139,8 @@ class DerivedPerSam:
 
     def fit(self, prototype: Tensor, embedding: Tensor, mask: Tensor, steps: int) -> Tensor:
         """By torch's own optimiser and automatic differentiation."""
-        logits = self.full(self.three(prototype, embedding, tuple(mask.shape))[1], tuple(mask.shape))
+        height, width = mask.shape
+        logits = self.full(self.three(prototype, embedding, (height, width))[1], (height, width))
         free = torch.nn.Parameter(torch.full((2,), 1 / 3, dtype=torch.float64))
         optimiser = torch.optim.AdamW([free], lr=1e-3, eps=1e-4)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
@@ -160,8 +161,8 @@ class DerivedPerSam:
 
     def find_f(self, prototype: Tensor, weights: Tensor, embedding: Tensor, size: tuple[int, int]) -> dict:
         points, masks, presence = self.three(prototype, embedding, size)
-        full0 = sum(w * m for w, m in zip(weights, self.full(masks, size), strict=True))
-        low = sum(w * m for w, m in zip(weights, masks, strict=True))
+        full0 = torch.einsum("m,mhw->hw", weights, self.full(masks, size))
+        low = torch.einsum("m,mhw->hw", weights, masks)
         low, full1, _ = self.again(embedding, points, low, size, box=full0 > 0)
         low, full, quality = self.again(embedding, points, low, size, box=full1 > 0)
         return {"points": points, "full0": full0, "full1": full1, "full": full, "quality": quality,

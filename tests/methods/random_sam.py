@@ -12,8 +12,8 @@ from torch import Tensor, nn
 DIM, GRID, SIDE = 32, 8, 128
 
 
-def random_sam(seed: int = 0, *, quality: float = 0.5, sharper: float = 1) -> Sam:
-    """With IoU estimates about `quality` and logits `sharper` times as great."""
+def random_sam(seed: int = 0, *, quality: float = 0.5, sharper: float = 1, shift: float = 0) -> Sam:
+    """IoU estimates about `quality`, logits `sharper` times as great, and masks the smaller the greater `shift`."""
     torch.manual_seed(seed)
     sam = Sam(
         image_encoder=ImageEncoderViT(img_size=SIDE, embed_dim=16, depth=1, num_heads=2, out_chans=DIM),
@@ -35,6 +35,7 @@ def random_sam(seed: int = 0, *, quality: float = 0.5, sharper: float = 1) -> Sa
     for mlp in sam.mask_decoder.output_hypernetworks_mlps:
         for parameter in mlp.layers[-1].parameters():
             parameter.data *= sharper
+        mlp.layers[-1].bias.data -= shift * sharper
     return sam.eval().requires_grad_(False)
 
 
