@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from threading import Lock
 from typing import Any
 
 _LONGEST_NAME = 200  # bytes
+_HARDLY_ANY = 1 << 20  # bytes left on a disk that is full
 _PARTIAL, _LOCK, _HIDDEN = ".partial", ".lock", ".*"
 _TEMPORARY_FOLDER = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}(-old)?")  # name, process and random digits, without the suffix
 _UMASK = Lock()
@@ -34,8 +36,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.chmod(_usual_mode())  # some writers, such as safetensors, make files that only the owner can read
         temporary.replace(path)
+    except Exception as error:
+        if (number := _system_error(error, path.parent)) is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error  # names the file, not the temporary one
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _system_error(error: Exception, folder: Path) -> int | None:
+    """The number of the system's error behind an error of writing; safetensors and torch have errors of their own."""
+    if isinstance(error, OSError):
+        return error.errno
+    if found := re.search(r"os error (\d+)", str(error)):
+        return int(found[1])
+    is_full = "PytorchStreamWriter" in str(error) and shutil.disk_usage(folder).free < _HARDLY_ANY
+    return errno.ENOSPC if is_full else None
 
 
 def _short(name: str) -> str:

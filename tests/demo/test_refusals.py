@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -38,12 +40,35 @@ def png_that_claims(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"],
-    ids=["empty", "text", "svg", "eps"],
+    ("content", "kind"),
+    [
+        (b"", "it is empty; replace it with an intact copy"),
+        (b"hello", "it is text; replace it with an intact copy"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "it is an SVG drawing; export it as PNG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is PostScript; convert it to JPEG or PNG"),
+        (
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            "it is a HEIC photograph, as iPhones write it; convert it to JPEG or PNG",
+        ),
+        (b"<html>", "it is an HTML page, so the download failed; fetch it again"),
+    ],
+    ids=["empty", "text", "svg", "eps", "heic", "html"],
 )
-def test_what_is_no_image_is_refused_whatever_its_name(page: TestClient, content: bytes):
-    assert error(page, content, "cat.png") == "cat.png: cannot be read as an image: it is damaged or empty"
+def test_what_is_no_image_is_refused_whatever_its_name(page: TestClient, content: bytes, kind: str):
+    assert error(page, content, "cat.png") == f"cat.png: cannot be read as an image: {kind}"
+
+
+@pytest.mark.parametrize("form", ["TIFF", "ICO", "PPM", "TGA", "JPEG2000", "PCX", "SGI", "DDS"])
+def test_a_format_that_browsers_do_not_show_is_refused_by_name(page: TestClient, form: str):
+    assert "cannot be read as an image: " in error(page, file_of(GREY, form), "photo.jpg")
+
+
+def test_a_jpeg_with_a_second_image_behind_it_is_a_jpeg(page: TestClient):
+    buffer = BytesIO()
+    image = Image.fromarray(GREY)
+    image.save(buffer, format="MPO", save_all=True, append_images=[image])
+    answer = page.post("/api/images", params={"name": "two.jpg"}, content=buffer.getvalue())
+    assert (answer.status_code, answer.json()["name"]) == (200, "two.jpg")
 
 
 def test_a_format_beyond_the_few_is_refused(page: TestClient):

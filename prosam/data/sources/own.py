@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from prosam.data.formats.image_files import decode_images
+from prosam.data.formats.image_files import damaged_images
 from prosam.data.formats.records import ImageRecord
 from prosam.data.sources.coco_masks import Crowd
 from prosam.data.sources.own_coco import find_json, read_coco_layout
 from prosam.data.sources.own_voc import is_voc_layout, read_voc_layout
-from prosam.errors import InputError
+from prosam.errors import Faults, InputError
 
 Layout = Literal["auto", "voc", "coco"]
 
@@ -67,7 +67,10 @@ def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int,
     if not found.divided:
         val = val_side([record.image for record in records], val_fraction, seed, folder)
         records = [replace(record, split="val" if record.image in val else "train") for record in records]
-    decode_images([found.sources[record.file] for record in records])
+    faults = Faults()
+    for fault in damaged_images([found.sources[record.file] for record in records]):
+        faults.add(fault)
+    faults.check(folder)
     shown = {record.image for record in records}
     unlabelled = sorted({*found.without_mask, *(image.image for image in found.images)} - shown)
     sources = {record.file: found.sources[record.file] for record in records}
