@@ -31,6 +31,10 @@ class Faults:
         """Keep a message, or an error with its message."""
         self._messages.append(str(message))
 
+    def add_all(self, other: Faults) -> None:
+        """Keep all messages of another collection."""
+        self._messages += other._messages
+
     @contextmanager
     def collected(self) -> Iterator[None]:
         """Keep an InputError that is raised inside instead of raising it."""

@@ -162,7 +162,7 @@ def test_images_that_show_no_class_are_left_out_and_named(voc: Path):
 JPEG, PNG = f"JPEGImages/{IDS[2]}.jpg", f"SegmentationClass/{IDS[2]}.png"
 VOC_DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no image": (JPEG, Path.unlink, "not found, nor with another suffix"),
-    "damaged image": (JPEG, lambda path: path.write_bytes(b"no image"), "damaged"),
+    "damaged image": (JPEG, lambda path: path.write_bytes(b"no image"), "it is text; replace it"),
     "image cut off": (
         JPEG,
         lambda path: path.write_bytes(path.read_bytes()[:-40]),

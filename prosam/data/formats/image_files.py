@@ -24,6 +24,7 @@ from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from prosam.data.formats.content_kinds import HEAD, content_kind, tiff_kind
 from prosam.data.formats.deep_pixels import deep_colours, eight_bits, uses_little
+from prosam.data.names import existing
 from prosam.data.parallel import parallel_map
 from prosam.errors import InputError, result_or_error
 from prosam.remarks import remark
@@ -155,7 +156,7 @@ def inspect_image(path: Path) -> InspectedImage:
         InputError: the file is missing, damaged or not an image.
     """
     try:
-        content = path.read_bytes()
+        content = existing(path).read_bytes()
     except OSError as error:
         raise _unreadable(str(path), error) from error
     with opened_image(path, BytesIO(content)) as image:
@@ -189,6 +190,7 @@ def opened_image(
         InputError: the file is missing, damaged or not an image.
     """
     with image_errors(str(path)):
+        path = path if content else existing(path)
         try:
             image = Image.open(path if content is None else content, formats=formats)
         except UnidentifiedImageError as error:
