@@ -226,3 +226,17 @@ def one_at_a_time(lock_file: Path, what: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def lost_cache(path: Path) -> str | None:
+    """What to do if a path is a link into DVC's cache, or lies behind one, and the cache is not there; else None."""
+    for place in (path, *path.parents):
+        if place.is_symlink() and not place.exists():
+            target = place.readlink().as_posix()
+            if "/files/md5/" in target or "/.dvc/cache/" in target:
+                return (
+                    "leads to DVC's cache, which is no longer at its place; if the cache was moved, name the new place "
+                    "with `dvc cache dir`, then run `dvc checkout --relink`; if it is gone, remove the link, and the "
+                    "stage runs again"
+                )
+    return None

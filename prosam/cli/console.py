@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tempfile
 import traceback
@@ -14,6 +15,7 @@ import typer
 
 from prosam.distributed.launch import says_it
 from prosam.errors import InputError
+from prosam.files import lost_cache
 from prosam.remarks import collecting
 
 _OF_STAGES = (
@@ -61,6 +63,8 @@ def run(command: Callable[..., Any], *, less_memory: str = _OF_STAGES) -> None:
 
 def _of_system(error: OSError) -> str:
     place = f"{error.filename}: " if error.filename else ""
+    if isinstance(error, FileNotFoundError) and (remedy := lost_cache(Path(os.fsdecode(error.filename or ".")))):
+        return place + remedy
     return f"{place}{error.strerror or error}"
 
 

@@ -14,6 +14,8 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from prosam import Predictor
+from prosam.demo.app import build_app
 from prosam.demo.images import MAX_IMAGE_BYTES, ImageStore
 from prosam.errors import InputError
 from tests.demo.conftest import file_of, send
@@ -197,3 +199,15 @@ def test_a_link_from_elsewhere_may_lead_to_the_page_but_not_read_it(app: Starlet
     assert "access-control-allow-origin" not in followed.headers
     assert "frame-ancestors 'none'" in followed.headers["content-security-policy"]
     assert fetched.status_code == 403
+
+
+def test_the_pages_address_before_a_proxy_may_be_named(predictor: Predictor):
+    proxied = {"host": "demo.example.org", "origin": "https://demo.example.org"}
+    for origins, status in (((), 403), (("https://demo.example.org",), 200)):
+        with TestClient(build_app(predictor, origins=origins)) as client:
+            answer = client.post("/api/images", content=file_of(GREY), headers=proxied)
+            assert answer.status_code == status
+            other = client.post("/api/images", content=file_of(GREY), headers=proxied | {"origin": "https://evil"})
+            assert other.status_code == 403
+        if status == 403:
+            assert "pass --origin to prosam demo" in answer.json()["error"]

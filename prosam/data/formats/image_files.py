@@ -27,6 +27,7 @@ from prosam.data.formats.deep_pixels import deep_colours, eight_bits, uses_littl
 from prosam.data.names import existing
 from prosam.data.parallel import parallel_map
 from prosam.errors import InputError, result_or_error
+from prosam.files import lost_cache
 from prosam.remarks import remark
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong is an error here, and the rest does not matter
@@ -242,7 +243,8 @@ def _is_of_another_kind(suffix: str, formats: tuple[str, ...] | None) -> bool:
 
 def _unreadable(name: str, error: Exception) -> InputError:
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{name}: {'is a broken link' if Path(name).is_symlink() else 'not found'}")
+        missing = "is a broken link" if Path(name).is_symlink() else "not found"
+        return InputError(f"{name}: {lost_cache(Path(name)) or missing}")
     if isinstance(error, OSError) and error.strerror:
         return InputError(f"{name}: cannot be read ({error.strerror})")
     return InputError(f"{name}: is damaged: {' '.join(str(error).split())}; replace it with an intact copy")
