@@ -32,7 +32,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{_short(path.name)}.{os.getpid()}{_PARTIAL}")
     try:
         yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:  # Windows syncs only what is open for writing
             os.fsync(file.fileno())
         temporary.chmod(_usual_mode())  # some writers, such as safetensors, make files that only the owner can read
         temporary.replace(path)
@@ -240,3 +240,10 @@ def lost_cache(path: Path) -> str | None:
                     "stage runs again"
                 )
     return None
+
+
+def is_refused_by_windows(name: str) -> bool:
+    """Whether Windows refuses a name of a file or folder, or would change it."""
+    stem = name.split(".")[0].rstrip(" ").upper()
+    device = stem in ("CON", "PRN", "AUX", "NUL") or re.fullmatch(r"(COM|LPT)[1-9\u00b9\u00b2\u00b3]", stem)
+    return bool(device or re.search(r'[<>:"/\\|?*\x00-\x1f]', name) or name.endswith((".", " ")))

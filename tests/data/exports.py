@@ -26,7 +26,7 @@ def counts(mask: np.ndarray) -> list[int]:
     """Uncompressed run lengths in column order, background first."""
     flat = mask.T.ravel()
     changes = np.flatnonzero(np.diff(flat)) + 1
-    runs = np.diff([0, *changes, flat.size]).tolist()
+    runs = np.diff(np.array([0, *changes.tolist(), flat.size])).tolist()
     return [0, *runs] if flat[0] else runs
 
 
