@@ -9,6 +9,12 @@ JOBS ?= 2
 PYTEST := pytest -rsR -n 2 --dist loadscope --no-loadscope-reorder  # tests/conftest.py deals them out
 MKDOCS := NO_MKDOCS_2_WARNING=1 mkdocs
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# uv does not know pip's variable
+ifneq ($(PIP_INDEX_URL),)
+ifeq ($(UV_DEFAULT_INDEX)$(UV_INDEX_URL),)
+export UV_DEFAULT_INDEX := $(PIP_INDEX_URL)
+endif
+endif
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every stage would take seconds more to start
 
 .DEFAULT_GOAL := help
@@ -69,6 +75,16 @@ lock: $(READY) ## pin the dependencies anew after a change of pyproject.toml
 clean: ## remove what the pipeline made, its caches, and unfinished work
 	rm -rf data/raw data/folds data/annotations data/weights data/embeddings models results report .scratch .dvc/cache .dvc/tmp
 
+# Without activation, as under cron, `.venv/bin/dvc repro` runs its stages with this interpreter, not with another one
+# or none: each Python of the environment puts its folder first on the PATH.
+define OWN_PATH
+import pathlib, sysconfig
+line = "import os, sys; b = os.path.dirname(sys.executable); p = os.environ.get('PATH', os.defpath).split(os.pathsep); " \
+    "b in p or os.environ.update(PATH=os.pathsep.join([b, *p]))"
+pathlib.Path(sysconfig.get_path("purelib"), "prosam_path.pth").write_text(line + "\n")
+endef
+export OWN_PATH
+
 # The environment: pinned and hashed, then the package itself, editable.
 $(READY): requirements.lock pyproject.toml | $(UV)
 	@echo "setting up $(VENV)"
@@ -77,6 +93,7 @@ $(READY): requirements.lock pyproject.toml | $(UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c "$$OWN_PATH"
 	@touch $@
 
 # Only where there is no uv on the PATH.

@@ -43,8 +43,13 @@ def git(root: Path, *words: str) -> str:
     Raises:
         InputError: git fails.
     """
-    command = ["git", "--no-optional-locks", *words]  # several stages may ask at once
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    # Several stages may ask at once. In a container, the folder often belongs to another user, whose repository git
+    # refuses; its code runs already.
+    command = ["git", "--no-optional-locks", "-c", "safe.directory=*", *words]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise InputError("git is not installed, and this needs it") from error
     if done.returncode:
         raise InputError(f"{root}: git {words[0]} failed: {' '.join(done.stderr.split())}")
     return done.stdout

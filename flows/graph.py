@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from prosam.files import lost_cache
+
+OUTPUTS = ("data", "models", "results", "report")  # folders in which the stages write
 DVC = [sys.executable, "-m", "dvc"]
 
 
@@ -93,5 +97,15 @@ def _changed(root: Path, *stages: str) -> set[str]:
     command = [*DVC, "--wait-for-lock", "status", "--json", *stages]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise DvcError(done.stderr.strip())
+        raise DvcError(_lost_link(root) or done.stderr.strip())
     return set(json.loads(done.stdout or "{}"))
+
+
+def _lost_link(root: Path) -> str | None:
+    """The first output that is a link into a cache which is gone, and what to do; DVC calls it an unexpected error."""
+    for name in OUTPUTS:
+        for folder, _, files in os.walk(root / name):
+            for path in sorted(Path(folder, file) for file in files):
+                if (remedy := lost_cache(path)) is not None:
+                    return f"{path.relative_to(root)}: {remedy}"
+    return None

@@ -19,6 +19,7 @@ from flows.gpus import NONE, Gpus, gpus
 from flows.graph import DvcError, dag, out_of_date
 from flows.order import run_in_order
 from flows.stage_processes import Ran, StageProcesses
+from prosam.cli import console
 from prosam.errors import InputError
 from prosam.params import PARAMS_FILE, load_params
 
@@ -78,4 +79,4 @@ def local(
 
 
 if __name__ == "__main__":
-    typer.run(local)
+    console.run(local)

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -21,11 +21,14 @@ from typing import Annotated
 import psutil
 import typer
 
+from prosam.cli import console
+
 HOME = Path(".prefect")
 _PREFECT = [sys.executable, "-m", "prefect"]
 _LEASH = [sys.executable, "-S", str(Path(__file__).with_name("leash.py"))]
 _PATIENCE = 120.0  # seconds until the server must answer
 _GRACE = 15.0  # seconds from SIGTERM to SIGKILL
+_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 class Served:
@@ -43,7 +46,7 @@ class Served:
     def environment(self) -> dict[str, str]:
         """The environment in which prefect's commands find this server, without settings of another server."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PROSAM_ROOT"))}
-        return kept | {
+        return without_proxy(kept) | {
             "PREFECT_HOME": str((self._root / HOME).resolve()),
             "PREFECT_API_URL": self.api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -105,8 +108,9 @@ class Served:
         self._workers.clear()
 
     def _answers(self) -> bool:
+        directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with urllib.request.urlopen(f"{self.api}/health", timeout=5) as answer:
+            with directly.open(f"{self.api}/health", timeout=5) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
@@ -133,6 +137,14 @@ class Served:
         )
         if done.returncode:
             raise OSError(f"{' '.join(command[2:])}: {(done.stderr or done.stdout).strip()}")
+
+
+def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which no program asks a proxy for this machine."""
+    excepted = {name: environment.get(name, "") for name in ("NO_PROXY", "no_proxy")}
+    either = excepted["NO_PROXY"] or excepted["no_proxy"]
+    names = [*filter(None, either.split(",")), *(name for name in _HERE if name not in either.split(","))]
+    return {**environment, **dict.fromkeys(excepted, ",".join(names))}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -163,7 +175,9 @@ def serve(
         served.start_server()
         served.deploy()
         served.start_worker("cpu")  # none for pool gpu, since its workers need clones of their own
-        print(_READY.format(ui=served.api.removesuffix("/api"), api=served.api, logs=HOME / "logs"), flush=True)
+        ui = served.api.removesuffix("/api")
+        proxy = f" NO_PROXY={without_proxy(os.environ)['NO_PROXY']}" if urllib.request.getproxies() else ""
+        print(_READY.format(ui=ui, api=served.api, proxy=proxy, logs=HOME / "logs"), flush=True)
         served.watch(lambda line: print(line, flush=True))
         print(f"error: the server has ended; see {HOME / 'logs/server.log'}", file=sys.stderr)
         raise typer.Exit(1)
@@ -181,7 +195,7 @@ _READY = """
 the UI:          {ui}
 in another shell, in this folder:
     source .venv/bin/activate
-    export PREFECT_API_URL={api}
+    export PREFECT_API_URL={api}{proxy}
     prefect deployment run prosam/train-fold -p fold=2 --watch
     prefect deployment run prosam/pipeline --watch
     prefect deployment run prosam/pipeline -p params='{{"train": {{"lr": 0.001}}}}' --watch
@@ -190,4 +204,4 @@ logs:            {logs}; Ctrl-C ends server and worker
 
 
 if __name__ == "__main__":
-    typer.run(serve)
+    console.run(serve)

@@ -22,6 +22,8 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL
 
+from prosam.cli import console
+
 NAME = "prosam: flow runs without a sign of life have crashed"
 
 _ENDS = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
@@ -76,4 +78,4 @@ def _put(wanted: Automation) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(zombies)
+    console.run(zombies)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+_SHOWN = 20
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class InputError(Exception):
@@ -11,6 +18,55 @@ class InputError(Exception):
 
     Command-line entry points print the message and exit with status 2; they show no traceback.
     """
+
+
+class Faults:
+    """What is wrong with many files or entries, collected so that one run names all of it."""
+
+    def __init__(self) -> None:
+        """Begin without faults."""
+        self._messages: list[str] = []
+
+    def add(self, message: object) -> None:
+        """Keep a message, or an error with its message."""
+        self._messages.append(str(message))
+
+    def add_all(self, other: Faults) -> None:
+        """Keep all messages of another collection."""
+        self._messages += other._messages
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep an InputError that is raised inside instead of raising it."""
+        try:
+            yield
+        except InputError as error:
+            self.add(error)
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def check(self, where: object) -> None:
+        """Raise an InputError if there are faults: a single fault as it is, otherwise the first 20 and their number.
+
+        Args:
+            where: the file or folder that holds what is wrong.
+        """
+        if not self._messages:
+            return
+        if len(self._messages) == 1:
+            raise InputError(self._messages[0])
+        more = len(self._messages) - _SHOWN
+        lines = [*self._messages[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        raise InputError(f"{where}: {len(self._messages)} faults:" + "".join(f"\n  {line}" for line in lines))
+
+
+def result_or_error(function: Callable[[_Item], _Result], item: _Item) -> _Result | InputError:
+    """The result of a function, or the InputError that it raises; picklable with `functools.partial`."""
+    try:
+        return function(item)
+    except InputError as error:
+        return error
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

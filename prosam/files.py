@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from threading import Lock
 from typing import Any
 
 _LONGEST_NAME = 200  # bytes
+_HARDLY_ANY = 1 << 20  # bytes left on a disk that is full
 _PARTIAL, _LOCK, _HIDDEN = ".partial", ".lock", ".*"
 _TEMPORARY_FOLDER = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}(-old)?")  # name, process and random digits, without the suffix
 _UMASK = Lock()
@@ -30,12 +32,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{_short(path.name)}.{os.getpid()}{_PARTIAL}")
     try:
         yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:  # Windows syncs only what is open for writing
             os.fsync(file.fileno())
         temporary.chmod(_usual_mode())  # some writers, such as safetensors, make files that only the owner can read
         temporary.replace(path)
+    except Exception as error:
+        if (number := _system_error(error, path.parent)) is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error  # names the file, not the temporary one
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _system_error(error: Exception, folder: Path) -> int | None:
+    """The number of the system's error behind an error of writing; safetensors and torch have errors of their own."""
+    if isinstance(error, OSError):
+        return error.errno
+    if found := re.search(r"os error (\d+)", str(error)):
+        return int(found[1])
+    is_full = "PytorchStreamWriter" in str(error) and shutil.disk_usage(folder).free < _HARDLY_ANY
+    return errno.ENOSPC if is_full else None
 
 
 def _short(name: str) -> str:
@@ -210,3 +226,24 @@ def one_at_a_time(lock_file: Path, what: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def lost_cache(path: Path) -> str | None:
+    """What to do if a path is a link into DVC's cache, or lies behind one, and the cache is not there; else None."""
+    for place in (path, *path.parents):
+        if place.is_symlink() and not place.exists():
+            target = place.readlink().as_posix()
+            if "/files/md5/" in target or "/.dvc/cache/" in target:
+                return (
+                    "leads to DVC's cache, which is no longer at its place; if the cache was moved, name the new place "
+                    "with `dvc cache dir`, then run `dvc checkout --relink`; if it is gone, remove the link, and the "
+                    "stage runs again"
+                )
+    return None
+
+
+def is_refused_by_windows(name: str) -> bool:
+    """Whether Windows refuses a name of a file or folder, or would change it."""
+    stem = name.split(".")[0].rstrip(" ").upper()
+    device = stem in ("CON", "PRN", "AUX", "NUL") or re.fullmatch(r"(COM|LPT)[1-9\u00b9\u00b2\u00b3]", stem)
+    return bool(device or re.search(r'[<>:"/\\|?*\x00-\x1f]', name) or name.endswith((".", " ")))

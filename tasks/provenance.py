@@ -18,6 +18,7 @@ from prosam.data.folds import Fold
 from prosam.distributed.device import machine
 from prosam.files import digest_of_files, digest_of_json
 from prosam.params import Params, TrainParams
+from prosam.remarks import remark
 from prosam.training.settings import Execution
 from tasks.inputs import RunInputs
 
@@ -47,18 +48,29 @@ def describe_run(params: Params, run: str, settings: TrainParams, inputs: RunInp
 
 
 def commit() -> str:
-    """The commit of the running code, with `+changes` if the code differs from it; empty without git."""
+    """The commit of the running code, with `+changes` if the code differs from it, or `unknown` with the reason.
+
+    That it is unknown is remarked.
+    """
     folder = Path(layout.__file__).parents[1]
 
     def git(*words: str) -> str:
-        command = ["git", "--no-optional-locks", *words]  # several stages may ask at once
+        # Several stages may ask at once. In a container, the folder often belongs to another user, whose repository git
+        # refuses; its code runs already.
+        command = ["git", "--no-optional-locks", "-c", "safe.directory=*", *words]
         return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         changed = git("status", "--porcelain", "--", *CODE)
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
+    except FileNotFoundError:
+        reason = "git is not installed"
+    except OSError as error:
+        reason = f"git does not run: {error.strerror}"
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr.strip() or "git failed").splitlines()[0]
+    remark(f"the commit of the code is recorded as unknown ({reason})", str(folder))
+    return f"unknown ({reason})"
 
 
 def circumstances(device: torch.device, execution: Execution) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from prosam.checkpoints.trained import MODEL_FORMAT, WEIGHTS, read_description
 from prosam.checkpoints.weights import load_state
+from prosam.data.formats.content_kinds import kind_of_file
 from prosam.errors import InputError
 from prosam.files import atomic_path
 
@@ -58,7 +59,8 @@ def read_exported_description(path: Path) -> dict[str, Any]:
         with safe_open(path, "pt") as file:
             content = json.loads((file.metadata() or {}).get(METADATA, "null"))
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path}: is damaged or is not a model ({error})") from error
+        kind = kind_of_file(path)
+        raise InputError(f"{path}: is damaged or is not a model: {kind or error}") from error
     if not isinstance(content, dict):
         raise InputError(
             f"{path}: has no description of a model; pass the folder of a trained model or a file of `prosam export`"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from prosam.data.formats.content_kinds import kind_of_file
 from prosam.errors import InputError
 from prosam.files import atomic_path
 
@@ -60,14 +61,30 @@ def load_state(path: Path, *, without: str | None = None) -> dict[str, Tensor]:
                 names = [name for name in file.keys() if not _left_out(name, without)]  # noqa: SIM118 - no mapping
                 return {name: file.get_tensor(name) for name in names}
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(f"{path}: cannot be read as weights (it holds pickled objects, not only tensors)") from error
     except Exception as error:  # torch's unpickler can raise anything for a file that is not a checkpoint
-        reason = str(error).strip().splitlines()
-        raise InputError(f"{path}: cannot be read as weights ({reason[0] if reason else error!r})") from error
+        raise InputError(f"{path}: cannot be read as weights{_why(path, error)}") from error
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise InputError(f"{path}: does not hold a plain state dict of tensors")
     return {name: tensor for name, tensor in state.items() if not _left_out(name, without)}
+
+
+def _why(path: Path, error: Exception) -> str:
+    """The reason that a file is not weights: what it is, if that is known, or what the reader says."""
+    kind = kind_of_file(path)
+    is_torch = kind is not None and kind.what in ("a zip archive", "pickled Python objects")
+    if is_torch and path.suffix == ".safetensors":
+        return ": it is a torch file; rename it to .pth"
+    if kind is not None and not is_torch:
+        return f": {kind}"
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(9)[8:] == b"{" and path.suffix != ".safetensors":
+            return ": it is a safetensors file; rename it to .safetensors"
+    if isinstance(error, pickle.UnpicklingError) and is_torch:
+        return " (it holds pickled objects, not only tensors)"
+    if isinstance(error, pickle.UnpicklingError):
+        return ": it is damaged, or of another format; replace it with an intact copy"
+    reason = str(error).strip().splitlines()
+    return f" ({reason[0] if reason else repr(error)})"
 
 
 def _left_out(name: str, without: str | None) -> bool:

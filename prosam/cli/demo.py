@@ -6,6 +6,7 @@ import sys
 from importlib.util import find_spec
 from socket import gethostname
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -22,6 +23,13 @@ def demo(
     host: Annotated[
         str, typer.Option(help="Address to listen on; by default only this machine can connect.")
     ] = "127.0.0.1",
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Address of the page before a proxy, such as https://demo.example.org. Repeatable.",
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
     sam: SamOption = None,
     backbone: BackboneOption = None,
@@ -34,6 +42,7 @@ def demo(
     for library in ("starlette", "uvicorn"):
         if find_spec(library) is None:
             raise InputError(f"prosam demo needs {library}; install it with: pip install 'prosam[demo]'")
+    origins = [_checked_origin(one) for one in origin or ()]
     with listen(host, port) as listening:
         url = url_of(listening, host)
         if not is_local(host):
@@ -44,4 +53,11 @@ def demo(
         predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, keep=_KEPT)
         print(predictor.model)
         print(f"the page is at {url}; stop it with Ctrl-C")
-        serve_demo(predictor, listening, url, names=[host, gethostname()], browser=browser)
+        serve_demo(predictor, listening, url, names=[host, gethostname()], browser=browser, origins=origins)
+
+
+def _checked_origin(given: str) -> str:
+    parts = urlsplit(given)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query:
+        raise InputError(f"--origin {given}: must be scheme and name, such as https://demo.example.org")
+    return f"{parts.scheme}://{parts.netloc}"

@@ -81,13 +81,15 @@ def _metadata(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file; empty for any other file."""
     from safetensors import SafetensorError, safe_open
 
+    from prosam.data.formats.content_kinds import kind_of_file
+
     if path.suffix != ".safetensors":
         return {}
     try:
         with safe_open(path, "pt") as file:
             return file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: is damaged ({error})") from error
+        raise InputError(f"{path}: is damaged: {kind_of_file(path) or error}") from error
 
 
 def _facts_of_run(folder: Path) -> Facts:

@@ -26,6 +26,7 @@ from prosam.cli.references import (
     all_references,
 )
 from prosam.errors import InputError
+from prosam.remarks import say_remarks
 
 LEARN_EXAMPLES = """\b
 Examples:
@@ -76,6 +77,7 @@ def learn(
         raise InputError(f"{out}: is one file, but there are {len(given)} concepts, {', '.join(given)}; name a folder")
     predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone)
     concepts = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
+    say_remarks()
     print(predictor.model)
     for concept in concepts:
         path = out if out.suffix == _SUFFIX else out / f"{concept.name}{_SUFFIX}"

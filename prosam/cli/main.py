@@ -153,4 +153,4 @@ def convert_vrp_sam(
 
 def main() -> None:
     """Run the command line."""
-    console.run(app)
+    console.run(app, less_memory="lower --batch, or compute with --device cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from prosam.errors import InputError
+from prosam.files import is_refused_by_windows
 
 if TYPE_CHECKING:
     from prosam.exchange.references import ReferenceList
@@ -82,6 +84,7 @@ FusionOption = Annotated[
 ]
 
 _KINDS = ("mask", "box", "point", "scribble")
+ON_WINDOWS = os.name == "nt"
 _POLYLINE = re.compile(r"[\d.,\s+-]+")
 
 
@@ -174,8 +177,9 @@ def _begin(concepts: dict[str, list[_Given]], name: str) -> list[_Given]:
 
 
 def check_name(name: str) -> None:
-    """Raise InputError if a concept's name cannot name the folder of its masks."""
-    if not name.strip() or name.startswith(".") or re.search(r"[/\\\x00-\x1f\x7f]", name):
+    """Raise InputError if a concept's name cannot name the folder of its masks, on Windows too if this is Windows."""
+    wrong = not name.strip() or name.startswith(".") or re.search(r"[/\\\x00-\x1f\x7f]", name)
+    if wrong or (ON_WINDOWS and is_refused_by_windows(name)):
         raise InputError(
             f"{name!r} cannot be a concept's name, because it cannot name a folder; choose another with --name, or in "
             "the file with the label"

@@ -31,6 +31,7 @@ from prosam.cli.references import (
 )
 from prosam.cli.targets import results_of, target_jobs
 from prosam.errors import InputError, unknown_name
+from prosam.remarks import say_remarks
 
 if TYPE_CHECKING:
     from prosam.output.jobs import ImageJob
@@ -170,6 +171,7 @@ def segment(
         asked["instances"] = True
     learned = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     concepts = predictor.checked([*saved, *learned], samples=samples)
+    say_remarks()
     print(predictor.model)
     if threshold is None and not asked["threshold"]:
         print("note: no presence threshold is known for this backbone, so no concept counts as absent; set --threshold")

@@ -29,6 +29,7 @@ def target_jobs(given: Sequence[Path], out: Path, *, every: int) -> list[ImageJo
             images would get results of the same name.
     """
     from prosam.data.formats.video_files import is_video, video_facts
+    from prosam.data.walking import files_below
     from prosam.output.jobs import frame_jobs, jobs_of
     from prosam.output.results_folder import results_below
     from prosam.predictor.image_folders import images_below
@@ -42,7 +43,7 @@ def target_jobs(given: Sequence[Path], out: Path, *, every: int) -> list[ImageJo
                 raise InputError(f"--out {out}: is the folder of the images; name another one, for example inside it")
             for image in images_below(path, without=[out, *results_below(path)]):
                 named.setdefault(image, prefix + image.relative_to(path).as_posix())
-            if left_out := sum(is_video(file) for file in path.rglob("*")):
+            if left_out := sum(is_video(file) for file in files_below(path)):
                 print(f"{path}: videos are left out ({left_out}); name a video itself to segment it")
         elif path.is_file():
             (videos if is_video(path) else named).setdefault(path, path.name)

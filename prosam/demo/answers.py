@@ -24,6 +24,7 @@ from prosam.output.results_folder import Format, Provenance, ResultsFolder
 from prosam.predictor.concept import Concept
 from prosam.predictor.instance import Instance
 from prosam.predictor.predictor import Asked, Predictor
+from prosam.remarks import say_remarks
 
 CONCEPT = "object"
 VIEW_SIDE = 1024  # px, the longer side of images and masks on the page
@@ -94,6 +95,7 @@ class Answers:
     def kept(self, content: bytes, name: str) -> dict[str, Any]:
         """Keep an image that was sent, and describe it to the page; see `ImageStore.add`."""
         image = self.images.add(content, name)
+        say_remarks()
         return {"id": image.id, "name": image.name, "height": image.height, "width": image.width}
 
     def shown(self, id: str) -> bytes:

@@ -37,7 +37,7 @@ class _TooLargeError(InputError):
     """A request's body has too many bytes."""
 
 
-def build_app(predictor: Predictor, *, names: Collection[str] = ()) -> Starlette:
+def build_app(predictor: Predictor, *, names: Collection[str] = (), origins: Collection[str] = ()) -> Starlette:
     """The app that serves the page and answers its requests.
 
     Images that are sent lie in a temporary folder until shutdown.
@@ -45,6 +45,7 @@ def build_app(predictor: Predictor, *, names: Collection[str] = ()) -> Starlette
     Args:
         predictor: the model that answers.
         names: names of this machine under which the page may be opened, besides `localhost` and numeric addresses.
+        origins: further origins of the page; see `OwnPageOnly`.
     """
     limiter = CapacityLimiter(_AT_ONCE)
 
@@ -96,8 +97,8 @@ def build_app(predictor: Predictor, *, names: Collection[str] = ()) -> Starlette
             Route("/api/download", download, methods=["POST"]),
             Mount("/page", StaticFiles(directory=PAGE)),
         ],
-        middleware=[Middleware(OwnPageOnly, names=names)],
-        exception_handlers={InputError: _refused},
+        middleware=[Middleware(OwnPageOnly, names=names, origins=origins)],
+        exception_handlers={InputError: _refused, Exception: _failed},
         lifespan=lifespan,
     )
 
@@ -114,6 +115,12 @@ async def _body(request: Request, most: int, name: str) -> bytes:
         if len(taken) > most:
             raise _TooLargeError(f"{name}: has more than {most >> 20} MiB; scale it down")
     return bytes(taken)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return JSONResponse(
+        {"error": f"unexpected: {type(error).__name__}; the traceback is in the terminal of `prosam demo`"}, 500
+    )
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -19,7 +19,8 @@ from prosam.errors import InputError
 
 MAX_IMAGE_BYTES = 30 * 2**20  # a telephone's photograph has 3 to 15 MiB
 MOST_PIXELS = 50_000_000  # as many as telephones' photographs have at most; their float32 logits take 200 MB
-IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # detected from the content; only formats that browsers show
+# Detected from the content; only formats that browsers show. Pillow calls a JPEG with a second image behind it MPO.
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 
 _KEPT_BYTES = 2**30
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
@@ -125,7 +126,7 @@ def decoded(content: bytes, name: str) -> tuple[NDArray[np.uint8], str]:
         if image.width * image.height > MOST_PIXELS:
             size = f"{image.width}x{image.height}"
             raise InputError(f"{name}: is {size} px, more than {MOST_PIXELS // 10**6} megapixels; scale it down")
-        return as_shown(image, name), str(image.format)
+        return as_shown(image, name), "JPEG" if image.format == "MPO" else str(image.format)
 
 
 def view(pixels: NDArray[np.uint8], most: int) -> bytes:

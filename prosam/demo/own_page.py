@@ -28,15 +28,19 @@ _HEADERS = {
 class OwnPageOnly:
     """Refuses requests of other pages with status 403, and forbids the page to load anything from elsewhere."""
 
-    def __init__(self, app: ASGIApp, names: Collection[str]):
+    def __init__(self, app: ASGIApp, names: Collection[str], origins: Collection[str] = ()):
         """Wrap an app.
 
         Args:
             app: the app that answers.
             names: allowed names of this machine, besides `localhost`.
+            origins: further origins of the page itself, such as `https://demo.example.org` before a proxy that adds
+                TLS. Their names are allowed too.
         """
         self._app = app
-        self._names = {"localhost", *(name.lower() for name in names)}
+        self._origins = {origin.lower() for origin in origins}
+        hosts = (urlsplit(origin).hostname or "" for origin in self._origins)
+        self._names = {"localhost", *(name.lower() for name in names), *hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle an ASGI connection."""
@@ -51,7 +55,7 @@ class OwnPageOnly:
             await send(message)
 
         headers = Headers(scope=scope)
-        app = self._app if self._is_own(headers) else JSONResponse({"error": "only the demo page may ask"}, 403)
+        app = self._app if self._is_own(headers) else JSONResponse({"error": _refusal(headers)}, 403)
         await app(scope, receive, sent)
 
     def _is_own(self, headers: Headers) -> bool:
@@ -61,7 +65,7 @@ class OwnPageOnly:
         if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             # a link to the page itself is harmless; all other requests from other sites are not
             return headers.get("sec-fetch-mode") == "navigate" and origin is None
-        return origin is None or origin.lower() == f"http://{host.lower()}"
+        return origin is None or origin.lower() in {f"http://{host.lower()}", *self._origins}
 
     def _is_here(self, host: str) -> bool:
         try:
@@ -75,3 +79,10 @@ class OwnPageOnly:
         except ValueError:
             return False
         return True
+
+
+def _refusal(headers: Headers) -> str:
+    origin = headers.get("origin")
+    if origin is None or not origin.startswith(("http://", "https://")):
+        return "only the demo page may ask"
+    return f"only the demo page may ask; if {origin} is its own address before a proxy, pass --origin to prosam demo"

@@ -54,7 +54,13 @@ def url_of(listening: socket.socket, host: str) -> str:
 
 
 def serve_demo(
-    predictor: Predictor, listening: socket.socket, url: str, *, names: Collection[str], browser: bool
+    predictor: Predictor,
+    listening: socket.socket,
+    url: str,
+    *,
+    names: Collection[str],
+    browser: bool,
+    origins: Collection[str] = (),
 ) -> None:
     """Serve the page until Ctrl-C, or until its terminal is closed.
 
@@ -63,19 +69,22 @@ def serve_demo(
         listening: the socket.
         url: address of the page.
         names: see `build_app`.
+        origins: see `build_app`.
         browser: whether to open the page in a browser. Requests before the server runs wait in the socket.
     """
     import uvicorn
 
     from prosam.demo.app import build_app
 
-    app = build_app(predictor, names=names)
+    app = build_app(predictor, names=names, origins=origins)
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, limit_concurrency=64)
     if browser:
         Thread(target=webbrowser.open, args=[url], daemon=True).start()  # a browser in the terminal would block
     server = uvicorn.Server(config)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # the terminal was closed; with nohup, SIGHUP is ignored
-        signal.signal(signal.SIGHUP, server.handle_exit)
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    # the terminal was closed; with nohup, SIGHUP is ignored
+    if hang_up is not None and signal.getsignal(hang_up) is signal.SIG_DFL:
+        signal.signal(hang_up, server.handle_exit)
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:

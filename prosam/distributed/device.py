@@ -20,7 +20,7 @@ def prepare_device(params: Params) -> torch.device:
         InputError: params.yaml asks for a GPU, and there is none, or fewer than one for each process.
     """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(params.threads or max(1, usable_cpus() // processes))
+    torch.set_num_threads(params.cpu_threads or max(1, usable_cpus() // processes))
     if params.device == "cuda" and not torch.cuda.is_available():
         raise InputError("params.yaml: device: cuda, but torch finds no GPU here; use auto or cpu")
     if params.device == "cpu" or not torch.cuda.is_available():
@@ -68,4 +68,4 @@ def machine(params: Params, device: torch.device) -> dict[str, str | int]:
     The model of the GPU and the number of processes are left out, so that work which was begun with one of them can be
     finished with another.
     """
-    return {"device": device.type} | ({"threads": params.threads} if device.type == "cpu" else {})
+    return {"device": device.type} | ({"threads": params.cpu_threads} if device.type == "cpu" else {})

@@ -11,18 +11,19 @@ from pycocotools import mask as coco
 
 from prosam.data.formats.masks import decode
 from prosam.data.sources.coco_json import Instances
-from prosam.data.sources.coco_masks import class_masks
-from prosam.data.sources.own_coco import locate_images
-from prosam.errors import InputError
+from prosam.data.sources.coco_masks import BadOutlinesError, class_masks
+from prosam.data.sources.own_coco import located
+from prosam.errors import Faults
 from prosam.predictor.annotations import Mask
 
 
 def read_coco(
-    instances: Instances, images: Path | None, is_wanted: Callable[[str], bool]
+    instances: Instances, images: Path | None, is_wanted: Callable[[str], bool], faults: Faults
 ) -> Iterator[tuple[str, Path, Mask]]:
     """Yield a label, an image and the mask of all objects with that label in the image, in the file's order.
 
-    Crowd regions are left out.
+    Regions with `iscrowd` are objects like any other, as in your own data: CVAT, supervision and others write brush
+    masks and masks with holes like this.
 
     Args:
         instances: the content of the file.
@@ -30,20 +31,23 @@ def read_coco(
             in it, and so on.
         is_wanted: whether a label is wanted; called for each object. Outlines and images of other labels are not read,
             since the caller often wants a few of a hundred thousand; these images may even be missing.
-
-    Raises:
-        InputError: an image is missing, or an outline is not a mask.
+        faults: receives which images are missing, and which outlines are not masks.
     """
     path = instances.path
+    folder = images or (path.parent.parent if path.parent.name == "annotations" else path.parent)
     for image in instances.images:
         wanted = [one for one in image.annotations if is_wanted(instances.classes[one.class_id - 1])]
         try:
-            masks, _ = class_masks(replace(image, annotations=wanted), "exact", "void")
-        except ValueError as error:
-            raise InputError(f"{path}: {error}") from error
+            masks, _ = class_masks(replace(image, annotations=wanted), "exact", "class")
+        except BadOutlinesError as error:
+            for message in error.messages:
+                faults.add(f"{path}: image {image.file_name!r}, {message}")
+            continue
         if not masks:
             continue
-        [file] = locate_images(images or path.parent, instances, [image.file_name])
+        file = located(folder, instances, [image.file_name], faults).get(image.file_name)
+        if file is None:
+            continue
         for class_id, code in masks.items():
             yield instances.classes[class_id - 1], file, Mask(decode(code, image.height, image.width))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from prosam.data.formats.image_files import opened_image, shown_size
-from prosam.errors import InputError
+from prosam.data.names import existing
+from prosam.errors import Faults, InputError
 from prosam.exchange.polygons import outlines
 from prosam.predictor.annotations import Annotation, Box, Mask, Points, Scribble
 
@@ -29,10 +30,10 @@ VERSION = "5.4.0"  # version of the format: the first labelme that has all the k
 ShapeMask = NDArray[np.bool_]
 _XY = tuple[float, float]
 
-_AREAS = ("polygon", "circle", "mask", "oriented_rectangle")
+_AREAS = ("polygon", "circle", "mask", "oriented_rectangle", "rotation")  # the latter is X-AnyLabeling's
 _LINES = ("line", "linestrip")
 _FARTHEST = 1e6  # px from the image; beyond it Pillow draws nonsense
-_TYPES = (*_AREAS, "rectangle", "point", *_LINES)
+_TYPES = (*_AREAS, "rectangle", "point", "points", *_LINES)
 
 
 def is_labelme(content: Any) -> bool:
@@ -40,7 +41,9 @@ def is_labelme(content: Any) -> bool:
     return isinstance(content, dict) and "shapes" in content and "imagePath" in content
 
 
-def read_labelme(path: Path, content: Mapping[str, Any]) -> dict[str, tuple[Path, Annotation]]:
+def read_labelme(
+    path: Path, content: Mapping[str, Any], is_wanted: Callable[[str], bool] = bool
+) -> dict[str, tuple[Path, Annotation]]:
     """The image of a labelme file with the annotation of each label.
 
     All shapes of a label become one annotation. Polygons, circles and masks become a mask. One rectangle becomes a box,
@@ -50,35 +53,48 @@ def read_labelme(path: Path, content: Mapping[str, Any]) -> dict[str, tuple[Path
     Args:
         path: path of the file; `imagePath` in it is relative to its folder.
         content: parsed content of the file; `imageData` is ignored.
+        is_wanted: whether a label is wanted; the shapes of others are not read.
 
     Raises:
-        InputError: the image is missing, or a shape is damaged or of an unknown type; names the file and the shape.
+        InputError: the image is missing, or shapes are damaged or of an unknown type; names the file and each shape.
     """
-    image = path.parent / PureWindowsPath(str(content["imagePath"])).as_posix()
+    shapes = content["shapes"]
+    if not isinstance(shapes, list):
+        raise InputError(f"{path}: 'shapes' is not a list")
+    if shapes and all(_has_label(shape) and not is_wanted(shape["label"]) for shape in shapes):
+        return {}
+    image = existing(path.parent / PureWindowsPath(str(content["imagePath"])).as_posix())
     height, width = shown_size(image)
     for key, size in (("imageHeight", height), ("imageWidth", width)):
         if content.get(key) not in (None, size):
             raise InputError(f"{path}: says {key} {content[key]}, but {image} has {size} px")
+    faults = Faults()
     by_label: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    if not isinstance(content["shapes"], list):
-        raise InputError(f"{path}: 'shapes' is not a list")
-    for number, shape in enumerate(content["shapes"]):
+    for number, shape in enumerate(shapes):
+        if _has_label(shape) and not is_wanted(shape["label"]):
+            continue
         if isinstance(shape, dict):
             shape = {"shape_type": "polygon"} | shape  # labelme reads the files of its first versions like this
-        _check(path, number, shape)
-        by_label[shape["label"]].append(shape)
+        with faults.collected():
+            _check(path, number, shape)
+            by_label[shape["label"]].append(shape)
     annotations: dict[str, tuple[Path, Annotation]] = {}
-    for label, shapes in by_label.items():
+    for label, of_label in by_label.items():
         try:
-            annotations[label] = image, _annotation(shapes, height, width)
+            annotations[label] = image, _annotation(of_label, height, width)
         except (  # among these are Pillow's errors for invalid points
             ValueError,
             TypeError,
             OSError,
             InputError,
         ) as error:
-            raise InputError(f"{path}: a shape labelled {label!r} is damaged: {error}") from error
+            faults.add(f"{path}: a shape labelled {label!r} is damaged: {error}")
+    faults.check(path)
     return annotations
+
+
+def _has_label(shape: Any) -> bool:
+    return isinstance(shape, dict) and isinstance(shape.get("label"), str) and bool(shape["label"].strip())
 
 
 def labelme_file(
@@ -131,8 +147,10 @@ def _check(path: Path, number: int, shape: Any) -> None:
                 pass
             case _:
                 raise InputError(f"{path}: shape {number} has a point {point!r}, which is not [x, y]")
+    if kind == "rectangle" and len(points) == 4:  # all corners, as later versions write them
+        return
     most = {"circle": 2, "rectangle": 2, "point": 1, "line": 2, "mask": 2}.get(kind)
-    fewest = {"polygon": 3, "oriented_rectangle": 4, "linestrip": 1}.get(kind, most or 1)
+    fewest = {"polygon": 3, "oriented_rectangle": 4, "rotation": 4, "linestrip": 1, "points": 1}.get(kind, most or 1)
     if len(points) < fewest or len(points) > (most or len(points)):
         raise InputError(f"{path}: shape {number}, a {kind}, has {len(points)} points; it needs {most or fewest}")
     if kind == "mask" and not isinstance(shape.get("mask"), str):
@@ -146,7 +164,8 @@ def _annotation(shapes: Sequence[dict[str, Any]], height: int, width: int) -> An
         return Mask(np.logical_or.reduce([*areas, *(box.draw(height, width) for box in boxes)]))
     if boxes:
         return boxes[0]
-    points = [_inside(shape["points"], height, width)[0] for shape in shapes if shape["shape_type"] == "point"]
+    clicks = [shape["points"] for shape in shapes if shape["shape_type"] in ("point", "points")]
+    points = [point for click in clicks for point in _inside(click, height, width)]
     lines = [_inside(shape["points"], height, width) for shape in shapes if shape["shape_type"] in _LINES]
     return Scribble([*lines, *([point] for point in points)]) if lines else Points(points)
 
@@ -157,10 +176,9 @@ def _inside(points: Sequence[Sequence[float]], height: int, width: int) -> list[
 
 
 def _box(points: Sequence[Sequence[float]], height: int, width: int) -> Box:
-    (x0, y0), (x1, y1) = points
-    left, right = sorted(min(max(x, 0.0), float(width)) for x in (x0, x1))
-    upper, lower = sorted(min(max(y, 0.0), float(height)) for y in (y0, y1))
-    return Box(left, upper, right, lower)
+    columns = [min(max(x, 0.0), float(width)) for x, _ in points]
+    rows = [min(max(y, 0.0), float(height)) for _, y in points]
+    return Box(min(columns), min(rows), max(columns), max(rows))
 
 
 def _area(shape: dict[str, Any], height: int, width: int) -> ShapeMask:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from prosam.data.sources.coco_json import instances_of, read_json
 from prosam.data.sources.own_voc import is_voc_layout
-from prosam.errors import InputError, unknown_name
+from prosam.errors import Faults, InputError, unknown_name
 from prosam.exchange.coco import read_coco
 from prosam.exchange.labelme import is_labelme, read_labelme
 from prosam.exchange.voc import read_voc
@@ -30,44 +30,75 @@ def read_references(
         images: folder of the images that a COCO file names, if it is not in the usual place.
 
     Raises:
-        InputError: `path` has another format or is damaged, an image is missing, or a wanted label is missing.
+        InputError: `path` has another format or is damaged, images are missing or outlines damaged that would be used,
+            or a wanted label is missing.
     """
     path = Path(path)
     found: defaultdict[str, ReferenceList] = defaultdict(list)
     met: dict[str, None] = {}
+    faults = Faults()
+
+    def is_missing(label: str) -> bool:
+        return (not labels or label in labels) and (most is None or len(found.get(label, ())) < most)
 
     def is_wanted(label: str) -> bool:
         met.setdefault(label)
-        return (not labels or label in labels) and (most is None or len(found.get(label, ())) < most)
+        return is_missing(label)
 
-    for label, image, annotation in _each(path, None if images is None else Path(images), is_wanted):
+    def is_enough() -> bool:
+        return bool(labels) and not any(map(is_missing, labels))
+
+    for label, image, annotation in _each(path, None if images is None else Path(images), is_wanted, faults):
         if is_wanted(label):
             found[label].append((image, annotation))
+        if is_enough():
+            break
+    if not is_enough():  # otherwise nothing that is wrong is used
+        faults.check(path)
     if not met or not (labels or found):
         raise InputError(f"{path}: has no annotations")
     for label in labels:
         if label not in found:
-            raise InputError(f"{path}: {unknown_name('label', label, met)}")
+            raise InputError(f"{path}: {_not_found(label, met)}")
     return {label: found[label] for label in labels or found}
 
 
-def _each(path: Path, images: Path | None, is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, Path, Annotation]]:
+def _not_found(label: str, met: Collection[str]) -> str:
+    if label in met:
+        return f"the label {label!r} has only empty masks; draw on an object"
+    return unknown_name("label", label, met)
+
+
+def _each(
+    path: Path, images: Path | None, is_wanted: Callable[[str], bool], faults: Faults
+) -> Iterator[tuple[str, Path, Annotation]]:
     if path.is_dir() and is_voc_layout(path):
-        yield from read_voc(path)
+        yield from read_voc(path, faults)
         return
     files = [path]
     if path.is_dir():
         files = sorted(file for file in path.glob("*.json") if not file.name.startswith("."))
         if not files:
-            raise InputError(f"{path}: has neither JSON files nor VOC's folders; name a COCO or labelme file")
+            files = _inside(path)
     for file in files:
-        content = read_json(file)
-        if is_labelme(content):
-            for label, (image, annotation) in read_labelme(file, content).items():
-                yield label, image, annotation
-        elif len(files) == 1:
-            yield from read_coco(instances_of(file, content), images, is_wanted)
-        else:
-            raise InputError(
-                f"{file}: is not a labelme file, and only labelme files may lie in a folder of several; name one file"
-            )
+        with faults.collected():
+            content = read_json(file)
+            if is_labelme(content):
+                for label, (image, annotation) in read_labelme(file, content, is_wanted).items():
+                    yield label, image, annotation
+            elif len(files) == 1:
+                yield from read_coco(instances_of(file, content), images, is_wanted, faults)
+            else:
+                raise InputError(
+                    f"{file}: is not a labelme file, and only labelme files may lie in a folder of several; name one "
+                    "file"
+                )
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The only JSON file in a folder's `annotations`, where CVAT puts it."""
+    inside = [file for file in folder.glob("annotations/*.json") if not file.name.startswith(".")]
+    if len(inside) == 1:
+        return inside
+    hint = f"; name one of {', '.join(str(file) for file in sorted(inside)[:3])}" if inside else ""
+    raise InputError(f"{folder}: has neither JSON files nor VOC's folders{hint or '; name a COCO or labelme file'}")

@@ -59,7 +59,8 @@ def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool] | None) -
             begun = _record_path(folder, archive).stat().st_mtime_ns
         _write_record(folder, archive, identity | {"begun_ns": begun})
         _write(plan, archive, folder)
-    os.sync()  # so that the record never exists without the files, not even after a power cut
+    if hasattr(os, "sync"):  # not on Windows
+        os.sync()  # so that the record never exists without the files, not even after a power cut
     _write_record(folder, archive, identity | {"begun_ns": begun, "left_out": plan.left_out})
 
 

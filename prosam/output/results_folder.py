@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from prosam.data.formats.masks import encode
+from prosam.data.walking import files_below
 from prosam.errors import InputError
 from prosam.exchange.labelme import labelme_file
 from prosam.files import remove_leftovers, write_text
@@ -64,7 +65,9 @@ class Provenance:
 
 def results_below(folder: Path) -> list[Path]:
     """The pictures that earlier runs wrote in or below a folder; they are results, not images to segment."""
-    places = [path.parent for path in folder.rglob(JOURNAL) if path.is_file() and is_journal(path)]
+    places = [
+        path.parent for path in files_below(folder) if path.name == JOURNAL and path.is_file() and is_journal(path)
+    ]
     return [place / name for place in places for name in (*FORMATS, OVERVIEW, VIDEOS)]
 
 

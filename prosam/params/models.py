@@ -11,6 +11,7 @@ from prosam.params.section import Name, Section
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 
 SamName = Literal["tiny", "lite", "vit_b", "vit_l", "vit_h"]
+SMALL_SAMS: tuple[SamName, ...] = ("tiny", "lite")  # the bundled ones, which more threads make no faster
 Architecture = Literal[
     "tiny-resnet",
     "tiny-vgg",

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from prosam.errors import unknown_name
 from prosam.params.data import DatasetParams
 from prosam.params.merging import deep_merge
-from prosam.params.models import ModelsParams
+from prosam.params.models import SMALL_SAMS, ModelsParams
 from prosam.params.rivals import Rival
 from prosam.params.section import Count, Fraction, Name, NonNegative, Positive, Section
 from prosam.params.studies import StudiesParams, StudyName
@@ -305,7 +305,8 @@ class Params(Section):
 
     Attributes:
         device: of the models; `auto` uses a GPU if there is one.
-        threads: CPU threads of each process, 0 for all cores. Floating-point sums depend on it.
+        threads: CPU threads of each process, 0 for all cores. `auto` is one for the bundled SAMs, which are so small
+            that two processes beat two threads, and all cores for larger ones. Floating-point sums depend on it.
         processes: number of processes that train or evaluate one run together, each on its own GPU; `auto` is the
             number of GPUs, or one on a CPU.
         samples_at_once: how many of a target's K samples have their masks in memory at once in training. `auto` is all
@@ -333,7 +334,7 @@ class Params(Section):
     suites: dict[Name, Suite] = Field(default_factory=dict)
     report: ReportParams = ReportParams()
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: NonNegative = 0
+    threads: Literal["auto"] | NonNegative = "auto"
     processes: Literal["auto"] | Count = 1
     samples_at_once: Literal["auto"] | Count = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -388,6 +389,13 @@ class Params(Section):
         """The name of a rival's backbone; None if its method uses none."""
         rival = self.rivals[name]
         return None if rival.backbone is None else self.models.backbone_of(rival.backbone)
+
+    @property
+    def cpu_threads(self) -> int:
+        """`threads` as a number: CPU threads of each process, 0 for all cores."""
+        if self.threads != "auto":
+            return self.threads
+        return 1 if self.models.sam.name in SMALL_SAMS else 0
 
     def training(self, dataset: str, run: str) -> TrainParams:
         """The section `train` with the data set's overrides, and the run's overrides on top."""

@@ -11,13 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
 from prosam.data.drawing import draw_line
+from prosam.data.formats.drawn_masks import object_pixels, remark_doubtful
 from prosam.data.formats.image_files import image_errors, opened_image
 from prosam.errors import InputError
 from prosam.params import AnnotationKind
@@ -139,7 +140,8 @@ class Mask(Annotation):
     """The object's own pixels.
 
     Attributes:
-        pixels: (H, W) of the image's size, not 0 where the object is, or the path of such an image.
+        pixels: (H, W) of the image's size, not 0 where the object is, or the path of such an image. Of an image with
+            grey values, as JPEG makes them, the bright half counts; see `prosam.data.formats.drawn_masks`.
     """
 
     pixels: Pixels | Path | str
@@ -159,7 +161,7 @@ def as_annotation(given: AnnotationInput) -> Annotation:
         return given
     if isinstance(given, Image.Image):
         with image_errors("the mask"):  # Pillow decodes late
-            return Mask(_flat(ImageOps.exif_transpose(given)))
+            return Mask(object_pixels(_upright(given), "the mask"))
     if isinstance(given, np.ndarray | Path | str):
         return Mask(given)
     raise InputError(f"{type(given).__name__} is not an annotation; give Points, Scribble, Box or Mask")
@@ -167,11 +169,11 @@ def as_annotation(given: AnnotationInput) -> Annotation:
 
 def _drawn_pixels(given: Pixels | Path | str, height: int, width: int, what: str) -> NDArray[np.bool_]:
     if isinstance(given, np.ndarray):
-        name, values = f"the {what}", np.asarray(given)
+        name, file, values = f"the {what}", f"the {what}", np.asarray(given)
     else:
-        name = f"the {what} {given}"
+        name, file = f"the {what} {given}", str(given)
         with opened_image(Path(given)) as image:
-            values = _flat(ImageOps.exif_transpose(image))
+            values = object_pixels(_upright(image), file)
     if values.ndim != 2:
         raise InputError(f"{name} has the shape {values.shape}, not height x width")
     if values.shape != (height, width):
@@ -180,30 +182,15 @@ def _drawn_pixels(given: Pixels | Path | str, height: int, width: int, what: str
     pixels = values != 0
     if not pixels.any():
         raise InputError(f"{name} is empty; draw on the object")
+    remark_doubtful(pixels, file)
     return pixels
 
 
-def _flat(image: Image.Image) -> NDArray[np.uint8]:
-    """(H, W), not 0 where an image is drawn on.
-
-    Opaque pixels count as drawn if the image has transparent parts. Otherwise pixels that are not black, or do not have
-    label 0, count.
-    """
-    if image.mode in ("P", "PA"):
-        if image.has_transparency_data:
-            return _flat(image.convert("RGBA"))
-        coloured = np.any(np.asarray(image.convert("RGB")), axis=-1)
-        # if there is black and it is not colour 0, a program has ordered the colours freely, so they are not labels
-        if any((image.getpalette("RGB") or [])[:3]) and not coloured.all():
-            return coloured.astype(np.uint8)
-    values: NDArray[Any] = np.asarray(image)
-    if values.ndim == 2:
-        return (values != 0).astype(np.uint8)
-    has_alpha = image.mode in ("RGBA", "LA")
-    if has_alpha and (values[..., -1] < 255).any():
-        return (values[..., -1] > 0).astype(np.uint8)
-    colours = values[..., :-1] if has_alpha else values
-    return np.any(colours, axis=-1).astype(np.uint8)
+def _upright(image: Image.Image) -> Image.Image:
+    """An image as it is shown; it keeps its format, by which lossy ones are known."""
+    turned = ImageOps.exif_transpose(image)
+    turned.format = image.format
+    return turned
 
 
 def _require(given: Sequence[object], what: str) -> None:

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from prosam.data.formats.content_kinds import kind_of_file
 from prosam.errors import InputError
 from prosam.files import atomic_path
 from prosam.methods.prompting import PromptConcept
@@ -89,9 +90,9 @@ class Concept:
                 names = list(file.keys())
                 tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
         except (SafetensorError, OSError, ValueError) as error:
-            raise InputError(
-                f"{path}: is damaged, or not a concept ({error}); make it again with `prosam learn`"
-            ) from error
+            kind = kind_of_file(path)
+            why = f"not a concept: {kind}" if kind else f"damaged, or not a concept ({error})"
+            raise InputError(f"{path}: is {why}; make it again with `prosam learn`") from error
         if not isinstance(described, dict):
             raise InputError(f"{path}: is not a concept; make one with `prosam learn`")
         if described.get("format") != CONCEPT_FORMAT:

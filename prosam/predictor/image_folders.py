@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from prosam.data.formats.image_files import NOT_ALWAYS_READ
 from prosam.data.reading_ahead import read_ahead
 from prosam.data.sources.own_voc import IMAGE_SUFFIXES
+from prosam.data.walking import files_below
 from prosam.errors import InputError
 from prosam.predictor.images import load_image
 
@@ -21,7 +22,8 @@ _READERS = 4
 def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
     """The image files of a folder and of all folders below it, sorted by name, without hidden ones.
 
-    They include files that may turn out to be unreadable, such as broken links and an iPhone's .heic.
+    Links to folders are followed; see `files_below`. The files include some that may turn out to be unreadable, such as
+    broken links and an iPhone's .heic.
 
     Args:
         folder: the folder to search.
@@ -35,9 +37,8 @@ def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
     left_out = [path.resolve() for path in without if not folder.resolve().is_relative_to(path.resolve())]
     found = [
         path
-        for path in sorted(folder.rglob("*"))
+        for path in files_below(folder)
         if path.suffix.lower() in (*IMAGE_SUFFIXES, *NOT_ALWAYS_READ)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and not _is_in(path, left_out)
         and (path.is_file() or (path.is_symlink() and not path.exists()))
     ]

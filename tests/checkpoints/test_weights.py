@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
+import pickle
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
+from prosam.checkpoints import weights
 from prosam.checkpoints.weights import read_weights, shapes_only, write_weights
 from prosam.errors import InputError
 from prosam.models.backbones import BACKBONE_BUILDERS
@@ -73,6 +80,49 @@ def test_a_checkpoint_of_something_else_is_one_line_that_names_the_file(content,
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert all(torch.equal(v, module.state_dict()[k]) for k, v in before.items())
+
+
+def torch_file() -> bytes:
+    buffer = BytesIO()
+    torch.save(a_module().state_dict(), buffer)
+    return buffer.getvalue()
+
+
+CONTENT = {
+    "a.pth HTML": (b"<html>404</html>", ": it is an HTML page, so the download failed; fetch it again"),
+    "a.safetensors HTML": (b"<!doctype html>", ": it is an HTML page, so the download failed; fetch it again"),
+    "a.pth LFS": (b"version https://git-lfs.github.com/spec/v1\n", ": it is a Git LFS pointer; run `git lfs pull`"),
+    "a.safetensors LFS": (b"version https://git-lfs.github.com/spec/v1\n", ": it is a Git LFS pointer; run `git lfs"),
+    "a.pth empty": (b"", ": it is empty"),
+    "a.pth JSON": (b'{"error": "no such model"}', ": it is JSON text, perhaps a server's error message"),
+    "a.pth gzip": (gzip.compress(b"weights"), ": it is gzip-compressed; unpack it first"),
+    "a.pth pickle": (pickle.dumps(Path("a")), " (it holds pickled objects, not only tensors)"),
+    "a.pth noise": (bytes([7, 251, 3, 200] * 99), ": it is damaged, or of another format"),
+    "a.safetensors torch": (torch_file(), ": it is a torch file; rename it to .pth"),
+    "a.pth safetensors": (safetensors.torch.save({"a": torch.zeros(1)}), ": it is a safetensors file; rename it to"),
+}
+
+
+@pytest.mark.parametrize("case", CONTENT)
+def test_a_file_that_is_no_weights_is_called_what_it_is(case: str, tmp_path: Path):
+    content, told = CONTENT[case]
+    path = tmp_path / case.split()[0]
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_weights(a_module(), path, what="a net")
+    assert str(caught.value).startswith(f"{path}: cannot be read as weights{told}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_is_an_error_of_the_system_that_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(weights, "save_file", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_weights(a_module(), tmp_path / "a.safetensors")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "a.safetensors"))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("build", [SAM_BUILDERS["tiny"], *(BACKBONE_BUILDERS[f"tiny-{n}"] for n in ("resnet", "vgg"))])

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from prosam.cli import console
 from prosam.errors import InputError
+from prosam.remarks import remark
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -45,10 +50,47 @@ def test_what_the_user_can_mend_is_one_line_and_status_2(
     assert printed.out == ""
 
 
-def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys, "argv", ["command"])
-    with pytest.raises(ZeroDivisionError):
-        console.run(raising(ZeroDivisionError()))
+@pytest.mark.parametrize("error", [ZeroDivisionError(), RuntimeError("shapes cannot\nbe multiplied")])
+def test_a_mistake_of_ours_is_one_line_that_names_a_file_with_the_traceback(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert outcome(raising(error), monkeypatch) == 1
+    [file] = tmp_path.iterdir()
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: unexpected: {type(error).__name__}")
+    assert told.endswith(f"the traceback in {file}\n")
+    assert told.count("\n") == 1
+    assert "Traceback (most recent call last)" in file.read_text()
+    assert "in command\n" in file.read_text()  # the function above
+
+
+def test_where_no_file_can_be_written_the_traceback_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    assert outcome(raising(ZeroDivisionError()), monkeypatch) == 1
+    told = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in told
+    assert told.splitlines()[-1].endswith("with the traceback above")
+
+
+def test_remarks_are_said_once_with_their_number(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def command() -> None:
+        for name in "abcab":
+            remark("has pages", f"{name}.tif")
+        remark("is turned", "d.jpg")
+
+    assert outcome(command, monkeypatch) == 0
+    assert capsys.readouterr().err == "note: 3 files: has pages: a.tif, b.tif, c.tif\nnote: d.jpg: is turned\n"
+
+
+def test_letters_that_a_terminal_lacks_end_nothing():
+    line = "from prosam.cli import console; console.run(lambda: print(chr(233), chr(0xDCE9)))"
+    done = subprocess.run(
+        [sys.executable, "-c", line], env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, rb"\xe9 \udce9" + b"\n", b"")
 
 
 def test_arguments_are_typed_and_success_is_status_0(
@@ -64,7 +106,10 @@ def test_arguments_are_typed_and_success_is_status_0(
     assert "number" in capsys.readouterr().err
 
 
-def test_a_gpu_without_enough_memory_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("advice", [{}, {"less_memory": "lower --batch"}])
+def test_a_gpu_without_enough_memory_is_one_line(
+    advice: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
     import torch
 
     def command() -> None:
@@ -72,19 +117,11 @@ def test_a_gpu_without_enough_memory_is_one_line(capsys: pytest.CaptureFixture[s
 
     monkeypatch.setattr("sys.argv", ["command"])
     with pytest.raises(SystemExit) as ended:
-        console.run(command)
+        console.run(command, **advice)
     told = capsys.readouterr().err
+    assert ("params.yaml" in told) is not bool(advice)
     assert ended.value.code == 2
     assert told.startswith(
         "error: there is not enough GPU memory (CUDA out of memory. Tried to allocate 20.00 GiB); lower"
     )
     assert told.count("\n") == 1
-
-
-def test_other_faults_of_torch_keep_their_traceback(monkeypatch: pytest.MonkeyPatch):
-    def command() -> None:
-        raise RuntimeError("shapes cannot be multiplied")
-
-    monkeypatch.setattr("sys.argv", ["command"])
-    with pytest.raises(RuntimeError, match="multiplied"):
-        console.run(command)

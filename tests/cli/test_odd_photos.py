@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -29,6 +30,27 @@ def test_what_looks_like_an_image_and_cannot_be_read_is_reported(work: Path, pro
     ]
     assert error.splitlines()[-3:] == ["error: 2 of 7 images could not be read:", *(f"  {line}" for line in told)]
     assert (work / "found/unreadable.txt").read_text().splitlines() == told
+
+
+def test_what_is_left_out_or_understood_otherwise_is_said_once(work: Path, prosam: Prosam):
+    photos = [Image.open(path).convert("L") for path in sorted((work / "photos").glob("*.png"))]
+    (work / "scans").mkdir()
+    for number, photo in enumerate(photos[:2]):
+        photo.save(work / f"scans/{number}.tif", save_all=True, append_images=photos[2:])
+    (work / "far").mkdir()
+    Image.fromarray(np.asarray(photos[3]).astype(np.uint16)).save(work / "far/deep.png")
+    (work / "scans/day1").symlink_to("../far")
+    Image.open(work / "cat.png").convert("L").save(work / "cat-mask.jpg", quality=75)
+    status, out, error = prosam(
+        "segment", "scans", "--reference", "cat.jpg", "--mask", "cat-mask.jpg", "--out", "found", "--write", "masks"
+    )
+    assert (status, "of 3 images" in out) == (0, True)
+    assert (work / "found/masks/cat/day1/deep.png").is_file()
+    notes = [line for line in error.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 3
+    assert notes[0].startswith("note: cat-mask.jpg: it has grey pixels")
+    assert "note: 2 files: has several pages or frames, of which the first is read: scans/0.tif, scans/1.tif" in notes
+    assert any("scans/day1/deep.png: its 16-bit numbers are no larger than 255" in note for note in notes)
 
 
 def test_all_outputs_agree_that_an_empty_mask_is_nothing(work: Path, prosam: Prosam):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import pickle
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin
 
 from prosam.data.formats import image_files
 from prosam.data.formats.image_files import InspectedImage, inspect_images, opened_image, read_image, shown_size
 from prosam.errors import InputError
+from prosam.remarks import collecting
 
 RGB = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)  # 4 px high and 6 px wide
 GREY = RGB[..., 0]
@@ -185,8 +190,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str, bool]] = {  # and whether 
     "missing": (lambda path: None, "not found", True),
     "a broken link": (lambda path: path.symlink_to("nowhere"), "is a broken link", True),
     "a folder": (Path.mkdir, "directory", True),
-    "empty": (Path.touch, "damaged or empty", True),
-    "text": (lambda path: path.write_text("<html>404</html>"), "cannot be read as an image", True),
+    "empty": (Path.touch, "it is empty; replace it", True),
     "more pixels than memory": (bomb, "scale it down", True),
     "cut short": (cut, "is damaged", False),
     "floating-point numbers": (save(GREY.astype(np.float32)), "floating-point", False),
@@ -211,6 +215,36 @@ def test_what_cannot_be_read_is_one_line_that_names_the_file(case: str, tmp_path
 
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"  # how an iPhone's files begin
+CONTENT: dict[str, tuple[bytes, str]] = {
+    "HEIC": (HEIC, "it is a HEIC photograph, as iPhones write it; convert it"),
+    "AVIF that is none": (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "it is an AVIF image"),
+    "video": (b"\0\0\0\x18ftypisom\0\0\2\0isommp41", "it is a video"),
+    "HTML": (b"\n<!DOCTYPE html><html>404</html>", "it is an HTML page, so the download failed; fetch it again"),
+    "LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a Git LFS pointer; run `git lfs"),
+    "pickle": (pickle.dumps({"a": [1]}), "it is pickled Python objects"),
+    "zip": (b"PK\3\4\x14\0\0\0", "it is a zip archive; unpack it first"),
+    "gzip": (gzip.compress(b"a"), "it is gzip-compressed"),
+    "PDF": (b"%PDF-1.7\n", "it is a PDF"),
+    "SVG": (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "it is an SVG drawing"),
+    "JSON": (b'{"message": "no access"}', "it is JSON text, perhaps a server's error message"),
+    "text": ("caf\u00e9".encode(), "it is text; replace it"),
+    "zeros": (bytes(9000), "full of zero bytes, so a copy of it did not finish"),
+    "header of a PNG": (b"\x89PNG\r\n\x1a\n\0\0", "it is a PNG with a damaged or incomplete header"),
+    "camera": (b"FUJIFILMCCD-RAW 0201", "it is a camera's raw file"),
+    "noise": (bytes([7, 251, 3, 200] * 99), "damaged, or of an unknown format"),
+}
+
+
+@pytest.mark.parametrize("kind", CONTENT)
+def test_a_file_that_is_no_image_is_called_what_it_is(kind: str, tmp_path: Path):
+    content, told = CONTENT[kind]
+    path = tmp_path / "image.jpg"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_image(path)
+    assert told in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: cannot be read as an image: it is ")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_kind_that_pillow_does_not_read_is_named(tmp_path: Path):
@@ -218,14 +252,135 @@ def test_a_kind_that_pillow_does_not_read_is_named(tmp_path: Path):
     path.write_bytes(HEIC)
     with pytest.raises(InputError, match=r"image\.heic: .* \.heic is not a supported format; convert it to JPEG"):
         read_image(path)
-    (tmp_path / "image.jpg").write_bytes(HEIC)
-    with pytest.raises(InputError, match="is damaged or empty"):
-        read_image(tmp_path / "image.jpg")
+    path.write_bytes(b"<html>")
+    with pytest.raises(InputError, match="HTML page"):
+        read_image(path)
     Image.fromarray(RGB).save(tmp_path / "image.tif")
     with pytest.raises(InputError, match=r"\.tif is not a supported format"):
         opened_only(tmp_path / "image.tif", "PNG")
+    (tmp_path / "image.tif").rename(tmp_path / "tiff.png")
+    with pytest.raises(InputError, match=r"tiff\.png: .* the format TIFF, which is not supported"):
+        opened_only(tmp_path / "tiff.png", "PNG")
 
 
 def opened_only(path: Path, form: str) -> None:
     with opened_image(path, formats=(form,)):
         pass
+
+
+def tiff(samples: int, bits: int, form: int, size: tuple[int, int] = (5, 4)) -> bytes:
+    """A whole little-endian TIFF of zeros."""
+    count = size[0] * size[1] * samples * bits // 8
+    entries = [
+        (256, 3, 1, size[0]), (257, 3, 1, size[1]), (259, 3, 1, 1), (262, 3, 1, 2 if samples > 1 else 1),
+        (273, 4, 1, 400), (277, 3, 1, samples), (278, 3, 1, size[1]), (279, 4, 1, count),
+    ]  # fmt: skip
+    lists = struct.pack(f"<{samples}H", *[bits] * samples), struct.pack(f"<{samples}H", *[form] * samples)
+    entries += [(258, 3, samples, 200), (339, 3, samples, 300)]
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    head += b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries)) + bytes(4)
+    return head.ljust(200, b"\0") + lists[0].ljust(100, b"\0") + lists[1].ljust(100, b"\0") + bytes(count)
+
+
+@pytest.mark.parametrize(
+    ("samples", "bits", "form", "told"),
+    [(5, 16, 1, "a TIFF of 5x4 px with 5 bands of 16-bit numbers"), (3, 32, 3, "3 bands of 32-bit floating-point")],
+)
+def test_a_tiff_that_pillow_cannot_show_is_described(samples: int, bits: int, form: int, told: str, tmp_path: Path):
+    (tmp_path / "a.tif").write_bytes(tiff(samples, bits, form))
+    with pytest.raises(InputError, match=f"a.tif: .*{told}.*; convert it to 8-bit RGB"):
+        read_image(tmp_path / "a.tif")
+
+
+def read_with_remarks(path: Path) -> tuple[np.ndarray, list[str]]:
+    with collecting() as remarks:
+        return read_image(path), [what for what, _ in remarks.pairs()]
+
+
+AS_8 = "its 16-bit numbers are no larger than 255, so they are taken as 8-bit numbers"
+STRETCHED = "it uses little of the range of 16 bit, so what it uses is stretched to the whole range"
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize(
+    ("values", "expected", "told"),
+    [
+        (GREY.astype(np.uint16), GREY, [AS_8]),
+        (np.array([[60, 4060], [2060, 1060]], np.uint16), [[0, 255], [128, 64]], [STRETCHED]),  # 12 bit
+        (np.array([[7000, 9000], [8000, 7000]], np.uint16), [[0, 255], [128, 0]], [STRETCHED]),  # degrees
+        (np.array([[0, 65535], [16384, 256]], np.uint16), [[0, 255], [64, 1]], []),
+        (np.full((2, 2), 40_000, np.uint16), [[156, 156], [156, 156]], []),
+        (np.zeros((2, 2), np.uint16), [[0, 0], [0, 0]], []),
+    ],
+)
+def test_16_bit_of_which_little_is_used_are_no_black_image(
+    values: np.ndarray, expected: np.ndarray, told: list[str], suffix: str, tmp_path: Path
+):
+    Image.fromarray(values).save(tmp_path / f"a.{suffix}")
+    read, remarks = read_with_remarks(tmp_path / f"a.{suffix}")
+    np.testing.assert_array_equal(read, in_grey(np.array(expected)))
+    assert remarks == told
+
+
+def png_of_16_bit(colours: np.ndarray) -> bytes:
+    """(H, W, 3 or 4) big-endian, as a PNG."""
+    height, width, bands = colours.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[bands], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in colours)
+    pixels = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("bands", [3, 4])
+def test_16_bit_colours_of_which_little_is_used_are_no_black_image(bands: int, tmp_path: Path):
+    path = tmp_path / "a.png"
+    colours = np.concatenate([RGB, np.full((4, 6, 1), 65535)], axis=-1)[..., :bands].astype(np.uint16)
+    path.write_bytes(png_of_16_bit(colours))
+    read, remarks = read_with_remarks(path)
+    np.testing.assert_array_equal(read, RGB)
+    assert remarks == [AS_8]
+    wide = colours.copy()
+    wide[..., :3] *= 257
+    path.write_bytes(png_of_16_bit(wide))
+    read, remarks = read_with_remarks(path)
+    np.testing.assert_array_equal(read, RGB)
+    assert remarks == []
+
+
+@pytest.mark.parametrize(("frames", "told"), [(1, 0), (2, 1)])
+@pytest.mark.parametrize("suffix", ["tif", "gif", "webp", "png"])
+def test_pages_that_are_not_read_are_remarked(suffix: str, frames: int, told: int, tmp_path: Path):
+    pages = [Image.fromarray(np.full((4, 6, 3), 200 * number, np.uint8)) for number in range(frames)]
+    pages[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=pages[1:])
+    read, remarks = read_with_remarks(tmp_path / f"a.{suffix}")
+    assert read.max() < 5
+    assert remarks == ["has several pages or frames, of which the first is read"] * told
+
+
+def test_a_preview_is_no_page_and_a_phones_second_image_no_frame(tmp_path: Path):
+    image = Image.fromarray(RGB)
+    with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / "a.tif"), True) as file:
+        image.save(file, format="TIFF")
+        file.newFrame()
+        image.resize((3, 2)).save(file, format="TIFF", tiffinfo={254: 1})
+    image.save(tmp_path / "b.jpg", format="MPO", save_all=True, append_images=[image])
+    for name in ("a.tif", "b.jpg"):
+        read, remarks = read_with_remarks(tmp_path / name)
+        assert (read.shape, remarks) == (RGB.shape, [])
+
+
+def test_megabytes_of_text_in_a_png_are_no_damage(tmp_path: Path):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("a", "x" * 3_000_000, zip=True)
+    info.add_itxt("b", "x" * 3_000_000, zip=True)
+    Image.fromarray(RGB).save(tmp_path / "a.png", pnginfo=info)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), RGB)
+
+
+def test_no_warning_of_pillow_reaches_the_screen(tmp_path: Path):
+    Image.new("1", (10_000, 9_000)).save(tmp_path / "large.png")  # more than Pillow's 89 megapixels
+    line = "import sys; from pathlib import Path; from prosam.data.formats.image_files import shown_size as s; print(s("
+    done = subprocess.run(
+        [sys.executable, "-c", f"{line}Path(sys.argv[1])))", tmp_path / "large.png"], capture_output=True, check=True
+    )
+    assert (done.stdout, done.stderr) == (b"(9000, 10000)\n", b"")

@@ -162,7 +162,7 @@ def test_images_that_show_no_class_are_left_out_and_named(voc: Path):
 JPEG, PNG = f"JPEGImages/{IDS[2]}.jpg", f"SegmentationClass/{IDS[2]}.png"
 VOC_DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no image": (JPEG, Path.unlink, "not found, nor with another suffix"),
-    "damaged image": (JPEG, lambda path: path.write_bytes(b"no image"), "damaged"),
+    "damaged image": (JPEG, lambda path: path.write_bytes(b"no image"), "it is text; replace it"),
     "image cut off": (
         JPEG,
         lambda path: path.write_bytes(path.read_bytes()[:-40]),
@@ -257,6 +257,31 @@ def test_cvats_lists_of_subsets_are_taken(voc: Path):
     (folder / "val.txt").rename(folder / "Validation.txt")
     (folder / "default.txt").write_text("\n".join(IDS))
     assert by_split(read(voc)) == {"train": IDS[:6], "val": IDS[6:]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_texts_of_windows_are_read(voc: Path, encoding: str):
+    lists(voc, IDS[:6], IDS[6:])
+    before = read(voc)
+    for path in (voc / "classes.txt", *(voc / "ImageSets/Segmentation").iterdir()):
+        path.write_bytes("\r\n".join(path.read_text().splitlines()).encode(encoding))
+    assert read(voc) == before
+
+
+@pytest.mark.parametrize(
+    "save", [lambda labels: Image.fromarray(labels.astype(np.uint16)), lambda labels: Image.fromarray(labels == 1)]
+)
+def test_masks_of_16_bit_and_of_1_bit_hold_class_ids(voc: Path, save: Callable[[np.ndarray], Image.Image]):
+    labels = (pixels(0) == 1).astype(np.uint8)
+    for image in IDS:
+        save(labels).save(voc / f"SegmentationClass/{image}.png")
+    assert {tuple(areas(record).items()) for record in read(voc).records} == {((1, labels.sum()),)}
+
+
+def test_a_mask_that_is_a_jpeg_inside_is_called_one(voc: Path):
+    Image.fromarray(pixels(0)).save(voc / PNG, "JPEG")
+    with pytest.raises(InputError, match=r"2\.png: is a JPEG inside; save masks as PNG"):
+        read(voc)
 
 
 def test_names_in_lists_are_without_suffix(voc: Path):

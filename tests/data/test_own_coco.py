@@ -61,8 +61,9 @@ def test_file_names_may_have_folders(tmp_path: Path):
     save_pictures(tmp_path / "images", names)
     write_json(tmp_path / "all.json", [names[0], names[1].replace("/", "\\"), *names[2:]])
     data = read(tmp_path)
-    assert sorted(map(str, data.sources)) == ["0.png", "1.png", "2.png", "3.png"]
-    assert data.sources[PurePosixPath("1.png")] == tmp_path / "images/day1/1.png"
+    assert sorted(map(str, data.sources)) == names
+    assert data.sources[PurePosixPath("day1/1.png")] == tmp_path / "images/day1/1.png"
+    assert sorted(record.image for record in data.records) == [f"day{i}/{i}" for i in range(4)]
 
 
 def test_more_classes_than_a_mask_has_room_for(tmp_path: Path):
@@ -95,7 +96,7 @@ COCO_DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "image that is missing": (lambda root: (root / "images/3.jpg").unlink(), r"labels.json: 1 of 6 .* first '3.jpg'"),
     "image in two places": (lambda root: save_pictures(root, ["3.jpg"]), r"3.jpg: is also in .*images; keep only one"),
     "two images of one name": (
-        lambda root: (save_pictures(root, ["images/b/1.png"]), rename_first("b/1.png")(root)),
+        lambda root: (save_pictures(root, ["images/1.png"]), rename_first("1.png")(root)),
         r"1.jpg: .*1.png has the same name",
     ),
     "image cut off": (

@@ -92,7 +92,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "missing image": (JPEG, Path.unlink, "not found"),
     "JPEG cut to half": (JPEG, lambda path: cut(path, 0.5), "damaged"),
     "JPEG without its last bytes": (JPEG, lambda path: cut(path, 0.99), "damaged"),
-    "empty JPEG": (JPEG, lambda path: cut(path, 0), "damaged or empty"),
+    "empty JPEG": (JPEG, lambda path: cut(path, 0), "it is empty; replace it"),
     "missing mask": (PNG, Path.unlink, "not found"),
     "PNG cut to 95 %": (PNG, lambda path: cut(path, 0.95), "damaged"),
     "mask of another size": (PNG, lambda path: save_mask(path, np.zeros((9, 16), np.uint8)), "16x9 px"),

@@ -5,13 +5,17 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from prosam import Predictor
+from prosam.demo.app import build_app
 from prosam.demo.images import MAX_IMAGE_BYTES, ImageStore
 from prosam.errors import InputError
 from tests.demo.conftest import file_of, send
@@ -38,12 +42,35 @@ def png_that_claims(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"],
-    ids=["empty", "text", "svg", "eps"],
+    ("content", "kind"),
+    [
+        (b"", "it is empty; replace it with an intact copy"),
+        (b"hello", "it is text; replace it with an intact copy"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "it is an SVG drawing; export it as PNG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is PostScript; convert it to JPEG or PNG"),
+        (
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            "it is a HEIC photograph, as iPhones write it; convert it to JPEG or PNG",
+        ),
+        (b"<html>", "it is an HTML page, so the download failed; fetch it again"),
+    ],
+    ids=["empty", "text", "svg", "eps", "heic", "html"],
 )
-def test_what_is_no_image_is_refused_whatever_its_name(page: TestClient, content: bytes):
-    assert error(page, content, "cat.png") == "cat.png: cannot be read as an image: it is damaged or empty"
+def test_what_is_no_image_is_refused_whatever_its_name(page: TestClient, content: bytes, kind: str):
+    assert error(page, content, "cat.png") == f"cat.png: cannot be read as an image: {kind}"
+
+
+@pytest.mark.parametrize("form", ["TIFF", "ICO", "PPM", "TGA", "JPEG2000", "PCX", "SGI", "DDS"])
+def test_a_format_that_browsers_do_not_show_is_refused_by_name(page: TestClient, form: str):
+    assert "cannot be read as an image: " in error(page, file_of(GREY, form), "photo.jpg")
+
+
+def test_a_jpeg_with_a_second_image_behind_it_is_a_jpeg(page: TestClient):
+    buffer = BytesIO()
+    image = Image.fromarray(GREY)
+    image.save(buffer, format="MPO", save_all=True, append_images=[image])
+    answer = page.post("/api/images", params={"name": "two.jpg"}, content=buffer.getvalue())
+    assert (answer.status_code, answer.json()["name"]) == (200, "two.jpg")
 
 
 def test_a_format_beyond_the_few_is_refused(page: TestClient):
@@ -172,3 +199,15 @@ def test_a_link_from_elsewhere_may_lead_to_the_page_but_not_read_it(app: Starlet
     assert "access-control-allow-origin" not in followed.headers
     assert "frame-ancestors 'none'" in followed.headers["content-security-policy"]
     assert fetched.status_code == 403
+
+
+def test_the_pages_address_before_a_proxy_may_be_named(predictor: Predictor):
+    proxied = {"host": "demo.example.org", "origin": "https://demo.example.org"}
+    for origins, status in (((), 403), (("https://demo.example.org",), 200)):
+        with TestClient(build_app(predictor, origins=origins)) as client:
+            answer = client.post("/api/images", content=file_of(GREY), headers=proxied)
+            assert answer.status_code == status
+            other = client.post("/api/images", content=file_of(GREY), headers=proxied | {"origin": "https://evil"})
+            assert other.status_code == 403
+        if status == 403:
+            assert "pass --origin to prosam demo" in answer.json()["error"]

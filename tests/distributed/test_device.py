@@ -56,6 +56,21 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch, t
         prepare_device(params(device="auto"))
 
 
+@pytest.mark.parametrize(("sam", "number"), [("tiny", 1), ("lite", 1), ("vit_b", 8), ("vit_h", 8)])
+def test_one_thread_is_enough_for_the_bundled_sams_and_others_have_all_cores(
+    sam: str, number: int, monkeypatch: pytest.MonkeyPatch, threads: list[int]
+):
+    started(monkeypatch, gpus=0, processes=1, rank=0)
+    given = params(device="cpu", threads="auto")
+    models = given.models.model_copy(update={"sam": given.models.sam.model_copy(update={"name": sam})})
+    asked = given.model_copy(update={"models": models})
+    prepare_device(asked)
+    assert threads == [number]
+    # unfinished work of one thread, or of all cores, goes on, however it was asked for
+    same = asked.model_copy(update={"threads": 1 if number == 1 else 0})
+    assert machine(asked, torch.device("cpu")) == machine(same, torch.device("cpu"))
+
+
 def test_on_a_cpu_all_cores_are_shared_by_the_processes(monkeypatch: pytest.MonkeyPatch, threads: list[int]):
     for processes, number in ((1, 0), (2, 0), (100, 0), (2, 3)):
         started(monkeypatch, gpus=0, processes=processes, rank=0)

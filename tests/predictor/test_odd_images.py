@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from prosam import Box, InputError, Predictor
 from prosam.predictor.draft import Draft
 from prosam.predictor.image_folders import images_below
+from prosam.remarks import collecting
 from tests.scenes import pair
 
 REFERENCE, TARGET, CLASS = pair()
@@ -81,6 +83,40 @@ def test_in_a_folder_what_looks_like_an_image_is_one(tmp_path: Path):
     (tmp_path / "to-album.png").symlink_to("album.png")
     assert images_below(tmp_path) == [tmp_path / name for name in wanted]
     assert images_below(tmp_path, without=[tmp_path / "album.png"]) == [tmp_path / name for name in wanted]
+
+
+def test_links_to_folders_are_followed_once_each_and_circles_end(tmp_path: Path):
+    for name in ("photos/a.jpg", "photos/own/b.jpg", "far/c.jpg", "far/deep/d.jpg", "far/.hidden/e.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    photos = tmp_path / "photos"
+    (photos / "day1").symlink_to("../far")
+    (photos / "day2").symlink_to("../far")  # the same folder again
+    (photos / "another").symlink_to("own")  # as itself below
+    (tmp_path / "far/deep/back").symlink_to("../../photos")  # a circle
+    (photos / "one.jpg").symlink_to("../far/c.jpg")
+    found = ["a.jpg", "day1/c.jpg", "day1/deep/d.jpg", "one.jpg", "own/b.jpg"]
+    assert images_below(photos) == [photos / name for name in found]
+    (tmp_path / "linked").symlink_to("photos")
+    assert images_below(tmp_path / "linked") == [tmp_path / "linked" / name for name in found]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "a.jpg").touch()
+    listed = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with collecting() as remarks:
+        assert images_below(tmp_path) == [tmp_path / "a.jpg"]
+    assert remarks.lines() == [
+        f"{tmp_path / 'closed'}: cannot be looked into (Permission denied), so what it holds is left out"
+    ]
 
 
 def test_a_kind_that_pillow_reads_after_all_is_read(predictor: Predictor, tmp_path: Path):

@@ -124,7 +124,7 @@ class FolderImages:
 
     Attributes:
         classes: names in class-id order; class id = index + 1.
-        records: of the images that show a class. Each `file` is a name without folders.
+        records: of the images that show a class. Each `file` is a path below the new folder of images.
         sources: for each record's `file`, where it lies now.
     """
 

@@ -1,32 +1,43 @@
 """Image files of any format that Pillow reads, as a viewer shows them.
 
-The orientation in a file's EXIF data is applied. All images are converted to 8-bit RGB: 16-bit grey keeps its upper 8
-bits (so 12-bit data must have been stretched to 16 bits to look right), transparent pixels, also of a palette, are
-placed over white, and of an animation only the first frame is read. Colour profiles are ignored.
+The orientation in a file's EXIF data is applied. All images are converted to 8-bit RGB: 16 bit become 8 as
+`prosam.data.formats.deep_pixels` says, and transparent pixels, also of a palette, are placed over white. Of several
+pages or frames the first is read, which is remarked. Colour profiles are ignored.
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
+from prosam.data.formats.content_kinds import HEAD, content_kind, tiff_kind
+from prosam.data.formats.deep_pixels import deep_colours, eight_bits, uses_little
+from prosam.data.names import existing
 from prosam.data.parallel import parallel_map
-from prosam.errors import InputError
+from prosam.errors import InputError, result_or_error
+from prosam.files import lost_cache
+from prosam.remarks import remark
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong is an error here, and the rest does not matter
+PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = 1 << 26, 1 << 28  # editors write MBs of text into PNGs
 
 _CHUNK = 500
 _DECODED_CHUNK = 50
 _DIGEST_LENGTH = 32
 _MAX_UINT16 = 2**16 - 1
+_SUBFILE_TYPE, _NO_PAGE = 254, 1 | 4  # TIFF's tag, and its bits of a reduced image and of a mask
 NOT_ALWAYS_READ = (".avif", ".heic", ".heif", ".hif", ".jp2", ".jxl")  # if Pillow lacks the codec
 _WHAT_PILLOW_RAISES = (  # for damaged files
     OSError,
@@ -81,10 +92,38 @@ def as_shown(image: Image.Image, name: str) -> NDArray[np.uint8]:
     Raises:
         InputError: the image holds floating-point or 32-bit numbers.
     """
+    if _pages(image) > 1:
+        remark("has several pages or frames, of which the first is read", name)
+    deep = deep_colours(image)
     image.load()
     turn = _UPRIGHT.get(_orientation(image))
-    rgb = _rgb(image, name)
+    if deep is not None and uses_little(np.asarray(image)[..., :3]):
+        colours = deep()
+        rgb = Image.fromarray(eight_bits(colours[..., :3], name))
+        if image.has_transparency_data:
+            rgb.putalpha(Image.fromarray((colours[..., 3] >> 8).astype(np.uint8)))
+            rgb = _rgb(rgb, name)
+    else:
+        rgb = _rgb(image, name)
     return np.array(rgb if turn is None else rgb.transpose(turn))
+
+
+def _pages(image: Image.Image) -> int:
+    """How many pages or frames there are to see; previews, masks and what a phone appends to a JPEG do not count."""
+    if image.format == "MPO" or not getattr(image, "is_animated", False):
+        return 1
+    if image.format != "TIFF":
+        return getattr(image, "n_frames", 1)
+    try:
+        count = 0
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            count += not image.tag_v2.get(_SUBFILE_TYPE, 0) & _NO_PAGE  # pyright: ignore[reportAttributeAccessIssue]
+            if count > 1:
+                break
+        return count
+    finally:
+        image.seek(0)
 
 
 def shown_size(path: Path) -> tuple[int, int]:
@@ -106,28 +145,35 @@ def inspect_images(paths: Sequence[Path]) -> Iterator[InspectedImage]:
     return parallel_map(inspect_image, paths, chunk=_CHUNK)
 
 
+def inspect_each(paths: Sequence[Path]) -> Iterator[InspectedImage | InputError]:
+    """As `inspect_images`, but yield what is wrong with an image instead of raising it."""
+    return parallel_map(partial(result_or_error, inspect_image), paths, chunk=_CHUNK)
+
+
 def inspect_image(path: Path) -> InspectedImage:
-    """Size and digest of an image, which is read once and not decoded; see `inspect_images` for the errors."""
+    """Size and digest of an image, which is read once and not decoded.
+
+    Raises:
+        InputError: the file is missing, damaged or not an image.
+    """
     try:
-        content = path.read_bytes()
+        content = existing(path).read_bytes()
     except OSError as error:
         raise _unreadable(str(path), error) from error
     with opened_image(path, BytesIO(content)) as image:
         return InspectedImage(*_shown_size(image), hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH])
 
 
-def decode_images(paths: Sequence[Path]) -> None:
-    """Decode images on all cores and discard them, to find damage behind a file's first bytes.
-
-    Raises:
-        InputError: see `read_image`.
-    """
-    for _ in parallel_map(_decode, paths, chunk=_DECODED_CHUNK):
-        pass
+def damaged_images(paths: Sequence[Path]) -> Iterator[InputError]:
+    """Decode images on all cores and discard them; yield what `read_image` says of those that cannot be read."""
+    for fault in parallel_map(_fault, paths, chunk=_DECODED_CHUNK):
+        if fault is not None:
+            yield fault
 
 
-def _decode(path: Path) -> None:
-    read_image(path)
+def _fault(path: Path) -> InputError | None:
+    image = result_or_error(read_image, path)
+    return image if isinstance(image, InputError) else None
 
 
 @contextmanager
@@ -145,12 +191,11 @@ def opened_image(
         InputError: the file is missing, damaged or not an image.
     """
     with image_errors(str(path)):
+        path = path if content else existing(path)
         try:
             image = Image.open(path if content is None else content, formats=formats)
         except UnidentifiedImageError as error:
-            why = "it is damaged or empty"
-            if _is_of_another_kind(path.suffix.lower(), formats):
-                why = f"{path.suffix} is not a supported format; convert it to JPEG or PNG"
+            why = _why_not(path, content, formats)
             raise InputError(f"{path}: cannot be read as an image: {why}") from error
         with image:
             yield image
@@ -171,6 +216,25 @@ def image_errors(name: str) -> Iterator[None]:
         raise _unreadable(name, error) from error
 
 
+def _why_not(path: Path, content: BytesIO | None, formats: tuple[str, ...] | None) -> str:
+    whole = path.read_bytes() if content is None else content.getvalue()
+    kind = tiff_kind(whole) if formats is None else None
+    kind = kind or content_kind(whole[:HEAD])
+    if (kind is None or kind.is_image) and _is_of_another_kind(path.suffix.lower(), formats):
+        return f"{path.suffix} is not a supported format; convert it to JPEG or PNG"
+    if kind is None and formats is not None and (form := _format_of(whole)) is not None:
+        return f"it is a file of the format {form}, which is not supported; convert it to JPEG or PNG"
+    return str(kind or "it is damaged, or of an unknown format; replace it with an intact copy")
+
+
+def _format_of(content: bytes) -> str | None:
+    try:
+        with Image.open(BytesIO(content)) as image:
+            return image.format
+    except (UnidentifiedImageError, *_WHAT_PILLOW_RAISES):
+        return None
+
+
 def _is_of_another_kind(suffix: str, formats: tuple[str, ...] | None) -> bool:
     """Whether a suffix belongs to an image format that this Pillow cannot read, or that is not accepted here."""
     form = Image.registered_extensions().get(suffix)
@@ -179,7 +243,8 @@ def _is_of_another_kind(suffix: str, formats: tuple[str, ...] | None) -> bool:
 
 def _unreadable(name: str, error: Exception) -> InputError:
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{name}: {'is a broken link' if Path(name).is_symlink() else 'not found'}")
+        missing = "is a broken link" if Path(name).is_symlink() else "not found"
+        return InputError(f"{name}: {lost_cache(Path(name)) or missing}")
     if isinstance(error, OSError) and error.strerror:
         return InputError(f"{name}: cannot be read ({error.strerror})")
     return InputError(f"{name}: is damaged: {' '.join(str(error).split())}; replace it with an intact copy")
@@ -213,7 +278,7 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > _MAX_UINT16:
             raise InputError(f"{name}: holds 32-bit numbers; convert it to 8 or 16 bit")
-        image = Image.fromarray((values >> 8).astype(np.uint8))
+        image = Image.fromarray(eight_bits(values, name))
     if image.has_transparency_data:
         coloured = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), coloured).convert("RGB")

@@ -20,14 +20,17 @@ def read_label_map(path: Path) -> NDArray[np.uint8]:
     """The class id of each pixel: (H, W) uint8; 0 is background, 255 void.
 
     Raises:
-        InputError: the file is missing or damaged, or is neither a palette nor a grey image.
+        InputError: the file is missing or damaged, is neither a palette nor a grey image, or has larger numbers.
     """
     with opened_image(path) as image:
-        if image.mode not in ("P", "L"):
-            raise InputError(
-                f"{path}: is a {image.mode} image; save the mask as an 8-bit palette or grey image of class ids"
-            )
-        return np.array(image)
+        if image.format in ("JPEG", "MPO"):
+            raise InputError(f"{path}: is a JPEG inside; save masks as PNG, because JPEG changes the class ids")
+        mode, values = image.mode, np.array(image)
+    if mode.startswith("I") and values.min(initial=0) >= 0 and values.max(initial=0) <= VOID:
+        values, mode = values.astype(np.uint8), "L"
+    if mode not in ("P", "L", "1"):
+        raise InputError(f"{path}: is a {mode} image; save the mask as an 8-bit palette or grey image of class ids")
+    return values.astype(np.uint8)
 
 
 def check_labels(labels: NDArray[np.uint8], num_classes: int, path: Path, *, void: bool = True) -> None:

@@ -22,6 +22,7 @@ from pyarrow import csv
 
 from prosam.data.dataset import SPLITS, Split
 from prosam.errors import InputError
+from prosam.files import lost_cache
 
 DESCRIPTION = "dataset.json"
 IMAGES = "images.csv"
@@ -150,7 +151,7 @@ def _read(path: Path, read: Callable[[Path], _Content]) -> _Content:
     try:
         return read(path)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: not found; {remedy(path.parent)}") from error
+        raise InputError(f"{path}: {lost_cache(path) or f'not found; {remedy(path.parent)}'}") from error
     except (OSError, ValueError, pa.ArrowException) as error:
         raise damaged(path) from error
 

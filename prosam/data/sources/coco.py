@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from prosam.data.dataset import Split
-from prosam.data.formats.image_files import InspectedImage, inspect_images
+from prosam.data.formats.image_files import InspectedImage, inspect_each
 from prosam.data.formats.records import ImageRecord
 from prosam.data.sources.coco_json import CocoImage, Instances, read_instances
-from prosam.data.sources.coco_masks import Crowd, Masks, class_masks
-from prosam.errors import InputError
+from prosam.data.sources.coco_masks import BadOutlinesError, Crowd, Masks, class_masks
+from prosam.errors import Faults, InputError
 
 FOLDERS: dict[Split, str] = {"train": "train2014", "val": "val2014"}
 
@@ -47,6 +47,7 @@ class AnnotatedImage:
         split: train or val.
         file: path for the record.
         source: path on disk.
+        name: its id.
     """
 
     json: Path
@@ -54,6 +55,7 @@ class AnnotatedImage:
     split: Split
     file: PurePosixPath
     source: Path
+    name: str
 
 
 def coco_records(root: Path, *, masks: Masks, crowd: Crowd) -> CocoData:
@@ -72,14 +74,17 @@ def coco_records(root: Path, *, masks: Masks, crowd: Crowd) -> CocoData:
             records are consumed.
     """
     paths = {split: root / "annotations" / f"instances_{folder}.json" for split, folder in FOLDERS.items()}
-    files = read_splits(paths["train"], paths["val"])
+    files = read_splits(paths["train"], paths["val"], strict=True)
     found = [image for split, folder in FOLDERS.items() for image in _found(root, folder, split, files[split])]
     return CocoData(files["train"].classes, len(found), image_records(found, masks=masks, crowd=crowd))
 
 
-def read_splits(train: Path, val: Path) -> dict[Split, Instances]:
+def read_splits(train: Path, val: Path, *, strict: bool = False) -> dict[Split, Instances]:
     """Read the instances files of both splits; raises InputError if their categories differ."""
-    files: dict[Split, Instances] = {"train": read_instances(train), "val": read_instances(val)}
+    files: dict[Split, Instances] = {
+        "train": read_instances(train, strict=strict),
+        "val": read_instances(val, strict=strict),
+    }
     one, other = files["train"].classes, files["val"].classes
     if one != other:
         odd = sorted(set(one).symmetric_difference(other)) or ["their order"]
@@ -89,21 +94,40 @@ def read_splits(train: Path, val: Path) -> dict[Split, Instances]:
     return files
 
 
-def image_records(images: Sequence[AnnotatedImage], *, masks: Masks, crowd: Crowd) -> Iterator[ImageRecord]:
+def image_records(
+    images: Sequence[AnnotatedImage], *, masks: Masks, crowd: Crowd, faults: Faults | None = None
+) -> Iterator[ImageRecord]:
     """Yield the record of each image, in order; the files are read on all cores.
 
+    Args:
+        images: found on disk.
+        masks: see `coco_records`.
+        crowd: see `coco_records`.
+        faults: receives what is wrong with images, which then have no record; None to raise it.
+
     Raises:
-        InputError: an image is damaged or differs in size from its entry, or an outline is not a mask of the image.
+        InputError: there is no `faults`, and an image is damaged or differs in size from its entry, or an outline is
+            not a mask of the image.
     """
-    inspected = inspect_images([image.source for image in images])
+    inspected = inspect_each([image.source for image in images])
     for image, file in zip(images, inspected, strict=True):
-        _check_size(image, file)
+        wrong = Faults()
+        with wrong.collected():
+            if isinstance(file, InputError):
+                raise file
+            _check_size(image, file)
+        found: tuple[dict[int, str], dict[int, str]] = {}, {}
         try:
-            shown, void = class_masks(image.image, masks, crowd)
-        except ValueError as error:
-            raise InputError(f"{image.json}: image {image.image.file_name!r}, {error}") from error
-        name = image.file.stem
-        yield ImageRecord(name, image.split, image.file, file.digest, file.height, file.width, shown, void)
+            found = class_masks(image.image, masks, crowd)
+        except BadOutlinesError as error:
+            for message in error.messages:
+                wrong.add(f"{image.json}: image {image.image.file_name!r}, {message}")
+        if faults is None:
+            wrong.check(image.json)
+        else:
+            faults.add_all(wrong)
+        if not len(wrong) and not isinstance(file, InputError):
+            yield ImageRecord(image.name, image.split, image.file, file.digest, file.height, file.width, *found)
 
 
 def _check_size(image: AnnotatedImage, file: InspectedImage) -> None:
@@ -128,7 +152,12 @@ def _found(root: Path, folder: str, split: Split, instances: Instances) -> list[
         raise InputError(f"{root / folder / missing[0]}: not found{others}, {named}")
     return [
         AnnotatedImage(
-            instances.path, image, split, PurePosixPath(folder, image.file_name), root / folder / image.file_name
+            instances.path,
+            image,
+            split,
+            PurePosixPath(folder, image.file_name),
+            root / folder / image.file_name,
+            PurePosixPath(image.file_name).stem,
         )
         for image in annotated
     ]

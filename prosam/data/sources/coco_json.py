@@ -10,13 +10,14 @@ import gc
 import json
 from array import array
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prosam.errors import InputError
+from prosam.data.formats.content_kinds import kind_of_file
+from prosam.errors import Faults, InputError
 
 SECTIONS = ("images", "annotations", "categories")
 
@@ -36,6 +37,10 @@ class CocoAnnotation(NamedTuple):
     class_id: int
     crowd: bool
     outline: list[array[float]] | Any
+
+
+# what an annotation without `segmentation` has as its outline, which is refused when it has to become a mask
+NO_OUTLINE = "none"
 
 
 @dataclass(slots=True)
@@ -80,44 +85,54 @@ class _Parsed(NamedTuple):
     outline: Any
 
 
-def read_instances(path: Path) -> Instances:
-    """Read an instances file.
+def read_instances(path: Path, *, strict: bool = False) -> Instances:
+    """Read an instances file; see `instances_of`.
 
     Raises:
         InputError: the file is missing or damaged; see also `instances_of`.
     """
-    return instances_of(path, read_json(path))
+    return instances_of(path, read_json(path), strict=strict)
 
 
-def instances_of(path: Path, content: Any) -> Instances:
+def instances_of(path: Path, content: Any, *, strict: bool = False) -> Instances:
     """The `Instances` of a parsed instances file.
 
     Args:
         path: of the file.
         content: of the file, from `read_json`.
+        strict: also refuse a category that has the name of another one and no annotations.
 
     Raises:
         InputError: the content is not an instances file, an image or category is listed twice, or an annotation refers
             to one that is not listed. Outlines are not checked.
     """
     images, annotations, categories = _sections(path, content)
-    class_ids, classes = _classes(path, categories)
-    by_id = _images(path, images)
+    faults = Faults()
+    used = {parsed.category_id for parsed in annotations if isinstance(parsed, _Parsed) and _hashable(parsed)}
+    class_ids, classes = _classes(path, categories, None if strict else used, faults)
+    by_id = _images(path, images, faults)
+    if annotations and all(not isinstance(one, _Parsed) or one.outline is NO_OUTLINE for one in annotations):
+        raise InputError(f"{path}: {_named(annotations[0])} has no 'segmentation'; is it an instances file?")
     for parsed in annotations:
         if not isinstance(parsed, _Parsed):
-            raise InputError(f"{path}: {_named(parsed)} has no 'segmentation'; is it an instances file?")
+            faults.add(f"{path}: {_named(parsed)} has no 'segmentation'; is it an instances file?")
+            continue
         image = by_id.get(parsed.image_id) if isinstance(parsed.image_id, Hashable) else None
-        if image is None:
-            raise InputError(
-                f"{path}: annotation {parsed.id} belongs to image {parsed.image_id!r}, which is not listed"
-            )
         class_id = class_ids.get(parsed.category_id) if isinstance(parsed.category_id, Hashable) else None
-        if class_id is None:
-            raise InputError(
+        if image is None:
+            faults.add(f"{path}: annotation {parsed.id} belongs to image {parsed.image_id!r}, which is not listed")
+        elif class_id is None:
+            faults.add(
                 f"{path}: annotation {parsed.id} belongs to category {parsed.category_id!r}, which is not listed"
             )
-        image.annotations.append(CocoAnnotation(parsed.id, class_id, parsed.crowd, parsed.outline))
+        else:
+            image.annotations.append(CocoAnnotation(parsed.id, class_id, parsed.crowd, parsed.outline))
+    faults.check(path)
     return Instances(path, classes, list(by_id.values()))
+
+
+def _hashable(parsed: _Parsed) -> bool:
+    return isinstance(parsed.category_id, Hashable)
 
 
 def read_json(path: Path) -> Any:
@@ -129,11 +144,19 @@ def read_json(path: Path) -> Any:
     collecting = gc.isenabled()
     gc.disable()  # there are millions of new objects and no garbage: the collector would double the time
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_hook=_shrunk)
+        content = path.read_bytes()
+        text = content.decode(json.detect_encoding(content))  # UTF-8 with or without a mark, UTF-16 or UTF-32
+        del content
+        return json.loads(text, object_hook=_shrunk)
     except FileNotFoundError as error:
         raise InputError(f"{path}: not found") from error
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: JSON's and UTF-8's errors
-        raise InputError(f"{path}: is not JSON, or is damaged: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, RecursionError) as error:  # ValueError: JSON's and UTF-8's errors
+        kind = kind_of_file(path)
+        is_text = kind is None or "text" in kind.what
+        why = " ".join(str(error).split()) if is_text else str(kind)
+        raise InputError(f"{path}: is not JSON, or is damaged: {why}") from error
     finally:
         if collecting:
             gc.enable()
@@ -161,55 +184,74 @@ def _shrunk(item: dict[str, Any]) -> Any:
         return _Parsed(
             item.get("id"), item.get("image_id"), item.get("category_id"), bool(item.get("iscrowd")), outline
         )
+    if "image_id" in item and "category_id" in item:  # a box or points alone
+        return _Parsed(item.get("id"), item["image_id"], item["category_id"], bool(item.get("iscrowd")), NO_OUTLINE)
     if "file_name" in item:
         return {key: item.get(key) for key in ("id", "file_name", "height", "width")}
     return item
 
 
-def _classes(path: Path, categories: list[Any]) -> tuple[dict[Hashable, int], tuple[str, ...]]:
+def _classes(
+    path: Path, categories: list[Any], used: Collection[Any] | None, faults: Faults
+) -> tuple[dict[Hashable, int], tuple[str, ...]]:
+    """Class ids by category id, and the names of the classes.
+
+    Of two categories with one name, the one without annotations is left out: Roboflow lists the project first, often
+    under the name of a class.
+    """
     names: dict[int, str] = {}
     for category in categories:
-        match category:
-            case {"id": int(number), "name": str(name)} if name.strip():
-                if number in names:
-                    raise InputError(f"{path}: category id {number} is listed twice")
-                names[number] = name.strip()
-            case _:
-                raise InputError(f"{path}: {_named(category, 'category')} lacks an id (a whole number) or a name")
-    if not names:
+        number = _whole(category.get("id")) if isinstance(category, dict) else None
+        name = category.get("name") if isinstance(category, dict) else None
+        if number is None or not isinstance(name, str) or not name.strip():
+            faults.add(f"{path}: {_named(category, 'category')} lacks an id (a whole number) or a name")
+        elif number in names:
+            faults.add(f"{path}: category id {number} is listed twice")
+        else:
+            names[number] = name.strip()
+    if not categories:
         raise InputError(f"{path}: lists no categories")
-    if repeated := _repeated(names.values()):
-        raise InputError(f"{path}: category name {repeated!r} is listed twice")
-    ids = sorted(names)
-    return {number: index + 1 for index, number in enumerate(ids)}, tuple(names[number] for number in ids)
+    ids: dict[str, int] = {}  # of each name
+    for number in sorted(names):
+        other = ids.get(names[number])
+        if other is None or (used is not None and other not in used):
+            ids[names[number]] = number
+        elif used is None or number in used:
+            faults.add(f"{path}: category name {names[number]!r} is listed twice")
+    faults.check(path)
+    kept = sorted(ids.values())
+    return {number: index + 1 for index, number in enumerate(kept)}, tuple(names[number] for number in kept)
 
 
-def _images(path: Path, images: list[Any]) -> dict[Hashable, CocoImage]:
+def _images(path: Path, images: list[Any], faults: Faults) -> dict[Hashable, CocoImage]:
     by_id: dict[Hashable, CocoImage] = {}
     for image in images:
         match image:
-            case {
-                "id": int() | str() as number,
-                "file_name": str(name),
-                "height": int(height),
-                "width": int(width),
-            } if name and height > 0 and width > 0:
-                if number in by_id:
-                    raise InputError(f"{path}: image id {number!r} is listed twice")
-                by_id[number] = CocoImage(name.replace("\\", "/"), height, width)
+            case {"id": int() | float() | str() as number, "file_name": str(name)} if name:
+                height, width = _whole(image.get("height")), _whole(image.get("width"))
+                if height is None or width is None or height < 1 or width < 1:
+                    faults.add(f"{path}: {_named(image, 'image')} lacks an id, file_name, height or width")
+                elif number in by_id:
+                    faults.add(f"{path}: image id {number!r} is listed twice")
+                else:
+                    by_id[number] = CocoImage(name.replace("\\", "/"), height, width)
             case _:
-                raise InputError(f"{path}: {_named(image, 'image')} lacks an id, file_name, height or width")
-    if not by_id:
+                faults.add(f"{path}: {_named(image, 'image')} lacks an id, file_name, height or width")
+    if not images:
         raise InputError(f"{path}: lists no images")
-    if repeated := _repeated(image.file_name for image in by_id.values()):
-        raise InputError(f"{path}: the image file {repeated!r} is listed twice")
+    for name, count in Counter(image.file_name for image in by_id.values()).items():
+        if count > 1:
+            faults.add(f"{path}: the image file {name!r} is listed twice")
+    faults.check(path)
     return by_id
+
+
+def _whole(value: object) -> int | None:
+    """A whole number, also if it is written as 480.0; None for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _named(item: object, kind: str = "annotation") -> str:
     return f"{kind} {item['id']!r}" if isinstance(item, dict) and "id" in item else f"an entry of the list of {kind}s"
-
-
-def _repeated(names: Iterable[str]) -> str | None:
-    name, count = Counter(names).most_common(1)[0]
-    return name if count > 1 else None

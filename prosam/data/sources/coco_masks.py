@@ -6,6 +6,7 @@ import math
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -14,10 +15,24 @@ from pycocotools import mask as coco
 
 from prosam.data.formats.masks import encode
 from prosam.data.formats.run_lengths import run_lengths
-from prosam.data.sources.coco_json import CocoAnnotation, CocoImage
+from prosam.data.sources.coco_json import NO_OUTLINE, CocoAnnotation, CocoImage
 
 Masks = Literal["exact", "flattened"]
 Crowd = Literal["class", "void"]
+
+
+class BadOutlinesError(ValueError):
+    """Outlines of an image that are not masks of it.
+
+    Attributes:
+        messages: one for each, which names the annotation.
+    """
+
+    def __init__(self, messages: Sequence[str]):
+        """Say the first."""
+        super().__init__(messages[0])
+        self.messages = list(messages)
+
 
 Code = dict[str, Any]  # pycocotools' run-length code: size [height, width], and counts as bytes
 
@@ -36,16 +51,23 @@ def class_masks(image: CocoImage, masks: Masks, crowd: Crowd) -> tuple[dict[int,
         The masks and the void pixels, each by class id, ascending, as from `masks.encode`; empty ones are left out.
 
     Raises:
-        ValueError: an outline is not a mask of this image; the message names the annotation.
+        BadOutlinesError: outlines are not masks of this image.
     """
+    bad: list[str] = []
     painted: list[tuple[int, Code]] = []
     crowds: list[tuple[int, Code]] = []
     for annotation in image.annotations:
+        if annotation.outline is NO_OUTLINE:
+            bad.append(f"annotation {annotation.id!r} has no 'segmentation'; a box is not enough")
+            continue
         try:
             code = _code(annotation, image.height, image.width)
         except ValueError as error:
-            raise ValueError(f"annotation {annotation.id!r}: {error}") from error
+            bad.append(f"annotation {annotation.id!r}: {error}")
+            continue
         (crowds if annotation.crowd and crowd == "void" else painted).append((annotation.class_id, code))
+    if bad:
+        raise BadOutlinesError(bad)
     shown = _flattened(painted) if masks == "flattened" else _united(painted)
     void = {class_id: _minus(code, shown.get(class_id)) for class_id, code in _united(crowds).items()}
     return _texts(shown), _texts(void)
@@ -126,7 +148,7 @@ def _code(annotation: CocoAnnotation, height: int, width: int) -> Code:
             return _union(cast(list[Code], coco.frPyObjects(cast(Any, polygons), height, width)))
         case []:
             raise ValueError("has no outline; a box is not enough")
-        case {"counts": counts, "size": size}:
+        case {"counts": counts, "size": [*size]}:
             if size != [height, width]:
                 raise ValueError(f"is a run-length code of {size} px (height, width), in an image of {[height, width]}")
             return _coded(_filled(_run_lengths(counts), height, width))
@@ -145,8 +167,11 @@ def _run_lengths(counts: object) -> list[int]:
     """Run lengths in column order, background first, from either form of COCO's code."""
     if isinstance(counts, str):
         return run_lengths(counts).tolist()
-    if isinstance(counts, list) and all(type(count) is int for count in counts):
-        return counts
+    if isinstance(counts, list):
+        with suppress(TypeError, ValueError, OverflowError):
+            whole = [int(count) for count in counts if not isinstance(count, str | bool)]
+            if whole == counts:  # as many, and none with a fraction
+                return whole
     raise ValueError("the counts of its run-length code are neither a list of whole numbers nor text")
 
 

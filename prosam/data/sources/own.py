@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from prosam.data.formats.image_files import decode_images
+from prosam.data.formats.image_files import damaged_images
 from prosam.data.formats.records import ImageRecord
 from prosam.data.sources.coco_masks import Crowd
 from prosam.data.sources.own_coco import find_json, read_coco_layout
 from prosam.data.sources.own_voc import is_voc_layout, read_voc_layout
-from prosam.errors import InputError
+from prosam.errors import Faults, InputError
 
 Layout = Literal["auto", "voc", "coco"]
 
@@ -27,7 +27,7 @@ class OwnData:
 
     Attributes:
         classes: names in class-id order.
-        records: of the images that show a class. Each `file` is a name without folders.
+        records: of the images that show a class. Each `file` is the id with the suffix.
         sources: for each record's `file`, its current path.
         unlabelled: ids of the images that show no class; they have no record.
         unlisted: ids of the images with masks that are in neither list; they have no record.
@@ -51,14 +51,18 @@ def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int,
         crowd: what a crowd region of COCO JSON is: pixels of its `class`, or `void`.
 
     Raises:
-        InputError: the folder is missing or in neither layout, no image shows a class, or a file is missing or damaged
-            or contradicts another.
+        InputError: the folder is missing or in neither layout, no image shows a class, or files are missing or damaged
+            or contradict one another; the message names the first 20.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: not found; put {_LOOKED_FOR} there")
     if layout == "auto":
         layout = _layout(folder)
-    found = read_voc_layout(folder) if layout == "voc" else read_coco_layout(folder, crowd)
+    faults = Faults()
+    found = read_voc_layout(folder, faults) if layout == "voc" else read_coco_layout(folder, crowd, faults)
+    for fault in damaged_images(list(found.sources.values())):
+        faults.add(fault)
+    faults.check(folder)
     records = [image for image in found.images if image.masks]
     if not records:
         raise InputError(
@@ -67,7 +71,6 @@ def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int,
     if not found.divided:
         val = val_side([record.image for record in records], val_fraction, seed, folder)
         records = [replace(record, split="val" if record.image in val else "train") for record in records]
-    decode_images([found.sources[record.file] for record in records])
     shown = {record.image for record in records}
     unlabelled = sorted({*found.without_mask, *(image.image for image in found.images)} - shown)
     sources = {record.file: found.sources[record.file] for record in records}

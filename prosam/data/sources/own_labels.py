@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,9 +58,11 @@ def read_class_labels(folder: Path) -> Labels:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 text file, stripped; empty ones are left out."""
+    """The lines of a text file, stripped; empty ones are left out. It is UTF-8, or UTF-16 with a mark at its start."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        content = path.read_bytes()
+        has_mark = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        lines = content.decode("utf-16" if has_mark else "utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as UTF-8 text: {error}") from error
     return [line.strip() for line in lines if line.strip()]

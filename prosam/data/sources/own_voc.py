@@ -17,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prosam.data.dataset import Split
-from prosam.data.formats.image_files import inspect_images, opened_image
+from prosam.data.formats.image_files import inspect_each, opened_image
 from prosam.data.formats.label_maps import check_labels, codes_of, read_label_map
 from prosam.data.formats.records import ImageRecord
+from prosam.data.names import composed
 from prosam.data.parallel import parallel_map
-from prosam.data.sources.own_found import OwnImages, by_id
+from prosam.data.sources.own_found import OwnImages, files_by_id
 from prosam.data.sources.own_labels import Labels, read_class_labels, read_lines
-from prosam.errors import InputError
+from prosam.data.walking import files_below
+from prosam.errors import Faults, InputError, result_or_error
 
 IMAGES_FOLDER = "JPEGImages"
 MASKS = ("SegmentationClass", "SegmentationClassPNG")  # the latter is from older versions of labelme
@@ -47,33 +49,50 @@ def is_voc_layout(folder: Path) -> bool:
     return any((folder / name).is_dir() for name in (IMAGES_FOLDER, *MASKS))
 
 
-def read_voc_layout(folder: Path) -> OwnImages:
+def read_voc_layout(folder: Path, faults: Faults) -> OwnImages:
     """Read a folder in VOC layout.
+
+    Args:
+        folder: that holds the data.
+        faults: receives what is wrong with images and masks, which are then left out.
 
     Raises:
         InputError: see `prosam.data.sources.own.own_records`.
     """
     labels = read_class_labels(folder)
-    images = by_id(path for path in _files(folder, IMAGES_FOLDER) if path.suffix.lower() in IMAGE_SUFFIXES)
-    masks = _masks(folder)
-    splits = _splits(folder)
+    pictures = [path for path in _files(folder, IMAGES_FOLDER) if path.suffix.lower() in IMAGE_SUFFIXES]
+    images = files_by_id(folder, pictures, [folder / IMAGES_FOLDER], faults)
+    masks = _masks(folder, faults)
+    splits = _splits(folder, faults)
     ids: dict[str, Split] = dict.fromkeys(masks, "train") if splits is None else splits
-    for image in ids:
+    whole: dict[str, Split] = {}
+    for image, split in ids.items():
         if image not in images:
-            raise _no_image(folder, image, images, masks.get(image))
-        if image not in masks:
-            raise InputError(
+            faults.add(_no_image(folder, image, images, masks.get(image)))
+        elif image not in masks:
+            faults.add(
                 f"{folder / MASKS[0] / image}.png: not found, but {image!r} is listed; draw the mask or unlist it"
             )
-    files = list(inspect_images([images[image] for image in ids]))
-    jobs = [_Job(images[i], masks[i], file.height, file.width) for i, file in zip(ids, files, strict=True)]
-    records = [
-        ImageRecord(image, split, PurePosixPath(job.image.name), file.digest, file.height, file.width, shown, void)
-        for (image, split), job, file, (shown, void) in zip(
-            ids.items(), jobs, files, parallel_map(partial(_codes, labels), jobs, chunk=_CHUNK), strict=True
-        )
-    ]
-    sources = {PurePosixPath(job.image.name): job.image for job in jobs}
+        else:
+            whole[image] = split
+    jobs: dict[str, _Job] = {}
+    digests: dict[str, str] = {}
+    for image, file in zip(whole, inspect_each([images[image] for image in whole]), strict=True):
+        if isinstance(file, InputError):
+            faults.add(file)
+        else:
+            jobs[image] = _Job(images[image], masks[image], file.height, file.width)
+            digests[image] = file.digest
+    records: list[ImageRecord] = []
+    sources: dict[PurePosixPath, Path] = {}
+    read = parallel_map(partial(result_or_error, partial(_codes, labels)), list(jobs.values()), chunk=_CHUNK)
+    for (image, job), codes in zip(jobs.items(), read, strict=True):
+        if isinstance(codes, InputError):
+            faults.add(codes)
+            continue
+        file = PurePosixPath(image + job.image.suffix)
+        records.append(ImageRecord(image, whole[image], file, digests[image], job.height, job.width, *codes))
+        sources[file] = job.image
     without_mask = [image for image in images if image not in masks]
     unlisted = [image for image in images if image in masks and image not in ids]
     return OwnImages(labels.classes, records, sources, splits is not None, without_mask, unlisted)
@@ -82,29 +101,28 @@ def read_voc_layout(folder: Path) -> OwnImages:
 def _files(folder: Path, name: str) -> list[Path]:
     if not (folder / name).is_dir():
         raise InputError(f"{folder / name}: not found; layout voc needs {IMAGES_FOLDER} and {MASKS[0]}")
-    return sorted(
-        p for p in (folder / name).iterdir() if p.is_file() and not p.name.startswith(".")
-    )  # macOS's ._* files
+    return [path for path in files_below(folder / name) if not path.is_dir()]
 
 
-def _masks(folder: Path) -> dict[str, Path]:
+def _masks(folder: Path, faults: Faults) -> dict[str, Path]:
     place = next((name for name in MASKS[::-1] if (folder / name).is_dir()), MASKS[0])
     masks: list[Path] = []
+    others = 0
     for path in _files(folder, place):
         if path.suffix.lower() == ".png":
             masks.append(path)
         elif path.suffix.lower() in IMAGE_SUFFIXES:
-            raise InputError(
-                f"{path}: is not a PNG; save masks as PNG, because JPEG and other formats change the class ids"
-            )
-    if not masks:
+            others += 1
+            faults.add(f"{path}: is not a PNG; save masks as PNG, because JPEG and other formats change the class ids")
+    if not masks and not others:
         raise InputError(f"{folder / place}: has no PNG; put a mask with the image's name there for each image")
-    return by_id(masks)
+    return files_by_id(folder, masks, [folder / place], faults)
 
 
 def _no_image(folder: Path, image: str, images: Mapping[str, Path], mask: Path | None) -> InputError:
     """The error that an image with a mask or in a list is missing, with the likely reason."""
-    other = [path for path in _files(folder, IMAGES_FOLDER) if path.stem == image]
+    place = (folder / IMAGES_FOLDER / image).parent
+    other = [p for p in place.iterdir() if composed(p.stem) == PurePosixPath(image).name] if place.is_dir() else []
     if other:  # such as an iPhone's .heic
         return InputError(f"{other[0]}: has an unsupported format; convert it to JPEG or PNG")
     if PurePosixPath(image).stem in images:
@@ -114,7 +132,7 @@ def _no_image(folder: Path, image: str, images: Mapping[str, Path], mask: Path |
     return InputError(f"{folder / IMAGES_FOLDER / image}.jpg: not found, nor with another suffix, but {why}")
 
 
-def _splits(folder: Path) -> dict[str, Split] | None:
+def _splits(folder: Path, faults: Faults) -> dict[str, Split] | None:
     """The split of each listed image in list order, or None if there are no lists."""
     files = _files(folder, str(_SETS)) if (folder / _SETS).is_dir() else []
     paths: list[tuple[Split, Path]] = [
@@ -132,10 +150,10 @@ def _splits(folder: Path) -> dict[str, Split] | None:
         lines = read_lines(path)
         if not lines:
             raise InputError(f"{path}: lists no images")
-        for image in lines:
+        for image in map(composed, lines):
             if image in splits:
-                raise InputError(f"{path}: lists {image!r}, which is already listed; an image has one split")
-            splits[image] = split
+                faults.add(f"{path}: lists {image!r}, which is already listed; an image has one split")
+            splits.setdefault(image, split)
     return splits
 
 
