@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.features.seen import Needs, SeenImage, Shot
-from prosam.methods.point_mask_graph import mask_clusters, object_excess, positive_gating, self_consistency
+from prosam.methods.point_mask_graph import mask_clusters, positive_gating, self_consistency
 from prosam.methods.prior_maps import PriorMaps, ShotPrior, minmax, reweighted_tokens
 from prosam.methods.square_masks import SquareSampler, squashed_mask
 from prosam.methods.training_free import Found, TrainingFree
@@ -37,8 +37,8 @@ class GfSamConcept:
 class GfSam(TrainingFree[GfSamConcept]):
     """GF-SAM with a SAM and the tokens of a backbone.
 
-    The score of a mask is the share of its area in the region where the prior says "object"; the presence is the mean
-    cosine to the object over the mask.
+    The score of a mask is the mean over its area of the largest cosine to a token of the object, and the presence is
+    the mean over its area of the mean cosine to the object.
     """
 
     needs = Needs(geometry="squashed", tokens="last", first="sam")
@@ -76,7 +76,7 @@ class GfSam(TrainingFree[GfSamConcept]):
         if not (whole > 0).any() or not area.sum() > 0:
             return Found(whole, 0.0, 0.0)
         share = area / area.sum()
-        return Found(whole, float(share @ (object_excess(maps) > 0).float()), float(share @ maps.mean))
+        return Found(whole, float((share @ maps.largest).clamp(0, 1)), float(share @ maps.mean))
 
     def point_cells(self, maps: PriorMaps, grid: int) -> Tensor:
         """The tokens at whose places SAM is asked, (M,), column by column; none if nothing is like the object."""

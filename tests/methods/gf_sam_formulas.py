@@ -34,7 +34,7 @@ class Derived:
     consistent: list[bool] = field(default_factory=list)
     dropped_whole: bool = False
     fallback: bool = False
-    share_in_region: float = 0.0
+    largest_in_mask: float = 0.0
     mean_in_mask: float = 0.0
 
 
@@ -200,6 +200,6 @@ def gf_sam(
     found = Derived(mask, cells, places, clusters, gated, scores, consistent, dropped_whole, fallback)
     area = resized(mask.astype(np.float64), h).ravel()
     if area.sum() > 0:
-        found.share_in_region = float(area[inside_region].sum() / area.sum())
+        found.largest_in_mask = float((area * largest).sum() / area.sum())
         found.mean_in_mask = float((area * mean).sum() / area.sum())
     return found

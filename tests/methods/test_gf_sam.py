@@ -81,7 +81,7 @@ def test_points_clusters_tests_scores_and_mask_are_the_descriptions(
     np.testing.assert_allclose(gating.said[1], expected.scores, atol=1e-4)
     assert consistency.said.tolist() == expected.consistent
     assert_same_mask(found, expected.mask)
-    assert found.score == pytest.approx(expected.share_in_region, abs=1e-4)
+    assert found.score == pytest.approx(expected.largest_in_mask, abs=1e-4)
     assert found.presence == pytest.approx(expected.mean_in_mask, abs=1e-4)
 
 
