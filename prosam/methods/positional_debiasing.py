@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_LEAST_SIZE = 1e-5  # of a singular value, of tokens of length 1 in single precision
+
 
 class PositionalDebiasing:
     """Projects tokens onto the complement of the directions in which an all-black image's tokens differ."""
@@ -18,11 +20,12 @@ class PositionalDebiasing:
 
         Args:
             black: (C, h, h), the tokens of an image whose pixels are all 0 before normalisation.
-            share: of the C channels, how many directions are removed.
+            share: of the C channels, how many directions are removed; fewer if the tokens differ in fewer.
         """
         tokens = F.normalize(black.flatten(1).double(), dim=0)
-        left, _, _ = torch.linalg.svd(tokens - tokens.mean(1, keepdim=True), full_matrices=False)
-        self._directions = left[:, : round(share * len(black))].float()  # (C, q)
+        left, sizes, _ = torch.linalg.svd(tokens - tokens.mean(1, keepdim=True), full_matrices=False)
+        told = int((sizes > _LEAST_SIZE).sum())  # further directions would be arbitrary
+        self._directions = left[:, : min(round(share * len(black)), told)].float()  # (C, q)
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Tokens (n, C) of length 1, before and after."""

@@ -149,6 +149,16 @@ def test_tokens_without_any_difference_give_finite_masks(tokens: Tensor):
     assert np.isfinite([found.score, found.presence]).all()
 
 
+def test_only_directions_in_which_the_black_image_differs_are_removed():
+    scene = token_scene(0)
+    alike = torch.randn(CHANNELS, 1, 1, generator=torch.Generator().manual_seed(1)).expand(-1, GRID, GRID)
+    tokens = unit_tokens(scene.target)
+    torch.testing.assert_close(Insid3(alike, SIZE)._debiased(tokens), tokens)
+    ramp = alike + torch.arange(GRID).float() * torch.eye(CHANNELS)[0, :, None, None]
+    debiased = Insid3(ramp, SIZE)._debiased(tokens)
+    assert (debiased.double().svd()[1] > 1e-3).sum() >= CHANNELS - 3  # a ramp, bent by the length of 1
+
+
 def test_thresholds_are_settings():
     scene = token_scene(0)
     none = Insid3(black(), SIZE, Insid3Settings(least_score=2.0))
