@@ -110,7 +110,9 @@ class Setting:
         return tuple(f"{run} ({self.kinds[run]})" if told else run for run in self.runs)
 
     def stage(self, run: str, fold: int) -> str:
-        """The stage that wrote the results of a run on a fold."""
+        """The stage that wrote the results of a run, or of a method that trains nothing, on a fold."""
+        if not self.results[run, fold].model:
+            return _rival_stage(self.trained_on, run, fold)
         return _stage(self.trained_on, self.tested_on, run, fold)
 
 
@@ -125,6 +127,10 @@ def _filed_as(trained_on: str, tested_on: str) -> str:
 
 def _stage(trained_on: str, tested_on: str, run: str, fold: int) -> str:
     return "shift" if trained_on != tested_on else f"evaluate@{tested_on}-{run}-{fold}"
+
+
+def _rival_stage(dataset: str, rival: str, fold: int) -> str:
+    return f"rival@{dataset}-{rival}-{fold}"
 
 
 def read_settings(params: Params) -> list[Setting]:
@@ -168,7 +174,7 @@ def with_rivals(setting: Setting, runs: Sequence[str], rivals: Sequence[str]) ->
     """
     results = {key: result for key, result in setting.results.items() if key[0] in runs}
     for rival, fold in product(rivals, setting.folds):
-        stage = f"rival@{setting.trained_on}-{rival}-{fold}"
+        stage = _rival_stage(setting.trained_on, rival, fold)
         scored = _read_scores(layout.results(setting.dataset, rival, fold), stage)
         results[rival, fold] = RunResult(*scored, model={}, training={}, monitor={})
     kinds: dict[str, AnnotationKind] = {**setting.kinds, **dict.fromkeys(rivals, "mask")}

@@ -101,3 +101,14 @@ def test_the_published_size_is_vit_b_with_37_by_37_positions():
     backbone = random_backbone("dinov2-vitb14")
     assert sum(p.numel() for p in backbone.parameters()) == 86_580_480 - 768  # DINOv2's, less its mask token
     assert backbone.state_dict()["pos_embed"].shape == (1, 37 * 37 + 1, 768)
+
+
+@pytest.mark.parametrize("normed", [True, False])
+@torch.no_grad()
+def test_tokens_of_its_own_square_are_timms(backbone: Backbone, vit: VisionTransformer, normed: bool):
+    images = random_images(1, 37 * 14)
+    (expected,) = vit.forward_intermediates(
+        imagenet_normalised(images), indices=[11], norm=normed, intermediates_only=True
+    )
+    assert backbone.token_square == 37 * 14
+    assert relative_difference(backbone.tokens(images, normed=normed), expected) < 1e-4

@@ -28,6 +28,11 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     return Clone.of_working_tree(tmp_path_factory.mktemp("fresh") / "clone", SMALL | axes)
 
 
+def module(stage: str) -> str:
+    """The module in tasks/ of a stage of dvc.yaml."""
+    return stage.removesuffix("-tested").removesuffix("-rival")
+
+
 def written_stages() -> dict[str, dict[str, Any]]:
     return YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"]
 
@@ -48,6 +53,20 @@ def test_the_flows_see_the_dag_that_dvc_draws(fresh: Clone):
         "train@shapes-5i-prosam-3",
         "annotations@shapes-5i-prosam",
     }
+
+
+def test_a_method_that_trains_nothing_has_no_training(tmp_path: Path):
+    axes = {"pipeline.runs": ["prosam"], "pipeline.folds": [0], "pipeline.rivals": ["gf-sam", "persam"]}
+    needs = dependencies(Clone.of_working_tree(tmp_path / "clone", SMALL | axes).root)
+    of_rivals = {stage for stage in needs if "gf-sam" in stage or "persam" in stage}
+    assert of_rivals == {f"{s}-0" for s in ("rival@shapes-5i-gf-sam", "rival@shapes-5i-persam")} | {
+        "backbone-rival@gf-sam",
+        "backbone-rival@persam",
+    }
+    assert needs["rival@shapes-5i-gf-sam-0"] == {
+        "sam", "backbone-rival@gf-sam", "download@shapes-5i", "folds@shapes-5i", "embeddings@shapes-5i",
+    }  # fmt: skip
+    assert needs["report"] >= {"rival@shapes-5i-gf-sam-0"}
 
 
 @pytest.mark.slow
@@ -122,15 +141,10 @@ def test_a_stage_whose_code_changed_is_found_out(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "dvc.yaml").read_text() == text
 
 
-@pytest.mark.parametrize("stage", sorted({stage.removesuffix("-tested") for stage in STAGES}))
+@pytest.mark.parametrize("stage", sorted({module(stage) for stage in STAGES}))
 def test_help_comes_without_loading_torch(fresh: Clone, stage: str):
     asked = fresh.run("python", "-X", "importtime", "-m", f"tasks.{stage}", "--help")
     assert f"python -m tasks.{stage}" in asked.output
     imported = {line.rsplit("|", 1)[1].strip() for line in asked.output.splitlines() if line.startswith("import time:")}
     assert "prosam.params" in imported
     assert not {"torch", "matplotlib", "pandas", "dvc", "prefect"} & imported
-
-
-def module(stage: str) -> str:
-    """The module in tasks/ of a stage of dvc.yaml."""
-    return stage.removesuffix("-tested")

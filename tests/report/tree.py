@@ -19,7 +19,7 @@ from prosam.params import Params, load_params
 
 PARAMS = """
 pipeline: {datasets: [toy], runs: [prosam, vrp-sam], folds: [0, 1], shifts: [], shifted: [], tested: [],
-  studies: [], studied: [], starts: []}
+  studies: [], studied: [], starts: [], rivals: []}
 datasets:
   toy:
     download: {source: shapes, train_images: 1, val_images: 12, size: 64}

@@ -1,0 +1,83 @@
+"""Stage rival: methods that train nothing, on the frozen episodes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from prosam import layout
+from prosam.data.episodes import read_episodes
+from prosam.data.formats.masks import decode
+from prosam.data.formats.voc import VocDataset
+from prosam.errors import InputError
+from prosam.evaluation.rivals import at_size
+from tasks.backbone import backbone
+from tasks.rival import rival
+from tests.conftest import DATASET
+
+
+@pytest.fixture(scope="module")
+def workspace(prepared_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("rivals") / "workspace"
+    shutil.copytree(prepared_workspace, copy)
+    with contextlib.chdir(copy):
+        for name in ("gf-sam", "persam"):
+            backbone(name)
+            rival(DATASET, name, 0)
+    return copy
+
+
+@pytest.mark.parametrize("name", ["gf-sam", "persam"])
+def test_rows_are_the_frozen_episodes_and_their_overlaps_those_of_their_masks(workspace: Path, name: str):
+    folder = workspace / layout.results(DATASET, name, 0)
+    rows = pd.read_parquet(folder / "episodes.parquet")
+    episodes = read_episodes(workspace / layout.folds(DATASET) / "episodes-0.csv")
+    assert list(zip(rows["reference"], rows["target"], rows["class_id"], strict=True)) == [
+        (e.reference, e.target, e.class_id) for e in episodes
+    ]
+    dataset, intersections, unions = VocDataset(workspace / layout.raw(DATASET)), {}, {}
+    for row in rows.to_dict("records"):
+        truth, void = (read(row["target"], row["class_id"]) for read in (dataset.mask, dataset.void))
+        predicted = decode(row["prediction"], row["height"], row["width"])
+        intersection = int((predicted & truth & ~void).sum())
+        union = int(((predicted | truth) & ~void).sum())
+        assert (row["intersection"], row["union"]) == (intersection, union)
+        intersections[row["class_id"]] = intersections.get(row["class_id"], 0) + intersection
+        unions[row["class_id"]] = unions.get(row["class_id"], 0) + union
+    expected = 100 * np.mean([intersections[c] / unions[c] for c in unions])
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["miou"] == pytest.approx(expected, abs=1e-4)
+    assert metrics["baselines"] == {}
+    assert any(rows["prediction"] != rows["prediction"][0])
+
+
+def test_a_second_run_gives_the_same_bytes(workspace: Path):
+    path = workspace / layout.results(DATASET, "gf-sam", 0) / "episodes.parquet"
+    before = path.read_bytes()
+    with contextlib.chdir(workspace):
+        rival(DATASET, "gf-sam", 0)
+    assert path.read_bytes() == before
+
+
+def test_a_method_without_a_backbone_gets_no_weights(workspace: Path):
+    assert list((workspace / layout.backbone_weights("persam")).iterdir()) == []
+    assert (workspace / layout.backbone_weights("gf-sam") / "weights.safetensors").is_file()
+
+
+def test_an_unknown_rival_is_told_with_the_choices(workspace: Path):
+    with contextlib.chdir(workspace), pytest.raises(InputError, match=r"unknown rival 'gfsam'.*gf-sam"):
+        rival(DATASET, "gfsam", 0)
+
+
+def test_logits_are_resized_as_pillow_resizes_them_when_they_are_enlarged():
+    logits = np.random.default_rng(0).normal(size=(7, 9)).astype(np.float32)
+    expected = np.asarray(Image.fromarray(logits).resize((36, 28), Image.Resampling.BILINEAR))
+    assert np.allclose(at_size(torch.from_numpy(logits), (28, 36)).numpy(), expected, atol=1e-5)
