@@ -21,9 +21,9 @@ from bench.measuring import ratio, take_turns
 from bench.plain_matcher import plain_matcher
 from prosam.cli import console
 from prosam.features.seen import SeenImage, Shot
-from prosam.methods.matcher import Matcher, MatcherSettings
-from prosam.methods.prompt_sampling import SamplingSettings
+from prosam.methods.matcher import Matcher
 from prosam.models.segment_anything import Sam
+from prosam.params.rivals import MatcherSettings, SamplingSettings
 
 
 def bench(

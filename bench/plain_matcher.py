@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from torchvision.ops import batched_nms
 
 from prosam.features.seen import SeenImage
-from prosam.methods.matcher import MatcherConcept, MatcherSettings
+from prosam.methods.matcher import MatcherConcept
 from prosam.methods.prompt_sampling import draw_subsets
 from prosam.models.segment_anything import Sam
+from prosam.params.rivals import MatcherSettings
 
 _PROMPTS_AT_ONCE = 64
 
@@ -28,7 +29,7 @@ def plain_matcher(sam: Sam, settings: MatcherSettings, concept: MatcherConcept, 
     assert image.tokens is not None
     assert image.embedding is not None
     target = F.normalize(image.tokens.flatten(1).T, dim=1)
-    grid, patch = round(len(target) ** 0.5), settings.patch
+    grid, patch = round(len(target) ** 0.5), 14
     side = grid * patch
     similarity = concept.tokens @ target.T
     cost = (1 - similarity) / 2
