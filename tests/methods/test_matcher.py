@@ -17,14 +17,14 @@ from torch.nn import functional as F
 from torchvision.ops import nms
 
 from prosam.features.seen import SeenImage, Shot
-from prosam.methods import candidate_masks
+from prosam.methods import candidate_masks, mask_selection
 from prosam.methods.bidirectional_matching import match_both_ways
 from prosam.methods.candidate_masks import boxes_around, stability, without_overlaps
 from prosam.methods.mask_scores import MaskScores
 from prosam.methods.mask_selection import above_least, selected
 from prosam.methods.matcher import Matcher, MatcherConcept
 from prosam.methods.prompt_sampling import centre_grid, cluster_centres, draw_subsets
-from prosam.methods.transport import transport_cost
+from prosam.methods.transport import cost_bounds, transport_cost
 from prosam.params.rivals import MaskFilter, MatcherSettings, SamplingSettings, SelectionSettings
 from tests.methods import derived_matcher
 from tests.methods.derived_matcher import DerivedMatcher, Rules
@@ -248,6 +248,31 @@ def test_transport_between_equal_counts_is_an_assignment():
     )
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (4, 4), (3, 7), (12, 5)])
+def test_the_bounds_hold_the_cost_of_transport(shape: tuple[int, int]):
+    for seed in range(5):
+        costs = np.random.default_rng(seed).random(shape)
+        low, high = cost_bounds(costs)
+        assert low - 1e-12 <= transport_cost(costs) <= high + 1e-12
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_leaving_out_transports_does_not_change_the_choice(seed: int):
+    generator = torch.Generator().manual_seed(seed)
+    tokens, others = (torch.randn(n, 6, generator=generator) + 0.8 for n in (9, 36))
+    similarity = F.normalize(tokens, dim=1) @ F.normalize(others + (seed % 4) / 4, dim=1).T
+    masks = torch.rand(25, 12, 12, generator=generator) > torch.rand(25, 1, 1, generator=generator)
+    scores = scores_of(masks, similarity, np.array([[x, y] for x in range(12) for y in range(12)]))
+    for shots in (1, 5):
+        rules = SelectionSettings(excess=0.02 + (seed % 3) * 0.1, distance=0.2 + (seed % 5) * 0.05)
+        quick, score = selected(scores, rules, shots=shots)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mask_selection, "_needed", lambda scores, left, *rest: torch.arange(len(left)))
+            slow, expected = selected(scores, rules, shots=shots)
+        assert quick.tolist() == slow.tolist()
+        assert score == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("overlap", [0.2, 0.65])
 def test_suppression_is_torchvisions(overlap: float):
     generator = torch.Generator().manual_seed(0)
@@ -323,6 +348,9 @@ class _Emd(MaskScores):
 
     def coverage(self) -> Tensor:
         return torch.ones_like(self.values)
+
+    def emd_bounds(self, masks: list[int]) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self.values[masks] - 0.01, self.values[masks] + 0.02
 
     def emd(self, masks: list[int]) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.values[masks]
