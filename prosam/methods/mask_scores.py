@@ -6,14 +6,14 @@ n matched points.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prosam.methods.transport import transport_cost
+from prosam.methods.transport import cost_bounds, transport_cost
 
 
 class MaskScores:
@@ -57,5 +57,13 @@ class MaskScores:
 
     def emd(self, masks: Sequence[int]) -> Tensor:
         """Of the masks with these indices, float64."""
+        return torch.tensor([1 - transport_cost(part) for part in self._costs_of(masks)], dtype=torch.float64)
+
+    def emd_bounds(self, masks: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Least and greatest values that `emd` can have, at a small part of its cost."""
+        costs = torch.tensor([cost_bounds(part) for part in self._costs_of(masks)], dtype=torch.float64).view(-1, 2)
+        return 1 - costs[:, 1], 1 - costs[:, 0]
+
+    def _costs_of(self, masks: Sequence[int]) -> Iterator[NDArray[np.floating]]:
         cells = torch.cat(self._cells).numpy()
-        return torch.tensor([1 - transport_cost(self._costs[:, cells[mask]]) for mask in masks], dtype=torch.float64)
+        return (self._costs[:, cells[mask]] for mask in masks)

@@ -24,6 +24,11 @@ def transport_cost(costs: NDArray[np.floating]) -> float:
     return float(_network_simplex()([], [], np.ascontiguousarray(costs, np.float64), numItermax=_MOST_STEPS))
 
 
+def cost_bounds(costs: NDArray[np.floating]) -> tuple[float, float]:
+    """What `transport_cost` is between: what it costs if only one side is kept to, and if all is spread evenly."""
+    return max(float(costs.min(1).mean()), float(costs.min(0).mean())), float(costs.mean())
+
+
 @cache
 def _network_simplex() -> Any:
     """POT's solver, without the rest of POT: that imports scikit-learn, which takes seconds."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from segment_anything.modeling import Sam
 from segment_anything.utils import amg
 from sklearn.cluster import KMeans
 from torch import Tensor
@@ -16,14 +17,15 @@ from torch.nn import functional as F
 from torchvision.ops import nms
 
 from prosam.features.seen import SeenImage, Shot
-from prosam.methods import candidate_masks
+from prosam.methods import candidate_masks, mask_selection
 from prosam.methods.bidirectional_matching import match_both_ways
-from prosam.methods.candidate_masks import MaskFilter, boxes_around, stability, without_overlaps
+from prosam.methods.candidate_masks import boxes_around, stability, without_overlaps
 from prosam.methods.mask_scores import MaskScores
-from prosam.methods.mask_selection import SelectionSettings, above_least, selected
-from prosam.methods.matcher import Matcher, MatcherConcept, MatcherSettings
-from prosam.methods.prompt_sampling import SamplingSettings, centre_grid, cluster_centres, draw_subsets
-from prosam.methods.transport import transport_cost
+from prosam.methods.mask_selection import above_least, selected
+from prosam.methods.matcher import Matcher, MatcherConcept
+from prosam.methods.prompt_sampling import centre_grid, cluster_centres, draw_subsets
+from prosam.methods.transport import cost_bounds, transport_cost
+from prosam.params.rivals import MaskFilter, MatcherSettings, SamplingSettings, SelectionSettings
 from tests.methods import derived_matcher
 from tests.methods.derived_matcher import DerivedMatcher, Rules
 from tests.methods.random_sam import GRID, block_of_cells, random_embedding, random_sam
@@ -31,15 +33,25 @@ from tests.methods.random_sam import GRID, block_of_cells, random_embedding, ran
 PATCH, H = 6, 7
 SIDE = PATCH * H
 SIZE = (90, 70)
-COCO = MatcherSettings(patch=PATCH, grid=6, sampling=SamplingSettings(draws=12))
+
+
+def changed(settings: MatcherSettings, **update: object) -> MatcherSettings:
+    return settings.model_copy(update=update)
+
+
+def matcher(sam: Sam, settings: MatcherSettings) -> Matcher:
+    return Matcher(sam, settings, patch=PATCH)
+
+
+COCO = MatcherSettings(grid=6, sampling=SamplingSettings(draws=12))
 COCO_RULES = Rules(PATCH, grid=6, draws=12)
 # COCO's rules leave one or two masks of a random SAM; these leave many, and join several
-LOOSE = replace(COCO, overlap=0.999, selection=SelectionSettings(distance=0.5, excess=0.35))
+LOOSE = changed(COCO, overlap=0.999, selection=SelectionSettings(distance=0.5, excess=0.35))
 LOOSE_RULES = replace(COCO_RULES, overlap=0.999, distance=0.5, excess=0.35)
-FSS = MatcherSettings.fss(patch=PATCH)
+FSS = MatcherSettings.fss()
 FSS_RULES = Rules(PATCH, sizes=(4, 6), draws=30, multimask=False, grid=0, filters=False, emd=0.8, purity=0.2,
                   covered=True, least_purity=0, most=10, share=0.7)  # fmt: skip
-PARTS = replace(MatcherSettings.parts(patch=PATCH), sampling=SamplingSettings(3, 6, draws=12, boxed=True))
+PARTS = changed(MatcherSettings.parts(), sampling=SamplingSettings(least=3, most=6, draws=12, boxed=True))
 PARTS_RULES = Rules(PATCH, sizes=(3, 6), draws=12, multimask=False, grid=0, filters=False, box=True, emd=0.5,
                     purity=0.5, least_purity=0, least_coverage=0.3, most=5, share=0.7)  # fmt: skip
 
@@ -79,7 +91,7 @@ TARGET_CELLS = (1, 3, 4, 3)
 def test_masks_and_scores_are_those_of_the_derivation(seed: int, settings: MatcherSettings, rules: Rules):
     sam = random_sam(seed, quality=0.92, sharper=60, shift=1)
     trace = assert_found(
-        Matcher(sam, settings), DerivedMatcher(sam, rules), [shot(seed)], seen(seed + 50, TARGET_CELLS, (60, 80))
+        matcher(sam, settings), DerivedMatcher(sam, rules), [shot(seed)], seen(seed + 50, TARGET_CELLS, (60, 80))
     )
     assert trace["points"] > 8
 
@@ -94,7 +106,7 @@ def test_fss_uses_centres_of_the_points(seed: int):
     points = first.find(concept, target.tokens, torch.zeros(32, GRID, GRID))["points"]
     centres = KMeans(8, n_init=1, random_state=0).fit(np.array(points)).cluster_centers_.astype(int).tolist()
     trace = assert_found(
-        Matcher(sam, FSS), DerivedMatcher(sam, replace(FSS_RULES, centres=centres)), [shot(seed)], target
+        matcher(sam, FSS), DerivedMatcher(sam, replace(FSS_RULES, centres=centres)), [shot(seed)], target
     )
     assert trace["masks"] == 70 + 56 + 28
 
@@ -104,7 +116,7 @@ def test_any_number_of_points(cells: tuple[int, int, int, int]):
     """One point, three, eight: all their subsets; and more than forty, of which the better half is used."""
     sam = random_sam(1, quality=0.92, sharper=60, shift=1)
     trace = assert_found(
-        Matcher(sam, LOOSE), DerivedMatcher(sam, LOOSE_RULES), [shot(3, cells, (SIDE, SIDE))], seen(60, cells)
+        matcher(sam, LOOSE), DerivedMatcher(sam, LOOSE_RULES), [shot(3, cells, (SIDE, SIDE))], seen(60, cells)
     )
     assert trace["points"] <= (cells[2] * cells[3] if cells[2] < 7 else 24)
 
@@ -113,37 +125,37 @@ def test_any_number_of_points(cells: tuple[int, int, int, int]):
 def test_several_references_are_stacked(count: int):
     sam = random_sam(2, quality=0.92, sharper=60, shift=1)
     shots = [shot(seed, (seed % 3, 1, 3, 2 + seed % 2), (50 + 9 * seed, 64)) for seed in range(count)]
-    assert_found(Matcher(sam, LOOSE), DerivedMatcher(sam, LOOSE_RULES), shots, seen(70, TARGET_CELLS))
+    assert_found(matcher(sam, LOOSE), DerivedMatcher(sam, LOOSE_RULES), shots, seen(70, TARGET_CELLS))
 
 
 def test_draws_go_on_from_image_to_image_as_published_or_begin_anew():
     sam = random_sam(0, quality=0.92, sharper=60, shift=1)
-    method, derived = Matcher(sam, LOOSE), DerivedMatcher(sam, LOOSE_RULES)
+    method, derived = matcher(sam, LOOSE), DerivedMatcher(sam, LOOSE_RULES)
     for seed in (50, 51, 50):
         assert_found(method, derived, [shot(0)], seen(seed, TARGET_CELLS))
-    anew = Matcher(sam, replace(LOOSE, draws="each"))
+    anew = matcher(sam, changed(LOOSE, draws="each"))
     concept, image = anew.learn([shot(0)]), seen(50, TARGET_CELLS)
     assert torch.equal(anew.find(concept, image).logits, anew.find(concept, image).logits)
-    assert torch.equal(anew.find(concept, image).logits, Matcher(sam, LOOSE).find(concept, image).logits)
+    assert torch.equal(anew.find(concept, image).logits, matcher(sam, LOOSE).find(concept, image).logits)
 
 
 def test_how_many_masks_are_held_at_a_time_does_not_matter(monkeypatch: pytest.MonkeyPatch):
     sam = random_sam(1, quality=0.92, sharper=60, shift=1)
-    concept, image = Matcher(sam, LOOSE).learn([shot(1)]), seen(51, TARGET_CELLS)
-    expected = Matcher(sam, LOOSE).find(concept, image)
+    concept, image = matcher(sam, LOOSE).learn([shot(1)]), seen(51, TARGET_CELLS)
+    expected = matcher(sam, LOOSE).find(concept, image)
     monkeypatch.setattr(candidate_masks, "_SETS_AT_ONCE", 7)
     monkeypatch.setattr(candidate_masks, "_MASKS_AT_ONCE", 2)
-    found = Matcher(sam, LOOSE).find(concept, image)
+    found = matcher(sam, LOOSE).find(concept, image)
     assert torch.equal(found.logits > 0, expected.logits > 0)
 
 
 def test_if_no_mask_passes_the_surest_of_the_matched_prompts_stands_in():
     sam = random_sam(0, sharper=20)
-    never = replace(COCO, filter=MaskFilter(2, 0.9), grid_filter=MaskFilter(2, 0.9))
-    every = replace(COCO, filter=MaskFilter(-9, 0), grid=0, overlap=0.0)
-    concept, image = Matcher(sam, COCO).learn([shot(0)]), seen(50, TARGET_CELLS)
-    found = Matcher(sam, never).find(concept, image)
-    method = Matcher(sam, every)
+    never = changed(COCO, filter=MaskFilter(quality=2, stability=0.9), grid_filter=MaskFilter(quality=2, stability=0.9))
+    every = changed(COCO, filter=MaskFilter(quality=-9, stability=0), grid=0, overlap=0.0)
+    concept, image = matcher(sam, COCO).learn([shot(0)]), seen(50, TARGET_CELLS)
+    found = matcher(sam, never).find(concept, image)
+    method = matcher(sam, every)
     groups = method._prompt_sets(np.array([[3, 3], [9, 9]]), SIDE)  # the same sets for both
     masks = candidate_masks.CandidateMasks(sam, image.embedding, SIDE)  # pyright: ignore[reportArgumentType]
     surest = masks.of(groups, overlap=0.0)[0]
@@ -160,7 +172,7 @@ def test_an_empty_mask_has_no_score():
         mlp.layers[-1].weight.zero_()
         mlp.layers[-1].bias.zero_()
     for settings in (COCO, FSS, PARTS):
-        method = Matcher(sam, settings)
+        method = matcher(sam, settings)
         found = method.find(method.learn([shot(0)]), seen(50, TARGET_CELLS))
         assert not (found.logits > 0).any()
         assert found.score == 0
@@ -175,10 +187,10 @@ def test_empty_and_one_pixel_references(pixels: list[tuple[int, int]]):
         mask[pixel] = True
     sam = random_sam(0, quality=0.92, sharper=60)
     shots = [replace(shot(0), mask=mask), replace(shot(1), mask=torch.zeros_like(mask))]
-    concept = Matcher(sam, COCO).learn(shots)
+    concept = matcher(sam, COCO).learn(shots)
     assert concept.foreground.tolist() == derived_concept(DerivedMatcher(sam, COCO_RULES), shots)[1]
     assert concept.foreground.any()
-    assert_found(Matcher(sam, COCO), DerivedMatcher(sam, COCO_RULES), shots, seen(50, TARGET_CELLS))
+    assert_found(matcher(sam, COCO), DerivedMatcher(sam, COCO_RULES), shots, seen(50, TARGET_CELLS))
 
 
 # ------------------------------------------------------------------------------------------------------ parts
@@ -236,6 +248,31 @@ def test_transport_between_equal_counts_is_an_assignment():
     )
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (4, 4), (3, 7), (12, 5)])
+def test_the_bounds_hold_the_cost_of_transport(shape: tuple[int, int]):
+    for seed in range(5):
+        costs = np.random.default_rng(seed).random(shape)
+        low, high = cost_bounds(costs)
+        assert low - 1e-12 <= transport_cost(costs) <= high + 1e-12
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_leaving_out_transports_does_not_change_the_choice(seed: int):
+    generator = torch.Generator().manual_seed(seed)
+    tokens, others = (torch.randn(n, 6, generator=generator) + 0.8 for n in (9, 36))
+    similarity = F.normalize(tokens, dim=1) @ F.normalize(others + (seed % 4) / 4, dim=1).T
+    masks = torch.rand(25, 12, 12, generator=generator) > torch.rand(25, 1, 1, generator=generator)
+    scores = scores_of(masks, similarity, np.array([[x, y] for x in range(12) for y in range(12)]))
+    for shots in (1, 5):
+        rules = SelectionSettings(excess=0.02 + (seed % 3) * 0.1, distance=0.2 + (seed % 5) * 0.05)
+        quick, score = selected(scores, rules, shots=shots)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mask_selection, "_needed", lambda scores, left, *rest: torch.arange(len(left)))
+            slow, expected = selected(scores, rules, shots=shots)
+        assert quick.tolist() == slow.tolist()
+        assert score == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("overlap", [0.2, 0.65])
 def test_suppression_is_torchvisions(overlap: float):
     generator = torch.Generator().manual_seed(0)
@@ -264,7 +301,9 @@ def test_of_up_to_eight_points_all_subsets_are_drawn():
     assert {tuple(map(tuple, one)) for one in sets[0].tolist()} == {
         tuple(map(tuple, pair)) for pair in itertools.combinations(points.tolist(), 2)
     }
-    assert [each.shape for each in draw_subsets(points[:2], SamplingSettings(3, 6), random.Random(0))] == [(1, 2, 2)]
+    assert [each.shape for each in draw_subsets(points[:2], SamplingSettings(least=3, most=6), random.Random(0))] == [
+        (1, 2, 2)
+    ]
 
 
 def test_draws_are_pythons_own_in_ascending_sizes():
@@ -310,6 +349,9 @@ class _Emd(MaskScores):
     def coverage(self) -> Tensor:
         return torch.ones_like(self.values)
 
+    def emd_bounds(self, masks: list[int]) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self.values[masks] - 0.01, self.values[masks] + 0.02
+
     def emd(self, masks: list[int]) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.values[masks]
 
@@ -331,7 +373,7 @@ def test_masks_close_to_the_best_are_joined(emd: list[float], shots: int, chosen
 
 
 def test_a_concept_stacks_the_unit_tokens_of_its_references():
-    concept = Matcher(random_sam(), COCO).learn([shot(0), shot(1)])
+    concept = matcher(random_sam(), COCO).learn([shot(0), shot(1)])
     assert isinstance(concept, MatcherConcept)
     assert concept.tokens.shape == (2 * H * H, 24)
     assert torch.allclose(concept.tokens.norm(dim=1), torch.ones(2 * H * H))
