@@ -17,7 +17,7 @@ from torch import Tensor
 
 from prosam.models.decoder_tokens import TokenUpscaler
 from prosam.models.embedding_details import split_details
-from prosam.models.many_prompts import decoder_layer, read_image, token_masks
+from prosam.models.many_prompts import decoder_layer, attend_image, token_masks
 from prosam.models.sam import dense_positions
 from prosam.models.segment_anything import Sam
 
@@ -51,6 +51,6 @@ def decode_guided(sam: Sam, embedding: Tensor, prompts: Tensor, guidance: Tensor
             queries = queries + prototype
         queries, keys, placed = decoder_layer(layer, queries, tokens, keys, positions, guidance.flatten())
     query, token = queries[:, _MASK_TOKEN, None], tokens[:, _MASK_TOKEN, None]  # no other output is used
-    read = read_image(transformer.final_attn_token_to_image, query + token + prototype, placed, keys)
+    read = attend_image(transformer.final_attn_token_to_image, query + token + prototype, placed, keys)
     kernel = decoder.output_hypernetworks_mlps[0](transformer.norm_final_attn(query + read)[:, 0])
     return token_masks(TokenUpscaler.of(decoder.output_upscaling), keys, kernel[..., None], details)[0, 0]

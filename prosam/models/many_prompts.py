@@ -87,7 +87,7 @@ class _ImageDecoder:
             queries, source, _ = decoder_layer(first, tokens, tokens, source, self._positions)
         queries, source, placed = decoder_layer(second, queries, tokens, source, self._positions)
         rows = [0, *(1 + index for index in wanted)]  # the IoU token comes first
-        read = read_image(transformer.final_attn_token_to_image, queries[:, rows] + tokens[:, rows], placed, source)
+        read = attend_image(transformer.final_attn_token_to_image, queries[:, rows] + tokens[:, rows], placed, source)
         said = transformer.norm_final_attn(queries[:, rows] + read)
         networks = self._decoder.output_hypernetworks_mlps
         kernels = torch.stack([networks[index](said[:, 1 + i]) for i, index in enumerate(wanted)], -1)
@@ -131,7 +131,7 @@ def decoder_layer(
         tokens: (m, Q, d), which are added to the queries as their positions.
         source: (m, T, d), the image.
         positions: (1, T, d), of the image.
-        guidance: see `read_image`.
+        guidance: see `attend_image`.
 
     Returns:
         The queries, the image, and the image with its positions.
@@ -143,7 +143,7 @@ def decoder_layer(
         queries = layer.norm1(queries + attend(layer.self_attn, both, both, queries))
     placed = source + positions
     reading, writing = layer.cross_attn_token_to_image, layer.cross_attn_image_to_token
-    queries = layer.norm2(queries + read_image(reading, queries + tokens, placed, source, guidance))
+    queries = layer.norm2(queries + attend_image(reading, queries + tokens, placed, source, guidance))
     queries = layer.norm3(queries + layer.mlp(queries))
     told = heads(writing.k_proj(queries + tokens), writing)
     scores = _scores(told, writing.q_proj, placed)
@@ -172,7 +172,7 @@ def _scores(tokens: Tensor, projection: Any, image: Tensor) -> Tensor:
     return (folded.flatten(1, 2) @ image.transpose(1, 2)).unflatten(1, (count, q))
 
 
-def read_image(module: Any, tokens: Tensor, placed: Tensor, image: Tensor, guidance: Tensor | None = None) -> Tensor:
+def attend_image(module: Any, tokens: Tensor, placed: Tensor, image: Tensor, guidance: Tensor | None = None) -> Tensor:
     """Attention of few tokens (m, Q, d) to the image (m, T, d): (m, Q, d).
 
     The bias of the keys' projection adds the same to all scores of a token, so softmax ignores it.
