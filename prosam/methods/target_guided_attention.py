@@ -17,7 +17,7 @@ from torch import Tensor
 
 from prosam.models.decoder_tokens import TokenUpscaler
 from prosam.models.embedding_details import split_details
-from prosam.models.many_prompts import decoder_layer, attend_image, token_masks
+from prosam.models.many_prompts import attend_image, decoder_layer, token_masks
 from prosam.models.sam import dense_positions
 from prosam.models.segment_anything import Sam
 
