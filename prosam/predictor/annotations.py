@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from prosam.data.drawing import draw_line
 from prosam.data.formats.drawn_masks import object_pixels, remark_doubtful
-from prosam.data.formats.image_files import image_errors, opened_image
+from prosam.data.formats.image_files import image_errors, opened_image, remark_pages
 from prosam.errors import InputError
 from prosam.params import AnnotationKind
 
@@ -173,6 +173,7 @@ def _drawn_pixels(given: Pixels | Path | str, height: int, width: int, what: str
     else:
         name, file = f"the {what} {given}", str(given)
         with opened_image(Path(given)) as image:
+            remark_pages(image, file)
             values = object_pixels(_upright(image), file)
     if values.ndim != 2:
         raise InputError(f"{name} has the shape {values.shape}, not height x width")

@@ -26,6 +26,13 @@ def jpeg(mode: str) -> Callable[[Path], None]:
     return lambda path: grey(POLE * 255).convert(mode).save(path, "JPEG", quality=75)
 
 
+def resaved(path: Path) -> None:
+    jpeg("RGB")(path)
+    with Image.open(path) as image:
+        image.load()
+    image.save(path, "PNG")
+
+
 def soft(path: Path) -> None:
     """Drawn at four times the size and scaled down, as by a program with smooth edges."""
     large = Image.new("L", (4 * SIZE, 4 * SIZE))
@@ -50,6 +57,8 @@ MASKS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "JPEG": (jpeg("L"), [SOFT]),
     "JPEG in colour": (jpeg("RGB"), [SOFT]),
     "JPEG in CMYK": (jpeg("CMYK"), [SOFT]),
+    "JPEG saved as PNG": (resaved, [SOFT]),
+    "WebP": (lambda path: grey(POLE * 255).save(path, "WEBP", quality=30), [SOFT]),
     "soft edges": (soft, [SOFT]),
     "soft edges of opacity": (soft_alpha, [SOFT]),
     "0 and 1": (lambda path: grey(POLE * 1).save(path, "PNG"), []),

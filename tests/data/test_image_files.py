@@ -224,6 +224,7 @@ CONTENT: dict[str, tuple[bytes, str]] = {
     "pickle": (pickle.dumps({"a": [1]}), "it is pickled Python objects"),
     "zip": (b"PK\3\4\x14\0\0\0", "it is a zip archive; unpack it first"),
     "gzip": (gzip.compress(b"a"), "it is gzip-compressed"),
+    "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "it is PostScript; convert it"),
     "PDF": (b"%PDF-1.7\n", "it is a PDF"),
     "SVG": (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "it is an SVG drawing"),
     "JSON": (b'{"message": "no access"}', "it is JSON text, perhaps a server's error message"),

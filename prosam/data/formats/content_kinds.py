@@ -144,7 +144,7 @@ def _of_text(head: bytes) -> ContentKind | None:
     if "<svg" in start:
         return ContentKind("an SVG drawing", "export it as PNG", True)
     if start.startswith("<"):
-        return ContentKind("XML text, perhaps a server's error message", _FETCH)
+        return ContentKind("XML or HTML text, perhaps a server's error message", _FETCH)
     if start.startswith(("{", "[")):
         return ContentKind("JSON text, perhaps a server's error message", _FETCH)
     if "access denied" in start or "not found" in start or "error" in start:

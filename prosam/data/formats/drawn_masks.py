@@ -20,7 +20,8 @@ _LARGEST_LABEL_16 = 4095
 _VOID = 255
 _MOST_COLOURS = 256  # more belong to soft edges or to a lossy format
 
-_LOSSY = ("JPEG", "MPO")
+_LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")
+_DARK = 15  # colours other than black of which no band is brighter come from a lossy format, not from labels
 
 SOFT = "it has grey pixels between black and white, of which those of at least half brightness count as the object"
 SEVERAL_LABELS = "it has several labels, all of which count as the object"
@@ -100,7 +101,8 @@ def _of_colours(values: NDArray[np.uint8], name: str, *, lossy: bool) -> NDArray
     for band in range(values.shape[-1]):
         packed = packed << 8 | values[..., band]
     brightest = values.max(axis=-1)
-    if lossy or len(np.unique(packed)) > _MOST_COLOURS:
+    noisy = brightest.max() > _LARGEST_LABEL and ((brightest > 0) & (brightest <= _DARK)).any()
+    if lossy or noisy or len(np.unique(packed)) > _MOST_COLOURS:
         remark(SOFT, name)
         return brightest >= brightest.max() / 2
     return _of_labels(packed, name)

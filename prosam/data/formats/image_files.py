@@ -37,6 +37,7 @@ _CHUNK = 500
 _DECODED_CHUNK = 50
 _DIGEST_LENGTH = 32
 _MAX_UINT16 = 2**16 - 1
+_PROGRAMS = ("EPS",)
 _SUBFILE_TYPE, _NO_PAGE = 254, 1 | 4  # TIFF's tag, and its bits of a reduced image and of a mask
 NOT_ALWAYS_READ = (".avif", ".heic", ".heif", ".hif", ".jp2", ".jxl")  # if Pillow lacks the codec
 _WHAT_PILLOW_RAISES = (  # for damaged files
@@ -92,8 +93,7 @@ def as_shown(image: Image.Image, name: str) -> NDArray[np.uint8]:
     Raises:
         InputError: the image holds floating-point or 32-bit numbers.
     """
-    if _pages(image) > 1:
-        remark("has several pages or frames, of which the first is read", name)
+    remark_pages(image, name)
     deep = deep_colours(image)
     image.load()
     turn = _UPRIGHT.get(_orientation(image))
@@ -106,6 +106,12 @@ def as_shown(image: Image.Image, name: str) -> NDArray[np.uint8]:
     else:
         rgb = _rgb(image, name)
     return np.array(rgb if turn is None else rgb.transpose(turn))
+
+
+def remark_pages(image: Image.Image, name: str) -> None:
+    """Remark that an opened image, not yet decoded, has more pages or frames than the one that is read."""
+    if _pages(image) > 1:
+        remark("has several pages or frames, of which the first is read", name)
 
 
 def _pages(image: Image.Image) -> int:
@@ -198,6 +204,8 @@ def opened_image(
             why = _why_not(path, content, formats)
             raise InputError(f"{path}: cannot be read as an image: {why}") from error
         with image:
+            if image.format in _PROGRAMS:  # would be run, by Ghostscript
+                raise InputError(f"{path}: cannot be read as an image: it is PostScript; convert it to JPEG or PNG")
             yield image
 
 
