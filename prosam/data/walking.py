@@ -12,7 +12,8 @@ def files_below(folder: Path) -> list[Path]:
     """All files below a folder, sorted by path; hidden ones and those in hidden folders are left out.
 
     Links to folders are followed. Each real folder is looked into once, under its own name if that lies below `folder`,
-    so links that form a circle end. Broken links are among the files. A folder that cannot be looked into is remarked.
+    so links that form a circle end. Broken links are among the files. What cannot be looked into is remarked: a folder
+    without permission, or a broken link without a suffix, which may have led to a folder.
     """
     seen: set[str] = set()
     found: list[Path] = []
@@ -29,6 +30,9 @@ def files_below(folder: Path) -> list[Path]:
                 continue
             seen.add(real)
             here = Path(place)
+            for name in files:
+                if not name.startswith(".") and not Path(name).suffix and _is_broken_link(here / name):
+                    remark("is a broken link, so what it should hold is left out", str(here / name))
             found += [here / name for name in files if not name.startswith(".")]
             new += [here / name for name in folders if not name.startswith(".") and (here / name).is_symlink()]
             folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -38,3 +42,7 @@ def files_below(folder: Path) -> list[Path]:
 
 def _remark_closed(error: OSError) -> None:
     remark(f"cannot be looked into ({error.strerror}), so what it holds is left out", str(error.filename))
+
+
+def _is_broken_link(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()

@@ -97,6 +97,7 @@ CONTENT = {
     "a.pth JSON": (b'{"error": "no such model"}', ": it is JSON text, perhaps a server's error message"),
     "a.pth gzip": (gzip.compress(b"weights"), ": it is gzip-compressed; unpack it first"),
     "a.pth pickle": (pickle.dumps(Path("a")), " (it holds pickled objects, not only tensors)"),
+    "a.pth JPEG": (b"\xff\xd8\xff\xe0", ": it is a JPEG image; replace it with an intact copy"),
     "a.pth noise": (bytes([7, 251, 3, 200] * 99), ": it is damaged, or of another format"),
     "a.safetensors torch": (torch_file(), ": it is a torch file; rename it to .pth"),
     "a.pth safetensors": (safetensors.torch.save({"a": torch.zeros(1)}), ": it is a safetensors file; rename it to"),

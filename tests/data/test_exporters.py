@@ -141,6 +141,16 @@ def test_what_an_export_has_beyond_classes_and_splits_is_said(tmp_path: Path):
     ]
 
 
+def test_that_roboflows_project_is_no_class_is_said(tmp_path: Path):
+    roboflow(tmp_path, "car")
+    with collecting() as remarks:
+        read(tmp_path)
+    assert [line for line in remarks.lines() if "categories" in line] == [
+        "2 files: categories without annotations have the names of others and are no classes (car): "
+        f"{tmp_path}/train/_annotations.coco.json, {tmp_path}/valid/_annotations.coco.json"
+    ]
+
+
 def test_brush_masks_beside_polygons_of_a_label_count(tmp_path: Path):
     cvat_coco(tmp_path, "default", ["a.jpg"], brush=True)
     path = tmp_path / "annotations/instances_default.json"

@@ -230,7 +230,7 @@ CONTENT: dict[str, tuple[bytes, str]] = {
     "JSON": (b'{"message": "no access"}', "it is JSON text, perhaps a server's error message"),
     "text": ("caf\u00e9".encode(), "it is text; replace it"),
     "zeros": (bytes(9000), "full of zero bytes, so a copy of it did not finish"),
-    "header of a PNG": (b"\x89PNG\r\n\x1a\n\0\0", "it is a PNG with a damaged or incomplete header"),
+    "header of a PNG": (b"\x89PNG\r\n\x1a\n\0\0", "it is a PNG image with a damaged or incomplete header"),
     "camera": (b"FUJIFILMCCD-RAW 0201", "it is a camera's raw file"),
     "noise": (bytes([7, 251, 3, 200] * 99), "damaged, or of an unknown format"),
 }

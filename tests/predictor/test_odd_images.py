@@ -104,6 +104,7 @@ def test_links_to_folders_are_followed_once_each_and_circles_end(tmp_path: Path)
 def test_a_folder_that_cannot_be_looked_into_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "closed").mkdir()
     (tmp_path / "a.jpg").touch()
+    (tmp_path / "day1").symlink_to("/mounted/day1")
     listed = os.scandir
 
     def refusing(path: Any) -> Any:
@@ -115,7 +116,8 @@ def test_a_folder_that_cannot_be_looked_into_is_said(tmp_path: Path, monkeypatch
     with collecting() as remarks:
         assert images_below(tmp_path) == [tmp_path / "a.jpg"]
     assert remarks.lines() == [
-        f"{tmp_path / 'closed'}: cannot be looked into (Permission denied), so what it holds is left out"
+        f"{tmp_path / 'day1'}: is a broken link, so what it should hold is left out",
+        f"{tmp_path / 'closed'}: cannot be looked into (Permission denied), so what it holds is left out",
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -23,14 +23,20 @@ class ContentKind:
         what: with an article, such as `a HEIC photograph`; `empty` for an empty file.
         remedy: what the user can do.
         is_image: whether other programs show it as an image.
+        is_common: whether Pillow reads such images, unless they are damaged.
     """
 
     what: str
     remedy: str
     is_image: bool = False
+    is_common: bool = False
 
     def __str__(self) -> str:
         return f"it is {self.what}; {self.remedy}"
+
+    def as_damaged(self) -> ContentKind:
+        """The kind of a file that could not be read as an image."""
+        return replace(self, what=f"{self.what} {_CUT}") if self.is_common else self
 
 
 _BRANDS = {  # of ISO base media files, behind `ftyp`
@@ -50,9 +56,9 @@ _CUT = "with a damaged or incomplete header"
 _STARTS: tuple[tuple[bytes, ContentKind], ...] = (
     (b"version https://git-lfs.github.com/", ContentKind("a Git LFS pointer", "run `git lfs pull` to get the file")),
     (b"/annex/objects/", ContentKind("a git-annex pointer", "run `git annex get` to get the file")),
-    (b"\xff\xd8\xff", ContentKind(f"a JPEG {_CUT}", _COPY, True)),
-    (b"\x89PNG", ContentKind(f"a PNG {_CUT}", _COPY, True)),
-    (b"GIF8", ContentKind(f"a GIF {_CUT}", _COPY, True)),
+    (b"\xff\xd8\xff", ContentKind("a JPEG image", _COPY, True, is_common=True)),
+    (b"\x89PNG", ContentKind("a PNG image", _COPY, True, is_common=True)),
+    (b"GIF8", ContentKind("a GIF image", _COPY, True, is_common=True)),
     (b"II\x2a\0\x10\0\0\0CR", ContentKind("a camera's raw file (Canon CR2)", _CONVERT, True)),
     (b"FUJIFILMCCD-RAW", ContentKind("a camera's raw file (Fujifilm RAF)", _CONVERT, True)),
     (b"IIU\0", ContentKind("a camera's raw file (Panasonic RW2)", _CONVERT, True)),
@@ -99,7 +105,7 @@ def content_kind(head: bytes) -> ContentKind | None:
     if head[4:8] == b"ftyp":
         return _of_brands(head)
     if head[:4] == b"RIFF":
-        return ContentKind(f"a WebP {_CUT}", _COPY, True) if head[8:12] == b"WEBP" else _VIDEO
+        return ContentKind("a WebP image", _COPY, True, is_common=True) if head[8:12] == b"WEBP" else _VIDEO
     for start, kind in _STARTS:
         if head.startswith(start):
             return kind

@@ -232,7 +232,7 @@ def _why_not(path: Path, content: BytesIO | None, formats: tuple[str, ...] | Non
         return f"{path.suffix} is not a supported format; convert it to JPEG or PNG"
     if kind is None and formats is not None and (form := _format_of(whole)) is not None:
         return f"it is a file of the format {form}, which is not supported; convert it to JPEG or PNG"
-    return str(kind or "it is damaged, or of an unknown format; replace it with an intact copy")
+    return str(kind.as_damaged() if kind else "it is damaged, or of an unknown format; replace it with an intact copy")
 
 
 def _format_of(content: bytes) -> str | None:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from prosam.data.formats.content_kinds import kind_of_file
 from prosam.errors import Faults, InputError
+from prosam.remarks import remark
 
 SECTIONS = ("images", "annotations", "categories")
 
@@ -219,6 +220,9 @@ def _classes(
         elif used is None or number in used:
             faults.add(f"{path}: category name {names[number]!r} is listed twice")
     faults.check(path)
+    if doubled := sorted({name for number, name in names.items() if ids[name] != number}):
+        what = f"categories without annotations have the names of others and are no classes ({', '.join(doubled)})"
+        remark(what, str(path))
     kept = sorted(ids.values())
     return {number: index + 1 for index, number in enumerate(kept)}, tuple(names[number] for number in kept)
 
