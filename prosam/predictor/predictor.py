@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from prosam.checkpoints.loading import load_method
-from prosam.errors import InputError
+from prosam.errors import Faults, InputError
 from prosam.evaluation.presence import best_presence
 from prosam.features.pairs import References
 from prosam.features.reference_masks import GridRule
@@ -138,6 +138,7 @@ class Predictor:
         Raises:
             InputError: there is no reference, an image cannot be read, or an annotation does not fit its image.
         """
+        faults = Faults()
         learned: list[References] = []
         kinds: list[str] = []
         digests: list[str] = []
@@ -145,10 +146,12 @@ class Predictor:
             if not isinstance(pair, tuple | list) or len(pair) != 2:
                 raise InputError("references are pairs of an image and its annotation, as in [('cat.jpg', 'cat.png')]")
             image, given = pair
-            pixels, annotation = load_image(image), as_annotation(given)
-            learned.append(self._reference(pixels, annotation, image_name(image)))
-            kinds.append(annotation.kind)
-            digests.append(reference_digest(pixels, learned[-1].drawn[0].numpy(), annotation.kind))
+            with faults.collected():
+                pixels, annotation = load_image(image), as_annotation(given)
+                learned.append(self._reference(pixels, annotation, image_name(image)))
+                kinds.append(annotation.kind)
+                digests.append(reference_digest(pixels, learned[-1].drawn[0].numpy(), annotation.kind))
+        faults.check(f"the references of {name!r}")
         if not learned:
             raise InputError(f"the concept {name!r} has no references; give at least one image with an annotation")
         joined = References(

@@ -126,3 +126,19 @@ def test_a_kind_that_pillow_reads_after_all_is_read(predictor: Predictor, tmp_pa
     concept = predictor.learn([(REFERENCE.image, REFERENCE.mask(CLASS))])
     [found] = predictor.segment_folder(tmp_path, concept)
     assert np.array_equal(found.mask, predictor.segment(TARGET.image, concept).mask)
+
+
+def test_all_references_that_cannot_be_used_are_named_at_once(predictor: Predictor, tmp_path: Path):
+    (tmp_path / "page.jpg").write_text("<html>")
+    pairs = [
+        (tmp_path / "page.jpg", Box(0, 0, 9, 9)),
+        (REFERENCE.image, REFERENCE.mask(CLASS)),
+        (REFERENCE.image, Box(0, 0, 999, 9)),
+        (tmp_path / "gone.jpg", Box(0, 0, 9, 9)),
+    ]
+    with pytest.raises(InputError) as caught:
+        predictor.learn(pairs, "cat")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "the references of 'cat': 3 faults:"
+    for line, told in zip(lines[1:], ("an HTML page", "reaches outside the image", "gone.jpg: not found"), strict=True):
+        assert told in line
