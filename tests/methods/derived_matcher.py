@@ -144,7 +144,7 @@ class DerivedMatcher:
         kept.sort(key=lambda one: -one[0])
         if len(kept) > 40:
             kept = kept[: len(kept) // 2]
-        return [one[1] for one in kept], [one[0] for one in kept], sum(one[2] for one in triples) / len(triples)
+        return [one[1] for one in kept], [float(one[0]) for one in kept], sum(one[2] for one in triples) / len(triples)
 
     def subsets(self, points: list[list[int]]) -> list[list[list[int]]]:
         low, high = (min(size, len(points)) for size in self.rules.sizes)

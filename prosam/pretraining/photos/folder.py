@@ -13,8 +13,8 @@ from prosam.data.dataset import Split
 from prosam.data.sources.coco import read_splits
 from prosam.data.sources.coco_json import CocoImage, Instances
 from prosam.data.sources.coco_masks import instance_mask
-from prosam.data.sources.own_coco import find_json, locate_images
-from prosam.errors import InputError
+from prosam.data.sources.own_coco import find_json, located
+from prosam.errors import Faults, InputError
 
 
 @dataclass(frozen=True)
@@ -90,5 +90,7 @@ def read_photos(folder: Path) -> Photos:
 
 def _annotated(folder: Path, instances: Instances) -> list[Photo]:
     images = [image for image in instances.images if image.annotations]
-    paths = locate_images(folder, instances, [image.file_name for image in images])
-    return [Photo(path, image) for path, image in zip(paths, images, strict=True)]
+    faults = Faults()
+    paths = located(folder, instances, [image.file_name for image in images], faults)
+    faults.check(folder)
+    return [Photo(paths[image.file_name], image) for image in images]
