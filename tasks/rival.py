@@ -30,12 +30,11 @@ def rival(
 
     from time import perf_counter
 
-    from prosam.methods.rivals import build_rival
-
     from prosam.data.episodes import read_episodes
     from prosam.evaluation.results import episode_rows, write_results
     from prosam.evaluation.rivals import evaluate_rival
     from prosam.features.seeing import Seeing
+    from prosam.methods.rivals import build_rival
     from prosam.progress import track
     from tasks.inputs import RivalInputs
 

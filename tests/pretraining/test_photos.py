@@ -249,7 +249,7 @@ def test_a_folder_without_both_splits_is_refused(tmp_path: Path):
 
 
 def test_the_bundled_figures_are_above_their_floors_and_made_with_the_settings_in_the_code():
-    floors = {"one point": 0.47, "points": 0.50, "box": 0.64, "several objects": 0.52}
+    floors = {"one point": 0.47, "points": 0.50, "box": 0.64, "several objects": 0.53}
     card = json.loads(PHOTO_SAM_WEIGHTS.with_suffix(".json").read_text())
     assert all(card["held-out"][kind] >= floor for kind, floor in floors.items())
     assert card["settings"] == json.loads(json.dumps(vars(sam.PhotoSamPretraining())))
