@@ -45,7 +45,7 @@ class PhotoEncoderPretraining:
     """
 
     distribution: DistributionName = "t3"
-    steps: int = 700
+    steps: int = 1400
     batch_size: int = 8
     samples: int = 2
     kept: float = 0.5
