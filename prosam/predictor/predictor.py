@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from prosam.checkpoints.loading import load_method
 from prosam.errors import Faults, InputError, result_or_error
 from prosam.methods.fusion import Fusion
+from prosam.params.rivals import AnyRival
 from prosam.predictor.annotations import AnnotationInput, as_annotation
 from prosam.predictor.concept import Concept, concepts_for, reference_digest
 from prosam.predictor.draft import Draft
 from prosam.predictor.finder import DrawnReference, Finder
 from prosam.predictor.image_folders import images_below, read_groups
 from prosam.predictor.images import ImageInput, image_name, load_image
-from prosam.predictor.model_card import ModelCard, describe_model
+from prosam.predictor.model_card import ModelCard, describe_model, describe_training_free
 from prosam.predictor.prompt_finder import PromptFinder
 from prosam.predictor.result import Result
+from prosam.predictor.training_free_finder import TrainingFreeFinder
 
 _GPU_BATCH = 8
 
@@ -49,7 +51,7 @@ class Asked(TypedDict, total=False):
 
 
 class Predictor:
-    """A trained model that learns concepts from references and finds them in images.
+    """A trained model, or a method that trains nothing, that learns concepts from references and finds them in images.
 
     It has no state except weights and cached embeddings, so several threads may use one.
 
@@ -73,34 +75,61 @@ class Predictor:
         cls,
         source: str | Path | None = None,
         *,
+        method: str | AnyRival | None = None,
         device: str = "auto",
         sam: str | Path | None = None,
         backbone: str | Path | None = None,
         fusion: Fusion = "average",
         keep: int = 0,
     ) -> Self:
-        """Load a model.
+        """Load a model, or a method that trains nothing.
 
         Args:
             source: a trained run's folder, an exported file, an archive, a URL or a hub id, see
                 `prosam.checkpoints.model_source.open_model`; None for the bundled model for photographs,
                 `bundled:photos`.
+            method: a method that trains nothing, instead of a model: `persam`, `persam-f`, `matcher`, `gf-sam` or
+                `insid3`, with the parameters published for COCO; or an entry of `prosam.params.rivals` with others.
             device: `auto`, `cpu`, `cuda` or another device that torch knows; `auto` is a GPU if there is one.
             sam: the SAM that the model was trained with, if it is not found automatically: a folder of the stage
-                `sam`, or a checkpoint.
-            backbone: the backbone that the model was trained with, if it is not found automatically: a folder of the
-                stage `backbone`, or a checkpoint.
+                `sam`, or a checkpoint. A method that trains nothing takes any SAM; by default, the bundled one for
+                photographs.
+            backbone: the same for the backbone and the stage `backbone`.
             fusion: how the prompts of several references are fused: `average`, which was measured to be better, or
                 `concatenate`, as in VRP-SAM.
             keep: number of images whose embeddings are kept in memory; the images used last are kept. An image takes
                 about 0.5 MB with the bundled model for shapes, and 60 MB with SAM ViT and ResNet-50.
 
         Raises:
-            InputError: the model or its frozen weights are missing, damaged or something else.
+            InputError: the model or its frozen weights are missing, damaged or something else, there is no such method,
+                or it is given together with what belongs to a model.
         """
+        if method is not None:
+            return cls._training_free(method, source, device, _path(sam), _path(backbone), fusion, keep)
         loaded = load_method(source, device=device, sam=_path(sam), backbone=_path(backbone))
         card = describe_model(loaded.files, loaded.frozen, loaded.method)
         return cls(PromptFinder(loaded.method, rule=loaded.rule, fusion=fusion, keep=keep), card)
+
+    @classmethod
+    def _training_free(
+        cls,
+        method: str | AnyRival,
+        source: str | Path | None,
+        device: str,
+        sam: Path | None,
+        backbone: Path | None,
+        fusion: Fusion,
+        keep: int,
+    ) -> Self:
+        if source is not None:
+            raise InputError(f"{source}: is a model, but a method that trains nothing needs none; give one of the two")
+        if fusion != "average":
+            raise InputError(f"fusion {fusion!r}: combines prompts, and a method that trains nothing has none; omit it")
+        from prosam.checkpoints.training_free import load_training_free  # late: it needs more of scipy
+
+        loaded = load_training_free(method, device=device, sam=sam, backbone=backbone)
+        card = describe_training_free(loaded.settings, loaded.sam, loaded.backbone)
+        return cls(TrainingFreeFinder(loaded.method, loaded.models, keep=keep), card)
 
     @torch.no_grad()
     def learn(self, references: Iterable[tuple[ImageInput, AnnotationInput]], name: str = "object") -> Concept:
