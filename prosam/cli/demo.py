@@ -36,7 +36,9 @@ def demo(
     backbone: BackboneOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Serve a page for trying a model or a method: draw on a reference, drop images, see masks. Ends with Ctrl-C; keeps nothing.
+    """Serve a page for trying a model or a method: draw on a reference, drop images, see masks.
+
+    It ends with Ctrl-C and keeps nothing.
 
     Needs the extra `demo`. Examples: prosam demo --model models/shapes-5i/prosam/0; prosam demo --method gf-sam
     """

@@ -1,6 +1,6 @@
 """Masks from points, scribbles and boxes, for methods that know masks only: SAM itself is asked.
 
-A box is SAM's prompt for boxes. Of points and scribbles, up to five pixels become foreground points: the one nearest
+A box is SAM's prompt for boxes, and nothing outside it counts. Of points and scribbles, up to five pixels become foreground points: the one nearest
 to the middle of what is drawn, then each time the one farthest from those before it. SAM's single mask (mask 0) is the
 answer for all of them. If it is empty, what was drawn stands for the object.
 
@@ -47,7 +47,7 @@ def object_mask(
         labels = _CORNERS
     else:
         rows, columns = np.nonzero(drawn)
-        spread = spread_points(np.stack([columns, rows], 1) + 0.5, _MOST_POINTS)
+        spread = spread_points(np.stack([columns, rows], 1).astype(np.float64) + 0.5, _MOST_POINTS)
         places = np.concatenate([spread, np.zeros((1, 2))])  # SAM pads points without a box
         labels = (*[_POINT] * len(spread), _PADDING)
     scale = models.image_size / np.array([width, height])
@@ -56,6 +56,8 @@ def object_mask(
     embedding = models.embed(torch.from_numpy(square_image(pixels, models.image_size))[None])[0]
     logits, _ = decode_many(models.sam, embedding, prompts, multimask=False)
     mask = (models.full_size(logits, (height, width))[0, 0] > 0).cpu().numpy()
+    if kind == "box":
+        mask &= drawn
     return mask if mask.any() else drawn
 
 

@@ -27,9 +27,8 @@ from prosam.predictor.proposals import ONE_LOOK, Proposal, least_cells, propose
 from prosam.predictor.refinement import Look
 from prosam.predictor.region import Region
 
-_USUAL_LOGIT = (
-    4.0  # the median inside a mask, before it is taken apart, since each method's logits have their own scale
-)
+# the median inside a mask, to which logits are scaled before it is taken apart, since each method has its own scale
+_USUAL_LOGIT = 4.0
 
 
 class TrainingFreeFinder(Finder[Any]):
