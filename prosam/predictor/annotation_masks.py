@@ -1,8 +1,8 @@
 """Masks from points, scribbles and boxes, for methods that know masks only: SAM itself is asked.
 
-A box is SAM's prompt for boxes, and nothing outside it counts. Of points and scribbles, up to five pixels become foreground points: the one nearest
-to the middle of what is drawn, then each time the one farthest from those before it. SAM's single mask (mask 0) is the
-answer for all of them. If it is empty, what was drawn stands for the object.
+A box is SAM's prompt for boxes, and nothing outside it counts. Of points and scribbles, up to five pixels become
+foreground points: the one nearest to the middle of what is drawn, then each time the one farthest from those before it.
+SAM's single mask (mask 0) is the answer for all of them. If it is empty, what was drawn stands for the object.
 
 Shape letters: H, W size of an image, px, S side of SAM's square, px, n drawn pixels.
 """

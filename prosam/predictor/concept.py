@@ -20,7 +20,7 @@ from prosam.data.formats.content_kinds import kind_of_file
 from prosam.errors import InputError
 from prosam.files import atomic_path
 from prosam.methods.prompting import PromptConcept
-from prosam.predictor.concept_state import Plain, on_device, parts_of, state_class, state_name, state_of
+from prosam.predictor.concept_state import Plain, built_state, parts_of, state_class, state_name, state_on
 from prosam.predictor.images import content_digest
 from prosam.predictor.model_card import ModelCard
 
@@ -98,7 +98,7 @@ class Concept:
             raise InputError(f"{path}: has format {described.get('format')!r}, this version reads {CONCEPT_FORMAT}")
         try:
             kinds = tuple(described["kinds"])
-            state = state_of(state_class(described.get("method")), tensors | described.get("values", {}))
+            state = built_state(state_class(described.get("method")), tensors | described.get("values", {}))
             name, model, made_by = (str(described[key]) for key in ("name", "model", "made_by"))
             learned_from = tuple(described.get("learned_from", ()))
         except (KeyError, TypeError) as error:
@@ -109,7 +109,7 @@ class Concept:
 
     def on(self, device: torch.device) -> Any:
         """The state on a device."""
-        return on_device(self.state, device)
+        return state_on(self.state, device)
 
     def _described(self) -> dict[str, Any]:
         described: dict[str, Any] = {

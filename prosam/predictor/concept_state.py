@@ -43,7 +43,7 @@ def parts_of(state: Any) -> dict[str, Tensor | Plain]:
     return dict(_parts(state))
 
 
-def state_of(kind: type[_State], parts: Mapping[str, Tensor | Plain]) -> _State:
+def built_state(kind: type[_State], parts: Mapping[str, Tensor | Plain]) -> _State:
     """A state from what `parts_of` returned.
 
     Raises:
@@ -53,14 +53,14 @@ def state_of(kind: type[_State], parts: Mapping[str, Tensor | Plain]) -> _State:
     return _built(kind, parts, "")
 
 
-def on_device(state: Any, device: torch.device) -> Any:
+def state_on(state: Any, device: torch.device) -> Any:
     """A state with all of its tensors on a device."""
     if isinstance(state, Tensor):
         return state.to(device)
     if isinstance(state, list):
-        return [on_device(one, device) for one in state]
+        return [state_on(one, device) for one in state]
     if is_dataclass(state) and not isinstance(state, type):
-        return replace(state, **{field.name: on_device(getattr(state, field.name), device) for field in fields(state)})
+        return replace(state, **{field.name: state_on(getattr(state, field.name), device) for field in fields(state)})
     return state
 
 

@@ -53,7 +53,7 @@ class Evidence:
     sampled: Tensor | None = None
 
 
-class View(ABC, Generic[ConceptT]):
+class FinderView(ABC, Generic[ConceptT]):
     """Some images as a finder sees them. They are encoded once, whatever the number of concepts."""
 
     @abstractmethod
@@ -91,5 +91,5 @@ class Finder(ABC, Generic[ConceptT]):
         """What the method keeps of k references of one kind of object; one reference is in memory at a time."""
 
     @abstractmethod
-    def view(self, images: Sequence[NDArray[np.uint8]]) -> View[ConceptT]:
+    def view(self, images: Sequence[NDArray[np.uint8]]) -> FinderView[ConceptT]:
         """Encode some images (H, W, 3) uint8 RGB."""

@@ -15,7 +15,7 @@ from prosam.features.reference_masks import GridRule
 from prosam.methods.fusion import Fusion
 from prosam.methods.prompting import PromptConcept, PromptMethod
 from prosam.predictor.encoding import ImageEncoder
-from prosam.predictor.finder import DrawnReference, Evidence, Finder, View
+from prosam.predictor.finder import DrawnReference, Evidence, Finder, FinderView
 from prosam.predictor.proposals import Proposal
 from prosam.predictor.refinement import Look, SecondLook
 from prosam.predictor.separation import Separation
@@ -62,7 +62,7 @@ class PromptFinder(Finder[PromptConcept]):
         return PromptView(self, images)
 
 
-class PromptView(View[PromptConcept]):
+class PromptView(FinderView[PromptConcept]):
     """Some images, encoded in one batch."""
 
     def __init__(self, finder: PromptFinder, images: Sequence[NDArray[np.uint8]]):
@@ -75,7 +75,7 @@ class PromptView(View[PromptConcept]):
         self._separations = [Separation(*given, image) for image in images]
 
     def find(self, concept: PromptConcept, *, samples: int, seed: int) -> Iterator[Evidence]:
-        """See `View.find`. The score is the mean probability inside the mask."""
+        """See `FinderView.find`. The score is the mean probability inside the mask."""
         targets, models = self._targets, self._method.models
         prompts = self._method.fused_prompts(concept, targets, self._fusion)
         logits = self._method.decode(targets, prompts.mean())[:, 0]
@@ -89,11 +89,11 @@ class PromptView(View[PromptConcept]):
             yield Evidence(logits[row], presence, _mean_probability(logits[row]), sampled)
 
     def look(self, row: int, concept: PromptConcept, logits: Tensor) -> Look | None:
-        """See `View.look`; the network looks at the region around the mask once more."""
+        """See `FinderView.look`; the network looks at the region around the mask once more."""
         return self._second_looks[row].at(concept, logits)
 
     def objects(self, row: int, concept: PromptConcept, logits: Tensor) -> Sequence[Proposal]:
-        """See `View.objects`; small objects are looked for once more."""
+        """See `FinderView.objects`; small objects are looked for once more."""
         return self._separations[row].objects(concept, logits, self._targets.embedding[row : row + 1])
 
 

@@ -21,7 +21,7 @@ from prosam.methods.training_free import TrainingFree
 from prosam.models.frozen_sam import FrozenSam
 from prosam.predictor.annotation_masks import object_mask
 from prosam.predictor.choosing import choose
-from prosam.predictor.finder import DrawnReference, Evidence, Finder, View
+from prosam.predictor.finder import DrawnReference, Evidence, Finder, FinderView
 from prosam.predictor.kept import Kept
 from prosam.predictor.proposals import ONE_LOOK, Proposal, least_cells, propose
 from prosam.predictor.refinement import Look
@@ -66,7 +66,7 @@ class TrainingFreeFinder(Finder[Any]):
         return Shot(self.seeing(one.pixels), torch.from_numpy(mask))
 
 
-class TrainingFreeView(View[Any]):
+class TrainingFreeView(FinderView[Any]):
     """Some images, with what the method needs of each."""
 
     def __init__(self, finder: TrainingFreeFinder, images: Sequence[NDArray[np.uint8]], seen: Sequence[SeenImage]):
@@ -75,14 +75,14 @@ class TrainingFreeView(View[Any]):
         self._images, self._seen = images, seen
 
     def find(self, concept: Any, *, samples: int, seed: int) -> Iterator[Evidence]:
-        """See `View.find`. Score and presence are the method's own; a presence below 0 counts as 0."""
+        """See `FinderView.find`. Score and presence are the method's own; a presence below 0 counts as 0."""
         assert not samples
         for image in self._seen:
             found = self._method.find(concept, image)
             yield Evidence(found.logits, min(max(found.presence, 0.0), 1.0), found.score)
 
     def look(self, row: int, concept: Any, logits: Tensor) -> Look | None:
-        """See `View.look`: the mask is enlarged along the image's colours, and nothing is looked at once more."""
+        """See `FinderView.look`: the mask is enlarged along the image's colours, and nothing is looked at once more."""
         grid = self._on_grid(logits)
         if not (grid > 0).any():
             return None
@@ -90,7 +90,7 @@ class TrainingFreeView(View[Any]):
         return Look(Region(0, 0, width, height), self._square(row), grid)
 
     def objects(self, row: int, concept: Any, logits: Tensor) -> Sequence[Proposal]:
-        """See `View.objects`; small objects are not looked for once more."""
+        """See `FinderView.objects`; small objects are not looked for once more."""
         grid = self._on_grid(logits)
         if not (grid > 0).any():
             return ()

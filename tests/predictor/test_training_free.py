@@ -37,7 +37,7 @@ from prosam.params.rivals import (
 )
 from prosam.predictor import annotation_masks
 from prosam.predictor.annotation_masks import object_mask, spread_points
-from prosam.predictor.concept_state import parts_of, state_of
+from prosam.predictor.concept_state import built_state, parts_of
 from prosam.predictor.result import Result
 from prosam.predictor.training_free_finder import TrainingFreeFinder
 from tests.scenes import pair, scenes
@@ -177,8 +177,8 @@ def test_a_damaged_concept_is_one_line(tmp_path: Path, damage: str):
 
 
 def test_what_is_missing_in_a_state_stays_missing():
-    assert state_of(PerSamConcept, parts_of(PerSamConcept(None))) == PerSamConcept(None)
-    nothing = state_of(Insid3Concept, parts_of(Insid3Concept([], [], torch.zeros(0))))
+    assert built_state(PerSamConcept, parts_of(PerSamConcept(None))) == PerSamConcept(None)
+    nothing = built_state(Insid3Concept, parts_of(Insid3Concept([], [], torch.zeros(0))))
     assert (nothing.tokens, nothing.cells, nothing.prototype.shape) == ([], [], (0,))
     prior = ShotPrior(torch.ones(2, 3), True, torch.ones(3), torch.zeros(3))
     assert sorted(parts_of(prior)) == ["foreground", "negative", "positive", "thin"]
@@ -186,7 +186,7 @@ def test_what_is_missing_in_a_state_stays_missing():
 
 def test_twelve_references_keep_their_order():
     concept = Insid3Concept([torch.full((1, 1), n) for n in range(12)], [torch.ones(1) > 0] * 12, torch.ones(1))
-    again = state_of(Insid3Concept, dict(sorted(parts_of(concept).items())))
+    again = built_state(Insid3Concept, dict(sorted(parts_of(concept).items())))
     assert [int(tokens) for tokens in again.tokens] == list(range(12))
 
 
