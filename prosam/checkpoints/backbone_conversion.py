@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -43,6 +44,20 @@ def read_checkpoint(architecture: str, path: Path) -> dict[str, Tensor]:
         return backbone_state(architecture, state)
     except InputError as error:
         raise InputError(f"{path}: is {error}") from error
+
+
+def known_backbone(checkpoint: Path) -> str:
+    """The first key of BACKBONE_BUILDERS whose checkpoints `read_checkpoint` would take this one for.
+
+    Raises:
+        InputError: the file is missing or damaged, or there is no such key.
+    """
+    state = load_state(checkpoint)
+    for architecture in BACKBONE_BUILDERS:
+        with suppress(InputError, LookupError):  # LookupError: EfficientNet names layers by number
+            backbone_state(architecture, state)
+            return architecture
+    raise InputError(f"{checkpoint}: is not a checkpoint of a known backbone; known are {', '.join(BACKBONE_BUILDERS)}")
 
 
 def backbone_state(architecture: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -84,7 +84,7 @@ def find_frozen(model: ModelFiles, *, sam: Path | None = None, backbone: Path | 
     sam_file, _ = _find(_SAM, named_sam, model, sam)
     backbone_file, is_ours = _find(_BACKBONE, named_backbone, model, backbone)
     if not is_ours:
-        backbone_file = _converted(named_backbone, backbone_file)
+        backbone_file = converted_backbone(named_backbone, backbone_file)
     return FrozenFiles(sam_file, named_sam, backbone_file, named_backbone)
 
 
@@ -168,7 +168,7 @@ def _roots(folder: Path) -> list[Path]:
     return [place for place in dict.fromkeys(places) if (place / "data").is_dir()]
 
 
-def _converted(origin: Origin, checkpoint: Path) -> Path:
+def converted_backbone(origin: Origin, checkpoint: Path) -> Path:
     """A published backbone converted to our tensor names, kept in the cache."""
     folder = cache_folder("weights") / f"{origin.model}-{origin.sha256[:16]}"
     if not weights_file(folder).is_file():

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from prosam.checkpoints.efficientnet_lite import efficientnet_lite0_state
 from prosam.checkpoints.weights import check_state, load_state, shapes_only
+from prosam.errors import InputError
 from prosam.models.backbones import for_inference
 from prosam.models.sam import SAM_BUILDERS
 from prosam.models.sam_lite import LiteImageEncoder
@@ -54,6 +55,20 @@ def load_sam(name: str, checkpoint: Path, *, image_encoder: bool = True) -> Sam:
     if isinstance(sam.image_encoder, LiteImageEncoder):
         for_inference(sam.image_encoder.trunk)
     return sam.eval().requires_grad_(False)
+
+
+def known_sam(checkpoint: Path) -> str:
+    """The key of SAM_BUILDERS whose tensors a checkpoint has, as `sam_state` reads it.
+
+    Raises:
+        InputError: the file is missing or unreadable, or there is no such key.
+    """
+    given = load_state(checkpoint)
+    for name in SAM_BUILDERS:
+        own = {key: x.shape for key, x in _shape(name, True).state_dict().items() if not key.startswith(_TRUNK)}
+        if all(key in given and given[key].shape == shape for key, shape in own.items()):
+            return name
+    raise InputError(f"{checkpoint}: is not a checkpoint of a known SAM; known are {', '.join(SAM_BUILDERS)}")
 
 
 def _shape(name: str, image_encoder: bool) -> Sam:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from prosam.cli.references import BackboneOption, DeviceOption, ModelOption, SamOption
+from prosam.cli.references import BackboneOption, DeviceOption, MethodOption, ModelOption, SamOption
 from prosam.demo.server import is_local, listen, serve_demo, url_of
 from prosam.errors import InputError
 
@@ -19,6 +19,7 @@ _KEPT = 16  # number of images whose embeddings are kept; 60 MB each for SAM ViT
 
 def demo(
     model: ModelOption = None,
+    method: MethodOption = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 for any free port.")] = 7860,
     host: Annotated[
         str, typer.Option(help="Address to listen on; by default only this machine can connect.")
@@ -35,9 +36,11 @@ def demo(
     backbone: BackboneOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Serve a page for trying a model: draw on a reference, drop images, see masks. Ends with Ctrl-C; keeps nothing.
+    """Serve a page for trying a model or a method: draw on a reference, drop images, see masks.
 
-    Needs the extra `demo`. Example: prosam demo --model models/shapes-5i/prosam/0
+    It ends with Ctrl-C and keeps nothing.
+
+    Needs the extra `demo`. Examples: prosam demo --model models/shapes-5i/prosam/0; prosam demo --method gf-sam
     """
     for library in ("starlette", "uvicorn"):
         if find_spec(library) is None:
@@ -50,7 +53,7 @@ def demo(
 
         from prosam.predictor.predictor import Predictor
 
-        predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, keep=_KEPT)
+        predictor = Predictor.load(model, method=method, device=device, sam=sam, backbone=backbone, keep=_KEPT)
         print(predictor.model)
         print(f"the page is at {url}; stop it with Ctrl-C")
         serve_demo(predictor, listening, url, names=[host, gethostname()], browser=browser, origins=origins)

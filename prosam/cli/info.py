@@ -51,6 +51,30 @@ def facts_of(given: str | None) -> Facts:
     )
 
 
+def facts_of_method(name: str) -> Facts:
+    """The facts about a method that trains nothing, with the bundled SAM and backbone for photographs.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    from prosam.checkpoints.frozen_given import given_backbone, given_sam
+    from prosam.checkpoints.training_free import training_free_settings
+    from prosam.predictor.model_card import describe_training_free
+
+    settings = training_free_settings(name)
+    sam, backbone = given_sam(None)[1], given_backbone(None)[1] if settings.backbone else None
+    card = describe_training_free(settings, sam, backbone)
+    return {
+        "what": "a method that trains nothing",
+        "method": name,
+        "SAM": _weights(card.description["sam"]),
+        "backbone": _weights(card.description["backbone_weights"]) or "none",
+        "parameters": card.description["parameters"],
+        "trainable parameters": 0,
+        "model": card.name,
+    }
+
+
 def _described_by_itself(path: Path) -> Facts | None:
     """The facts about a file with a description in its header (an exported model or a concept); None for others."""
     from prosam.checkpoints.exported import METADATA, read_exported_description

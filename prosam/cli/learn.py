@@ -15,6 +15,7 @@ from prosam.cli.references import (
     ImagesOption,
     LabelOption,
     MaskOption,
+    MethodOption,
     ModelOption,
     MostOption,
     NameOption,
@@ -33,6 +34,7 @@ Examples:
   prosam learn cat.safetensors --name cat --reference a.jpg --mask a.png --reference b.jpg --point 40,60
   prosam learn concepts/ --references annotations.json
   prosam segment photos/ --concept cat.safetensors --out found/
+  prosam learn cat.safetensors --method gf-sam --reference cat.jpg --mask cat.png
 """
 
 _SUFFIX = ".safetensors"
@@ -52,6 +54,7 @@ def learn(
     most: MostOption = 5,
     images: ImagesOption = None,
     model: ModelOption = None,
+    method: MethodOption = None,
     sam: SamOption = None,
     backbone: BackboneOption = None,
     device: DeviceOption = "auto",
@@ -75,7 +78,7 @@ def learn(
         raise InputError("nothing to learn: pass --reference with an annotation, or --references")
     if out.suffix == _SUFFIX and len(given) > 1:
         raise InputError(f"{out}: is one file, but there are {len(given)} concepts, {', '.join(given)}; name a folder")
-    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone)
+    predictor = Predictor.load(model, method=method, device=device, sam=sam, backbone=backbone)
     concepts = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     say_remarks()
     print(predictor.model)

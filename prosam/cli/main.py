@@ -96,15 +96,22 @@ def info(
             help="An output of a command or stage, a published checkpoint, or a bundled model; default: bundled:photos."
         ),
     ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option("--method", metavar="NAME", help="Describe a method that trains nothing, such as gf-sam."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
 ) -> None:
     """Describe a trained or exported model, a concept, a folder of results, frozen weights, or a store of embeddings.
 
-    Example: prosam info models/shapes-5i/prosam/0
+    Examples: prosam info models/shapes-5i/prosam/0; prosam info --method gf-sam
     """
-    from prosam.cli.info import as_json, as_text, facts_of
+    from prosam.cli.info import as_json, as_text, facts_of, facts_of_method
+    from prosam.errors import InputError
 
-    facts = facts_of(path)
+    if method is not None and path is not None:
+        raise InputError(f"{path}: is described by itself; omit --method {method}")
+    facts = facts_of(path) if method is None else facts_of_method(method)
     print(as_json(facts) if json else as_text(facts))
 
 

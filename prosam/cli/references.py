@@ -70,12 +70,27 @@ ModelOption = Annotated[
         help="A run's folder, an exported file, a URL, a hub id, bundled:photos (the default) or bundled:shapes.",
     ),
 ]
+MethodOption = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        metavar="NAME",
+        help="A method that trains nothing, instead of a model: persam, persam-f, matcher, gf-sam or insid3.",
+    ),
+]
 SamOption = Annotated[
-    Path | None, typer.Option("--sam", metavar="PATH", help="The model's SAM, if it is not found automatically.")
+    Path | None,
+    typer.Option(
+        "--sam", metavar="PATH", help="The model's SAM, if it is not found automatically; with --method, any SAM."
+    ),
 ]
 BackboneOption = Annotated[
     Path | None,
-    typer.Option("--backbone", metavar="PATH", help="The model's backbone, if it is not found automatically."),
+    typer.Option(
+        "--backbone",
+        metavar="PATH",
+        help="The model's backbone, if it is not found automatically; with --method, any backbone.",
+    ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu or cuda.")]
 FusionOption = Annotated[

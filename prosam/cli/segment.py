@@ -18,6 +18,7 @@ from prosam.cli.references import (
     ImagesOption,
     LabelOption,
     MaskOption,
+    MethodOption,
     ModelOption,
     MostOption,
     NameOption,
@@ -45,6 +46,7 @@ Examples:
   prosam segment photos/ --concept cat.safetensors --model models/shapes-5i/prosam/0 --out found/
   prosam segment photos/ --references labelled.json --label cat --out found/ --write coco
   prosam segment photos/ --name coin --reference coins.jpg --box 30,12,75,60 --instances --out counted/
+  prosam segment photos/ --method gf-sam --reference cat.jpg --mask cat.png --out found/
   prosam segment clip.mp4 --reference cat.jpg --mask cat.png --out found/ --every 5
 
 Several references for several concepts; an image is followed by its annotations:
@@ -77,6 +79,7 @@ def segment(
     most: MostOption = 5,
     images: ImagesOption = None,
     model: ModelOption = None,
+    method: MethodOption = None,
     sam: SamOption = None,
     backbone: BackboneOption = None,
     fusion: FusionOption = "average",
@@ -160,7 +163,7 @@ def segment(
     given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
     if not saved and not given:
         raise InputError("nothing to look for: pass --reference with an annotation, --concept or --references")
-    predictor = Predictor.load(model, device=device, sam=sam, backbone=backbone, fusion=fusion)
+    predictor = Predictor.load(model, method=method, device=device, sam=sam, backbone=backbone, fusion=fusion)
     asked: Asked = {
         "samples": samples,
         "seed": 0,
@@ -174,7 +177,7 @@ def segment(
     say_remarks()
     print(predictor.model)
     if threshold is None and not asked["threshold"]:
-        print("note: no presence threshold is known for this backbone, so no concept counts as absent; set --threshold")
+        print("note: no presence threshold is known for this model, so no concept counts as absent; set --threshold")
 
     maker = Provenance(
         str(predictor.model),

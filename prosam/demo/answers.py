@@ -51,7 +51,7 @@ class Answers:
         """
         self.images = ImageStore(folder)
         self._predictor, self._folder = predictor, folder
-        self._samples = 0 if predictor.method.encoder.distribution == "dirac" else _SAMPLES
+        self._samples = _SAMPLES if predictor.finder.is_probabilistic else 0
         self._concept = lru_cache(maxsize=_LEARNED)(self._learned)
         self._sets = cache(lambda: sample_sets(predictor.model.for_shapes))
 

@@ -6,15 +6,23 @@ from typing import Any, assert_never
 
 import torch
 
-from prosam.methods.gf_sam import GfSam
-from prosam.methods.insid3 import Insid3
-from prosam.methods.matcher import Matcher
-from prosam.methods.persam import PerSam
-from prosam.methods.persam_f import PerSamF
+from prosam.methods.gf_sam import GfSam, GfSamConcept
+from prosam.methods.insid3 import Insid3, Insid3Concept
+from prosam.methods.matcher import Matcher, MatcherConcept
+from prosam.methods.persam import PerSam, PerSamConcept
+from prosam.methods.persam_f import PerSamF, PerSamFConcept
 from prosam.methods.training_free import TrainingFree
 from prosam.models.frozen import FrozenModels
 from prosam.models.frozen_sam import FrozenSam
-from prosam.params.rivals import AnyRival, GfSamRival, Insid3Rival, MatcherRival, PerSamFRival, PerSamRival
+from prosam.params.rivals import AnyRival, GfSamRival, Insid3Rival, MatcherRival, PerSamFRival, PerSamRival, RivalName
+
+CONCEPTS: dict[RivalName, type[Any]] = {  # what each method keeps of references
+    "persam": PerSamConcept,
+    "persam-f": PerSamFConcept,
+    "matcher": MatcherConcept,
+    "gf-sam": GfSamConcept,
+    "insid3": Insid3Concept,
+}
 
 
 def build_rival(rival: AnyRival, models: FrozenModels | FrozenSam) -> TrainingFree[Any]:

@@ -20,14 +20,13 @@ from prosam.data.formats.content_kinds import kind_of_file
 from prosam.errors import InputError
 from prosam.files import atomic_path
 from prosam.methods.prompting import PromptConcept
-from prosam.models.prompt_encoder import ReferenceCode
+from prosam.predictor.concept_state import Plain, built_state, parts_of, state_class, state_name, state_on
 from prosam.predictor.images import content_digest
 from prosam.predictor.model_card import ModelCard
 
 CONCEPT_FORMAT = 1
 MOST_CONCEPTS = 254  # a label map has no room for more
 _METADATA = "prosam_concept"  # a single entry, since safetensors keeps several in no fixed order
-_FOREGROUND = "foreground."
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Concept:
         model: digest of the model that learned it; no other model can use it.
         made_by: the same model in words.
         kinds: kind of each reference's annotation: point, scribble, box or mask.
-        state: what the method keeps of the k references.
+        state: what the method keeps of the k references, a dataclass of its own.
         learned_from: digest of each reference, see `reference_digest`; () for files of older versions.
     """
 
@@ -47,7 +46,7 @@ class Concept:
     model: str
     made_by: str
     kinds: tuple[str, ...]
-    state: PromptConcept
+    state: Any
     learned_from: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -99,27 +98,21 @@ class Concept:
             raise InputError(f"{path}: has format {described.get('format')!r}, this version reads {CONCEPT_FORMAT}")
         try:
             kinds = tuple(described["kinds"])
-            foreground = [tensors[f"{_FOREGROUND}{i}"] for i in range(len(kinds))]
-            code = ReferenceCode(tensors["prototype"], tensors["queries"])
-            whole = len(kinds) == code.prototype.shape[0] == code.queries.shape[0] > 0
+            state = built_state(state_class(described.get("method")), tensors | described.get("values", {}))
             name, model, made_by = (str(described[key]) for key in ("name", "model", "made_by"))
             learned_from = tuple(described.get("learned_from", ()))
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: is damaged: it lacks {error}; make it again with `prosam learn`") from error
-        if not whole:
+        if not kinds or (isinstance(state, PromptConcept) and not _is_whole(state, len(kinds))):
             raise InputError(f"{path}: is damaged: its references do not match; make it again with `prosam learn`")
-        return cls(name, model, made_by, kinds, PromptConcept(code, foreground), learned_from)
+        return cls(name, model, made_by, kinds, state, learned_from)
 
-    def on(self, device: torch.device) -> PromptConcept:
+    def on(self, device: torch.device) -> Any:
         """The state on a device."""
-        code = self.state.code
-        return PromptConcept(
-            ReferenceCode(code.prototype.to(device), code.queries.to(device)),
-            [features.to(device) for features in self.state.foreground],
-        )
+        return state_on(self.state, device)
 
     def _described(self) -> dict[str, Any]:
-        return {
+        described: dict[str, Any] = {
             "format": CONCEPT_FORMAT,
             "name": self.name,
             "model": self.model,
@@ -127,11 +120,22 @@ class Concept:
             "kinds": list(self.kinds),
             "learned_from": list(self.learned_from),
         }
+        if method := state_name(self.state):  # prompts have always been without
+            described |= {"method": method, "values": self._values()}
+        return described
 
     def _tensors(self) -> dict[str, Tensor]:
-        tensors = {"prototype": self.state.code.prototype, "queries": self.state.code.queries}
-        tensors |= {f"{_FOREGROUND}{i}": features for i, features in enumerate(self.state.foreground)}
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        tensors = {name: part for name, part in parts_of(self.state).items() if isinstance(part, Tensor)}
+        # copies, since safetensors refuses tensors that share memory
+        return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+
+    def _values(self) -> dict[str, Plain]:
+        return {name: part for name, part in parts_of(self.state).items() if not isinstance(part, Tensor)}
+
+
+def _is_whole(state: PromptConcept, references: int) -> bool:
+    prototype, queries = state.code.prototype, state.code.queries
+    return references == prototype.shape[0] == queries.shape[0] == len(state.foreground)
 
 
 def reference_digest(image: NDArray[np.uint8], drawn: NDArray[np.bool_], kind: str) -> str:

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prosam.models.frozen import FrozenModels
+from prosam.models.frozen_sam import FrozenSam
+from prosam.predictor.finder import Evidence
 from prosam.predictor.instance import Instance, as_instances
 from prosam.predictor.proposals import Proposal
 from prosam.predictor.refinement import Look, refined
@@ -22,7 +23,7 @@ _LEAST_LOGIT = 1e-3  # of an object's pixels where only the second look at it is
 class Draft:
     """Brings masks to an image's own size, one at a time, since a mask of a large photograph takes much memory."""
 
-    def __init__(self, models: FrozenModels, image: Path | None, pixels: NDArray[np.uint8], threshold: float):
+    def __init__(self, models: FrozenSam, image: Path | None, pixels: NDArray[np.uint8], threshold: float):
         """Begin.
 
         Args:
@@ -42,9 +43,7 @@ class Draft:
     def add(
         self,
         concept: str,
-        sure: float,
-        logits: Tensor,
-        sampled: Tensor | None,
+        evidence: Evidence,
         look: Look | None = None,
         *,
         objects: Sequence[Proposal] | None = None,
@@ -53,12 +52,11 @@ class Draft:
 
         Args:
             concept: its name.
-            sure: its presence.
-            logits: (r, r), the mean prompt's mask logits.
-            sampled: (K, r, r), mask logits of sampled prompts; None if there are none.
+            evidence: what was found.
             look: a second look, which refines the mask, but neither its score nor its uncertainty.
             objects: the separate objects, which make up the mask; None if they were not asked for.
         """
+        sure, logits, sampled = evidence.presence, evidence.logits, evidence.sampled
         if look is None:
             full = self._at_full_size(logits)
         else:
@@ -76,7 +74,7 @@ class Draft:
                 mask.cpu().numpy(),
                 sure,
                 present,
-                _mean_probability(logits) if present else 0.0,
+                evidence.score if present else 0.0,
                 self._uncertainty(logits, sampled) if sampled is not None else None,
                 instances,
             )
@@ -105,9 +103,3 @@ class Draft:
         shared, either = (masks & mean).sum((-2, -1)), (masks | mean).sum((-2, -1))
         iou = torch.where(either > 0, shared / either.clamp_min(1), 1.0)
         return Uncertainty(self._at_full_size(spread).cpu().numpy(), 1 - iou.mean().item())
-
-
-def _mean_probability(logits: Tensor) -> float:
-    """The mean probability inside a mask (r, r); 0 for an empty mask."""
-    inside = logits > 0
-    return logits[inside].sigmoid().mean().item() if inside.any() else 0.0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from threading import Lock
 
 import numpy as np
 import torch
@@ -16,7 +14,7 @@ from prosam.features.resized_images import ResizedArrays
 from prosam.features.source import computed_source
 from prosam.models.frozen import FrozenModels
 from prosam.params import AnnotationKind
-from prosam.predictor.images import content_digest
+from prosam.predictor.kept import Kept
 
 Image = NDArray[np.uint8]
 
@@ -35,8 +33,7 @@ class ImageEncoder:
         """
         self._source = computed_source(models, ResizedArrays(models.image_size))
         self._rule, self._keep = rule, keep
-        self._kept: OrderedDict[str, Targets] = OrderedDict()
-        self._lock = Lock()
+        self._kept = Kept[Targets](keep)
 
     def reference(self, image: Image, annotation: NDArray[np.bool_], kind: AnnotationKind) -> References:
         """Tensors of one reference.
@@ -52,20 +49,7 @@ class ImageEncoder:
         """Tensors of some targets. Targets that are not in the cache are computed in one batch."""
         if not self._keep:
             return self.uncached(images)
-        keys = [content_digest(image) for image in images]
-        with self._lock:
-            found = {key: self._kept[key] for key in keys if key in self._kept}
-        missing = {key: image for key, image in zip(keys, images, strict=True) if key not in found}
-        if missing:
-            computed = self._source.targets(list(missing.values()))
-            found |= {key: _rows(computed, slice(i, i + 1)) for i, key in enumerate(missing)}
-        with self._lock:
-            for key in keys:
-                self._kept[key] = found[key]
-                self._kept.move_to_end(key)
-            while len(self._kept) > self._keep:
-                self._kept.popitem(last=False)
-        return _one_after_the_other([found[key] for key in keys])
+        return _one_after_the_other(self._kept.of(images, self._computed))
 
     def part(self, square: NDArray[np.uint8]) -> Targets:
         """Tensors of a part of an image, (3, S, S) RGB; they are not kept."""
@@ -74,6 +58,11 @@ class ImageEncoder:
     def uncached(self, images: Sequence[Image]) -> Targets:
         """Tensors of some targets, which are not kept: parts of an image would drive whole images out."""
         return self._source.targets(images)
+
+    def _computed(self, images: Sequence[Image]) -> list[Targets]:
+        """The targets of some images apart, computed in one batch."""
+        computed = self._source.targets(images)
+        return [_rows(computed, slice(row, row + 1)) for row in range(len(images))]
 
 
 def _rows(targets: Targets, rows: slice) -> Targets:

@@ -1,17 +1,19 @@
-"""The identity of a model, in words and as a digest."""
+"""The identity of a model or a training-free method, in words and as a digest."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from prosam.checkpoints.frozen_search import FrozenFiles
+from prosam.checkpoints.frozen_weights import Origin
 from prosam.checkpoints.model_source import ModelFiles
 from prosam.evaluation.presence import usual_threshold
 from prosam.files import json_bytes
 from prosam.methods.prompting import PromptMethod
 from prosam.models.sam import BUNDLED_SAM, PHOTOGRAPH_SAM
+from prosam.params.rivals import AnyRival
 
 _GENERATED = "shapes-5i"  # the data set
 _CAVEATS = {  # by the name of SAM
@@ -72,4 +74,36 @@ def describe_model(files: ModelFiles, frozen: FrozenFiles, method: PromptMethod)
         usual_threshold(frozen.backbone_origin.model),
         frozen.sam_origin.model == PHOTOGRAPH_SAM,  # the only one whose refined masks were measured
         files.description,
+    )
+
+
+def describe_training_free(settings: AnyRival, sam: Origin, backbone: Origin | None) -> ModelCard:
+    """The card of a method that trains nothing, with the frozen models that it uses.
+
+    Its presence has no threshold, since none was measured. Masks are not refined by default.
+    """
+    parameters = settings.model_dump(exclude={"method", "backbone"})
+    description = {
+        "name": settings.method,
+        "method": f"{settings.method}, which trains nothing",
+        "sam": asdict(sam),
+        "backbone_weights": None if backbone is None else asdict(backbone),
+        "parameters": parameters,
+    }
+    identity = {
+        "method": settings.method,
+        "parameters": parameters,
+        "sam": sam.sha256,
+        "backbone": None if backbone is None else backbone.sha256,
+    }
+    digest = hashlib.sha256(json_bytes(identity)).hexdigest()
+    weights = f"SAM {sam.model}" + (f" and {backbone.model}" if backbone else "")
+    return ModelCard(
+        digest,
+        f"{settings.method}, which trains nothing, with {weights} ({digest[:12]})",
+        _CAVEATS.get(sam.model),
+        sam.model == BUNDLED_SAM,
+        0.0,
+        False,
+        description,
     )

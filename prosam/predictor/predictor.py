@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Self, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from prosam.checkpoints.loading import load_method
-from prosam.errors import Faults, InputError
-from prosam.evaluation.presence import best_presence
-from prosam.features.pairs import References
-from prosam.features.reference_masks import GridRule
+from prosam.errors import Faults, InputError, result_or_error
 from prosam.methods.fusion import Fusion
-from prosam.methods.prompting import PromptMethod
-from prosam.predictor.annotations import Annotation, AnnotationInput, as_annotation
+from prosam.params.rivals import AnyRival
+from prosam.predictor.annotations import AnnotationInput, as_annotation
 from prosam.predictor.concept import Concept, concepts_for, reference_digest
 from prosam.predictor.draft import Draft
-from prosam.predictor.encoding import ImageEncoder
+from prosam.predictor.finder import DrawnReference, Finder
 from prosam.predictor.image_folders import images_below, read_groups
 from prosam.predictor.images import ImageInput, image_name, load_image
-from prosam.predictor.model_card import ModelCard, describe_model
-from prosam.predictor.refinement import SecondLook
+from prosam.predictor.model_card import ModelCard, describe_model, describe_training_free
+from prosam.predictor.prompt_finder import PromptFinder
 from prosam.predictor.result import Result
-from prosam.predictor.separation import Separation
+from prosam.predictor.training_free_finder import TrainingFreeFinder
 
 _GPU_BATCH = 8
 
@@ -54,7 +51,7 @@ class Asked(TypedDict, total=False):
 
 
 class Predictor:
-    """A trained model that learns concepts from references and finds them in images.
+    """A trained model, or a method that trains nothing, that learns concepts from references and finds them in images.
 
     It has no state except weights and cached embeddings, so several threads may use one.
 
@@ -65,65 +62,74 @@ class Predictor:
         print(result.mask, result.presence)
 
     Attributes:
-        method: prompt encoder and frozen models, on their device.
+        finder: the method at work, on its device.
         model: the model's card; as text, it includes what the model is not good at.
     """
 
-    def __init__(
-        self,
-        method: PromptMethod,
-        model: ModelCard,
-        *,
-        rule: GridRule | None = None,
-        fusion: Fusion = "average",
-        keep: int = 0,
-    ):
-        """Wrap a loaded method; `load` is the usual way.
-
-        Args:
-            method: a method whose frozen SAM has its image encoder.
-            model: the model's card.
-            rule: how annotations are brought to the feature grid; by default, by coverage.
-            fusion: see `load`.
-            keep: see `load`.
-        """
-        self.method, self.model = method, model
-        self._fusion: Fusion = fusion
-        self._encoder = ImageEncoder(method.models, rule or GridRule.of(method.models, "covered"), keep)
+    def __init__(self, finder: Finder[Any], model: ModelCard):
+        """Wrap a loaded method and its card; `load` is the usual way."""
+        self.finder, self.model = finder, model
 
     @classmethod
     def load(
         cls,
         source: str | Path | None = None,
         *,
+        method: str | AnyRival | None = None,
         device: str = "auto",
         sam: str | Path | None = None,
         backbone: str | Path | None = None,
         fusion: Fusion = "average",
         keep: int = 0,
     ) -> Self:
-        """Load a model.
+        """Load a model, or a method that trains nothing.
 
         Args:
             source: a trained run's folder, an exported file, an archive, a URL or a hub id, see
                 `prosam.checkpoints.model_source.open_model`; None for the bundled model for photographs,
                 `bundled:photos`.
+            method: a method that trains nothing, instead of a model: `persam`, `persam-f`, `matcher`, `gf-sam` or
+                `insid3`, with the parameters published for COCO; or an entry of `prosam.params.rivals` with others.
             device: `auto`, `cpu`, `cuda` or another device that torch knows; `auto` is a GPU if there is one.
             sam: the SAM that the model was trained with, if it is not found automatically: a folder of the stage
-                `sam`, or a checkpoint.
-            backbone: the backbone that the model was trained with, if it is not found automatically: a folder of the
-                stage `backbone`, or a checkpoint.
+                `sam`, or a checkpoint. A method that trains nothing takes any SAM; by default, the bundled one for
+                photographs.
+            backbone: the same for the backbone and the stage `backbone`.
             fusion: how the prompts of several references are fused: `average`, which was measured to be better, or
                 `concatenate`, as in VRP-SAM.
             keep: number of images whose embeddings are kept in memory; the images used last are kept. An image takes
                 about 0.5 MB with the bundled model for shapes, and 60 MB with SAM ViT and ResNet-50.
 
         Raises:
-            InputError: the model or its frozen weights are missing, damaged or something else.
+            InputError: the model or its frozen weights are missing, damaged or something else, there is no such method,
+                or it is given together with what belongs to a model.
         """
+        if method is not None:
+            return cls._training_free(method, source, device, _path(sam), _path(backbone), fusion, keep)
         loaded = load_method(source, device=device, sam=_path(sam), backbone=_path(backbone))
         card = describe_model(loaded.files, loaded.frozen, loaded.method)
-        return cls(loaded.method, card, rule=loaded.rule, fusion=fusion, keep=keep)
+        return cls(PromptFinder(loaded.method, rule=loaded.rule, fusion=fusion, keep=keep), card)
+
+    @classmethod
+    def _training_free(
+        cls,
+        method: str | AnyRival,
+        source: str | Path | None,
+        device: str,
+        sam: Path | None,
+        backbone: Path | None,
+        fusion: Fusion,
+        keep: int,
+    ) -> Self:
+        if source is not None:
+            raise InputError(f"{source}: is a model, but a method that trains nothing needs none; give one of the two")
+        if fusion != "average":
+            raise InputError(f"fusion {fusion!r}: combines prompts, and a method that trains nothing has none; omit it")
+        from prosam.checkpoints.training_free import load_training_free  # late: it needs more of scipy
+
+        loaded = load_training_free(method, device=device, sam=sam, backbone=backbone)
+        card = describe_training_free(loaded.settings, loaded.sam, loaded.backbone)
+        return cls(TrainingFreeFinder(loaded.method, loaded.models, keep=keep), card)
 
     @torch.no_grad()
     def learn(self, references: Iterable[tuple[ImageInput, AnnotationInput]], name: str = "object") -> Concept:
@@ -139,37 +145,28 @@ class Predictor:
             InputError: there is no reference, an image cannot be read, or an annotation does not fit its image.
         """
         faults = Faults()
-        learned: list[References] = []
         kinds: list[str] = []
         digests: list[str] = []
-        for pair in references:
-            if not isinstance(pair, tuple | list) or len(pair) != 2:
-                raise InputError("references are pairs of an image and its annotation, as in [('cat.jpg', 'cat.png')]")
-            image, given = pair
-            with faults.collected():
-                pixels, annotation = load_image(image), as_annotation(given)
-                learned.append(self._reference(pixels, annotation, image_name(image)))
-                kinds.append(annotation.kind)
-                digests.append(reference_digest(pixels, learned[-1].drawn[0].numpy(), annotation.kind))
-        faults.check(f"the references of {name!r}")
-        if not learned:
-            raise InputError(f"the concept {name!r} has no references; give at least one image with an annotation")
-        joined = References(
-            torch.cat([r.features for r in learned]),
-            torch.cat([r.annotation for r in learned]),
-            [features for r in learned for features in r.foreground],
-            [drawn for r in learned for drawn in r.drawn],
-        )
-        model = self.model
-        return Concept(name, model.digest, model.name, tuple(kinds), self.method.learn(joined), tuple(digests))
 
-    def _reference(self, image: NDArray[np.uint8], annotation: Annotation, name: str) -> References:
-        height, width = image.shape[:2]
-        try:
-            drawn = annotation.draw(height, width)
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from error
-        return self._encoder.reference(image, drawn, annotation.kind)
+        def drawn() -> Iterator[DrawnReference]:  # one at a time, since photographs are large
+            for pair in references:
+                if not isinstance(pair, tuple | list) or len(pair) != 2:
+                    raise InputError(
+                        "references are pairs of an image and its annotation, as in [('cat.jpg', 'cat.png')]"
+                    )
+                one = result_or_error(_drawn_reference, pair)
+                if isinstance(one, InputError):
+                    faults.add(one)
+                    continue
+                kinds.append(one.kind)
+                digests.append(reference_digest(one.pixels, one.drawn, one.kind))
+                yield one
+            faults.check(f"the references of {name!r}")
+            if not kinds:
+                raise InputError(f"the concept {name!r} has no references; give at least one image with an annotation")
+
+        state = self.finder.learn(drawn())
+        return Concept(name, self.model.digest, self.model.name, tuple(kinds), state, tuple(digests))
 
     def segment(self, image: ImageInput, concepts: Concept | Sequence[Concept], **asked: Unpack[Asked]) -> Result:
         """Find concepts in an image.
@@ -223,7 +220,7 @@ class Predictor:
                 after the last image.
         """
         checked = self.checked(concepts, **asked)
-        at_once = batch or (1 if self.method.models.device.type == "cpu" else _GPU_BATCH)
+        at_once = batch or (1 if self.finder.models.device.type == "cpu" else _GPU_BATCH)
         return self._segment_files(paths, checked, at_once, on_unreadable, asked)
 
     def _segment_files(
@@ -244,7 +241,7 @@ class Predictor:
             InputError: as in `segment`.
         """
         several = concepts_for(self.model, concepts)
-        if asked.get("samples") and self.method.encoder.distribution == "dirac":
+        if asked.get("samples") and not self.finder.is_probabilistic:
             raise InputError(f"{self.model.name} has no prompt distribution, hence no uncertainty; use samples=0")
         return several
 
@@ -256,31 +253,31 @@ class Predictor:
         concepts: Sequence[Concept],
         **asked: Unpack[Asked],
     ) -> list[Result]:
-        threshold, samples = asked.get("threshold", self.model.present_from), asked.get("samples", 0)
-        models = self.method.models
-        targets = self._encoder.targets(images)
-        refine = asked.get("refine", self.model.refines)
-        second = [SecondLook(self.method, self._encoder, self._fusion, image) for image in images] if refine else []
+        threshold, refine = asked.get("threshold", self.model.present_from), asked.get("refine", self.model.refines)
+        samples, seed = asked.get("samples", 0), asked.get("seed", 0)
+        models, view = self.finder.models, self.finder.view(images)
         drafts = [Draft(models, path, image, threshold) for path, image in zip(paths, images, strict=True)]
-        apart = [Separation(self.method, self._encoder, self._fusion, image) for image in images]
         for concept in concepts:
             known = concept.on(models.device)
-            prompts = self.method.fused_prompts(known, targets, self._fusion)
-            logits = self.method.decode(targets, prompts.mean())[:, 0]
-            sure = best_presence(concept.state.foreground, targets).tolist()
-            for row, draft in enumerate(drafts):
-                sampled = None
-                if samples:  # each image starts from the seed, so that its noise does not depend on the other images
-                    generator = torch.Generator(models.device).manual_seed(asked.get("seed", 0))
-                    noisy = prompts.of(row).sample(samples, generator)
-                    sampled = models.decoder(targets.embedding[row : row + 1], noisy)[0]
+            for row, evidence in enumerate(view.find(known, samples=samples, seed=seed)):
                 look, objects = None, None
                 if asked.get("instances"):  # their edges are those of the objects
-                    objects = apart[row].objects(known, logits[row], targets.embedding[row : row + 1])
-                elif refine and sure[row] >= threshold:
-                    look = second[row].at(known, logits[row])
-                draft.add(concept.name, sure[row], logits[row], sampled, look, objects=objects)
+                    objects = view.objects(row, known, evidence.logits)
+                elif refine and evidence.presence >= threshold:
+                    look = view.look(row, known, evidence.logits)
+                drafts[row].add(concept.name, evidence, look, objects=objects)
         return [draft.result(str(self.model)) for draft in drafts]
+
+
+def _drawn_reference(pair: tuple[ImageInput, AnnotationInput]) -> DrawnReference:
+    image, given = pair
+    pixels, annotation = load_image(image), as_annotation(given)
+    height, width = pixels.shape[:2]
+    try:
+        drawn = annotation.draw(height, width)
+    except InputError as error:
+        raise InputError(f"{image_name(image)}: {error}") from error
+    return DrawnReference(pixels, drawn, annotation.kind)
 
 
 def _path(given: str | Path | None) -> Path | None:

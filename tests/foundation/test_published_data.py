@@ -154,7 +154,7 @@ def test_the_report_has_a_section_for_each_data_set_and_for_the_shift(ran: Ran):
 def test_the_predictor_finds_with_sam_vit_b_what_the_evaluation_found(ran: Ran, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(ran.clone.root)
     predictor = Predictor.load(layout.model(PASCAL, *RUN), device="cpu")
-    assert (predictor.method.models.image_size, predictor.model.present_from) == (64, 0)
+    assert (predictor.finder.models.image_size, predictor.model.present_from) == (64, 0)
     dataset = open_dataset(layout.raw(PASCAL))
     evaluated = pd.read_parquet(layout.results(PASCAL, *RUN) / "episodes.parquet")
     for row in evaluated.itertuples():

@@ -15,6 +15,7 @@ from PIL import Image
 
 from prosam import Box, InputError, Predictor
 from prosam.predictor.draft import Draft
+from prosam.predictor.finder import Evidence
 from prosam.predictor.image_folders import images_below
 from prosam.remarks import collecting
 from tests.scenes import pair
@@ -66,8 +67,8 @@ def test_what_has_no_pixel_is_not_there_however_sure_its_presence(predictor: Pre
 def test_a_mask_that_is_lost_in_a_small_image_is_not_there(predictor: Predictor):
     logits = torch.full((32, 32), -1.0)
     logits[3, 3] = 1.0  # less than a pixel of an image of 2 x 2
-    draft = Draft(predictor.method.models, None, np.zeros((2, 2, 3), np.uint8), threshold=0)
-    draft.add("it", 0.9, logits, None)
+    draft = Draft(predictor.finder.models, None, np.zeros((2, 2, 3), np.uint8), threshold=0)
+    draft.add("it", Evidence(logits, 0.9, score=0.8))
     result = draft.result("a model")
     assert not result.mask.any()
     assert (result.present, result.score, result.presence) == (False, 0, 0.9)

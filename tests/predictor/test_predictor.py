@@ -16,7 +16,9 @@ from PIL import Image
 from prosam import Box, Concept, InputError, Points, Predictor, Scribble
 from prosam.methods.prompting import PromptConcept
 from prosam.models.prompt_encoder import ReferenceCode
+from prosam.predictor.prompt_finder import PromptFinder
 from prosam.predictor.result import Result
+from tests.predictor.prompts import prompts_of
 from tests.scenes import pair, scenes
 
 
@@ -85,13 +87,13 @@ def test_several_references_concatenate_their_prompts_or_average_them(predictor:
     assert len(pairs) == 3
     together = predictor.learn(pairs)
     assert len(together) == 3
-    method = predictor.method
-    targets = predictor._encoder.targets([target.image])
+    method = prompts_of(predictor).method
+    targets = prompts_of(predictor).encoder.targets([target.image])
     with torch.no_grad():
         alone = [method.prompts(predictor.learn([each]).state, targets).mean for each in pairs]
         concatenated = method.decode(targets, torch.cat(alone, 1)[:, None])[0, 0]
         averaged = method.decode(targets, torch.stack(alone).mean(0)[:, None])[0, 0]
-    concatenating = Predictor(method, predictor.model, fusion="concatenate")
+    concatenating = Predictor(PromptFinder(method, fusion="concatenate"), predictor.model)
     assert np.array_equal(concatenating.segment(target.image, together, threshold=0).mask, upsampled(concatenated))
     assert np.array_equal(predictor.segment(target.image, together, threshold=0).mask, upsampled(averaged))
 
@@ -116,10 +118,10 @@ def test_concepts_do_not_change_one_another_and_the_higher_logit_labels_an_overl
 
 
 def test_sam_and_backbone_look_once_at_an_image_and_kept_embeddings_are_not_computed_again(predictor: Predictor):
-    fresh = Predictor(predictor.method, predictor.model, keep=2)
+    fresh = Predictor(PromptFinder(prompts_of(predictor).method, keep=2), predictor.model)
     concepts = [learned(predictor, 0, "one"), learned(predictor, 5, "two")]
     looks: list[int] = []
-    hook = predictor.method.models.sam.image_encoder.register_forward_hook(lambda *_: looks.append(1))
+    hook = prompts_of(predictor).method.models.sam.image_encoder.register_forward_hook(lambda *_: looks.append(1))
     try:
         images = [scene.image for scene in scenes()[:3]]
         first = fresh.segment(images[0], concepts)
@@ -154,7 +156,7 @@ def test_batches_give_what_single_images_give(predictor: Predictor, tmp_path: Pa
 
 
 def test_threads_give_what_one_gives(predictor: Predictor):
-    shared = Predictor(predictor.method, predictor.model, keep=2)
+    shared = Predictor(PromptFinder(prompts_of(predictor).method, keep=2), predictor.model)
     concept = learned(predictor)
     images = [scene.image for scene in scenes()[:4]] * 3
     expected = [predictor.segment(image, concept) for image in images]
@@ -180,9 +182,9 @@ def test_what_is_below_the_threshold_is_not_there(predictor: Predictor):
 def test_uncertainty_is_the_spread_of_the_masks_of_sampled_prompts(predictor: Predictor):
     concept, image = learned(predictor), pair()[1].image
     result = predictor.segment(image, concept, samples=5, seed=3)
-    method = predictor.method
+    method = prompts_of(predictor).method
     with torch.no_grad():
-        targets = predictor._encoder.targets([image])
+        targets = prompts_of(predictor).encoder.targets([image])
         prompts = method.prompts(concept.state, targets)
         sampled = method.decode(targets, prompts.sample(5, torch.Generator().manual_seed(3)))[0].numpy()
         mean = method.decode(targets, prompts.mean[:, None])[0, 0].numpy() > 0
@@ -261,7 +263,7 @@ def test_concepts_of_older_versions_are_told_apart_by_what_they_hold(predictor: 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no such file"), (b"", "damaged, or not a concept"), (b"garbage", "damaged, or not a concept")],
+    [(None, "no such file"), (b"", "not a concept: it is empty"), (b"garbage", "not a concept")],
 )
 def test_a_damaged_concept_is_one_line(tmp_path: Path, content: bytes | None, message: str):
     path = tmp_path / "cat.safetensors"

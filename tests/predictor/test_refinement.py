@@ -18,6 +18,7 @@ from prosam.predictor.encoding import ImageEncoder
 from prosam.predictor.guided import guided_strips, local_fits
 from prosam.predictor.refinement import SecondLook, part_of
 from prosam.predictor.region import Region, region_around
+from tests.predictor.prompts import prompts_of
 from tests.predictor.test_predictor import iou, learned, same
 from tests.scenes import pair, scenes
 
@@ -94,7 +95,7 @@ def test_what_is_absent_is_not_looked_at_again(predictor: Predictor, monkeypatch
     assert not result.present
     assert not result.mask.any()
     image = pair()[1].image
-    nothing = SecondLook(predictor.method, predictor._encoder, "average", image)
+    nothing = SecondLook(prompts_of(predictor).method, prompts_of(predictor).encoder, "average", image)
     assert nothing.at(concept.state, torch.full((64, 64), -1.0)) is None
     assert looked == []
 

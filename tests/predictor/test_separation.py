@@ -94,7 +94,7 @@ def test_odd_sizes_give_a_result(predictor: Predictor, tiled: tuple[Concept, Pix
 def test_the_rating_of_a_mask_is_that_of_the_plain_decoder(predictor: Predictor):
     from prosam.models.sam import decode_candidates, embed_points
 
-    sam, decoder = predictor.method.models.sam, predictor.method.models.decoder
+    sam, decoder = predictor.finder.models.sam, predictor.finder.models.decoder
     generator = torch.Generator().manual_seed(0)
     grid, dim = sam.prompt_encoder.image_embedding_size[0], sam.prompt_encoder.embed_dim
     embedding = torch.randn(1, dim, grid, grid, generator=generator)

@@ -116,6 +116,7 @@ def _measure(predictor: Predictor, episode: CountingEpisode, tallies: dict[str, 
     from prosam.features.source import computed_source
     from prosam.predictor.annotations import Mask
     from prosam.predictor.choosing import choose
+    from prosam.predictor.prompt_finder import PromptFinder
     from prosam.predictor.proposals import ONE_LOOK, least_cells, propose
 
     concept = predictor.learn([(episode.reference.pixels(), Mask(episode.shown))])
@@ -123,7 +124,9 @@ def _measure(predictor: Predictor, episode: CountingEpisode, tallies: dict[str, 
     result = predictor.segment(pixels, concept, threshold=0, instances=True)[concept.name]
     objects = result.instances or ()
     tallies["objects"].add([squash(one.mask, _GRID) for one in objects], [one.score for one in objects], truth)
-    models, method = predictor.method.models, predictor.method
+    assert isinstance(predictor.finder, PromptFinder)
+    method = predictor.finder.method
+    models = method.models
     targets = computed_source(models, ResizedArrays(models.image_size)).targets([pixels])
     prompts = method.fused_prompts(concept.on(models.device), targets, "average").mean()
     _plain(method.decode(targets, prompts)[0, 0].cpu().numpy(), tallies["plain"], truth)

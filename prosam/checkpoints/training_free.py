@@ -1,0 +1,86 @@
+"""Loading a method that trains nothing with its frozen models, without params.yaml or a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import TypeAdapter
+
+from prosam.checkpoints.frozen import load_backbone
+from prosam.checkpoints.frozen_given import given_backbone, given_sam
+from prosam.checkpoints.frozen_weights import Origin
+from prosam.checkpoints.sam import load_sam
+from prosam.distributed.device import named_device
+from prosam.errors import InputError, unknown_name
+from prosam.methods.rivals import build_rival
+from prosam.methods.training_free import TrainingFree
+from prosam.models.frozen import FrozenModels
+from prosam.models.frozen_sam import FrozenSam
+from prosam.params.rivals import AnyRival, Rival, RivalName
+
+_SEEDED_FOR_EACH = {"matcher": {"draws": "each"}}  # so that no result depends on the images before it
+
+
+@dataclass(frozen=True)
+class LoadedTrainingFree:
+    """A method that trains nothing, ready for images.
+
+    Attributes:
+        method: the method.
+        settings: its parameters.
+        models: SAM with its image encoder, and the backbone if the method needs one.
+        sam: where SAM's weights came from.
+        backbone: where the backbone's weights came from; None if the method needs none.
+    """
+
+    method: TrainingFree[Any]
+    settings: AnyRival
+    models: FrozenSam
+    sam: Origin
+    backbone: Origin | None
+
+
+def training_free_settings(method: str | AnyRival) -> AnyRival:
+    """The parameters of a method by its name, those published for COCO; an entry with parameters as it is.
+
+    Matcher draws for each image anew, as its results would otherwise depend on the images before.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    if not isinstance(method, str):
+        return method
+    if method not in get_args(RivalName):
+        raise InputError(f"method {method!r}: {unknown_name('method', method, get_args(RivalName))}")
+    settings: AnyRival = TypeAdapter(Rival).validate_python({"method": method, **_SEEDED_FOR_EACH.get(method, {})})
+    return settings
+
+
+def load_training_free(
+    method: str | AnyRival, *, device: str = "auto", sam: Path | None = None, backbone: Path | None = None
+) -> LoadedTrainingFree:
+    """Load a method that trains nothing.
+
+    Args:
+        method: see `training_free_settings`.
+        device: a name that `named_device` accepts.
+        sam: see `given_sam`.
+        backbone: see `given_backbone`.
+
+    Raises:
+        InputError: there is no such method, it needs no backbone and one is given, or weights are missing or damaged.
+    """
+    settings, place = training_free_settings(method), named_device(device)
+    if settings.backbone is None and backbone is not None:
+        raise InputError(f"{backbone}: {settings.method} needs no backbone; omit it")
+    sam_file, sam_origin = given_sam(sam)
+    loaded = load_sam(sam_origin.model, sam_file).to(place)
+    size = int(loaded.prompt_encoder.input_image_size[0])
+    models = FrozenSam.of(loaded, image_size=size, upsampling="centres", device=place)
+    backbone_origin = None
+    if settings.backbone is not None:
+        backbone_file, backbone_origin = given_backbone(backbone)
+        models = FrozenModels.of_both(models, load_backbone(backbone_origin.model, backbone_file).to(place))
+    return LoadedTrainingFree(build_rival(settings, models), settings, models, sam_origin, backbone_origin)
