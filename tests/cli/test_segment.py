@@ -255,7 +255,7 @@ CAT = ("--reference", "cat.jpg")
             "broken.jpg: cannot be read as an image",
         ),
         (("segment", "photos", "--concept", "foreign.safetensors"), "was learned by another model"),
-        (("segment", "photos", "--concept", "cat.jpg"), "cat.jpg: is damaged, or not a concept"),
+        (("segment", "photos", "--concept", "cat.jpg"), "cat.jpg: is not a concept: it is a JPEG image"),
         (("segment", "photos", "--references", "cat.png"), "cat.png: is not JSON"),
         (("segment", "photos", *CAT, "--point", "1,1", "--write", "mask"), "did you mean 'masks'?"),
         (("segment", "photos", *CAT, "--point", "1,1", "--write", "uncertainty"), "needs --samples"),

@@ -44,7 +44,9 @@ def deployed(name: str) -> Flow[..., Any]:
 
 def commands() -> list[list[str]]:
     """The words of each `prefect deployment run` that a reader is told to type, comments left out."""
-    texts = [path.read_text(encoding="utf-8") for path in DOCUMENTS] + [serve._READY.format(ui="", api="", logs="")]
+    texts = [path.read_text(encoding="utf-8") for path in DOCUMENTS] + [
+        serve._READY.format(ui="", api="", logs="", proxy="")
+    ]
     lines = (line for text in texts for line in re.findall(r"prefect deployment run (prosam/[^`\n]+)", text))
     return [shlex.split(line, comments=True) for line in lines]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import torch
@@ -107,8 +107,9 @@ def test_the_published_size_is_vit_b_with_37_by_37_positions():
 @torch.no_grad()
 def test_tokens_of_its_own_square_are_timms(backbone: Backbone, vit: VisionTransformer, normed: bool):
     images = random_images(1, 37 * 14)
-    (expected,) = vit.forward_intermediates(
-        imagenet_normalised(images), indices=[11], norm=normed, intermediates_only=True
+    (expected,) = cast(
+        "list[Tensor]",
+        vit.forward_intermediates(imagenet_normalised(images), indices=[11], norm=normed, intermediates_only=True),
     )
     assert backbone.token_square == 37 * 14
     assert relative_difference(backbone.tokens(images, normed=normed), expected) < 1e-4
