@@ -121,7 +121,7 @@ def test_that_no_threshold_is_known_is_said(
 ):
     monkeypatch.setattr("prosam.predictor.model_card.usual_threshold", lambda architecture: 0.0)  # as of others
     status, out, _ = prosam("segment", "photos/0.png", *CAT, "--out", "found", *options)
-    assert (status, "no presence threshold is known for this backbone" in out) == (0, told)
+    assert (status, "no presence threshold is known for this model" in out) == (0, told)
 
 
 def test_an_overlay_that_was_damaged_is_named(work: Path, prosam: Prosam):
