@@ -68,7 +68,7 @@ def _cat() -> Samples:
 
 
 def _coins() -> Samples:
-    return Samples("coins", _photo("coins"), _box(190, 24, 241, 75), (_photo("coins"), _photo("cat")), count=True)
+    return Samples("coins", _photo("coins"), _box(254, 34, 296, 73), (_photo("coins"), _photo("cat")), count=True)
 
 
 def _shapes() -> Samples:

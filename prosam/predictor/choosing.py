@@ -13,7 +13,9 @@ from prosam.predictor.proposals import Cells, Proposal, components
 _SAME_IOU = 0.5  # two proposals that overlap more are one object
 _CONTAINED = 0.8  # share of the smaller proposal that makes it a part of the other
 _LEAST_SCORE = 0.15
+_ENOUGH, _LEAST_SHARE = 0.25, 0.7  # what scores less than that, and less than that share of the best, is mostly a part
 _MANY, _SHARE = 6, 0.8  # objects are many of a kind from this number, if this share of them is alike in area
+_SURE = 0.3  # score of those that are counted for it: what is seen where there is one object scores less
 _ALIKE, _NEARLY_ALIKE = 2.0, 2.5  # factors of the median area
 _LEAST_ALIKE = 0.05  # score of another object among many of a kind
 _LEAST_LEFT = 0.5  # share of a proposal that better ones leave to it
@@ -29,7 +31,10 @@ def choose(proposals: Sequence[Proposal], mask: Cells, *, least: int) -> list[Pr
             cover most of the part; otherwise it is dropped.
         least: cells of the smallest object.
     """
-    return _apart([one for one in _without_duplicates(proposals) if one.score >= _LEAST_SCORE], mask, least)
+    single = _without_duplicates(proposals)
+    best = max((one.score for one in single), default=0.0)
+    enough = max(_LEAST_SCORE, min(_ENOUGH, _LEAST_SHARE * best))
+    return _apart([one for one in single if one.score >= enough], mask, least)
 
 
 def choose_alike(proposals: Sequence[Proposal], mask: Cells, *, least: int) -> list[Proposal] | None:
@@ -38,7 +43,7 @@ def choose_alike(proposals: Sequence[Proposal], mask: Cells, *, least: int) -> l
     Among many of a kind a lower score is enough for one more of that size. See also `choose`.
     """
     single = _without_duplicates(proposals)
-    areas = np.array([one.cells.sum() for one in single if one.score >= _LEAST_SCORE])
+    areas = np.array([one.cells.sum() for one in single if one.score >= _SURE])
     if len(areas) < _MANY:
         return None
     usual = float(np.median(areas))

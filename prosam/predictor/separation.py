@@ -25,7 +25,7 @@ from prosam.predictor.choosing import choose, choose_alike
 from prosam.predictor.encoding import ImageEncoder
 from prosam.predictor.proposals import ONE_LOOK, Cells, Field, Levels, Proposal, least_cells, propose
 
-_TWO_LOOKS = Levels(parts=(0, 1, -1), seeds=-4)
+_TWO_LOOKS = Levels(parts=(0, 1, -1), seeds=-2)
 _SMALL = 0.04  # share of the image; if the median object is smaller, a second look is taken
 _WINDOW = 4 / 7  # of the image's side: neighbours share a quarter of it
 

@@ -158,7 +158,7 @@ def test_with_the_default_model_it_starts_with_photographs_and_one_coin_marked_b
     )
     scale = min(width / 384, height / 303)  # px of the page for one of the photo
     left, top = left + (width - 384 * scale) / 2, top + (height - 303 * scale) / 2
-    x0, y0, x1, y1 = 190, 24, 241, 75  # the fourth coin of the first row
+    x0, y0, x1, y1 = 254, 34, 296, 73  # the fifth coin of the first row
     tab.drag([(left + x0 * scale, top + y0 * scale), (left + x1 * scale, top + y1 * scale)])
     tab.click("#segment")
     tab.wait_for(ALL_ANSWERED)
