@@ -21,7 +21,6 @@ from prosam.features.feature_table import FeatureTable, open_feature_table
 from prosam.features.levels import ComputedLevels, TabledLevels
 from prosam.features.reference_masks import DrawnMasks, GridRule, ReferenceMasks
 from prosam.features.resized_images import DecodedImages, ResizedImageCache, ResizedImages
-from prosam.features.seeing import Seeing
 from prosam.features.source import FeatureSource
 from prosam.models.frozen import FrozenModels
 from prosam.models.frozen_sam import FrozenSam
@@ -142,7 +141,6 @@ class RivalInputs:
         models, sam_weights = params.models, layout.sam_weights()
         sam = read_origin(sam_weights, stage="sam", model=models.sam.name)
         _check_embeddings(self.embeddings, layout.embeddings(dataset), sam, models.size)
-        self._image_size = models.size
         device, name_of_backbone = prepare_device(params), params.backbone_of_rival(name)
         if name_of_backbone is None:
             self.models: FrozenModels | FrozenSam = load_frozen_sam(
@@ -167,10 +165,6 @@ class RivalInputs:
             device=device,
             image_encoder=True,
         )
-
-    def stores_for(self, seeing: Seeing) -> bool:
-        """Whether the stored embeddings are those that a method needs."""
-        return seeing.takes_squashed(self._image_size)
 
 
 def _check_embeddings(store: EmbeddingStore, folder: Path, sam: Origin, image_size: int) -> None:

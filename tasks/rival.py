@@ -41,7 +41,7 @@ def rival(
     inputs = RivalInputs(params, dataset, name)
     method = build_rival(settings, inputs.models)
     seeing = Seeing.of(method.needs, inputs.models)
-    stored = inputs.embeddings if inputs.stores_for(seeing) else None
+    stored = inputs.embeddings if seeing.takes_squashed(params.models.size) else None
 
     @lru_cache(_IMAGES_IN_MEMORY)
     def see(image: str):

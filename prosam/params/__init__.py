@@ -11,6 +11,7 @@ from prosam.params.data import (
     ShapesStyle,
 )
 from prosam.params.models import BackboneParams, ModelsParams, SamParams
+from prosam.params.pipeline import Shift
 from prosam.params.reading import PARAMS_FILE, load_params
 from prosam.params.schema import (
     AnnotationKind,
@@ -18,7 +19,6 @@ from prosam.params.schema import (
     Params,
     ReportParams,
     RunParams,
-    Shift,
     Suite,
     TrainParams,
 )

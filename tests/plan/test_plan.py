@@ -10,7 +10,7 @@ import torch
 
 from prosam.models.sam import build_tiny_sam, encode_images
 from prosam.params import ModelsParams
-from prosam.params.schema import Shift
+from prosam.params.pipeline import Shift
 from prosam.plan import make_plan, plan_as_json, plan_as_text
 from prosam.plan.compute import Costs
 from prosam.plan.counts import count_images
