@@ -37,6 +37,7 @@ from prosam.pretraining.photos.prompts import (
     embed_mask_inputs,
     embed_places,
 )
+from prosam.pretraining.photos.unfinished import unfinished_state, work_folder
 from prosam.pretraining.photos.views import MASK_SIDE, View, open_view
 from tests.models.random_weights import randomise, relative_difference
 
@@ -227,6 +228,32 @@ def test_a_prompt_encoder_learns_and_is_measured(photos: Photos, tmp_path: Path,
     assert len(present) == len(absent) == 4
     measured = measuring.measure_photo_sam(models.sam, val)
     assert set(measured) == {"objects", *PHOTO_PROMPT_KINDS, measuring.SECOND_PASS}
+
+
+def test_a_state_is_never_taken_for_that_of_another_training(tmp_path: Path):
+    settings, files = encoder.PhotoEncoderPretraining(), [tmp_path / "a", tmp_path / "b", tmp_path / "copy of a"]
+    for file, content in zip(files, "aba", strict=True):
+        file.write_text(content)
+    path = unfinished_state(tmp_path, "encoder", settings, sam=files[0], without=[1])
+    assert unfinished_state(tmp_path, "encoder", settings, sam=files[2], without=[1]) == path
+    others = [
+        unfinished_state(tmp_path, "encoder", replace(settings, lr=0.5), sam=files[0], without=[1]),
+        unfinished_state(tmp_path, "encoder", settings, sam=files[1], without=[1]),
+        unfinished_state(tmp_path, "encoder", settings, sam=files[0], without=[2]),
+        unfinished_state(tmp_path, "encoder", settings, without=[1]),
+    ]
+    assert len({path, *others}) == 5
+
+
+def test_other_photographs_have_another_folder_of_features(photos: Photos, tmp_path: Path):
+    folder = tmp_path / "other"
+    folder.mkdir()
+    for path in photos.splits["val"][0].path.parent.parent.glob("*.json"):
+        told = json.loads(path.read_text())
+        told["info"] = {"version": "corrected"}
+        (folder / path.name).write_text(json.dumps(told))
+    (folder / "images").symlink_to(photos.splits["val"][0].path.parent)
+    assert work_folder(tmp_path, read_photos(folder).digest) != work_folder(tmp_path, photos.digest)
 
 
 def test_photos_that_show_a_novel_kind_are_left_out(seen: list[View]):

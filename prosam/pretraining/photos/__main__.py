@@ -39,6 +39,7 @@ def pretrain_photos(
     from prosam.pretraining.photos.episodes import Categories
     from prosam.pretraining.photos.folder import read_photos
     from prosam.pretraining.photos.models import describe_photo_encoder, lite_models, lite_trunk
+    from prosam.pretraining.photos.unfinished import unfinished_state, work_folder
     from prosam.pretraining.photos.views import open_view
 
     if only is not None and only not in PHOTO_MODELS:
@@ -47,12 +48,13 @@ def pretrain_photos(
         names = ", ".join(get_args(DistributionName))
         raise typer.BadParameter(f"no distribution {distribution!r}; choose from {names}", param_hint="--distribution")
     photos, trunk, size = read_photos(folder), lite_trunk(), sam.SIZE
-    train = [open_view(cache, photos.splits["train"], "train", v, trunk, size) for v in range(views)]
-    val = open_view(cache, photos.splits["val"], "val", 0, trunk, size)
+    work = work_folder(cache, photos.digest)
+    train = [open_view(work, photos.splits["train"], "train", v, trunk, size) for v in range(views)]
+    val = open_view(work, photos.splits["val"], "val", 0, trunk, size)
     sam_file, encoder_file = out / PHOTO_SAM_WEIGHTS.name, out / PHOTO_PROMPT_ENCODER.name
     if only != "prompt-encoder":
         settings = sam.PhotoSamPretraining(steps=steps or sam.PhotoSamPretraining.steps)
-        unfinished = cache / f"sam-lite-{settings.steps}.pt"
+        unfinished = unfinished_state(work, "sam-lite", settings)
         trained = sam.pretrain_photo_sam(train, photos.classes, settings, unfinished)
         write_state(without_trunk(trained), sam_file)
         parameters = sum(p.numel() for name, p in trained.named_parameters() if name.startswith(sam.TRAINED))
@@ -67,7 +69,7 @@ def pretrain_photos(
         name = cast(DistributionName, distribution or usual.distribution)
         chosen = replace(usual, steps=steps or usual.steps, distribution=name)
         models = lite_models(used)
-        unfinished = cache / f"prompt-encoder-lite-{chosen.distribution}-{chosen.steps}.pt"
+        unfinished = unfinished_state(work, f"prompt-encoder-lite-{chosen.distribution}", chosen, sam=used)
         method = encoder.pretrain_photo_encoder(models, train, photos.classes, chosen, unfinished)
         write_exported(encoder_file, method.encoder.state_dict(), describe_photo_encoder(chosen, photos.classes, used))
         parameters = sum(p.numel() for p in method.encoder.parameters())

@@ -15,6 +15,7 @@ from prosam.data.sources.coco_json import CocoImage, Instances
 from prosam.data.sources.coco_masks import instance_mask
 from prosam.data.sources.own_coco import find_json, located
 from prosam.errors import Faults, InputError
+from prosam.files import digest_of_files
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,12 @@ class Photos:
     Attributes:
         classes: names of the categories; class id c is entry c - 1.
         splits: photographs with at least one annotation, in the file's order.
+        digest: of the two JSON files; hexadecimal.
     """
 
     classes: tuple[str, ...]
     splits: dict[Split, list[Photo]]
+    digest: str
 
 
 def read_photos(folder: Path) -> Photos:
@@ -78,14 +81,14 @@ def read_photos(folder: Path) -> Photos:
     Raises:
         InputError: a file is missing, damaged or contradicts another.
     """
-    files = find_json(folder)
-    if files is None:
+    found = find_json(folder)
+    if found is None:
         raise InputError(f"{folder}: has no JSON file; needed are train.json and val.json")
-    splits: dict[Split, Instances]
-    if isinstance(files, Path):
-        raise InputError(f"{files}: is the only JSON file; split it into train.json and val.json")
-    splits = read_splits(*files)
-    return Photos(splits["train"].classes, {split: _annotated(folder, it) for split, it in splits.items()})
+    if isinstance(found, Path):
+        raise InputError(f"{found}: is the only JSON file; split it into train.json and val.json")
+    splits = read_splits(*found)
+    photos: dict[Split, list[Photo]] = {split: _annotated(folder, it) for split, it in splits.items()}
+    return Photos(splits["train"].classes, photos, digest_of_files(found))
 
 
 def _annotated(folder: Path, instances: Instances) -> list[Photo]:

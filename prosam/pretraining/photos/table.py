@@ -44,11 +44,13 @@ def table(
     from prosam.pretraining.photos.measuring import bootstrapped, measure_episodes, measure_photo_sam, measure_presence
     from prosam.pretraining.photos.models import lite_models, lite_trunk
     from prosam.pretraining.photos.sam import SIZE
+    from prosam.pretraining.photos.unfinished import work_folder
     from prosam.pretraining.photos.views import open_view
 
     photos, trunk, models = read_photos(folder), lite_trunk(), lite_models(weights)
-    val = open_view(cache, photos.splits["val"], "val", 0, trunk, SIZE)
-    train = [open_view(cache, photos.splits["train"], "train", v, trunk, SIZE) for v in range(views if novel else 1)]
+    work = work_folder(cache, photos.digest)
+    val = open_view(work, photos.splits["val"], "val", 0, trunk, SIZE)
+    train = [open_view(work, photos.splits["train"], "train", v, trunk, SIZE) for v in range(views if novel else 1)]
     for name, figure in measure_photo_sam(models.sam, val).items():
         print(f"SAM lite, {name}: {figure:.3f}" if name != "objects" else f"SAM lite, objects: {figure:.0f}")
 
@@ -76,16 +78,17 @@ def table(
     passing = np.mean(np.array(absent) >= threshold)
     print(f"presence: AUC {wins:.3f}; at {threshold:.3f}, 94 % of what is there passes, {passing:.0%} of what is not")
     if novel:
-        _novel(models, train, references, targets, photos.classes, cache, novel_steps, seeds)
+        _novel(models, weights, train, references, targets, photos.classes, work, novel_steps, seeds)
 
 
 def _novel(
     models: FrozenModels,
+    sam_file: Path,
     train: list[View],
     references: Categories,
     targets: Categories,
     classes: tuple[str, ...],
-    cache: Path,
+    work: Path,
     steps: int,
     seeds: int,
 ) -> None:
@@ -93,6 +96,7 @@ def _novel(
     from prosam.evaluation.bootstrap import mean_over_folds
     from prosam.pretraining.photos.encoder import PhotoEncoderPretraining, pretrain_photo_encoder
     from prosam.pretraining.photos.measuring import bootstrapped, coco_folds, measure_episodes
+    from prosam.pretraining.photos.unfinished import unfinished_state
 
     folds = []
     for fold, class_ids in enumerate(coco_folds(classes)):
@@ -100,7 +104,8 @@ def _novel(
         for distribution in ("t3", "dirac"):
             for seed in range(seeds):
                 settings = replace(PhotoEncoderPretraining(), distribution=distribution, seed=seed, steps=steps)
-                unfinished = cache / f"fold-{fold}-{distribution}-{seed}-{settings.steps}.pt"
+                name = f"fold-{fold}-{distribution}-seed{seed}"
+                unfinished = unfinished_state(work, name, settings, sam=sam_file, without=class_ids)
                 trained = pretrain_photo_encoder(models, train, classes, settings, unfinished, without=class_ids)
                 found.append(measure_episodes(trained, references, targets, episodes=500, among=class_ids))
                 card = found[-1].card()
