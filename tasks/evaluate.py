@@ -28,15 +28,14 @@ def evaluate(
     if in_processes(params, "tasks.evaluate", dataset, run, fold):
         return
 
-    from prosam.data.episodes import read_episodes
-    from tasks.inputs import RunInputs
+    from tasks.inputs import RunInputs, frozen_episodes
     from tasks.scoring import score
 
     score(
         params,
         run,
         RunInputs(params, dataset, run),
-        read_episodes(layout.folds(dataset) / f"episodes-{fold}.csv"),
+        frozen_episodes(params, dataset, fold),
         model=layout.model(dataset, run, fold),
         results=layout.results(dataset, run, fold),
         name=f"evaluate {dataset} {run} fold {fold}",

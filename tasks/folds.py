@@ -14,7 +14,10 @@ from tasks.arguments import dataset_params
 
 
 def folds(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")]) -> None:
-    """Write data/folds/DATASET: index.csv, and fold-N.json, episodes-N.csv and monitor-N.csv for each fold N.
+    """Write data/folds/DATASET: index.csv, and for each fold N fold-N.json, its frozen episodes and their references.
+
+    The episodes are in episodes-N.csv (novel classes) and monitor-N.csv (base classes). With several shots,
+    references-N.csv has the further references of the former.
 
     Example: `python -m tasks.folds shapes-5i`
     """
@@ -26,8 +29,10 @@ def folds(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in pa
     from prosam.data.fold_files import write_fold, write_index
     from prosam.data.folds import ClassImages, counted, image_classes, make_fold
     from prosam.data.open import open_dataset
+    from prosam.data.shots import too_few_references, with_further_references, write_further_references
     from prosam.files import atomic_folder
     from prosam.progress import track
+    from prosam.remarks import remark
 
     data = open_dataset(layout.raw(dataset))
     images: list[tuple[Split, str]] = [(split, image) for split in SPLITS for image in data.image_ids(split)]
@@ -50,7 +55,12 @@ def folds(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in pa
             write_fold(folder / f"fold-{number}.json", fold)
             test = freeze(fold.test, settings.episodes, number, "test")
             monitor = freeze(fold.monitor, settings.monitor_episodes, number, "monitor")
+            most = settings.shots[-1]
+            test = with_further_references(test, fold.test, most, seed=settings.seed, fold=number, purpose="test")
+            if few := too_few_references(test, most):
+                remark(few, f"{dataset}, fold {number}")
             write_episodes(folder / f"episodes-{number}.csv", test)
+            write_further_references(folder / f"references-{number}.csv", test)
             write_episodes(folder / f"monitor-{number}.csv", monitor)
             train_images, test_images = (len(classes_of_images(dealt)) for dealt in (fold.train, fold.test))
             print(

@@ -11,7 +11,9 @@ from prosam.checkpoints.frozen_weights import Origin, read_origin, weights_file
 from prosam.closure import digest_of_code
 from prosam.data.annotations import Annotations
 from prosam.data.dataset import SPLITS, Dataset, Split
+from prosam.data.episodes import Episode, read_episodes
 from prosam.data.open import open_dataset
+from prosam.data.shots import read_further_references
 from prosam.distributed.device import machine, prepare_device
 from prosam.errors import InputError
 from prosam.features.embedding_store import EmbeddingStore
@@ -25,6 +27,19 @@ from prosam.features.source import FeatureSource
 from prosam.models.frozen import FrozenModels
 from prosam.models.frozen_sam import FrozenSam
 from prosam.params import Params
+
+
+def frozen_episodes(params: Params, dataset: str, fold: int) -> list[Episode]:
+    """The episodes of a fold's novel classes, with as many references as `folds.shots` wants.
+
+    Raises:
+        InputError: a list is missing or damaged.
+    """
+    folder = layout.folds(dataset)
+    episodes = read_episodes(folder / f"episodes-{fold}.csv")
+    if not params.folds.several:
+        return episodes
+    return read_further_references(folder / f"references-{fold}.csv", episodes)
 
 
 class RunInputs:

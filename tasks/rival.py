@@ -30,17 +30,16 @@ def rival(
 
     from time import perf_counter
 
-    from prosam.data.episodes import read_episodes
     from prosam.evaluation.results import episode_rows, write_results
     from prosam.evaluation.rivals import evaluate_rival
     from prosam.features.seeing import Seeing
     from prosam.methods.rivals import build_rival
     from prosam.progress import track
-    from tasks.inputs import RivalInputs
+    from tasks.inputs import RivalInputs, frozen_episodes
 
     inputs = RivalInputs(params, dataset, name)
-    method = build_rival(settings, inputs.models)
-    seeing = Seeing.of(method.needs, inputs.models)
+    methods = {count: build_rival(settings, inputs.models) for count in params.folds.shots}
+    seeing = Seeing.of(methods[1].needs, inputs.models)
     stored = inputs.embeddings if seeing.takes_squashed(params.models.size) else None
 
     @lru_cache(_IMAGES_IN_MEMORY)
@@ -48,9 +47,9 @@ def rival(
         embedding = None if stored is None else stored.read([image])[0].to(inputs.models.device)
         return seeing(inputs.dataset.image(image), embedding)
 
-    episodes = read_episodes(layout.folds(dataset) / f"episodes-{fold}.csv")
+    episodes = frozen_episodes(params, dataset, fold)
     start = perf_counter()
-    outcomes = evaluate_rival(method, see, inputs.dataset, episodes)
+    outcomes = evaluate_rival(methods, see, inputs.dataset.mask, inputs.dataset, episodes)
     shown = track(outcomes, f"rival {dataset} {name} fold {fold}", len(episodes), "episode")
     rows = list(episode_rows(shown, inputs.dataset.classes, run="run"))
     write_results(layout.results(dataset, name, fold), rows)

@@ -37,6 +37,7 @@ def shift(
     from prosam.data.episodes import freeze_episodes
     from prosam.data.fold_files import read_fold, read_index
     from prosam.data.folds import images_with_pairs
+    from prosam.data.shots import with_further_references
     from tasks.inputs import RunInputs
     from tasks.scoring import score
 
@@ -55,6 +56,9 @@ def shift(
         seed=params.folds.seed,
         fold=fold,
         purpose="shift",
+    )
+    episodes = with_further_references(
+        episodes, images, params.folds.shots[-1], seed=params.folds.seed, fold=fold, purpose="shift"
     )
     name = layout.shift(train, test)
     score(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
@@ -15,7 +15,7 @@ from prosam.data.folds import ClassImages
 from prosam.errors import InputError
 
 Purpose = Literal["test", "monitor", "shift"]
-_PURPOSES: tuple[Purpose, ...] = ("test", "monitor", "shift")  # positions are part of the seeds: only append
+PURPOSES: tuple[Purpose, ...] = ("test", "monitor", "shift")  # positions are part of the seeds: only append
 
 COLUMNS = ["reference", "target", "class_id"]
 
@@ -28,11 +28,18 @@ class Episode:
         reference: image id.
         target: image id, different from the reference.
         class_id: a class that both images show.
+        further: image ids of more references, for tests with several shots; see `prosam.data.shots`.
     """
 
     reference: str
     target: str
     class_id: int
+    further: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """All references, the episode's own first."""
+        return (self.reference, *self.further)
 
 
 class Draw(TypedDict):
@@ -76,7 +83,7 @@ def draw_episodes(images: ClassImages, image_order: Sequence[str], count: int, *
         count: how many episodes.
         **how: see `Draw`.
     """
-    purpose = _PURPOSES.index(how["purpose"])
+    purpose = PURPOSES.index(how["purpose"])
     classes, class_ids = classes_of_images(images), list(images)
     in_order = [image for image in image_order if image in classes]
     episodes = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
+from typing import Literal
 
 from prosam.evaluation.overlap import Overlap
 
@@ -11,6 +12,9 @@ METRICS, EPISODES = "metrics.json", "episodes.parquet"
 
 METRIC_KEYS = ("miou", "fb_iou", "iou", "episodes", "baselines")
 """The keys of metrics.json: scores in percent (`iou` by class name), number of episodes, and each baseline's scores."""
+
+SHOTS = "shots"
+"""The key of metrics.json with the scores at several shots, by the names of `of_shots`; absent if there is one shot."""
 
 EPISODE = ("episode", "class_id", "class_name", "reference", "target", "height", "width")
 """The columns of episodes.parquet that describe an episode; all runs on a fold have the same values in them."""
@@ -25,15 +29,41 @@ PREDICTION = "prediction"
 """The column with the run's predicted mask, a COCO run-length code. The column before it is `iou`, in [0, 1]."""
 
 
-def episode_columns(baselines: Iterable[str] = ()) -> tuple[str, ...]:
+REFERENCES = "references"
+"""The column with the number of an episode's references, if it may have several; see `prosam.data.shots`."""
+
+Fused = Literal["average", "concatenate"] | None
+"""How the prompts of several references are fused, see `prosam.methods.fusion`; None for methods without prompts."""
+
+_FUSED: tuple[Fused, ...] = ("average", "concatenate", None)
+
+
+def episode_columns(baselines: Iterable[str] = (), shots: Iterable[str] = ()) -> tuple[str, ...]:
     """All columns of episodes.parquet, in order.
 
     Args:
         baselines: names of the methods beside the run.
+        shots: names of the run at several shots, see `of_shots`.
     """
-    return (*EPISODE, *COUNTS, "iou", PREDICTION, *(of_baseline(name, count) for name in baselines for count in COUNTS))
+    shots = list(shots)
+    of_others = (of_baseline(name, count) for name in (*baselines, *shots) for count in COUNTS)
+    return (*EPISODE, *COUNTS, "iou", PREDICTION, *([REFERENCES] if shots else ()), *of_others)
 
 
 def of_baseline(name: str, count: str) -> str:
     """The column of a baseline's pixel counts, such as `untrained.union`."""
     return f"{name}.{count}"
+
+
+def of_shots(shots: int, fused: Fused) -> str:
+    """The name of a run at several shots, such as `shots-5-average`; its columns are named like a baseline's."""
+    return f"shots-{shots}-{fused}" if fused else f"shots-{shots}"
+
+
+def shots_of(name: str) -> tuple[int, Fused] | None:
+    """The number of shots and the fusion that a name of `of_shots` stands for; None for other names."""
+    start, _, rest = name.partition("-")
+    number = rest.partition("-")[0]
+    if start != "shots" or not number.isdecimal():
+        return None
+    return next(((int(number), f) for f in _FUSED if name == of_shots(int(number), f)), None)

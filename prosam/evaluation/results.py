@@ -10,7 +10,17 @@ from typing import Any
 
 from prosam.data.episodes import Episode
 from prosam.data.formats.masks import encode
-from prosam.evaluation.columns import EPISODES, METRIC_KEYS, METRICS, SCORED_COUNTS, episode_columns, of_baseline
+from prosam.evaluation.columns import (
+    EPISODES,
+    METRIC_KEYS,
+    METRICS,
+    REFERENCES,
+    SCORED_COUNTS,
+    SHOTS,
+    episode_columns,
+    of_baseline,
+    shots_of,
+)
 from prosam.evaluation.evaluate import Outcome
 from prosam.evaluation.metrics import fb_iou, miou, per_class_iou
 from prosam.files import atomic_folder, write_text
@@ -27,7 +37,8 @@ def episode_rows(
     Args:
         outcomes: each episode with the outcome of each method.
         classes: names in class-id order.
-        run: the method whose outcome the row is about; the others are baselines beside it, their columns prefixed.
+        run: the method whose outcome the row is about. The others are baselines beside it, or the run at several shots;
+            their columns are prefixed.
     """
     return (_row(episode, by_name, classes, run) for episode, by_name in outcomes)
 
@@ -47,18 +58,21 @@ def write_results(folder: Path, rows: Iterable[EpisodeRow]) -> None:
 
     rows = [{"episode": number, **row} for number, row in enumerate(rows)]
     suffix = of_baseline("", SCORED_COUNTS[0])
-    baselines = [column.removesuffix(suffix) for column in rows[0] if column.endswith(suffix)]
-    columns = episode_columns(baselines)
+    others = [column.removesuffix(suffix) for column in rows[0] if column.endswith(suffix)]
+    shots = [name for name in others if shots_of(name)]
+    baselines = [name for name in others if name not in shots]
+    columns = episode_columns(baselines, shots)
     if tuple(rows[0]) != columns:
         raise ValueError(f"an episode's columns are {', '.join(rows[0])}, but declared are {', '.join(columns)}")
     table = {column: [row[column] for row in rows] for column in columns}
     ious = per_class_iou(table["intersection"], table["union"], table["class_id"])
     names = dict(zip(table["class_id"], table["class_name"], strict=True))
     own = _scores(table, SCORED_COUNTS)
-    by_baseline = {name: _scores(table, [of_baseline(name, count) for count in SCORED_COUNTS]) for name in baselines}
+    by_name = {name: _scores(table, [of_baseline(name, count) for count in SCORED_COUNTS]) for name in others}
+    by_baseline, by_shots = ({name: by_name[name] for name in names} for names in (baselines, shots))
     by_class = {names[i]: _percent(value) for i, value in ious.items()}
     values = (own["miou"], own["fb_iou"], by_class, len(rows), by_baseline)
-    metrics = dict(zip(METRIC_KEYS, values, strict=True))
+    metrics = dict(zip(METRIC_KEYS, values, strict=True)) | ({SHOTS: by_shots} if shots else {})
     with atomic_folder(folder) as new:
         pq.write_table(pa.table(table), new / EPISODES, compression="zstd")
         write_text(new / METRICS, json.dumps(metrics, indent=2) + "\n")
@@ -78,6 +92,8 @@ def _row(episode: Episode, by_name: dict[str, Outcome], classes: Sequence[str], 
         "iou": outcome.overlap.iou,
         "prediction": encode(outcome.prediction),
     }
+    if any(shots_of(name) for name in by_name):
+        row[REFERENCES] = len(episode.references)
     for name, other in by_name.items():
         if name != run:
             row |= {of_baseline(name, count): value for count, value in asdict(other.overlap).items()}

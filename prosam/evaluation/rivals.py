@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.data.dataset import Dataset
 from prosam.data.episodes import Episode
+from prosam.evaluation.columns import of_shots
 from prosam.evaluation.evaluate import Outcome
 from prosam.evaluation.overlap import overlap
 from prosam.features.seen import SeenImage, Shot
@@ -18,26 +21,38 @@ from prosam.methods.training_free import TrainingFree
 
 
 def evaluate_rival(
-    method: TrainingFree[ConceptT], see: Callable[[str], SeenImage], dataset: Dataset, episodes: Sequence[Episode]
+    methods: Mapping[int, TrainingFree[ConceptT]],
+    see: Callable[[str], SeenImage],
+    masks: Callable[[str, int], NDArray[np.bool_]],
+    dataset: Dataset,
+    episodes: Sequence[Episode],
 ) -> Iterator[tuple[Episode, dict[str, Outcome]]]:
-    """Run a method on every episode, in order. The reference's annotation is its mask.
+    """Run a method on every episode, in order, with one reference and with several.
 
     Args:
-        method: the method.
+        methods: the method by number of shots, 1 among them. Each has its own, so that a method that draws at random
+            answers at one shot as if there were no others.
         see: what the frozen models say of an image, by its id.
-        dataset: gives masks and void pixels.
-        episodes: frozen pairs.
+        masks: the reference's object as the method is given it, (H, W), by image id and class id.
+        dataset: gives the truth and void pixels.
+        episodes: frozen, with as many references as the largest number of shots, or fewer.
 
     Yields:
-        An episode and the outcome, under the name `run`.
+        An episode and the outcomes: `run` at one shot, the others under the names of `of_shots`.
     """
     for episode in episodes:
-        mask = torch.from_numpy(dataset.mask(episode.reference, episode.class_id))
-        concept = method.learn([Shot(see(episode.reference), mask)])
-        found = method.find(concept, see(episode.target))
         truth, void = dataset.mask(episode.target, episode.class_id), dataset.void(episode.target, episode.class_id)
-        prediction = (at_size(found.logits, (truth.shape[0], truth.shape[1])) > 0).cpu().numpy()
-        yield episode, {"run": Outcome(prediction, overlap(prediction, truth, void))}
+        outcomes = {}
+        for count, method in methods.items():
+            shots = [
+                Shot(see(image), torch.from_numpy(masks(image, episode.class_id)))
+                for image in episode.references[:count]
+            ]
+            found = method.find(method.learn(shots), see(episode.target))
+            prediction = (at_size(found.logits, (truth.shape[0], truth.shape[1])) > 0).cpu().numpy()
+            name = "run" if count == 1 else of_shots(count, None)
+            outcomes[name] = Outcome(prediction, overlap(prediction, truth, void))
+        yield episode, outcomes
 
 
 def at_size(logits: Tensor, size: tuple[int, int]) -> Tensor:

@@ -18,6 +18,7 @@ from prosam.params.models import SMALL_SAMS, ModelsParams
 from prosam.params.pipeline import PipelineParams
 from prosam.params.rivals import Rival
 from prosam.params.section import Count, Fraction, Name, NonNegative, Positive, Section
+from prosam.params.shots import Shots
 from prosam.params.studies import StudiesParams, StudyName
 from prosam.params.verification import VerificationParams
 
@@ -31,11 +32,26 @@ DistributionName = Literal["t3", "student_t", "gaussian", "matched_gaussian", "d
 
 
 class FoldsParams(Section):
-    """The frozen lists of episodes: for evaluation (novel classes) and for monitoring a training (base classes)."""
+    """The frozen lists of episodes: for evaluation (novel classes) and for monitoring a training (base classes).
+
+    Attributes:
+        episodes: of novel classes, for each fold.
+        monitor_episodes: of base classes, for each fold.
+        shots: numbers of references with which every method is tested, such as 5 or [1, 5]. One shot is always tested;
+            5 is short for [1, 5]. The lists are nested: the reference of one shot is the first of five. If too few val
+            images show the class of an episode, it has fewer references. No training depends on this key.
+        seed: of all lists.
+    """
 
     episodes: Count = 1000
     monitor_episodes: Count = 200
+    shots: Shots = (1,)
     seed: NonNegative = 0
+
+    @property
+    def several(self) -> tuple[int, ...]:
+        """The numbers of shots beyond one, ascending."""
+        return self.shots[1:]
 
 
 # ------------------------------------------------------------------------------------------------------ annotations
@@ -214,6 +230,7 @@ class Suite(Section):
         starts: number of starts of the verification study.
         shift: whether runs are also tested under a domain shift; see `shift_to` of a data set.
         rivals: for `pipeline.rivals`.
+        shots: for `folds.shots`.
     """
 
     shows: str
@@ -223,6 +240,7 @@ class Suite(Section):
     starts: NonNegative = 0
     shift: bool = False
     rivals: list[Name] = Field(default_factory=list)
+    shots: Shots = (1,)
 
 
 class Params(Section):

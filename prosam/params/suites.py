@@ -17,7 +17,9 @@ BUNDLED = "tiny"
 
 
 def choose_suites(path: Path, names: Sequence[str], datasets: Sequence[str]) -> Params:
-    """Put suites into the section `pipeline` of params.yaml; the rest of the file is unchanged.
+    """Put suites into the section `pipeline` of params.yaml, and their numbers of shots into `folds.shots`.
+
+    The rest of the file is unchanged.
 
     Args:
         path: of params.yaml.
@@ -33,7 +35,11 @@ def choose_suites(path: Path, names: Sequence[str], datasets: Sequence[str]) -> 
     params = load_params(path)
     chosen = [suite for name in names for suite in _suites(params, name)]
     axes = {key: in_brackets(value) for key, value in _axes(params, chosen, datasets).items()}
-    text = edited(path, {"pipeline": axes})
+    changes: dict[str, Any] = {"pipeline": axes}
+    shots = sorted({count for suite in chosen for count in suite.shots})
+    if tuple(shots) != params.folds.shots:
+        changes["folds"] = {"shots": in_brackets(shots)}
+    text = edited(path, changes)
     write_text(path, text)
     return parse_params(text, path)
 

@@ -15,6 +15,7 @@ from prosam.report.figures.truths import describe_truths
 from prosam.report.inputs import Setting, names_in_words
 from prosam.report.paper.beside import Beside, beside
 from prosam.report.paper.confusion import rate_table
+from prosam.report.paper.elsewhere import elsewhere_table
 from prosam.report.rivals import rival_tables
 from prosam.report.runs.circumstances import unlike_trainings
 from prosam.report.runs.matched import principal
@@ -23,6 +24,7 @@ from prosam.report.runs.seeds import REPEATS
 from prosam.report.scores.scores import score_setting
 from prosam.report.scores.table import Table
 from prosam.report.scores.tables import class_table, difference_table, score_tables, summary_table
+from prosam.report.shots import shot_tables
 from prosam.report.studies.part import StudyPart
 from prosam.report.studies.sections import study_parts
 from prosam.report.verdict import Verdict, judge
@@ -34,7 +36,8 @@ class SettingSection:
 
     Attributes:
         shown: the setting with the runs for which classes, curves and episodes are shown: all, unless there are many.
-        tables: mIoU, FB-IoU, differences (with two runs or more), rates of pixels, methods that train nothing, classes.
+        tables: mIoU, FB-IoU, differences (with two runs or more), rates of pixels, methods that train nothing,
+            several shots, numbers published elsewhere, classes.
         beside: the paper's tables, repeats over seeds, initialisation.
         curves: SVG by fold.
         episodes: good, typical and bad ones, and those of many or irregular objects, as far as there are any.
@@ -99,6 +102,8 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
                 difference_table(setting, scores),
                 rate_table(setting, params.report),
                 *rival_tables(params, setting),
+                *shot_tables(params, setting),
+                elsewhere_table(params, setting),
                 class_table(shown),
             )
             progress.advance()

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from prosam import layout
 from prosam.errors import InputError
-from prosam.evaluation.columns import EPISODE, EPISODES, METRIC_KEYS, METRICS, PREDICTION, episode_columns, of_baseline
+from prosam.evaluation.columns import (
+    EPISODE,
+    EPISODES,
+    METRIC_KEYS,
+    METRICS,
+    PREDICTION,
+    SHOTS,
+    episode_columns,
+    of_baseline,
+)
 from prosam.evaluation.metrics import miou
 from prosam.params import AnnotationKind, Params
 
@@ -37,6 +46,7 @@ class RunResult:
         episodes: a row for each episode, in the frozen order; columns as in episodes.parquet, without the
             predicted masks.
         baselines: names, in the order of metrics.json.
+        shots: names of the run at several shots, see `prosam.evaluation.columns.of_shots`; empty with one shot.
         model: content of model.json.
         training: columns step, loss, lr, sigma_q05, sigma_q50, sigma_q95 (NaN without a sigma).
         monitor: columns step, base_miou in percent.
@@ -44,6 +54,7 @@ class RunResult:
 
     episodes: pd.DataFrame
     baselines: tuple[str, ...]
+    shots: tuple[str, ...]
     model: dict[str, Any]
     training: Log
     monitor: Log
@@ -183,22 +194,22 @@ def with_rivals(setting: Setting, runs: Sequence[str], rivals: Sequence[str]) ->
     return both
 
 
-def _read_scores(folder: Path, stage: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The episodes and the names of the baselines."""
+def _read_scores(folder: Path, stage: str) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...]]:
+    """The episodes, the names of the baselines, and those of the run at several shots."""
     metrics = _read_json(folder / METRICS, stage, METRIC_KEYS)
-    baselines = tuple(metrics["baselines"])
+    baselines, shots = tuple(metrics["baselines"]), tuple(metrics.get(SHOTS, ()))
     path = folder / EPISODES
-    columns = [column for column in episode_columns(baselines) if column != PREDICTION]  # read for those shown alone
+    columns = [c for c in episode_columns(baselines, shots) if c != PREDICTION]  # read for those shown alone
     episodes = read_file(path, lambda: pd.read_parquet(path, columns=columns), stage)
     if episodes.empty:
         raise InputError(f"{path}: has no episodes; run `dvc repro {stage}`")
     _check_metrics(folder / METRICS, metrics, episodes, stage)
-    return episodes, baselines
+    return episodes, baselines, shots
 
 
 def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> RunResult:
     stage = _stage(trained_on, tested_on, run, fold)
-    episodes, baselines = _read_scores(layout.results(_filed_as(trained_on, tested_on), run, fold), stage)
+    scored = _read_scores(layout.results(_filed_as(trained_on, tested_on), run, fold), stage)
     folder, stage = layout.model(trained_on, run, fold), f"train@{trained_on}-{run}-{fold}"
     model = _read_json(folder / "model.json", stage, ("trainable_parameters", "train"))
     if model["train"].get("select") == "best-on-test" and "selected" not in model:
@@ -208,8 +219,7 @@ def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> RunRes
         last = f"{training['step'][-1]:.0f} of {steps}"
         raise InputError(f"{folder / 'training.csv'}: ends at step {last}; run `dvc repro --force {stage}`")
     return RunResult(
-        episodes,
-        baselines,
+        *scored,
         model=model,
         training=training,
         monitor=_read_log(folder / "monitor.csv", stage, _MONITOR),
@@ -218,7 +228,8 @@ def _read_result(trained_on: str, tested_on: str, run: str, fold: int) -> RunRes
 
 def _check_metrics(path: Path, metrics: dict[str, Any], episodes: pd.DataFrame, stage: str) -> None:
     """Two files of one stage must have the same score; otherwise no number of the report could be traced."""
-    for prefix, stated in (("", metrics), *((of_baseline(name, ""), m) for name, m in metrics["baselines"].items())):
+    beside = metrics["baselines"] | metrics.get(SHOTS, {})
+    for prefix, stated in (("", metrics), *((of_baseline(name, ""), m) for name, m in beside.items())):
         score = 100 * miou(episodes[f"{prefix}intersection"], episodes[f"{prefix}union"], episodes["class_id"])
         if not np.isclose(score, stated["miou"], rtol=0, atol=_ROUNDING):
             raise InputError(

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from prosam.errors import InputError
 from prosam.params import Params, TrainParams, load_params
+from prosam.params.schema import FoldsParams
 from prosam.training.settings import in_steps
 from tasks.annotations import draw_annotations
 from tasks.backbone import backbone
@@ -439,3 +441,19 @@ def test_a_name_that_the_file_lacks_is_one_line(
     assert all(word in str(caught.value) for word in words), caught.value
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("written", "shots"), [(1, (1,)), (5, (1, 5)), ([1], (1,)), ([5], (1, 5)), ([1, 5], (1, 5)), ([5, 2, 1], (1, 2, 5))]
+)
+def test_shots_are_one_and_those_that_are_written(written: object, shots: tuple[int, ...]):
+    folds = FoldsParams.model_validate({"shots": written})
+    assert folds.shots == shots
+    assert folds.several == shots[1:]
+    assert FoldsParams().shots == (1,)
+
+
+@pytest.mark.parametrize("written", [0, -1, True, "5", 1.5, [1, 1], [5, "1"], None])
+def test_other_shots_are_refused(written: object):
+    with pytest.raises(ValidationError, match=r"must be a whole number from 1|names 1 twice"):
+        FoldsParams.model_validate({"shots": written})

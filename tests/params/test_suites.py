@@ -134,3 +134,18 @@ def test_an_edit_keeps_comments_and_merges_nested_mappings(path: Path):
     assert len(changed) == 1
     assert changed[0][1].startswith("  bootstrap: 150")
     assert path.read_text().splitlines() == before
+
+
+def test_a_suite_with_several_shots_sets_them_and_the_next_one_takes_them_back(path: Path):
+    before = path.read_text()
+    chosen = choose_suites(path, ["shots", "table-2"], [])
+    assert chosen.folds.shots == (1, 5)
+    assert chosen.pipeline.rivals == ["persam", "persam-f", "matcher", "gf-sam", "insid3"]
+    lines = [line.split("#")[0].strip() for line in path.read_text().splitlines()]
+    assert "shots: [1, 5]" in lines
+    assert [line.partition("#")[2] for line in path.read_text().splitlines()] == [
+        line.partition("#")[2] for line in before.splitlines()
+    ]
+    assert choose_suites(path, ["rivals"], []).folds.shots == (1,)
+    choose_suites(path, ["default"], [])
+    assert load_params(path) == load_params(REPOSITORY / "params.yaml")

@@ -71,6 +71,9 @@ CASES = {
         {"folds.episodes": 11},
         ONE_RUN,
     ),
+    "the number of shots": Case(  # no training, and none of the lists that trainings read
+        {"folds@shapes-5i", "evaluate@shapes-5i-vrp-sam-0"}, {"folds.shots": [1, 5]}, ONE_RUN
+    ),
     "a report setting": Case(set(), {"report.pictures": 2}),
 }
 

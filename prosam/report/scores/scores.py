@@ -28,7 +28,7 @@ class System:
     Attributes:
         label: for people.
         runs: that it stands for; its pixel counts are in the episodes.parquet of the first.
-        baseline: name of the baseline; None for the run itself.
+        baseline: name of the baseline, or of the run at several shots; None for the run itself.
     """
 
     label: str
@@ -83,7 +83,7 @@ def score_setting(setting: Setting, report: ReportParams) -> Scores:
     for fold in setting.folds:
         episodes = setting.results[setting.runs[0], fold].episodes
         classes, targets = episodes["class_id"].to_numpy(), episodes["target"].tolist()
-        intersection, union, background, background_union = _pixels(setting, systems, fold)
+        intersection, union, background, background_union = pixels_of(setting, systems, fold)
         miou.append(
             bootstrap_miou(
                 intersection,
@@ -147,7 +147,7 @@ def _baseline_label(setting: Setting, label: str, runs: Sequence[str], having: S
     return f"{told} ({runs[0]} and {len(runs) - 1} other{'s' if len(runs) > _PAIR else ''})"
 
 
-def _pixels(setting: Setting, systems: tuple[System, ...], fold: int) -> list[np.ndarray]:
-    """An (S, E) array for each of `SCORED_COUNTS`."""
+def pixels_of(setting: Setting, systems: Sequence[System], fold: int) -> list[np.ndarray]:
+    """The pixels of S systems in the E episodes of a fold: an (S, E) array for each of `SCORED_COUNTS`."""
     by_system = [setting.results[s.runs[0], fold].episodes[s.columns()].to_numpy(np.float64) for s in systems]
     return list(np.stack(by_system).transpose(2, 0, 1))

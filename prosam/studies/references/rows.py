@@ -6,14 +6,13 @@ average them: prompt n of each reference stems from the same query n.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from prosam.data.episodes import Episode
-from prosam.features.pairs import AnnotatedReference, Targets
+from prosam.evaluation.shots import prompts_of_references
 from prosam.methods.fusion import fuse
 from prosam.params.studies import ReferencesParams
 from prosam.studies.pixel_rows import full_masks, pixel_rows
@@ -27,6 +26,7 @@ def rows(subject: Subject, settings: ReferencesParams) -> Iterator[StudyRow]:
 
     The list starts with the episode's own reference; the others are drawn without replacement from the images in which
     the class is annotated, but the target. Where a class has too few, the rows of larger k or choice are left out.
+    These lists are the study's own: those of `folds.shots` are frozen with the episodes, for all methods.
 
     Yields:
         Rows with the columns of `STUDY`.
@@ -38,7 +38,8 @@ def rows(subject: Subject, settings: ReferencesParams) -> Iterator[StudyRow]:
     for first, part in batches(subject):
         chosen = [_list(subject, first + i, annotated[e.class_id], length) for i, e in enumerate(part)]
         targets = subject.tensors.targets([e.target for e in part])
-        prompts = _prompts(subject, part, chosen, targets)
+        of_classes = [e.class_id for e in part]
+        prompts = prompts_of_references(subject.method, subject.tensors, chosen, of_classes, targets)
         merged = [_merged(prompts, condition) for condition in conditions]
         logits = [subject.method.decode(targets, one[:, None])[:, 0] for one in merged]
         by_episode = torch.stack(logits, 1)
@@ -47,19 +48,6 @@ def rows(subject: Subject, settings: ReferencesParams) -> Iterator[StudyRow]:
             kept = [n for n, c in enumerate(conditions) if int(c["k"]) <= there and int(c["choice"]) < there]
             masks = full_masks(subject, first + i, by_episode[i, kept])
             yield from pixel_rows(subject, first + i, masks, [conditions[n] for n in kept])
-
-
-def _prompts(subject: Subject, part: Sequence[Episode], chosen: Sequence[Sequence[str]], targets: Targets) -> Tensor:
-    """The mean prompts by each reference of a target's list, (B, length, N, d); a short list's last one repeats."""
-    by_place = []
-    for place in range(max(len(images) for images in chosen)):
-        wanted = [
-            AnnotatedReference(images[min(place, len(images) - 1)], episode.class_id)
-            for images, episode in zip(chosen, part, strict=True)
-        ]
-        concept = subject.method.learn(subject.tensors.references(wanted))
-        by_place.append(subject.method.prompts(concept, targets).mean)
-    return torch.stack(by_place, 1)
 
 
 def _merged(prompts: Tensor, condition: StudyRow) -> Tensor:
