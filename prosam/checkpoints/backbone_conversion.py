@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -22,6 +21,20 @@ _UNPUBLISHED = {
     "resnet50-deep-stem": "semseg's ImageNet weights (VRP-SAM's resnet50_v2.pth) or timm's resnet50s.gluon_in1k",
 }
 _SURPLUS = re.compile(r"fc\.|classifier\.\d|mask_token$")  # heads, and what DINOv2 needs only in training
+
+# A tensor of each architecture's checkpoints that no other architecture has. VRP-SAM's VGG-16 shares all of its tensors
+# with the other VGG-16 and is never guessed.
+_MARKS: dict[str, dict[str, tuple[int, ...]]] = {
+    "tiny-resnet": {"stem.0.weight": (32, 3, 3, 3)},
+    "tiny-vgg": {"block1.0.weight": (16, 3, 3, 3)},
+    "efficientnet-lite0": {"conv_stem.weight": (32, 3, 3, 3), "_conv_stem.weight": (32, 3, 3, 3)},
+    "resnet50": {"conv1.weight": (64, 3, 7, 7)},
+    "resnet50-deep-stem": {"conv1.0.weight": (64, 3, 3, 3), "conv1.weight": (64, 3, 3, 3)},  # timm's, semseg's
+    "vgg16-bn": {"features.0.weight": (64, 3, 3, 3)},
+    "dinov2-vits14": {"patch_embed.proj.weight": (384, 3, 14, 14)},
+    "dinov2-vitb14": {"patch_embed.proj.weight": (768, 3, 14, 14)},
+    "dinov2-vitl14": {"patch_embed.proj.weight": (1024, 3, 14, 14)},
+}
 
 _SEMSEG_STEM = {  # semseg's name of a layer -> timm's, which is also ours
     "conv1": "conv1.0",
@@ -47,15 +60,16 @@ def read_checkpoint(architecture: str, path: Path) -> dict[str, Tensor]:
 
 
 def known_backbone(checkpoint: Path) -> str:
-    """The first key of BACKBONE_BUILDERS whose checkpoints `read_checkpoint` would take this one for.
+    """The key of BACKBONE_BUILDERS that a checkpoint belongs to, decided by the name and shape of one tensor.
+
+    No network is built for this. `read_checkpoint` then checks all tensors.
 
     Raises:
         InputError: the file is missing or damaged, or there is no such key.
     """
-    state = load_state(checkpoint)
-    for architecture in BACKBONE_BUILDERS:
-        with suppress(InputError, LookupError):  # LookupError: EfficientNet names layers by number
-            backbone_state(architecture, state)
+    given = {name.removeprefix("module."): tuple(tensor.shape) for name, tensor in load_state(checkpoint).items()}
+    for architecture, marks in _MARKS.items():
+        if any(given.get(name) == shape for name, shape in marks.items()):
             return architecture
     raise InputError(f"{checkpoint}: is not a checkpoint of a known backbone; known are {', '.join(BACKBONE_BUILDERS)}")
 
@@ -64,8 +78,8 @@ def backbone_state(architecture: str, state: dict[str, Tensor]) -> dict[str, Ten
     """Turn a published checkpoint into the state dict of our module, which loads strictly.
 
     Supported are torchvision's ResNet-50 and VGG-16-BN, the deep-stem ResNet-50 with the names of semseg (`conv1` to
-    `conv3`) or timm, DINOv2 ViT-B/14 with its own names or timm's, and our own state dicts. Names may start with
-    `module.`. Heads are dropped. A missing `num_batches_tracked` becomes 0.
+    `conv3`) or timm, DINOv2 ViT-S, B or L/14 with its own names or timm's, and our own state dicts. Names may start
+    with `module.`. Heads are dropped. A missing `num_batches_tracked` becomes 0.
 
     Args:
         architecture: a key of BACKBONE_BUILDERS.
@@ -82,7 +96,10 @@ def backbone_state(architecture: str, state: dict[str, Tensor]) -> dict[str, Ten
         split = {name.partition("."): tensor for name, tensor in given.items()}
         given = {f"{_SEMSEG_STEM.get(layer, layer)}.{rest}": tensor for (layer, _, rest), tensor in split.items()}
     if architecture == "efficientnet-lite0":
-        given = renamed(given)
+        try:
+            given = renamed(given)
+        except LookupError as error:  # the published names have numbers of layers
+            raise _wrong_checkpoint(architecture, f"it has unknown {error.args[0]!r}") from error
     for name, like in own.items():
         if name.endswith(".num_batches_tracked"):
             given.setdefault(name, torch.zeros(like.shape, dtype=like.dtype))

@@ -5,9 +5,17 @@ from __future__ import annotations
 from prosam.fetching.remote_file import RemoteFile
 
 _SEGMENT_ANYTHING = "https://dl.fbaipublicfiles.com/segment_anything/"
+_DINOV2 = "https://dl.fbaipublicfiles.com/dinov2/"
 _TORCHVISION = "https://download.pytorch.org/models/"
 
 PUBLISHED_SAM: dict[str, RemoteFile] = {  # by architecture
+    "vit_t": RemoteFile(
+        "mobile_sam.pt",
+        ("https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",),
+        size=40_728_226,
+        md5="f3c0d8cda613564d499310dab6c812cd",
+        sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+    ),
     "vit_b": RemoteFile(
         "sam_vit_b_01ec64.pth",
         (f"{_SEGMENT_ANYTHING}sam_vit_b_01ec64.pth",),
@@ -39,10 +47,22 @@ PUBLISHED_BACKBONES: dict[str, RemoteFile] = {  # by architecture; the deep stem
     ),
     "vgg16-bn": _VGG16_BN,
     "vgg16-bn-vrp-sam": _VGG16_BN,
+    "dinov2-vits14": RemoteFile(
+        "dinov2_vits14_pretrain.pth",
+        (f"{_DINOV2}dinov2_vits14/dinov2_vits14_pretrain.pth",),
+        size=88_283_115,
+        sha256="b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
+    ),
     "dinov2-vitb14": RemoteFile(
         "dinov2_vitb14_pretrain.pth",
-        ("https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth",),
+        (f"{_DINOV2}dinov2_vitb14/dinov2_vitb14_pretrain.pth",),
         size=346_378_731,
         sha256="0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73",
+    ),
+    "dinov2-vitl14": RemoteFile(
+        "dinov2_vitl14_pretrain.pth",
+        (f"{_DINOV2}dinov2_vitl14/dinov2_vitl14_pretrain.pth",),
+        size=1_217_586_395,
+        sha256="d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
     ),
 }

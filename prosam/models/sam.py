@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prosam.models.embedding_details import split_details, upscaled
+from prosam.models.mobile_sam import build_mobile_sam
 from prosam.models.sam_lite import build_lite_sam
 from prosam.models.segment_anything import (
     ImageEncoderViT,
@@ -63,6 +64,7 @@ def build_tiny_sam() -> Sam:
 SAM_BUILDERS: dict[str, Callable[[], Sam]] = {
     BUNDLED_SAM: build_tiny_sam,
     PHOTOGRAPH_SAM: build_lite_sam,
+    "vit_t": build_mobile_sam,
     "vit_b": sam_model_registry["vit_b"],
     "vit_l": sam_model_registry["vit_l"],
     "vit_h": sam_model_registry["vit_h"],

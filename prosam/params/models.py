@@ -10,7 +10,7 @@ from prosam.params.section import Name, Section
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 
-SamName = Literal["tiny", "lite", "vit_b", "vit_l", "vit_h"]
+SamName = Literal["tiny", "lite", "vit_t", "vit_b", "vit_l", "vit_h"]
 SMALL_SAMS: tuple[SamName, ...] = ("tiny", "lite")  # the bundled ones, which more threads make no faster
 Architecture = Literal[
     "tiny-resnet",
@@ -20,7 +20,9 @@ Architecture = Literal[
     "resnet50-deep-stem",
     "vgg16-bn",
     "vgg16-bn-vrp-sam",
+    "dinov2-vits14",
     "dinov2-vitb14",
+    "dinov2-vitl14",
 ]
 
 BUNDLED_SIZE, PHOTOGRAPH_SIZE, PAPER_SIZE = 128, 384, 512
@@ -34,7 +36,8 @@ class SamParams(Section):
     """The SAM whose embeddings are stored and whose decoder predicts masks.
 
     Attributes:
-        name: `tiny` is the bundled default; the others are segment-anything's.
+        name: `tiny` is the bundled default, `lite` the bundled one for photographs, `vit_t` MobileSAM; the others are
+            segment-anything's.
         checkpoint: your own file, or a URL; by default the published one, which is fetched if necessary.
         sha256: digest of the checkpoint, or its beginning; another file is refused. A URL requires it.
     """

@@ -10,15 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from prosam.checkpoints.backbone_conversion import backbone_state, read_checkpoint
-from prosam.checkpoints.bundled import BACKBONE_WEIGHTS
+from prosam.checkpoints.backbone_conversion import backbone_state, known_backbone, read_checkpoint
+from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
+from prosam.checkpoints.efficientnet_lite import efficientnet_lite0_file
+from prosam.checkpoints.frozen_given import given_backbone
 from prosam.checkpoints.published import PUBLISHED_BACKBONES, PUBLISHED_SAM
-from prosam.checkpoints.weights import load_state
+from prosam.checkpoints.weights import load_state, shapes_only
 from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
 from prosam.models.backbones import BACKBONE_BUILDERS, BUNDLED_BACKBONES
 from prosam.models.sam import SAM_BUILDERS
 from tests.models.random_weights import random_backbone, randomise
+from tests.models.test_backbone_resnet50 import semseg_shapes
 
 State = dict[str, Tensor]
 
@@ -48,6 +51,10 @@ def dinov2() -> State:
     return {**random_backbone("dinov2-vitb14").state_dict(), "mask_token": torch.zeros(1, 768)}
 
 
+def small_dinov2() -> State:
+    return {**random_backbone("dinov2-vits14").state_dict(), "mask_token": torch.zeros(1, 384)}
+
+
 def timm_dinov2() -> State:
     from timm.models.vision_transformer import vit_base_patch14_dinov2
 
@@ -68,6 +75,7 @@ FORMS: dict[str, tuple[str, Callable[[], State], str]] = {  # architecture, chec
     "torchvision vgg16_bn": ("vgg16-bn", torchvision_vgg16_bn, "classifier."),
     "torchvision vgg16_bn as in VRP-SAM": ("vgg16-bn-vrp-sam", torchvision_vgg16_bn, "classifier."),
     "dinov2": ("dinov2-vitb14", dinov2, "mask_token"),
+    "small dinov2": ("dinov2-vits14", small_dinov2, "mask_token"),
     "timm dinov2": ("dinov2-vitb14", timm_dinov2, "head"),
     "bundled resnet": ("tiny-resnet", bundled_resnet, "fc."),
     "bundled vgg": ("tiny-vgg", bundled_vgg, "fc."),
@@ -156,6 +164,53 @@ def test_a_file_is_read_and_named_when_it_is_wrong(tmp_path: Path):
         read_checkpoint("vgg16-bn", path)
     with pytest.raises(InputError, match=r"none\.pth: no such weight file"):
         read_checkpoint("vgg16-bn", tmp_path / "none.pth")
+
+
+def written(state: State, folder: Path) -> Path:
+    """A checkpoint of tensors that have the names and shapes given, and hold zeros in one place of memory."""
+    torch.save({name: torch.zeros(1).expand(tensor.shape) for name, tensor in state.items()}, folder / "given.pth")
+    return folder / "given.pth"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_architecture_of_a_published_checkpoint_is_known(form: str, tmp_path: Path):
+    architecture, checkpoint, _ = FORMS[form]
+    expected = {"vgg16-bn-vrp-sam": "vgg16-bn"}.get(architecture, architecture)  # which has the same tensors
+    assert known_backbone(written(checkpoint(), tmp_path)) == expected
+    parallel = {f"module.{name}": tensor for name, tensor in checkpoint().items()}
+    assert known_backbone(written(parallel, tmp_path)) == expected
+
+
+@pytest.mark.parametrize("architecture", sorted(BACKBONE_BUILDERS))
+def test_our_own_state_dict_of_every_architecture_is_known(architecture: str, tmp_path: Path):
+    with shapes_only():
+        own = BACKBONE_BUILDERS[architecture]().state_dict()
+    expected = {"vgg16-bn-vrp-sam": "vgg16-bn"}.get(architecture, architecture)
+    assert known_backbone(written(own, tmp_path)) == expected
+
+
+def test_semsegs_and_efficientnets_published_files_are_known(tmp_path: Path):
+    semseg = {name: torch.empty(shape, device="meta") for name, shape in semseg_shapes().items()}
+    assert known_backbone(written(semseg, tmp_path)) == "resnet50-deep-stem"
+    assert known_backbone(efficientnet_lite0_file()) == "efficientnet-lite0"
+
+
+def test_a_file_of_no_known_backbone_is_refused_without_building_any(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("prosam.checkpoints.backbone_conversion.BACKBONE_BUILDERS", dict.fromkeys(BACKBONE_BUILDERS))
+    with pytest.raises(InputError, match=r"sam-tiny\.safetensors: is not a checkpoint of a known backbone; known are"):
+        known_backbone(SAM_WEIGHTS)
+
+
+def test_a_known_but_partial_file_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PROSAM_CACHE", str(tmp_path / "cache"))
+    state = load_state(efficientnet_lite0_file())
+    with pytest.raises(InputError, match="'efficientnet-lite0': it has unknown '_conv_stem2'"):
+        backbone_state("efficientnet-lite0", state | {"_conv_stem2.weight": torch.zeros(1)})
+    partial = {name: tensor for name, tensor in small_dinov2().items() if not name.startswith("norm.")}
+    with pytest.raises(
+        InputError, match=r"given\.pth: is not a checkpoint of backbone 'dinov2-vits14': it lacks 'norm"
+    ):
+        given_backbone(written(partial, tmp_path))
 
 
 @pytest.mark.parametrize("file", [*PUBLISHED_BACKBONES.values(), *PUBLISHED_SAM.values()], ids=lambda file: file.name)

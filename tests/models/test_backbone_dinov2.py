@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prosam.models.backbones import Backbone
+from prosam.checkpoints.weights import shapes_only
+from prosam.models.backbones import BACKBONE_BUILDERS, Backbone
 from prosam.models.backbones.dinov2 import DinoV2
 from tests.models.random_weights import (
     imagenet_normalised,
-    random_backbone,
     random_images,
     random_module,
     relative_difference,
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 NATIVE = 37  # patches a side
 
 
-def small_vit(grid: int) -> Any:
-    """All of ViT-B/14's structure, narrow."""
+def small_vit(grid: int, depth: int = 12) -> Any:
+    """All of ViT-B/14's structure, narrow; with a depth of 24 that of ViT-L/14."""
     from timm.models.vision_transformer import VisionTransformer
 
     return VisionTransformer(
-        img_size=14 * grid, patch_size=14, embed_dim=48, depth=12, num_heads=3, init_values=1e-5, num_classes=0
+        img_size=14 * grid, patch_size=14, embed_dim=48, depth=depth, num_heads=3, init_values=1e-5, num_classes=0
     )
 
 
@@ -97,10 +97,40 @@ def test_masking_leaks_nothing_between_tokens(backbone: Backbone):
     assert torch.equal(backbone.level4(level3 * mask)[kept], backbone.level4(level3)[kept])
 
 
-def test_the_published_size_is_vit_b_with_37_by_37_positions():
-    backbone = random_backbone("dinov2-vitb14")
-    assert sum(p.numel() for p in backbone.parameters()) == 86_580_480 - 768  # DINOv2's, less its mask token
-    assert backbone.state_dict()["pos_embed"].shape == (1, 37 * 37 + 1, 768)
+def parameters(width: int, depth: int) -> int:
+    """Of a ViT with patches of 14 px, an inner width of 4 times the width, layer scale and 37 x 37 positions."""
+    attention = (width + 1) * 3 * width + (width + 1) * width
+    network = (width + 1) * 4 * width + (4 * width + 1) * width
+    block = attention + network + 2 * 2 * width + 2 * width  # two norms, two layer scales
+    return (3 * 14 * 14 + 1) * width + width + (37 * 37 + 1) * width + depth * block + 2 * width
+
+
+@pytest.mark.parametrize(
+    ("architecture", "width", "depth", "published"),
+    [
+        ("dinov2-vits14", 384, 12, 88_283_115),
+        ("dinov2-vitb14", 768, 12, 346_378_731),
+        ("dinov2-vitl14", 1024, 24, 1_217_586_395),
+    ],
+)
+def test_the_published_sizes_have_37_by_37_positions(architecture: str, width: int, depth: int, published: int):
+    with shapes_only():
+        backbone = BACKBONE_BUILDERS[architecture]()
+    count = sum(p.numel() for p in backbone.parameters())
+    assert count == parameters(width, depth)
+    assert 4 * (count + width) == pytest.approx(published, rel=1e-3)  # with the mask token, in bytes of the file
+    assert backbone.state_dict()["pos_embed"].shape == (1, 37 * 37 + 1, width)
+    assert backbone.level_channels == (width, width, width)
+
+
+@torch.no_grad()
+def test_level_2_of_24_blocks_is_that_of_the_eighteenth():
+    deep: Any = random_module(small_vit(8, depth=24))
+    images = random_images(1, 64)
+    pixels = F.interpolate(images / 255, (112, 112), mode="bilinear", antialias=True)
+    expected: Any = deep.forward_intermediates(imagenet_normalised(255 * pixels), indices=[17, 23], norm=False)
+    for found, wanted in zip(DinoV2(deep).freeze().levels(images), expected[1], strict=True):
+        assert relative_difference(found, wanted) < 1e-4
 
 
 @pytest.mark.parametrize("normed", [True, False])

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from prosam.models.backbones.backbone import Backbone
-from prosam.models.backbones.dinov2 import build_dinov2_vitb14
+from prosam.models.backbones.dinov2 import build_dinov2_vitb14, build_dinov2_vitl14, build_dinov2_vits14
 from prosam.models.backbones.efficientnet_lite import EfficientNetLite0
-from prosam.models.backbones.inference import for_inference
+from prosam.models.backbones.inference import fold_norms, for_inference
 from prosam.models.backbones.kind_classifier import KindClassifier
 from prosam.models.backbones.resnet50 import build_deep_stem_resnet50, build_resnet50
 from prosam.models.backbones.tiny_resnet import TinyResNet
@@ -25,6 +25,7 @@ __all__ = [
     "KindClassifier",
     "TinyResNet",
     "TinyVgg",
+    "fold_norms",
     "for_inference",
 ]
 
@@ -39,5 +40,7 @@ BACKBONE_BUILDERS: dict[str, Callable[[], Backbone]] = {  # by architecture; wit
     "resnet50-deep-stem": build_deep_stem_resnet50,
     "vgg16-bn": build_dilated_vgg16,
     "vgg16-bn-vrp-sam": build_vrp_sam_vgg16,
+    "dinov2-vits14": build_dinov2_vits14,
     "dinov2-vitb14": build_dinov2_vitb14,
+    "dinov2-vitl14": build_dinov2_vitl14,
 }

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from timm.models.vision_transformer import VisionTransformer
 
 _PATCH = 14  # px
-_LEVEL2_BLOCK = 9  # of 12, counted from 1
+_LEVEL2_DEPTH = 0.75  # share of the blocks
 _OFFSET = 0.1  # cells; DINOv2 was trained with positions resampled as if the grid were this much larger
 
 
 class DinoV2(Backbone):
     """Level 2 is the patch tokens after block 9 of 12, level 3 those after the last, level 4 their final layer norm.
 
-    Level 4 of an image is therefore DINOv2's own `x_norm_patchtokens`. The norm treats each token alone, so cells that
-    a mask hides in level 3 do not affect the other cells of level 4. The image is resized so that there are h x h
-    tokens. Tensors have the names of timm's model, which are those of DINOv2's own.
+    In ViT-L, level 2 is taken after block 18 of 24. Level 4 of an image is DINOv2's own `x_norm_patchtokens`. The norm
+    treats each token alone, so cells that a mask hides in level 3 do not affect the other cells of level 4. The image
+    is resized so that there are h x h tokens. Tensors have the names of timm's model, which are those of DINOv2's own.
     """
 
     level4_reach = 0
@@ -39,15 +39,16 @@ class DinoV2(Backbone):
         self.level_channels = (vit.embed_dim, vit.embed_dim, vit.embed_dim)
         self.cls_token, self.pos_embed = vit.get_parameter("cls_token"), vit.get_parameter("pos_embed")
         self.patch_embed, self.blocks, self.norm = vit.patch_embed, vit.blocks, vit.norm
+        self._level2_block = round(_LEVEL2_DEPTH * len(vit.blocks))
 
     def levels(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See `Backbone.levels`."""
         h = images.shape[-1] // self.stride
         tokens = self._tokens(images, h)
-        for block in self.blocks[:_LEVEL2_BLOCK]:
+        for block in self.blocks[: self._level2_block]:
             tokens = block(tokens)
         level2 = tokens
-        for block in self.blocks[_LEVEL2_BLOCK:]:
+        for block in self.blocks[self._level2_block :]:
             tokens = block(tokens)
         return self._grid(level2, h), self._grid(tokens, h)
 
@@ -93,8 +94,22 @@ class DinoV2(Backbone):
         return tokens[:, 1:].transpose(1, 2).unflatten(2, (h, h))
 
 
+def build_dinov2_vits14() -> DinoV2:
+    """ViT-S/14 with random weights; see `build_dinov2_vitb14`."""
+    from timm.models.vision_transformer import vit_small_patch14_dinov2
+
+    return DinoV2(vit_small_patch14_dinov2(pretrained=False, num_classes=0, img_size=37 * _PATCH))
+
+
 def build_dinov2_vitb14() -> DinoV2:
     """ViT-B/14 with random weights and as many positions as the published weights have, 37 x 37."""
     from timm.models.vision_transformer import vit_base_patch14_dinov2
 
     return DinoV2(vit_base_patch14_dinov2(pretrained=False, num_classes=0, img_size=37 * _PATCH))
+
+
+def build_dinov2_vitl14() -> DinoV2:
+    """ViT-L/14 with random weights; see `build_dinov2_vitb14`."""
+    from timm.models.vision_transformer import vit_large_patch14_dinov2
+
+    return DinoV2(vit_large_patch14_dinov2(pretrained=False, num_classes=0, img_size=37 * _PATCH))

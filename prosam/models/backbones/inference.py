@@ -21,12 +21,20 @@ def for_inference(backbone: Backbone) -> Backbone:
     Args:
         backbone: a backbone with its weights. It is changed in place and can no longer load a checkpoint.
     """
-    backbone.freeze()
-    for (owner, name, convolution), (norm_owner, norm_name, norm) in pairwise(list(_leaves(backbone))):
+    fold_norms(backbone.freeze())
+    return backbone.to(memory_format=torch.channels_last)
+
+
+def fold_norms(module: nn.Module) -> None:
+    """Fold each batch norm into the convolution that is registered right before it, in place.
+
+    Args:
+        module: in eval mode, with its weights.
+    """
+    for (owner, name, convolution), (norm_owner, norm_name, norm) in pairwise(list(_leaves(module))):
         if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
             setattr(owner, name, fuse_conv_bn_eval(convolution, norm).requires_grad_(False))
             setattr(norm_owner, norm_name, nn.Identity())
-    return backbone.to(memory_format=torch.channels_last)
 
 
 def _leaves(module: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:

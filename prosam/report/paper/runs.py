@@ -18,7 +18,9 @@ PRINTED_BACKBONES = {
     "resnet50-deep-stem": "ResNet-50",
     "vgg16-bn": "VGG-16",
     "vgg16-bn-vrp-sam": "VGG-16",
+    "dinov2-vits14": "DINOv2 ViT-S/14",
     "dinov2-vitb14": "DINOv2 ViT-B/14",
+    "dinov2-vitl14": "DINOv2 ViT-L/14",
 }
 _BUNDLED = {"tiny-resnet": "ResNet-50", "tiny-vgg": "VGG-16"}  # of that kind; that they are small is told
 
