@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +9,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
-from scipy import ndimage
 
 from prosam import layout
 from prosam.data.annotations import THIN_KINDS, Annotations
@@ -23,6 +19,7 @@ from prosam.errors import InputError
 from prosam.evaluation.columns import EPISODES
 from prosam.params import ReportParams
 from prosam.report.figures.choice import Rank, choose_episodes
+from prosam.report.figures.outlines import Picture, outlined, pictured
 from prosam.report.figures.svg import run_colour
 from prosam.report.inputs import Setting, read_predictions
 
@@ -37,19 +34,6 @@ _RUN_COLOURS = (
     (150, 160, 175),
 )
 _ANNOTATION_COLOUR, _TRUTH_COLOUR = (255, 214, 64), (255, 255, 255)
-
-_SMALLEST, _LARGEST = 256, 320  # longer side of a picture, px
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image for the page: a data URI with its caption, size in px, and description."""
-
-    uri: str
-    caption: str
-    width: int
-    height: int
-    alt: str
 
 
 @dataclass(frozen=True)
@@ -110,7 +94,7 @@ def _draw(
     ious = {run: 100 * float(setting.results[run, fold].episodes["iou"].iloc[row]) for run in setting.runs}
     pictures = [
         *(
-            _overlaid(
+            outlined(
                 dataset.image(reference),
                 of_kind.get(reference, class_id),
                 _ANNOTATION_COLOUR,
@@ -120,8 +104,8 @@ def _draw(
             )
             for kind, of_kind in annotations.items()
         ),
-        _picture(_scaled(image), "target", f"target image {target}"),
-        _overlaid(
+        pictured(image, "target", f"target image {target}"),
+        outlined(
             image,
             dataset.mask(target, class_id),
             _TRUTH_COLOUR,
@@ -132,7 +116,7 @@ def _draw(
     for index, (label, (run, iou)) in enumerate(zip(setting.labels, ious.items(), strict=True)):
         mask = _prediction(predictions[run, fold, number], truth, setting, run, fold, row)
         alt = f"mask that {label} predicts, IoU {iou:.1f}"
-        pictures.append(_overlaid(image, mask, _RUN_COLOURS[run_colour(index)], f"{label}: {iou:.1f}", alt))
+        pictures.append(outlined(image, mask, _RUN_COLOURS[run_colour(index)], f"{label}: {iou:.1f}", alt))
     mean = float(np.mean(list(ious.values())))
     return PicturedEpisode(fold, number, name, reference, target, ious, mean, tuple(pictures))
 
@@ -169,69 +153,3 @@ def _prediction(counts: str, truth: _MaskArray, setting: Setting, run: str, fold
             f"run `dvc repro --force {setting.stage(run, fold)}`"
         )
     return mask
-
-
-# ---------------------------------------------------------------------------------------------------- drawing
-
-
-def _overlaid(
-    image: NDArray[np.uint8],
-    mask: _MaskArray,
-    colour: tuple[int, int, int],
-    caption: str,
-    alt: str,
-    thick: bool = False,
-) -> Picture:
-    """The image with what is outside the mask faded to grey, and a line around the mask.
-
-    Fading shows a mask on an image of any colour, where a tint would be lost on an object of the same hue.
-    """
-    canvas = _scaled(image).astype(np.float64)
-    inside = _scaled_mask(mask, canvas.shape[:2], keep_thin=thick)
-    if thick:
-        inside = _grown(inside, 2)
-    grey = canvas.mean(axis=2, keepdims=True) * 0.5 + 55
-    canvas = np.where(inside[..., None], canvas, grey)
-    around = _grown(inside, 2) & ~inside
-    halo = _grown(inside, 3) & ~inside & ~around
-    canvas[halo] = canvas[halo] * 0.4
-    canvas[around | (inside & thick)] = colour
-    return _picture(np.rint(canvas).clip(0, 255).astype(np.uint8), caption, alt)
-
-
-def _grown(mask: _MaskArray, pixels: int) -> _MaskArray:
-    return np.asarray(ndimage.binary_dilation(mask, np.ones((3, 3)), iterations=pixels), np.bool_)
-
-
-def _display_size(height: int, width: int) -> tuple[int, int]:
-    """Small images grow by a whole factor, so that their pixels stay alike; large ones shrink."""
-    longer = max(height, width)
-    if longer < _SMALLEST:
-        factor = -(-_SMALLEST // longer)
-        return height * factor, width * factor
-    scale = min(1.0, _LARGEST / longer)
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _scaled(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = _display_size(*image.shape[:2])
-    growing = height > image.shape[0]
-    resampling = Image.Resampling.BICUBIC if growing else Image.Resampling.LANCZOS
-    return np.array(Image.fromarray(image).resize((width, height), resampling))
-
-
-def _scaled_mask(mask: _MaskArray, size: tuple[int, ...], keep_thin: bool) -> _MaskArray:
-    height, width = size
-    if keep_thin and height < mask.shape[0]:
-        scaled = np.zeros((height, width), bool)
-        rows, columns = np.nonzero(mask)
-        scaled[rows * height // mask.shape[0], columns * width // mask.shape[1]] = True
-        return scaled
-    return np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
-
-
-def _picture(pixels: NDArray[np.uint8], caption: str, alt: str) -> Picture:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=85, subsampling=0, optimize=True)
-    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Picture(uri, caption, pixels.shape[1], pixels.shape[0], alt)

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from prosam.report.compose import Report
-from prosam.report.figures import pictures
+from prosam.report.figures.outlines import Picture, outlined
 
 
-def pixels(picture: pictures.Picture) -> np.ndarray:
+def pixels(picture: Picture) -> np.ndarray:
     kind, data = picture.uri.split(",")
     assert kind == "data:image/jpeg;base64"
     return np.array(Image.open(io.BytesIO(base64.b64decode(data)))).astype(int)
@@ -22,7 +22,7 @@ def test_inside_keeps_its_colour_and_outside_turns_grey():
     image = np.full((64, 64, 3), (200, 60, 20), np.uint8)
     mask = np.zeros((64, 64), bool)
     mask[16:48, 16:48] = True
-    shown = pixels(pictures._overlaid(image, mask, (0, 0, 255), "", ""))
+    shown = pixels(outlined(image, mask, (0, 0, 255), "", ""))
     assert shown.shape == (256, 256, 3)  # grown by a whole factor
     assert abs(shown[128, 128] - (200, 60, 20)).max() < 12
     assert np.ptp(shown[8, 8]) < 12
@@ -34,7 +34,7 @@ def test_one_annotated_pixel_of_a_large_image_can_be_seen():
     image = np.zeros((600, 1000, 3), np.uint8)
     point = np.zeros((600, 1000), bool)
     point[301, 503] = True
-    shown = pixels(pictures._overlaid(image, point, (255, 255, 0), "", "", thick=True))
+    shown = pixels(outlined(image, point, (255, 255, 0), "", "", thick=True))
     assert shown.shape == (192, 320, 3)
     row, column = 301 * 192 // 600, 503 * 320 // 1000
     assert shown[row, column, :2].min() > 180
