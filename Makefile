@@ -18,7 +18,11 @@ endif
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode every stage would take seconds more to start
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro serve test test-foundation test-served test-long test-fast lint docs docs-serve pretrain deps lock clean
+CHAOS ?= 100
+FUZZ ?= 10000
+SEED ?= 0
+
+.PHONY: help setup repro serve test test-foundation test-served test-long test-fast chaos fuzz lint docs docs-serve pretrain deps lock clean
 
 help: ## show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -47,6 +51,12 @@ test-long: $(READY) ## the studies and several processes
 
 test-fast: $(READY) ## the tests that take no more than a few seconds each
 	@$(PYTEST) -m "not slow and not foundation and not served and not long"
+
+chaos: $(READY) ## disturb it: CHAOS=100 rounds of kills, damage, full disks and disorder, drawn from SEED=0
+	@OMP_NUM_THREADS=1 python -m tests.chaos --rounds $(CHAOS) --seed $(SEED)
+
+fuzz: $(READY) ## read FUZZ=10000 damaged files for each reader of strangers' files, drawn from SEED=0
+	@OMP_NUM_THREADS=1 python -m tests.fuzz --inputs $(FUZZ) --seed $(SEED)
 
 lint: $(READY) ## style (ruff), types (basedpyright), layers (import-linter), and the code behind each stage in dvc.yaml
 	@python -m flows.deps --check

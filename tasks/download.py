@@ -23,9 +23,9 @@ def download(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in
     settings = dataset_params(load_params(), dataset).download
 
     from prosam.data.catalog.source import source_of
-    from prosam.files import atomic_folder
+    from prosam.seals import sealed_folder
 
-    with atomic_folder(layout.raw(dataset)) as folder:
+    with sealed_folder(layout.raw(dataset)) as folder:
         source_of(settings.source).write(folder, dataset, settings)
 
 

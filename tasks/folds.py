@@ -30,9 +30,9 @@ def folds(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in pa
     from prosam.data.folds import ClassImages, counted, image_classes, make_fold
     from prosam.data.open import open_dataset
     from prosam.data.shots import too_few_references, with_further_references, write_further_references
-    from prosam.files import atomic_folder
     from prosam.progress import track
     from prosam.remarks import remark
+    from prosam.seals import sealed_folder
 
     data = open_dataset(layout.raw(dataset))
     images: list[tuple[Split, str]] = [(split, image) for split in SPLITS for image in data.image_ids(split)]
@@ -45,7 +45,7 @@ def folds(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in pa
             dealt, val_images, count, targets=protocol.targets, seed=settings.seed, fold=fold, purpose=purpose
         )
 
-    with atomic_folder(layout.folds(dataset)) as folder:
+    with sealed_folder(layout.folds(dataset)) as folder:
         write_index(folder / "index.csv", counted(index, protocol.min_area))
         for number in range(protocol.num_folds):
             try:

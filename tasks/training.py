@@ -10,9 +10,9 @@ from prosam.data.episodes import classes_of_images, read_episodes
 from prosam.data.fold_files import read_fold
 from prosam.data.sampling import TrainingSampler
 from prosam.distributed.ranks import joined
-from prosam.files import atomic_folder
 from prosam.methods.prompting import build_prompt_method
 from prosam.params import Params
+from prosam.seals import sealed_folder
 from prosam.training.log import write_log
 from prosam.training.loop import Validation, train_prompt_encoder
 from prosam.training.settings import TrainSettings
@@ -75,7 +75,7 @@ def train_run(params: Params, dataset: str, run: str, fold: int) -> None:
         )
     if not ranks.first:
         return
-    with atomic_folder(layout.model(dataset, run, fold)) as folder:
+    with sealed_folder(layout.model(dataset, run, fold)) as folder:
         made = {"selected": log.selected, "commit": code, **circumstances(inputs.models.device, settings.execution)}
         save_model(folder, method.encoder, description | made)
         write_log(folder, log)

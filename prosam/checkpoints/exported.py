@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from prosam.checkpoints.header_digest import with_digest, without_digest
 from prosam.checkpoints.trained import MODEL_FORMAT, WEIGHTS, read_description
 from prosam.checkpoints.weights import load_state
 from prosam.data.formats.content_kinds import kind_of_file
@@ -35,7 +36,7 @@ def write_exported(path: Path, state: Mapping[str, Tensor], description: Mapping
     content = {"format": MODEL_FORMAT, **description}
     with atomic_path(path) as temporary:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-        save_file(tensors, temporary, {METADATA: json.dumps(content)})
+        save_file(tensors, temporary, {METADATA: json.dumps(with_digest(content, tensors))})
 
 
 def export_model(folder: Path, path: Path) -> None:
@@ -58,6 +59,7 @@ def read_exported_description(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, "pt") as file:
             content = json.loads((file.metadata() or {}).get(METADATA, "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
         kind = kind_of_file(path)
         raise InputError(f"{path}: is damaged or is not a model: {kind or error}") from error
@@ -65,6 +67,7 @@ def read_exported_description(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: has no description of a model; pass the folder of a trained model or a file of `prosam export`"
         )
+    content = without_digest(content, tensors, path)
     if content.get("format") != MODEL_FORMAT:
         raise InputError(f"{path}: has format {content.get('format')!r}, this version reads {MODEL_FORMAT}")
     return content

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prosam.errors import InputError
-from prosam.files import atomic_folder, atomic_path, write_text
+from prosam.files import atomic_path, write_text
+from prosam.seals import check_seal, sealed_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +48,7 @@ def write_frozen_weights(folder: Path, state: Mapping[str, Tensor], origin: Orig
     """
     from safetensors.torch import save_file
 
-    with atomic_folder(folder) as new:
+    with sealed_folder(folder) as new:
         with atomic_path(new / _WEIGHTS) as temporary:
             save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary)
         write_text(new / _DESCRIPTION, json.dumps(asdict(origin), indent=2) + "\n")
@@ -65,6 +66,7 @@ def read_origin(folder: Path, *, stage: str, model: str | None = None) -> Origin
         InputError: the description is missing or damaged, or the weights belong to another architecture.
     """
     path = folder / _DESCRIPTION
+    check_seal(path, f"run `dvc repro --force {stage}`")
     try:
         origin = Origin(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:

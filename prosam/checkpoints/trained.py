@@ -15,6 +15,7 @@ from prosam.methods.prompting import PromptMethod, build_prompt_method
 from prosam.models.frozen import FrozenModels
 from prosam.models.prompt_encoder import PromptEncoder
 from prosam.params import RunParams
+from prosam.seals import check_seal
 
 MODEL_FORMAT = 1
 WEIGHTS, DESCRIPTION = "prompt_encoder.safetensors", "model.json"
@@ -41,6 +42,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         InputError: the description is missing, damaged, or from a newer version.
     """
     path = folder / DESCRIPTION
+    check_seal(path, "replace the folder with an intact copy, or train it again with `dvc repro --force`")
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError as error:

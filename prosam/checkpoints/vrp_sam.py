@@ -16,10 +16,11 @@ from prosam.checkpoints.frozen_weights import Origin
 from prosam.checkpoints.trained import save_model
 from prosam.checkpoints.weights import load_state, shapes_only, write_weights
 from prosam.errors import InputError
-from prosam.files import atomic_folder, sha256_of
+from prosam.files import sha256_of
 from prosam.models.backbones import BACKBONE_BUILDERS
 from prosam.models.prompt_encoder import PromptEncoder
 from prosam.params import AnnotationKind, RunParams
+from prosam.seals import sealed_folder
 
 BACKBONE_FILE = "backbone.safetensors"
 
@@ -104,7 +105,7 @@ def convert_checkpoint(checkpoint: Path, out: Path, kind: AnnotationKind = "mask
         annotation_grid="nearest",
     )
     sha256 = sha256_of(checkpoint)
-    with atomic_folder(out) as folder:
+    with sealed_folder(out) as folder:
         write_weights(backbone, folder / BACKBONE_FILE)
         description = {
             "name": run.method,

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from prosam.data.formats.content_kinds import kind_of_file
 from prosam.errors import InputError
 from prosam.files import atomic_path
+from prosam.seals import check_seal
 
 
 class _NothingDrawn(TorchFunctionMode):
@@ -55,6 +56,7 @@ def load_state(path: Path, *, without: str | None = None) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such weight file")
+    check_seal(path, "replace it with an intact copy, or run the stage that wrote it again with `dvc repro --force`")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, "pt") as file:

@@ -16,6 +16,7 @@ from prosam.data.dataset import SPLITS, Split
 from prosam.data.formats.masks import decode, encode
 from prosam.errors import InputError
 from prosam.params import AnnotationKind
+from prosam.seals import check_seal
 
 THIN_KINDS: frozenset[AnnotationKind] = frozenset({"point", "scribble"})  # too thin to survive a careless resize
 
@@ -108,6 +109,7 @@ class Annotations:
         import pyarrow.parquet as pq
 
         self._path = path
+        check_seal(path, "run the annotations stage again with `dvc repro --force`")
         try:
             table = pq.ParquetFile(path, page_checksum_verification=True).read().combine_chunks()
             image = table["image"].combine_chunks().dictionary_encode()

@@ -15,7 +15,6 @@ from prosam.data.dataset import Dataset, Split
 from prosam.data.folds import ImageClass
 from prosam.errors import InputError
 from prosam.files import (
-    atomic_folder,
     atomic_path,
     digest_of_json,
     link_or_copy,
@@ -24,6 +23,7 @@ from prosam.files import (
 )
 from prosam.params import AnnotationKind, AnnotationsParams
 from prosam.progress import track
+from prosam.seals import seal, sealed_folder
 
 FILES: dict[Split, str] = {"train": "train.parquet", "val": "test.parquet"}
 
@@ -71,7 +71,8 @@ def draw_once(
             shown = track(annotate(dataset, rows, kind, settings), f"{name} {split}", len(rows), "mask")
             with atomic_path(kept / file) as temporary:
                 write_annotations(temporary, (annotation for of_row in shown for annotation in of_row))
-        with atomic_folder(folder) as new:
+        seal(kept)
+        with sealed_folder(folder) as new:
             for file in FILES.values():
                 link_or_copy(kept / file, new / file)
 

@@ -11,8 +11,11 @@ from typing import Any, cast
 from prosam.data.dataset import SPLITS, Split
 from prosam.data.folds import ClassImages, Fold, ImageClass
 from prosam.errors import InputError
+from prosam.seals import check_seal
 
 INDEX_COLUMNS = ["image", "split", "class_id", "area"]
+
+_REMEDY = "run the folds stage again with `dvc repro --force`"
 
 
 def write_index(path: Path, rows: Iterable[ImageClass]) -> None:
@@ -46,6 +49,7 @@ def csv_rows(path: Path, columns: list[str]) -> list[tuple[int, list[str]]]:
     Raises:
         InputError: the file is missing or not text, has another header, or a row has the wrong number of fields.
     """
+    check_seal(path, _REMEDY)
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(enumerate(csv.reader(file), start=1))
@@ -90,6 +94,7 @@ def read_fold(path: Path) -> Fold:
     Raises:
         InputError: the file is missing, damaged, or not a fold.
     """
+    check_seal(path, _REMEDY)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return Fold(

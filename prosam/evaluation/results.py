@@ -23,7 +23,8 @@ from prosam.evaluation.columns import (
 )
 from prosam.evaluation.evaluate import Outcome
 from prosam.evaluation.metrics import fb_iou, miou, per_class_iou
-from prosam.files import atomic_folder, write_text
+from prosam.files import write_text
+from prosam.seals import sealed_folder
 
 EpisodeRow = dict[str, Any]
 """A line of episodes.parquet: column to value."""
@@ -73,7 +74,7 @@ def write_results(folder: Path, rows: Iterable[EpisodeRow]) -> None:
     by_class = {names[i]: _percent(value) for i, value in ious.items()}
     values = (own["miou"], own["fb_iou"], by_class, len(rows), by_baseline)
     metrics = dict(zip(METRIC_KEYS, values, strict=True)) | ({SHOTS: by_shots} if shots else {})
-    with atomic_folder(folder) as new:
+    with sealed_folder(folder) as new:
         pq.write_table(pa.table(table), new / EPISODES, compression="zstd")
         write_text(new / METRICS, json.dumps(metrics, indent=2) + "\n")
 

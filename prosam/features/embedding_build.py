@@ -24,10 +24,11 @@ from torch import Tensor
 
 from prosam.errors import InputError
 from prosam.features.embedding_encoding import Encoder, Reader, Shard, encode_shards
-from prosam.features.embedding_store import KEY
+from prosam.features.embedding_store import CHECKS, KEY, row_check
 from prosam.fetching.disk import require_room
 from prosam.files import atomic_folder, atomic_path, digest_of_json, link_or_copy, remove_leftovers, write_text
 from prosam.progress import Progress
+from prosam.seals import seal
 
 _DIGESTS = "digests"
 _REMEDY = "free some space, or set PROSAM_SCRATCH to a folder on a larger disk"
@@ -119,6 +120,7 @@ def build_store(
         content = hashlib.sha256("".join(digests[s.image] for s in sources).encode()).hexdigest()
         index = {"made_by": made_by, "content": content, "shape": list(shape), "dtype": "float16", "shards": listed}
         write_text(new / "index.json", json.dumps(index, indent=1) + "\n")
+        seal(new, [new / "index.json"])  # shards have checks of their own, which are read with the rows
     used = {_shard_name([digests[s.image] for s in part]) for part in plan}
     for path in kept.glob("*.safetensors"):
         if path.name not in used:
@@ -154,8 +156,12 @@ def _finished_rows(kept: Path) -> dict[str, _Row]:
         try:
             with safe_open(path, "pt") as file:
                 digests = json.loads(file.metadata()[_DIGESTS])
+                rows_of_shard = file.get_tensor(KEY)
+                checks = file.get_tensor(CHECKS).tolist()
+            if path.name != _shard_name(digests) or [row_check(row) for row in rows_of_shard] != checks:
+                raise ValueError("damaged")
         except (SafetensorError, OSError, KeyError, TypeError, ValueError):
-            path.unlink()  # incomplete, so its images count as missing
+            path.unlink()  # incomplete, damaged or of an older version, so its images count as missing
             continue
         rows.update({digest: _Row(path, row) for row, digest in enumerate(digests)})
     return rows
@@ -169,4 +175,6 @@ def _write_shard(kept: Path, embeddings: Tensor, digests: Sequence[str]) -> None
     if not torch.isfinite(embeddings).all():
         raise InputError("SAM's embeddings do not fit into float16: are its weights damaged?")
     with atomic_path(kept / _shard_name(digests)) as temporary:
-        save_file({KEY: embeddings.contiguous()}, temporary, {_DIGESTS: json.dumps(list(digests))})
+        checks = torch.tensor([row_check(row) for row in embeddings])
+        tensors = {KEY: embeddings.contiguous(), CHECKS: checks}
+        save_file(tensors, temporary, {_DIGESTS: json.dumps(list(digests))})

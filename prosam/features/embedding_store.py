@@ -1,11 +1,13 @@
 """Reading a store of embeddings.
 
-A store is a folder of safetensors shards, each holding `embeddings` (n, d, g, g) in float16, and index.json.
+A store is a folder of safetensors shards and index.json. A shard holds `embeddings` (n, d, g, g) in float16, and the
+CRC-32 of each row in `crc32` (n,), int64; shards of older versions lack it.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,8 +17,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from prosam.errors import InputError
+from prosam.seals import check_seal
 
-KEY = "embeddings"  # name of the tensor in a shard
+KEY, CHECKS = "embeddings", "crc32"  # names of the tensors in a shard
 _OPEN_SHARDS = 64
 
 
@@ -36,6 +39,7 @@ class EmbeddingStore:
             InputError: the store is missing, incomplete or damaged.
         """
         index_path = folder / "index.json"
+        check_seal(index_path, "run `dvc repro --force embeddings`")
         try:
             index = json.loads(index_path.read_text())
             self.made_by: dict[str, object] = index["made_by"]
@@ -54,14 +58,16 @@ class EmbeddingStore:
     def _open_shard(self, number: int):
         path, images = self._shards[number]
         try:
-            rows = safe_open(path, "pt").get_slice(KEY)
+            file = safe_open(path, "pt")
+            rows = file.get_slice(KEY)
+            checks = file.get_tensor(CHECKS).tolist() if CHECKS in file.keys() else None  # noqa: SIM118 - no mapping
         except (SafetensorError, OSError) as error:
             raise InputError(f"{path}: is damaged or missing; run `dvc repro --force embeddings`") from error
         if tuple(rows.get_shape()) != (len(images), *self.shape):
             raise InputError(
                 f"{path}: does not hold the embeddings that index.json lists; run `dvc repro --force embeddings`"
             )
-        return rows
+        return rows, checks
 
     def __contains__(self, image: str) -> bool:
         return image in self._places
@@ -88,5 +94,17 @@ class EmbeddingStore:
             if image not in self._places:
                 raise InputError(f"the embedding store has no image {image!r}; run `dvc repro embeddings`")
             shard, row = self._places[image]
-            rows.append(self._open(shard)[row])
+            stored, checks = self._open(shard)
+            embedding = stored[row]
+            expected = None if checks is None else checks[row]
+            if checks is not None and expected is not None:
+                if row_check(embedding) != expected:
+                    raise InputError(f"{self._shards[shard][0]}: is damaged; run `dvc repro --force embeddings`")
+                checks[row] = None  # once is enough
+            rows.append(embedding)
         return torch.stack(rows)
+
+
+def row_check(embedding: Tensor) -> int:
+    """CRC-32 of an embedding as it is stored, (d, g, g) float16."""
+    return zlib.crc32(embedding.numpy())

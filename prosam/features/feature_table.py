@@ -8,6 +8,7 @@ The table lies in the scratch folder. It follows from the backbone and the image
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from prosam.data.dataset import Dataset
 from prosam.data.images import ImageSource
+from prosam.errors import InputError
 from prosam.features.resized_images import DecodedImages
 from prosam.files import atomic_folder, digest_of_json
 from prosam.models.frozen import FrozenModels
@@ -25,6 +27,7 @@ from prosam.progress import Progress
 
 _AT_ONCE = 16  # images; fixed, so that the same data set gives the same bits
 LEVELS = (2, 3, 4)
+_CHECKS = "crc32.npy"  # of each row of each level
 
 
 class FeatureTable:
@@ -34,10 +37,23 @@ class FeatureTable:
         """Open a table that `open_feature_table` made."""
         self._rows = {image: row for row, image in enumerate(images)}
         self._levels = {level: np.load(folder / f"level{level}.npy", mmap_mode="r") for level in LEVELS}
+        self._checks = dict(zip(LEVELS, np.load(folder / _CHECKS).tolist(), strict=True))
+        if any(len(rows) != len(images) for rows in (*self._levels.values(), *self._checks.values())):
+            raise ValueError("another number of rows")
+        self._folder = folder
 
     def level(self, level: int, image: str) -> Tensor:
-        """Level 2, 3 or 4 of an image: (C, h, h) float32."""
-        return torch.from_numpy(np.array(self._levels[level][self._rows[image]]))
+        """Level 2, 3 or 4 of an image: (C, h, h) float32.
+
+        Raises:
+            InputError: its features are damaged.
+        """
+        row = self._rows[image]
+        features, expected = np.array(self._levels[level][row]), self._checks[level][row]
+        if expected is not None and zlib.crc32(features) != expected:
+            raise InputError(f"{self._folder}: is damaged; remove this folder, and run the stage again")
+        self._checks[level][row] = None  # once is enough
+        return torch.from_numpy(features)
 
 
 @torch.no_grad()
@@ -96,3 +112,4 @@ def _compute_table(folder: Path, models: FrozenModels, dataset: Dataset, images:
             progress.advance(len(part))
         for number, table in zip(LEVELS, tables, strict=True):
             np.save(new / f"level{number}.npy", table)
+        np.save(new / _CHECKS, np.array([[zlib.crc32(row) for row in table] for table in tables]))

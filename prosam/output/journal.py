@@ -1,18 +1,19 @@
 """The journal of a folder of results: a header about their provenance, then one line per image.
 
 An image's line is appended once its files exist. Of several lines for one image, or for images whose files share a
-name, the last line counts; `write` keeps only the lines that count.
+name, the last line counts; `write` keeps only the lines that count. Each line ends with its own CRC-32, by which a
+damaged line is noticed; lines of older versions have none.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from prosam.errors import InputError
 from prosam.files import atomic_path
+from prosam.seals import checked_line, line_content
 
 JournalLine = dict[str, Any]
 """The line of an image: its name is `image`, and its files are called `stem`."""
@@ -80,7 +81,7 @@ class Journal:
         self.close()
         header = self.header | ({_OWED: sorted(self.owed)} if self.owed else {})
         with atomic_path(self.path) as temporary, temporary.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in [header, *self._lines.values()])
+            file.writelines(checked_line(line) for line in [header, *self._lines.values()])
         self._file = self.path.open("a", encoding="utf-8")
 
     def append(self, line: JournalLine) -> None:
@@ -92,7 +93,7 @@ class Journal:
         if self._file is None:
             raise RuntimeError("a folder of results can only be written inside its `with` block")
         self._take(line)
-        self._file.write(json.dumps(line) + "\n")
+        self._file.write(checked_line(line))
         self._file.flush()
 
     def close(self) -> None:
@@ -120,7 +121,7 @@ class Journal:
         lines: list[JournalLine] = []
         for text in texts[:-1]:  # the text after the last line end is empty or cut
             try:
-                lines.append(dict(json.loads(text)))
+                lines.append(line_content(text))
             except (ValueError, TypeError) as error:
                 raise InputError(
                     f"{self.path}, line {len(lines) + 1}: is damaged; remove it, or name another folder"

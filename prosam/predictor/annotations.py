@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageOps
 from prosam.data.drawing import draw_line
 from prosam.data.formats.drawn_masks import object_pixels, remark_doubtful
 from prosam.data.formats.image_files import image_errors, opened_image, remark_pages
+from prosam.data.formats.png_chunks import check_chunks
 from prosam.errors import InputError
 from prosam.params import AnnotationKind
 
@@ -173,6 +174,7 @@ def _drawn_pixels(given: Pixels | Path | str, height: int, width: int, what: str
     else:
         name, file = f"the {what} {given}", str(given)
         with opened_image(Path(given)) as image:
+            check_chunks(image, file)
             remark_pages(image, file)
             values = object_pixels(_upright(image), file)
     if values.ndim != 2:

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from prosam.checkpoints.header_digest import with_digest, without_digest
 from prosam.data.formats.content_kinds import kind_of_file
 from prosam.errors import InputError
 from prosam.files import atomic_path
@@ -71,7 +72,8 @@ class Concept:
     def save(self, path: str | Path) -> None:
         """Write the concept as one safetensors file, all or nothing."""
         with atomic_path(Path(path)) as temporary:
-            save_file(self._tensors(), temporary, {_METADATA: json.dumps(self._described())})
+            tensors = self._tensors()
+            save_file(tensors, temporary, {_METADATA: json.dumps(with_digest(self._described(), tensors))})
 
     @classmethod
     def load(cls, path: str | Path) -> Concept:
@@ -94,6 +96,7 @@ class Concept:
             raise InputError(f"{path}: is {why}; make it again with `prosam learn`") from error
         if not isinstance(described, dict):
             raise InputError(f"{path}: is not a concept; make one with `prosam learn`")
+        described = without_digest(described, tensors, path)
         if described.get("format") != CONCEPT_FORMAT:
             raise InputError(f"{path}: has format {described.get('format')!r}, this version reads {CONCEPT_FORMAT}")
         try:

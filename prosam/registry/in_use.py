@@ -22,7 +22,6 @@ from typing import Any
 from prosam.checkpoints.trained import DESCRIPTION, WEIGHTS, read_description
 from prosam.errors import InputError
 from prosam.files import (
-    atomic_folder,
     atomic_path,
     one_at_a_time,
     remove_folder,
@@ -30,6 +29,7 @@ from prosam.files import (
     sha256_of,
     write_text,
 )
+from prosam.seals import check_seal, checked_line, line_content, sealed_folder
 
 DECISION, HISTORY = "decision.json", "history.jsonl"
 
@@ -82,9 +82,11 @@ class ModelsInUse:
         records = []
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             try:
-                records.append(dict(json.loads(line)))
+                records.append(line_content(line))
             except (ValueError, TypeError) as error:
-                raise InputError(f"{path}, line {number}: is damaged; correct or delete the line") from error
+                raise InputError(
+                    f"{path}, line {number}: is damaged; delete the line, or correct it and delete its crc32"
+                ) from error
         return records
 
     def tell(self, record: Record) -> None:
@@ -107,7 +109,7 @@ class ModelsInUse:
         """
         replaced = self.number()
         number = max(self._numbers(), default=0) + 1
-        with atomic_folder(self._folder / str(number)) as new:
+        with sealed_folder(self._folder / str(number)) as new:
             for name in (WEIGHTS, DESCRIPTION):
                 with atomic_path(new / name) as temporary:
                     shutil.copyfile(model / name, temporary)
@@ -132,6 +134,7 @@ class ModelsInUse:
 
     def _bring_into_use(self, number: int) -> None:
         path = self._folder / str(number) / DECISION
+        check_seal(path, _AGAIN)
         self._link(number)
         self._append(json.loads(path.read_text(encoding="utf-8")))
 
@@ -142,7 +145,7 @@ class ModelsInUse:
         temporary.replace(self.current)
 
     def _append(self, record: Record) -> None:
-        lines = [json.dumps(each) + "\n" for each in (*self.history(), record)]
+        lines = [checked_line(each) for each in (*self.history(), record)]
         write_text(self._folder / HISTORY, "".join(lines))
 
     def _numbers(self) -> list[int]:

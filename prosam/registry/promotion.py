@@ -16,6 +16,7 @@ from prosam.errors import InputError
 from prosam.evaluation.bootstrap import MIN_TARGETS, Interval, bootstrap_miou, paired_difference
 from prosam.evaluation.metrics import miou
 from prosam.evaluation.overlap import Overlap
+from prosam.seals import check_seal
 
 Choice = Literal["first", "unchanged", "replaced", "kept"]
 
@@ -174,6 +175,7 @@ def read_scores(path: Path, remedy: str) -> EpisodeScores:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_seal(path, remedy)
     columns = ["reference", "target", "class_id", "intersection", "union"]
     try:
         table = pq.read_table(path, columns=columns).to_pydict()

@@ -27,6 +27,7 @@ from prosam.evaluation.columns import (
 )
 from prosam.evaluation.metrics import miou
 from prosam.params import AnnotationKind, Params
+from prosam.seals import check_seal
 
 _SIGMA = ("sigma_q05", "sigma_q50", "sigma_q95")  # empty for runs that have none
 _TRAINING = ("step", "loss", "lr", *_SIGMA)
@@ -272,6 +273,7 @@ def read_file(path: Path, read: Callable[[], _Content], stage: str) -> _Content:
     Raises:
         InputError: it is missing or damaged; the line names the stage that writes it.
     """
+    check_seal(path, f"run `dvc repro --force {stage}`")
     try:
         return read()
     except FileNotFoundError as error:

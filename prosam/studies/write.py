@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from prosam.files import atomic_folder
+from prosam.seals import sealed_folder
 from prosam.studies.declaration import ROWS, Study
 from prosam.studies.study import StudyRow
 
@@ -29,5 +29,5 @@ def write_study(folder: Path, rows: Iterable[StudyRow], study: Study) -> None:
         if tuple(row) != study.columns:
             raise ValueError(f"a row's columns are {', '.join(row)}, but declared are {', '.join(study.columns)}")
     columns = {column: [row[column] for row in collected] for column in study.columns}
-    with atomic_folder(folder) as new:
+    with sealed_folder(folder) as new:
         pq.write_table(pa.table(columns), new / ROWS, compression="zstd")

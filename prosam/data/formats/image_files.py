@@ -24,6 +24,7 @@ from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from prosam.data.formats.content_kinds import HEAD, content_kind, tiff_kind
 from prosam.data.formats.deep_pixels import deep_colours, eight_bits, uses_little
+from prosam.data.formats.png_chunks import check_chunks
 from prosam.data.names import existing
 from prosam.data.parallel import parallel_map
 from prosam.errors import InputError, result_or_error
@@ -93,6 +94,7 @@ def as_shown(image: Image.Image, name: str) -> NDArray[np.uint8]:
     Raises:
         InputError: the image holds floating-point or 32-bit numbers.
     """
+    check_chunks(image, name)
     remark_pages(image, name)
     deep = deep_colours(image)
     image.load()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from prosam.data.formats.image_files import opened_image
 from prosam.data.formats.masks import encode
+from prosam.data.formats.png_chunks import check_chunks
 from prosam.data.formats.records import EVERY_CLASS
 from prosam.errors import InputError
 
@@ -25,6 +26,7 @@ def read_label_map(path: Path) -> NDArray[np.uint8]:
     with opened_image(path) as image:
         if image.format in ("JPEG", "MPO"):
             raise InputError(f"{path}: is a JPEG inside; save masks as PNG, because JPEG changes the class ids")
+        check_chunks(image, str(path))
         mode, values = image.mode, np.array(image)
     if mode.startswith("I") and values.min(initial=0) >= 0 and values.max(initial=0) <= VOID:
         values, mode = values.astype(np.uint8), "L"

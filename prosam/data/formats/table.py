@@ -19,6 +19,7 @@ from prosam.data.formats.records import EVERY_CLASS, ImageRecord
 from prosam.data.formats.run_lengths import run_lengths
 from prosam.data.formats.table_files import IMAGE_COLUMNS, LABEL_COLUMNS, Description, remedy
 from prosam.errors import InputError
+from prosam.seals import Seal
 
 _ROWS_IN_BATCH = 8192
 _Label = tuple[int, int, bool, int, str]  # LABEL_COLUMNS
@@ -128,6 +129,7 @@ class TableDataset:
         if not root.is_dir():
             raise InputError(f"{root}: not found; run the download stage first")
         self.root = root
+        self._seal = Seal(root, table_files.remedy(root))
         description = table_files.read_table_description(root)
         self.classes = description.classes
         self._images = Path(
@@ -171,6 +173,7 @@ class TableDataset:
         path = self.image_path(image_id)
         if not path.exists():
             raise InputError(f"{path}: not found; `python -m tasks.download {self.root.name}` fetches it again")
+        self._seal.check(path)
         image = read_image(path)
         height, width = self._size(image_id)
         if image.shape[:2] != (height, width):

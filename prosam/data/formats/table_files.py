@@ -23,6 +23,7 @@ from pyarrow import csv
 from prosam.data.dataset import SPLITS, Split
 from prosam.errors import InputError
 from prosam.files import lost_cache
+from prosam.seals import check_seal
 
 DESCRIPTION = "dataset.json"
 IMAGES = "images.csv"
@@ -148,6 +149,7 @@ def _map_table(path: Path) -> pa.Table:
 
 
 def _read(path: Path, read: Callable[[Path], _Content]) -> _Content:
+    check_seal(path, remedy(path.parent))
     try:
         return read(path)
     except FileNotFoundError as error:

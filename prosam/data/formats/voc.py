@@ -22,6 +22,7 @@ from prosam.data.dataset import SPLITS, Split
 from prosam.data.formats.image_files import read_image, shown_size
 from prosam.data.formats.label_maps import MAX_CLASSES, VOID, check_labels, read_label_map
 from prosam.errors import InputError
+from prosam.seals import Seal
 
 _JPEG_QUALITY = 95
 
@@ -44,6 +45,9 @@ class VocDataset:
         if not root.is_dir():
             raise InputError(f"{root}: not found; run the download stage first")
         self.root = root
+        self._seal = Seal(root, f"run `dvc repro --force --glob 'download*@{root.name}'`")
+        for path in (root / "classes.txt", *(_list_path(root, split) for split in SPLITS)):
+            self._seal.check(path)
         self.classes = _read_classes(root / "classes.txt")
         self._ids: dict[Split, list[str]] = {split: read_ids(_list_path(root, split)) for split in SPLITS}
         if both := set(self._ids["train"]).intersection(self._ids["val"]):
@@ -77,6 +81,7 @@ class VocDataset:
         Raises:
             InputError: the file is missing or damaged.
         """
+        self._seal.check(self.image_path(image_id))
         return read_image(self.image_path(image_id))
 
     def mask(self, image_id: str, class_id: int) -> NDArray[np.bool_]:
@@ -105,6 +110,7 @@ class VocDataset:
 
     def _read_labels(self, image_id: str) -> NDArray[np.uint8]:
         path = self.mask_path(image_id)
+        self._seal.check(path)
         labels = read_label_map(path)
         height, width = shown_size(self.image_path(image_id))
         if labels.shape != (height, width):

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prosam.files import atomic_folder, write_text
+from prosam.files import write_text
+from prosam.seals import sealed_folder
 from prosam.studies.verification import ORIGINS, PROMPT_COLUMNS, PROMPTS, SUMMARY, noise_column
 from prosam.studies.verification.starts import Scored, Verification
 from prosam.studies.verification.target import Target
@@ -42,7 +43,7 @@ def write_verification(
 
     rows = [row for one, places in zip(found, positions, strict=True) for row in _rows(one, places)]
     summary = {"target": asdict(target), "starts": [summarise(one) for one in found]}
-    with atomic_folder(folder) as new:
+    with sealed_folder(folder) as new:
         pq.write_table(pa.Table.from_pylist(rows), new / PROMPTS, compression="zstd")
         write_text(new / SUMMARY, json.dumps(summary, indent=2) + "\n")
 
