@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from prosam import layout
 from prosam.checkpoints.frozen import load_frozen_models, load_frozen_sam
@@ -16,6 +20,7 @@ from prosam.data.open import open_dataset
 from prosam.data.shots import read_further_references
 from prosam.distributed.device import machine, prepare_device
 from prosam.errors import InputError
+from prosam.features.annotation_masks import object_mask
 from prosam.features.embedding_store import EmbeddingStore
 from prosam.features.episode_cache import EpisodeCache
 from prosam.features.episode_tensors import EpisodeTensors
@@ -26,7 +31,7 @@ from prosam.features.resized_images import DecodedImages, ResizedImageCache, Res
 from prosam.features.source import FeatureSource
 from prosam.models.frozen import FrozenModels
 from prosam.models.frozen_sam import FrozenSam
-from prosam.params import Params
+from prosam.params import AnnotationKind, Params
 
 
 def frozen_episodes(params: Params, dataset: str, fold: int) -> list[Episode]:
@@ -151,6 +156,8 @@ class RivalInputs:
         Raises:
             InputError: as for `RunInputs`.
         """
+        self._kind: AnnotationKind = params.kind(name)
+        self._annotations = layout.annotations(dataset, name) / "test.parquet"
         self.dataset: Dataset = open_dataset(layout.raw(dataset))
         self.embeddings: EmbeddingStore = EmbeddingStore(layout.embeddings(dataset))
         models, sam_weights = params.models, layout.sam_weights()
@@ -180,6 +187,22 @@ class RivalInputs:
             device=device,
             image_encoder=True,
         )
+
+    def masks(self) -> Callable[[str, int], NDArray[np.bool_]]:
+        """The references' objects by image id and class id, (H, W): SAM makes masks of other annotations.
+
+        Raises:
+            InputError: the annotations are missing or damaged.
+        """
+        annotations = Annotations(self._annotations)
+
+        def mask(image: str, class_id: int) -> NDArray[np.bool_]:
+            drawn = annotations.get(image, class_id)
+            if self._kind == "mask":
+                return drawn
+            return object_mask(self.models, self.dataset.image(image), drawn, self._kind)
+
+        return mask
 
 
 def _check_embeddings(store: EmbeddingStore, folder: Path, sam: Origin, image_size: int) -> None:

@@ -47,9 +47,9 @@ def rival(
         embedding = None if stored is None else stored.read([image])[0].to(inputs.models.device)
         return seeing(inputs.dataset.image(image), embedding)
 
-    episodes = frozen_episodes(params, dataset, fold)
+    episodes, masks = frozen_episodes(params, dataset, fold), lru_cache(_IMAGES_IN_MEMORY)(inputs.masks())
     start = perf_counter()
-    outcomes = evaluate_rival(methods, see, inputs.dataset.mask, inputs.dataset, episodes)
+    outcomes = evaluate_rival(methods, see, masks, inputs.dataset, episodes)
     shown = track(outcomes, f"rival {dataset} {name} fold {fold}", len(episodes), "episode")
     rows = list(episode_rows(shown, inputs.dataset.classes, run="run"))
     write_results(layout.results(dataset, name, fold), rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -177,8 +177,13 @@ def _read_setting(params: Params, trained_on: str, tested_on: str) -> Setting:
     return setting
 
 
-def with_rivals(setting: Setting, runs: Sequence[str], rivals: Sequence[str]) -> Setting:
+def with_rivals(setting: Setting, runs: Sequence[str], rivals: Mapping[str, AnnotationKind]) -> Setting:
     """A setting with some of its runs, and methods that train nothing; their results have no model and no training.
+
+    Args:
+        setting: with all runs.
+        runs: some of them.
+        rivals: the kinds of the methods' annotations, by name.
 
     Raises:
         InputError: as in `read_settings`.
@@ -188,7 +193,7 @@ def with_rivals(setting: Setting, runs: Sequence[str], rivals: Sequence[str]) ->
         stage = _rival_stage(setting.trained_on, rival, fold)
         scored = _read_scores(layout.results(setting.dataset, rival, fold), stage)
         results[rival, fold] = RunResult(*scored, model={}, training={}, monitor={})
-    kinds: dict[str, AnnotationKind] = {**setting.kinds, **dict.fromkeys(rivals, "mask")}
+    kinds: dict[str, AnnotationKind] = {**setting.kinds, **rivals}
     both = replace(setting, runs=(*runs, *rivals), kinds=kinds, results=results)
     _check_pairings(both)
     return both

@@ -1,4 +1,4 @@
-"""Methods that train nothing, beside the runs with masks, on the same episodes and the same resamples."""
+"""Methods that train nothing, beside the runs with the same annotations, on the same episodes and resamples."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _FEW_RUNS = 4  # that rivals are compared with
 def rival_tables(params: Params, setting: Setting) -> tuple[Table, ...]:
     """Their mIoU by fold, and differences: all pairs, or the first run and each of the others if there are many.
 
-    Nothing under a domain shift, without rivals, or without a run whose references are annotated by masks.
+    Nothing under a domain shift, or without rivals.
     """
-    rivals, runs = params.pipeline.rivals, [run for run in setting.runs if setting.kinds[run] == "mask"]
-    if setting.shifted or not rivals or not runs:
+    rivals = params.rival_kinds
+    runs = [run for run in setting.runs if setting.kinds[run] in rivals.values()]
+    if setting.shifted or not rivals:
         return ()
     both = with_rivals(setting, runs[:_FEW_RUNS], rivals)
     scores = score_setting(both, params.report)

@@ -12,27 +12,66 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from ruamel.yaml import YAML
 
 from prosam import layout
+from prosam.data.annotations import annotation_rng
+from prosam.data.drawing import draw_annotation
 from prosam.data.episodes import read_episodes
 from prosam.data.formats.masks import decode
 from prosam.data.formats.voc import VocDataset
 from prosam.errors import InputError
 from prosam.evaluation.rivals import at_size
+from prosam.features.annotation_masks import object_mask
+from prosam.features.seeing import Seeing
+from prosam.features.seen import Shot
+from prosam.methods.rivals import build_rival
+from prosam.params import AnnotationKind, load_params
+from tasks.annotations import draw_annotations
 from tasks.backbone import backbone
+from tasks.inputs import RivalInputs
 from tasks.rival import rival
 from tests.conftest import DATASET
+
+KINDS: tuple[AnnotationKind, ...] = ("point", "scribble", "box")
 
 
 @pytest.fixture(scope="module")
 def workspace(prepared_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("rivals") / "workspace"
     shutil.copytree(prepared_workspace, copy)
+    yaml = YAML(typ="safe")
+    params = yaml.load(copy / "params.yaml")
+    params["rivals"] |= {f"gf-sam-{kind}": {"method": "gf-sam", "kind": kind} for kind in KINDS}
+    yaml.dump(params, copy / "params.yaml")
     with contextlib.chdir(copy):
-        for name in ("gf-sam", "persam"):
+        for name in ("gf-sam", "persam", *(f"gf-sam-{kind}" for kind in KINDS)):
             backbone(name)
+            draw_annotations(DATASET, name)
             rival(DATASET, name, 0)
     return copy
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_mask_becomes_one_by_sam_as_on_ones_own_photos(workspace: Path, kind: AnnotationKind):
+    """The masks predicted from the masks that SAM makes of the same drawing that trained runs of that kind get."""
+    rows = pd.read_parquet(workspace / layout.results(DATASET, f"gf-sam-{kind}", 0) / "episodes.parquet")
+    with contextlib.chdir(workspace):
+        params = load_params()
+        inputs = RivalInputs(params, DATASET, f"gf-sam-{kind}")
+        method, data = build_rival(params.rivals["gf-sam"], inputs.models), inputs.dataset
+        seeing = Seeing.of(method.needs, inputs.models)
+        for row in rows.to_dict("records"):
+            image, class_id = row["reference"], row["class_id"]
+            rng = annotation_rng(params.annotations.seed, kind, "val", image, class_id, 0)
+            drawn = draw_annotation(data.mask(image, class_id), kind, rng, params.annotations, training=False)
+            mask = object_mask(inputs.models, data.image(image), drawn, kind)
+            with torch.no_grad():
+                concept = method.learn([Shot(seeing(data.image(image)), torch.from_numpy(mask))])
+                found = method.find(concept, seeing(data.image(row["target"])))
+            expected = (at_size(found.logits, (row["height"], row["width"])) > 0).numpy()
+            predicted = decode(row["prediction"], row["height"], row["width"])
+            assert (expected != predicted).mean() < 0.01  # stored embeddings are rounded
 
 
 @pytest.mark.parametrize("name", ["gf-sam", "persam"])
