@@ -28,6 +28,7 @@ from prosam.features.feature_table import FeatureTable, open_feature_table
 from prosam.features.levels import ComputedLevels, TabledLevels
 from prosam.features.reference_masks import DrawnMasks, GridRule, ReferenceMasks
 from prosam.features.resized_images import DecodedImages, ResizedImageCache, ResizedImages
+from prosam.features.seen import Needs
 from prosam.features.source import FeatureSource
 from prosam.models.frozen import FrozenModels
 from prosam.models.frozen_sam import FrozenSam
@@ -163,6 +164,7 @@ class RivalInputs:
         models, sam_weights = params.models, layout.sam_weights()
         sam = read_origin(sam_weights, stage="sam", model=models.sam.name)
         _check_embeddings(self.embeddings, layout.embeddings(dataset), sam, models.size)
+        self._weights = {"sam": (sam, weights_file(sam_weights))}
         device, name_of_backbone = prepare_device(params), params.backbone_of_rival(name)
         if name_of_backbone is None:
             self.models: FrozenModels | FrozenSam = load_frozen_sam(
@@ -177,6 +179,7 @@ class RivalInputs:
         backbone_weights = layout.backbone_weights(name)
         architecture = models.backbones[name_of_backbone].architecture
         backbone = read_origin(backbone_weights, stage=f"backbone-rival@{name}", model=architecture)
+        self._weights["backbone"] = (backbone, weights_file(backbone_weights))
         self.models = load_frozen_models(
             sam=sam.model,
             sam_checkpoint=weights_file(sam_weights),
@@ -187,6 +190,16 @@ class RivalInputs:
             device=device,
             image_encoder=True,
         )
+
+    def weights(self, needs: Needs) -> dict[str, dict[str, str | int]]:
+        """Model, checkpoint and bytes of the frozen models that a method needs, by what they are: sam, backbone."""
+        needed = self._weights
+        if needs.geometry is None and self._kind == "mask":
+            needed = {what: weights for what, weights in needed.items() if what != "sam"}
+        return {
+            what: {"model": origin.model, "checkpoint": origin.checkpoint, "bytes": file.stat().st_size}
+            for what, (origin, file) in needed.items()
+        }
 
     def masks(self) -> Callable[[str, int], NDArray[np.bool_]]:
         """The references' objects by image id and class id, (H, W): SAM makes masks of other annotations.

@@ -20,6 +20,7 @@ from prosam.evaluation.columns import (
     EPISODES,
     METRIC_KEYS,
     METRICS,
+    NEEDS,
     PREDICTION,
     SHOTS,
     episode_columns,
@@ -197,6 +198,20 @@ def with_rivals(setting: Setting, runs: Sequence[str], rivals: Mapping[str, Anno
     both = replace(setting, runs=(*runs, *rivals), kinds=kinds, results=results)
     _check_pairings(both)
     return both
+
+
+def read_needs(setting: Setting, rival: str) -> dict[str, dict[str, Any]]:
+    """Model, checkpoint and bytes of the frozen models that a method needs, by what they are; of the first fold.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    fold = setting.folds[0]
+    needs = _read_json(layout.results(setting.dataset, rival, fold) / NEEDS, setting.stage(rival, fold), ())
+    if any(not {"model", "checkpoint", "bytes"} <= set(of) for of in needs.values()):
+        path, stage = layout.results(setting.dataset, rival, fold) / NEEDS, setting.stage(rival, fold)
+        raise InputError(f"{path}: lacks model, checkpoint or bytes; run `dvc repro --force {stage}`")
+    return needs
 
 
 def _read_scores(folder: Path, stage: str) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...]]:

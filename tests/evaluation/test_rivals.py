@@ -22,6 +22,7 @@ from prosam.data.formats.masks import decode
 from prosam.data.formats.voc import VocDataset
 from prosam.errors import InputError
 from prosam.evaluation.rivals import at_size
+from prosam.evaluation.stopwatch import Stopwatch
 from prosam.features.annotation_masks import object_mask
 from prosam.features.seeing import Seeing
 from prosam.features.seen import Shot
@@ -99,11 +100,40 @@ def test_rows_are_the_frozen_episodes_and_their_overlaps_those_of_their_masks(wo
 
 
 def test_a_second_run_gives_the_same_bytes(workspace: Path):
-    path = workspace / layout.results(DATASET, "gf-sam", 0) / "episodes.parquet"
-    before = path.read_bytes()
+    folder = workspace / layout.results(DATASET, "gf-sam", 0)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert before.keys() == {"episodes.parquet", "metrics.json", "needs.json"}
     with contextlib.chdir(workspace):
         rival(DATASET, "gf-sam", 0)
-    assert path.read_bytes() == before
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "models"), [("gf-sam", {"sam": "tiny", "backbone": "tiny-resnet"}), ("persam", {"sam": "tiny"})]
+)
+def test_a_result_names_the_weights_that_the_method_needs(workspace: Path, name: str, models: dict[str, str]):
+    needs = json.loads((workspace / layout.results(DATASET, name, 0) / "needs.json").read_text())
+    assert {what: of["model"] for what, of in needs.items()} == models
+    folders = {"sam": layout.sam_weights(), "backbone": layout.backbone_weights(name)}
+    for what, of in needs.items():
+        assert of["bytes"] == (workspace / folders[what] / "weights.safetensors").stat().st_size
+
+
+def test_seconds_are_kept_outside_the_results(workspace: Path):
+    took = json.loads((workspace / layout.seconds(DATASET, "gf-sam", 0)).read_text())
+    assert took["seconds"].keys() == {"image", "learn-1", "find-1"}
+    assert all(seconds > 0 for seconds in took["seconds"].values())
+    assert took["device"] == "cpu"
+
+
+def test_a_stopwatch_tells_the_mean_of_each_part(monkeypatch: pytest.MonkeyPatch):
+    clock = iter([0.0, 1.0, 10.0, 13.0, 20.0, 20.5])
+    monkeypatch.setattr("prosam.evaluation.stopwatch.perf_counter", lambda: next(clock))
+    stopwatch = Stopwatch()
+    for name in ("find", "find", "learn"):
+        with stopwatch.part(name):
+            pass
+    assert stopwatch.mean() == {"find": 2.0, "learn": 0.5}
 
 
 def test_a_method_without_a_backbone_gets_no_weights(workspace: Path):
