@@ -19,7 +19,7 @@ from prosam.report.inputs import read_file
 from prosam.report.render import environment
 from prosam.report.scores.table import Cell, Table, TableRow
 
-PAGE = "index.html"
+_PAGE = "index.html"
 
 
 def seconds_page(params: Params) -> str | None:
@@ -39,8 +39,8 @@ def write_seconds_page(params: Params, folder: Path = layout.SECONDS) -> Path | 
     page = seconds_page(params)
     if page is None:
         return None
-    (folder / PAGE).write_text(page, encoding="utf-8", newline="\n")
-    return folder / PAGE
+    (folder / _PAGE).write_text(page, encoding="utf-8", newline="\n")
+    return folder / _PAGE
 
 
 def _table(params: Params, dataset: str) -> Table | None:
