@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 
 REPORT = Path("report")
+SECONDS = Path(
+    "seconds"
+)  # beside the outputs of stages: what differs from one execution to the next is in none of them
 
 
 def own(dataset: str) -> Path:
@@ -79,3 +82,8 @@ def shift(train: str, test: str) -> str:
 def scratch() -> Path:
     """Work that survives a kill: finished shards, drawn annotations, training checkpoints. See $PROSAM_SCRATCH."""
     return Path(os.environ.get("PROSAM_SCRATCH", ".scratch"))
+
+
+def seconds(dataset: str, rival: str, fold: int) -> Path:
+    """rival: how long a method that trains nothing took, on the machine that executed the stage last."""
+    return SECONDS / dataset / rival / f"{fold}.json"

@@ -14,7 +14,7 @@ from tasks.arguments import dataset_params, known
 
 def draw_annotations(
     dataset: Annotated[str, typer.Argument(help="A key of `datasets` in params.yaml.")],
-    run: Annotated[str, typer.Argument(help="A key of `runs` in params.yaml.")],
+    run: Annotated[str, typer.Argument(help="A key of `runs` or `rivals` in params.yaml.")],
 ) -> None:
     """Write data/annotations/DATASET/RUN: train.parquet and test.parquet.
 
@@ -24,7 +24,7 @@ def draw_annotations(
     """
     params = load_params()
     dataset_params(params, dataset)
-    kind = params.runs[known("run", run, params.runs)].kind
+    kind = params.kind(known("run", run, [*params.runs, *params.rivals]))
 
     from prosam.closure import digest_of_code
     from prosam.data.drawn_once import draw_once

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from prosam import layout
 from prosam.checkpoints.frozen import load_frozen_models, load_frozen_sam
@@ -16,6 +20,7 @@ from prosam.data.open import open_dataset
 from prosam.data.shots import read_further_references
 from prosam.distributed.device import machine, prepare_device
 from prosam.errors import InputError
+from prosam.features.annotation_masks import object_mask
 from prosam.features.embedding_store import EmbeddingStore
 from prosam.features.episode_cache import EpisodeCache
 from prosam.features.episode_tensors import EpisodeTensors
@@ -23,10 +28,11 @@ from prosam.features.feature_table import FeatureTable, open_feature_table
 from prosam.features.levels import ComputedLevels, TabledLevels
 from prosam.features.reference_masks import DrawnMasks, GridRule, ReferenceMasks
 from prosam.features.resized_images import DecodedImages, ResizedImageCache, ResizedImages
+from prosam.features.seen import Needs
 from prosam.features.source import FeatureSource
 from prosam.models.frozen import FrozenModels
 from prosam.models.frozen_sam import FrozenSam
-from prosam.params import Params
+from prosam.params import AnnotationKind, Params
 
 
 def frozen_episodes(params: Params, dataset: str, fold: int) -> list[Episode]:
@@ -151,11 +157,14 @@ class RivalInputs:
         Raises:
             InputError: as for `RunInputs`.
         """
+        self._kind: AnnotationKind = params.kind(name)
+        self._annotations = layout.annotations(dataset, name) / "test.parquet"
         self.dataset: Dataset = open_dataset(layout.raw(dataset))
         self.embeddings: EmbeddingStore = EmbeddingStore(layout.embeddings(dataset))
         models, sam_weights = params.models, layout.sam_weights()
         sam = read_origin(sam_weights, stage="sam", model=models.sam.name)
         _check_embeddings(self.embeddings, layout.embeddings(dataset), sam, models.size)
+        self._weights = {"sam": (sam, weights_file(sam_weights))}
         device, name_of_backbone = prepare_device(params), params.backbone_of_rival(name)
         if name_of_backbone is None:
             self.models: FrozenModels | FrozenSam = load_frozen_sam(
@@ -170,6 +179,7 @@ class RivalInputs:
         backbone_weights = layout.backbone_weights(name)
         architecture = models.backbones[name_of_backbone].architecture
         backbone = read_origin(backbone_weights, stage=f"backbone-rival@{name}", model=architecture)
+        self._weights["backbone"] = (backbone, weights_file(backbone_weights))
         self.models = load_frozen_models(
             sam=sam.model,
             sam_checkpoint=weights_file(sam_weights),
@@ -180,6 +190,32 @@ class RivalInputs:
             device=device,
             image_encoder=True,
         )
+
+    def weights(self, needs: Needs) -> dict[str, dict[str, str | int]]:
+        """Model, checkpoint and bytes of the frozen models that a method needs, by what they are: sam, backbone."""
+        needed = self._weights
+        if needs.geometry is None and self._kind == "mask":
+            needed = {what: weights for what, weights in needed.items() if what != "sam"}
+        return {
+            what: {"model": origin.model, "checkpoint": origin.checkpoint, "bytes": file.stat().st_size}
+            for what, (origin, file) in needed.items()
+        }
+
+    def masks(self) -> Callable[[str, int], NDArray[np.bool_]]:
+        """The references' objects by image id and class id, (H, W): SAM makes masks of other annotations.
+
+        Raises:
+            InputError: the annotations are missing or damaged.
+        """
+        annotations = Annotations(self._annotations)
+
+        def mask(image: str, class_id: int) -> NDArray[np.bool_]:
+            drawn = annotations.get(image, class_id)
+            if self._kind == "mask":
+                return drawn
+            return object_mask(self.models, self.dataset.image(image), drawn, self._kind)
+
+        return mask
 
 
 def _check_embeddings(store: EmbeddingStore, folder: Path, sam: Origin, image_size: int) -> None:

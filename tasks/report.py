@@ -18,6 +18,7 @@ def report() -> None:
     from prosam.report.compose import compose
     from prosam.report.inputs import read_settings
     from prosam.report.render import write_report
+    from prosam.report.seconds import write_seconds_page
 
     settings = read_settings(params)
     composed = compose(params, settings)
@@ -26,6 +27,8 @@ def report() -> None:
     for section in composed.sections:
         print(f"{section.setting.title}: {section.verdict.headline}")
     print(f"wrote {layout.REPORT / 'index.html'}")
+    if page := write_seconds_page(params):
+        print(f"wrote {page}")
 
 
 if __name__ == "__main__":

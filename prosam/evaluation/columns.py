@@ -10,6 +10,9 @@ from prosam.evaluation.overlap import Overlap
 
 METRICS, EPISODES = "metrics.json", "episodes.parquet"
 
+NEEDS = "needs.json"
+"""Of methods that train nothing: model, checkpoint and bytes of each of the frozen models that the method needs."""
+
 METRIC_KEYS = ("miou", "fb_iou", "iou", "episodes", "baselines")
 """The keys of metrics.json: scores in percent (`iou` by class name), number of episodes, and each baseline's scores."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,13 @@ def episode_rows(
     return (_row(episode, by_name, classes, run) for episode, by_name in outcomes)
 
 
-def write_results(folder: Path, rows: Iterable[EpisodeRow]) -> None:
+def write_results(folder: Path, rows: Iterable[EpisodeRow], beside: Mapping[str, Any] | None = None) -> None:
     """Write an evaluation, all or nothing.
 
     Args:
         folder: of the results.
         rows: of all episodes, in their order.
+        beside: contents of further JSON files, by name.
 
     Raises:
         ValueError: the rows have other columns than `episode_columns` declares.
@@ -76,7 +77,8 @@ def write_results(folder: Path, rows: Iterable[EpisodeRow]) -> None:
     metrics = dict(zip(METRIC_KEYS, values, strict=True)) | ({SHOTS: by_shots} if shots else {})
     with sealed_folder(folder) as new:
         pq.write_table(pa.table(table), new / EPISODES, compression="zstd")
-        write_text(new / METRICS, json.dumps(metrics, indent=2) + "\n")
+        for name, content in {METRICS: metrics, **(beside or {})}.items():
+            write_text(new / name, json.dumps(content, indent=2) + "\n")
 
 
 def _row(episode: Episode, by_name: dict[str, Outcome], classes: Sequence[str], run: str) -> EpisodeRow:

@@ -15,6 +15,7 @@ from prosam.data.episodes import Episode
 from prosam.evaluation.columns import of_shots
 from prosam.evaluation.evaluate import Outcome
 from prosam.evaluation.overlap import overlap
+from prosam.evaluation.stopwatch import Stopwatch
 from prosam.features.seen import SeenImage, Shot
 from prosam.methods.method import ConceptT
 from prosam.methods.training_free import TrainingFree
@@ -26,6 +27,7 @@ def evaluate_rival(
     masks: Callable[[str, int], NDArray[np.bool_]],
     dataset: Dataset,
     episodes: Sequence[Episode],
+    stopwatch: Stopwatch | None = None,
 ) -> Iterator[tuple[Episode, dict[str, Outcome]]]:
     """Run a method on every episode, in order, with one reference and with several.
 
@@ -36,10 +38,12 @@ def evaluate_rival(
         masks: the reference's object as the method is given it, (H, W), by image id and class id.
         dataset: gives the truth and void pixels.
         episodes: frozen, with as many references as the largest number of shots, or fewer.
+        stopwatch: measures `learn` and `find` by number of shots, without what the frozen models compute of images.
 
     Yields:
         An episode and the outcomes: `run` at one shot, the others under the names of `of_shots`.
     """
+    stopwatch = stopwatch or Stopwatch()
     for episode in episodes:
         truth, void = dataset.mask(episode.target, episode.class_id), dataset.void(episode.target, episode.class_id)
         outcomes = {}
@@ -48,8 +52,12 @@ def evaluate_rival(
                 Shot(see(image), torch.from_numpy(masks(image, episode.class_id)))
                 for image in episode.references[:count]
             ]
-            found = method.find(method.learn(shots), see(episode.target))
-            prediction = (at_size(found.logits, (truth.shape[0], truth.shape[1])) > 0).cpu().numpy()
+            target = see(episode.target)
+            with stopwatch.part(f"learn-{count}"):
+                concept = method.learn(shots)
+            with stopwatch.part(f"find-{count}"):
+                found = method.find(concept, target)
+                prediction = (at_size(found.logits, (truth.shape[0], truth.shape[1])) > 0).cpu().numpy()
             name = "run" if count == 1 else of_shots(count, None)
             outcomes[name] = Outcome(prediction, overlap(prediction, truth, void))
         yield episode, outcomes

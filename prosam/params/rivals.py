@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from prosam.params.section import Count, Fraction, Name, NonNegative, Positive, Section
+from prosam.params.section import AnnotationKind, Count, Fraction, Name, NonNegative, Positive, Section
 
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
@@ -202,35 +202,46 @@ class Insid3Settings(Section):
     fallback_share: Fraction = 0.1
 
 
-class PerSamRival(PerSamSettings):
+class RivalEntry(Section):
+    """What every entry of `rivals` has.
+
+    Attributes:
+        kind: of the references' annotations, which are those of runs with the same kind. The methods know masks only,
+            so SAM itself makes masks of points, scribbles and boxes.
+    """
+
+    kind: AnnotationKind = "mask"
+
+
+class PerSamRival(RivalEntry, PerSamSettings):
     """PerSAM, which needs no backbone; `backbone` cannot be given."""
 
     method: Literal["persam"]
     backbone: None = None
 
 
-class PerSamFRival(PerSamFSettings):
+class PerSamFRival(RivalEntry, PerSamFSettings):
     """PerSAM-F, which needs no backbone; `backbone` cannot be given."""
 
     method: Literal["persam-f"]
     backbone: None = None
 
 
-class MatcherRival(MatcherSettings):
+class MatcherRival(RivalEntry, MatcherSettings):
     """Matcher with a backbone, a key of models.backbones or `auto`."""
 
     method: Literal["matcher"]
     backbone: Name = "auto"
 
 
-class GfSamRival(GfSamSettings):
+class GfSamRival(RivalEntry, GfSamSettings):
     """GF-SAM with a backbone, a key of models.backbones or `auto`."""
 
     method: Literal["gf-sam"]
     backbone: Name = "auto"
 
 
-class Insid3Rival(Insid3Settings):
+class Insid3Rival(RivalEntry, Insid3Settings):
     """INSID3 with a backbone, a key of models.backbones or `auto`."""
 
     method: Literal["insid3"]

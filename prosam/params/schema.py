@@ -17,12 +17,11 @@ from prosam.params.merging import deep_merge
 from prosam.params.models import SMALL_SAMS, ModelsParams
 from prosam.params.pipeline import PipelineParams
 from prosam.params.rivals import Rival
-from prosam.params.section import Count, Fraction, Name, NonNegative, Positive, Section
+from prosam.params.section import AnnotationKind, Count, Fraction, Name, NonNegative, Positive, Section
 from prosam.params.shots import Shots
 from prosam.params.studies import StudiesParams, StudyName
 from prosam.params.verification import VerificationParams
 
-AnnotationKind = Literal["point", "scribble", "box", "mask"]
 MethodName = Literal["prosam", "vrp-sam"]
 Selection = Literal["last", "best-on-test"]
 DistributionName = Literal["t3", "student_t", "gaussian", "matched_gaussian", "dirac"]
@@ -317,12 +316,17 @@ class Params(Section):
     @model_validator(mode="after")
     def _stages_are_told_apart(self) -> Self:
         """Check that stages have distinct names: DVC would silently run only one of two stages with the same name."""
-        of_name: dict[str, str] = {}
-        for dataset, run in product(self.pipeline.prepared, self.pipeline.runs):
-            pair = f"run {run!r} on {dataset!r}"
-            if (other := of_name.setdefault(f"{dataset}-{run}", pair)) != pair:
-                raise ValueError(f"pipeline: {pair} would have the stages of {other}; rename one of them")
+        for what, names in (("run", self.pipeline.runs), ("rival", self.pipeline.rivals)):
+            of_name: dict[str, str] = {}
+            for dataset, name in product(self.pipeline.prepared, names):
+                pair = f"{what} {name!r} on {dataset!r}"
+                if (other := of_name.setdefault(f"{dataset}-{name}", pair)) != pair:
+                    raise ValueError(f"pipeline: {pair} would have the stages of {other}; rename one of them")
         return self
+
+    def kind(self, name: str) -> AnnotationKind:
+        """The kind of annotation of a run or a rival."""
+        return self.runs[name].kind if name in self.runs else self.rivals[name].kind
 
     def backbone(self, run: str) -> str:
         """The name of a run's backbone."""
@@ -332,6 +336,11 @@ class Params(Section):
         """The name of a rival's backbone; None if its method uses none."""
         rival = self.rivals[name]
         return None if rival.backbone is None else self.models.backbone_of(rival.backbone)
+
+    @property
+    def rival_kinds(self) -> dict[str, AnnotationKind]:
+        """The kind of annotation of each rival in the pipeline."""
+        return {name: self.rivals[name].kind for name in self.pipeline.rivals}
 
     @property
     def cpu_threads(self) -> int:

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.data.images import square_image
+from prosam.features.annotation_masks import object_mask
 from prosam.features.seeing import Seeing
 from prosam.features.seen import SeenImage, Shot
 from prosam.methods.training_free import TrainingFree
 from prosam.models.frozen_sam import FrozenSam
-from prosam.predictor.annotation_masks import object_mask
 from prosam.predictor.choosing import choose
 from prosam.predictor.finder import DrawnReference, Evidence, Finder, FinderView
 from prosam.predictor.kept import Kept

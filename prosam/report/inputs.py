@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -20,6 +20,7 @@ from prosam.evaluation.columns import (
     EPISODES,
     METRIC_KEYS,
     METRICS,
+    NEEDS,
     PREDICTION,
     SHOTS,
     episode_columns,
@@ -178,8 +179,13 @@ def _read_setting(params: Params, trained_on: str, tested_on: str) -> Setting:
     return setting
 
 
-def with_rivals(setting: Setting, runs: Sequence[str], rivals: Sequence[str]) -> Setting:
+def with_rivals(setting: Setting, runs: Sequence[str], rivals: Mapping[str, AnnotationKind]) -> Setting:
     """A setting with some of its runs, and methods that train nothing; their results have no model and no training.
+
+    Args:
+        setting: with all runs.
+        runs: some of them.
+        rivals: the kinds of the methods' annotations, by name.
 
     Raises:
         InputError: as in `read_settings`.
@@ -189,10 +195,24 @@ def with_rivals(setting: Setting, runs: Sequence[str], rivals: Sequence[str]) ->
         stage = _rival_stage(setting.trained_on, rival, fold)
         scored = _read_scores(layout.results(setting.dataset, rival, fold), stage)
         results[rival, fold] = RunResult(*scored, model={}, training={}, monitor={})
-    kinds: dict[str, AnnotationKind] = {**setting.kinds, **dict.fromkeys(rivals, "mask")}
+    kinds: dict[str, AnnotationKind] = {**setting.kinds, **rivals}
     both = replace(setting, runs=(*runs, *rivals), kinds=kinds, results=results)
     _check_pairings(both)
     return both
+
+
+def read_needs(setting: Setting, rival: str) -> dict[str, dict[str, Any]]:
+    """Model, checkpoint and bytes of the frozen models that a method needs, by what they are; of the first fold.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    fold = setting.folds[0]
+    needs = _read_json(layout.results(setting.dataset, rival, fold) / NEEDS, setting.stage(rival, fold), ())
+    if any(not {"model", "checkpoint", "bytes"} <= set(of) for of in needs.values()):
+        path, stage = layout.results(setting.dataset, rival, fold) / NEEDS, setting.stage(rival, fold)
+        raise InputError(f"{path}: lacks model, checkpoint or bytes; run `dvc repro --force {stage}`")
+    return needs
 
 
 def _read_scores(folder: Path, stage: str) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...]]:

@@ -30,16 +30,17 @@ def write_report(report: Report, folder: Path) -> None:
 
 def html(report: Report) -> str:
     """One page that loads nothing: styles, curves and pictures are inside it."""
-    return _environment(autoescape=True).get_template("index.html.j2").render(_context(report))
+    return environment(autoescape=True).get_template("index.html.j2").render(_context(report))
 
 
 def markdown(report: Report) -> str:
     """The answer and the tables, for a terminal or a pull request."""
-    text = _environment(autoescape=False).get_template("report.md.j2").render(_context(report))
+    text = environment(autoescape=False).get_template("report.md.j2").render(_context(report))
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
-def _environment(autoescape: bool) -> Environment:
+def environment(autoescape: bool) -> Environment:
+    """The templates, with what they call."""
     environment = Environment(
         loader=PackageLoader("prosam.report"),
         autoescape=autoescape,

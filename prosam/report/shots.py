@@ -80,14 +80,16 @@ def shot_tables(params: Params, setting: Setting) -> tuple[Table, ...]:
     """
     if not params.folds.several:
         return ()
-    rivals = [] if setting.shifted else params.pipeline.rivals
+    rivals = {} if setting.shifted else params.rival_kinds
     both = with_rivals(setting, setting.runs, rivals) if rivals else setting
     _check_shots(both, params.folds.several)
     scores = score_shots(both, params.report)
     rows, gains = list[TableRow](), list[TableRow]()
-    for run, (one, *several) in scores.by_run.items():
-        rows += [TableRow(system.label, run, scores.cells(system)) for system in (one, *several)]
-        gains += [TableRow(f"{system.label} {MINUS} 1 shot", run, scores.gain(system, one)) for system in several]
+    for one, *several in scores.by_run.values():
+        rows += [TableRow(system.label, "shots", scores.cells(system)) for system in (one, *several)]
+        gains += [
+            TableRow(f"{system.label} {MINUS} 1 shot", "difference", scores.gain(system, one)) for system in several
+        ]
     headings, few = fold_headings(both), _too_few(both, params.folds.several[-1])
     caption = (
         "mIoU in percent with one and with several references, on the same targets; the reference of one shot is the "

@@ -23,6 +23,7 @@ from prosam.features.episode_tensors import EpisodeTensors
 from prosam.features.pairs import AnnotatedReference
 from prosam.methods.prompting import PromptMethod, build_prompt_method
 from prosam.params import load_params
+from tasks.annotations import draw_annotations
 from tasks.backbone import backbone
 from tasks.folds import folds
 from tasks.inputs import RunInputs
@@ -113,6 +114,7 @@ def rivals(prepared_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -
             folds(DATASET)
             for method in ("gf-sam", "matcher"):
                 backbone(method)
+                draw_annotations(DATASET, method)
                 rival(DATASET, method, 0)
         made[name] = copy
     return made

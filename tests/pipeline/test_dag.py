@@ -62,9 +62,12 @@ def test_a_method_that_trains_nothing_has_no_training(tmp_path: Path):
     assert of_rivals == {f"{s}-0" for s in ("rival@shapes-5i-gf-sam", "rival@shapes-5i-persam")} | {
         "backbone-rival@gf-sam",
         "backbone-rival@persam",
+        "annotations-rival@shapes-5i-gf-sam",
+        "annotations-rival@shapes-5i-persam",
     }
     assert needs["rival@shapes-5i-gf-sam-0"] == {
         "sam", "backbone-rival@gf-sam", "download@shapes-5i", "folds@shapes-5i", "embeddings@shapes-5i",
+        "annotations-rival@shapes-5i-gf-sam",
     }  # fmt: skip
     assert needs["report"] >= {"rival@shapes-5i-gf-sam-0"}
 

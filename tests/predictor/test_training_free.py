@@ -18,6 +18,8 @@ from safetensors.torch import save_file
 from prosam import Box, Concept, InputError, Mask, Points, Predictor, Scribble
 from prosam.checkpoints.bundled import BACKBONE_WEIGHTS, SAM_WEIGHTS
 from prosam.checkpoints.frozen import load_frozen_models
+from prosam.features import annotation_masks
+from prosam.features.annotation_masks import object_mask, spread_points
 from prosam.features.seeing import Seeing
 from prosam.features.seen import Needs, SeenImage, Shot
 from prosam.methods.insid3 import Insid3Concept
@@ -35,8 +37,6 @@ from prosam.params.rivals import (
     PerSamRival,
     SamplingSettings,
 )
-from prosam.predictor import annotation_masks
-from prosam.predictor.annotation_masks import object_mask, spread_points
 from prosam.predictor.concept_state import built_state, parts_of
 from prosam.predictor.result import Result
 from prosam.predictor.training_free_finder import TrainingFreeFinder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +16,15 @@ from prosam.errors import InputError
 from prosam.params import load_params
 from prosam.report.compose import compose, record
 from prosam.report.inputs import read_settings
+from prosam.report.render import html
+from prosam.report.rivals import rival_tables
+from prosam.report.seconds import write_seconds_page
 from tests.report.tree import PARAMS
+
+NEEDS = {
+    "sam": {"model": "vit_h", "checkpoint": "sam_vit_h.pth", "bytes": 2_564_500_000},
+    "backbone": {"model": "dinov2-vitl14", "checkpoint": "dinov2.pth", "bytes": 1_217_000_000},
+}
 
 
 @pytest.fixture
@@ -25,6 +35,8 @@ def with_rival(tree: Path) -> Path:
     params["rivals"] = {"gf-sam": {"method": "gf-sam", "backbone": "tiny-resnet"}}
     YAML(typ="safe").dump(params, tree / "params.yaml")
     shutil.copytree(tree / "results/toy/vrp-sam", tree / "results/toy/gf-sam")
+    for fold in (0, 1):
+        (tree / f"results/toy/gf-sam/{fold}/needs.json").write_text(json.dumps(NEEDS))
     return tree
 
 
@@ -58,3 +70,50 @@ def test_a_rivals_missing_or_other_episodes_are_told_with_the_stage_to_run(with_
     path.unlink()
     with pytest.raises(InputError, match="rival@toy-gf-sam-1"):
         compose(params, read_settings(params))
+
+
+def test_what_a_method_needs_is_told_in_megabytes_and_the_page_links_to_the_seconds(with_rival: Path):
+    params = load_params()
+    composed = compose(params, read_settings(params))
+    (row,) = record(composed)["settings"][0]["tables"]["rival-needs"]["rows"]
+    assert row["label"] == "gf-sam: SAM vit_h (sam_vit_h.pth) and dinov2-vitl14 (dinov2.pth)"
+    assert [cell["value"] for cell in row["cells"].values()] == [2564.5, 1217, 3781.5]
+    assert '<a href="../seconds/index.html">' in html(composed)
+    before = html(composed)
+    write_seconds(with_rival, 0.5)
+    assert html(compose(params, read_settings(params))) == before
+
+
+def write_seconds(root: Path, found: float) -> None:
+    """Of GF-SAM on both folds, the second one twice as slow."""
+    for fold in (0, 1):
+        path = root / f"seconds/toy/gf-sam/{fold}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        seconds = {"image": 0.25, "learn-1": 1.0, "find-1": found * (1 + fold)}
+        path.write_text(json.dumps({"device": "cpu", "threads": 1, "embeddings": "stored", "seconds": seconds}))
+
+
+def test_seconds_are_on_a_page_of_their_own(with_rival: Path):
+    params = load_params()
+    assert write_seconds_page(params) is None
+    write_seconds(with_rival, 0.5)
+    page = write_seconds_page(params)
+    assert page is not None
+    assert page == Path("seconds/index.html")
+    text = page.read_text()
+    assert "Seconds on cpu, 1 thread." in text
+    cells = re.findall(r"<td>([\d.]+)", text)
+    assert cells == ["0.250", "1.000", "0.750", "1.000"]  # an image, learn, find, a target: means of the folds
+    write_seconds(with_rival, 1.0)
+    assert write_seconds_page(params) == page
+    assert page.read_text() != text
+
+
+def test_methods_are_compared_with_runs_of_their_own_kind_of_annotation(with_rival: Path):
+    params = YAML(typ="safe").load((with_rival / "params.yaml").read_text())
+    params["rivals"]["gf-sam"]["kind"] = "box"
+    YAML(typ="safe").dump(params, with_rival / "params.yaml")
+    read = load_params()
+    tables = {table.key: table for table in rival_tables(read, read_settings(read)[0])}
+    assert [row.label for row in tables["rivals"].rows if row.group == "run"] == ["gf-sam (box)"]
+    assert "rival-differences" not in tables

@@ -28,7 +28,7 @@ def elsewhere_table(params: Params, setting: Setting) -> Table | None:
     Raises:
         InputError: results are missing or damaged.
     """
-    rivals = params.pipeline.rivals
+    rivals = params.rival_kinds
     if setting.shifted or not rivals:
         return None
     rows = [row for row in published_elsewhere() if row.data in papers_data(params, setting)]
@@ -38,7 +38,8 @@ def elsewhere_table(params: Params, setting: Setting) -> Table | None:
     told, there, differing = list[TableRow](), set[PublishedRow](), list[str]()
     for run, systems in scores.by_run.items():
         entry = params.rivals.get(run)
-        repeated = [row for row in rows if row.run == (entry.method if entry else run)]
+        name = entry.method if entry else run
+        repeated = [row for row in rows if row.run == name and row.kind == both.kinds[run]]
         for system, data in product(systems, papers_data(params, setting)):
             theirs = [row for row in repeated if row.shots == system.shots and row.data == data]
             if theirs:
