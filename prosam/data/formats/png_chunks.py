@@ -1,4 +1,4 @@
-"""The checksums of a PNG's chunks. Pillow skips some of them: with the end of its pixels damaged, a PNG is read wrong."""
+"""The checksums of a PNG's chunks: Pillow skips some, and reads a PNG wrong whose last pixels are damaged."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ def check_chunks(image: Image.Image, name: str) -> None:
         data, stated = file.read(length), file.read(_CHECK.size)
         if kind == b"IEND" or len(stated) < _CHECK.size:  # whether pixels are missing, Pillow says
             break
-        if not kind.isalpha() or (kind in _OF_PIXELS and zlib.crc32(data, zlib.crc32(kind)) != _CHECK.unpack(stated)[0]):
+        if not kind.isalpha() or (
+            kind in _OF_PIXELS and zlib.crc32(data, zlib.crc32(kind)) != _CHECK.unpack(stated)[0]
+        ):
             raise InputError(f"{name}: is damaged: a checksum is wrong; replace it with an intact copy")
     file.seek(place)
