@@ -127,7 +127,8 @@ def test_together_waiting_requests_have_a_limit(page: TestClient, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "path", ["/page/../app.py", "/page/..%2fapp.py", "/page/%2e%2e/app.py", "/page//etc/passwd", "/api/images/..%2f..%2fx"]
+    "path",
+    ["/page/../app.py", "/page/..%2fapp.py", "/page/%2e%2e/app.py", "/page//etc/passwd", "/api/images/..%2f..%2fx"],
 )
 def test_no_path_leads_out_of_the_page(app: Starlette, path: str):
     with TestClient(app, base_url=OWN) as client:
