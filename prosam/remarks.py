@@ -54,9 +54,14 @@ class Remarks:
     def say(self) -> None:
         """Print the lines on standard error; what has been said once is not said again."""
         for line in self.lines():
-            print(f"note: {line}", file=sys.stderr)
+            print(f"note: {printable(line)}", file=sys.stderr)
         self._said.update(self.pairs())
         self._files.clear()
+
+
+def printable(text: str) -> str:
+    """A text from outside, such as a file's name, without signs that would steer a terminal; line ends stay."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t " else repr(sign)[1:-1] for sign in text)
 
 
 def remark(what: str, name: str) -> None:

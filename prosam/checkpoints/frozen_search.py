@@ -93,9 +93,12 @@ def _named(model: ModelFiles, key: str) -> Origin | None:
     if origin is None:
         return None
     try:
-        return Origin(**origin)
+        named = Origin(**origin)
     except TypeError as error:
         raise InputError(f"{model.name}: its description's {key!r} is damaged") from error
+    if not named.is_sound():
+        raise InputError(f"{model.name}: its description's {key!r} is damaged")
+    return named
 
 
 def _identified(model: ModelFiles, given: Path | None) -> Origin:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from prosam.errors import InputError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _WEIGHTS, _DESCRIPTION = "weights.safetensors", "weights.json"
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,14 @@ class Origin:
     model: str
     checkpoint: str
     sha256: str
+
+    def is_sound(self) -> bool:
+        """Whether all are what they should be, as a file that somebody sent may be otherwise."""
+        words = all(isinstance(value, str) and value for value in (self.model, self.checkpoint, self.sha256))
+        # the checkpoint is searched for beside the model and elsewhere, and no other file may be named
+        return (
+            words and _SHA256.fullmatch(self.sha256) is not None and PurePath(self.checkpoint).name == self.checkpoint
+        )
 
 
 def weights_file(folder: Path) -> Path:
@@ -73,6 +83,8 @@ def read_origin(folder: Path, *, stage: str, model: str | None = None) -> Origin
         raise InputError(f"{path}: not found; run `dvc repro {stage}`") from error
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: is damaged; run `dvc repro --force {stage}`") from error
+    if not origin.is_sound():
+        raise InputError(f"{path}: is damaged; run `dvc repro --force {stage}`")
     if model is not None and origin.model != model:
         raise InputError(f"{folder}: holds {origin.model}, but params.yaml names {model}; run `dvc repro {stage}`")
     return origin

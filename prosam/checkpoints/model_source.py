@@ -17,6 +17,7 @@ from prosam.errors import InputError, unknown_name
 from prosam.fetching.archives import extract
 from prosam.fetching.cache import cache_folder
 from prosam.fetching.remote_file import RemoteFile
+from prosam.fetching.shown_url import shown_url
 from prosam.fetching.transfer import fetch
 from prosam.files import sha256_of
 
@@ -59,7 +60,7 @@ def open_model(source: str | Path | None) -> ModelFiles:
     if bundled := bundled_model(text):
         return _at(bundled, "the bundled model" if source is None else text)
     if is_url(text):
-        return _at(_fetched(text), text)
+        return _at(_fetched(text), shown_url(text))
     path = Path(text).expanduser()
     if path.exists():
         return _at(path, text)
@@ -117,10 +118,10 @@ def _fetched(text: str) -> Path:
     url, fragment = urldefrag(text)
     file = Path(urlparse(url).path).name
     if not file.endswith((".safetensors", *_ARCHIVES)):
-        raise InputError(f"{url}: must be the address of a .safetensors, .zip or .tar file")
+        raise InputError(f"{shown_url(url)}: must be the address of a .safetensors, .zip or .tar file")
     digits = _SHA256.fullmatch(fragment) if fragment else None
     if fragment and digits is None:
-        raise InputError(f"{text}: after # there must be sha256= and 8 to 64 hexadecimal digits")
+        raise InputError(f"{shown_url(text)}: after # there must be sha256= and 8 to 64 hexadecimal digits")
     folder = cache_folder("models") / hashlib.sha256(url.encode()).hexdigest()[:16]
     return fetch(RemoteFile(file, (url,), sha256=digits[1] if digits else None), folder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -62,7 +63,9 @@ def load_state(path: Path, *, without: str | None = None) -> dict[str, Tensor]:
             with safe_open(path, "pt") as file:
                 names = [name for name in file.keys() if not _left_out(name, without)]  # noqa: SIM118 - no mapping
                 return {name: file.get_tensor(name) for name in names}
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about unusual pickles: what cannot be read is an error below
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's unpickler can raise anything for a file that is not a checkpoint
         raise InputError(f"{path}: cannot be read as weights{_why(path, error)}") from error
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):

@@ -16,7 +16,7 @@ import typer
 from prosam.distributed.launch import says_it
 from prosam.errors import InputError
 from prosam.files import lost_cache
-from prosam.remarks import collecting
+from prosam.remarks import collecting, printable
 
 _OF_STAGES = (
     "lower samples_at_once or train.batch_size in params.yaml for a training, evaluate.batch_size for anything that "
@@ -94,5 +94,5 @@ def _unexpected(error: Exception) -> str:
 
 def _end(message: str, status: int = 2) -> NoReturn:
     if says_it():
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(status)

@@ -32,7 +32,7 @@ from prosam.cli.references import (
 )
 from prosam.cli.targets import results_of, target_jobs
 from prosam.errors import InputError, unknown_name
-from prosam.remarks import say_remarks
+from prosam.remarks import printable, say_remarks
 
 if TYPE_CHECKING:
     from prosam.output.jobs import ImageJob
@@ -249,7 +249,7 @@ def _report(
         return
     print(f"error: {len(unreadable)} of {len(jobs)} images could not be read:", file=sys.stderr)
     for _, why in unreadable[:_SHOWN_UNREADABLE]:
-        print(f"  {why}", file=sys.stderr)
+        print(f"  {printable(why)}", file=sys.stderr)
     if len(unreadable) > _SHOWN_UNREADABLE:
         print(f"  and {len(unreadable) - _SHOWN_UNREADABLE} more: {out / 'unreadable.txt'}", file=sys.stderr)
     raise typer.Exit(1)

@@ -21,13 +21,16 @@ from starlette.staticfiles import StaticFiles
 from prosam.demo import images, questions
 from prosam.demo.answers import ZIP_NAME, Answers
 from prosam.demo.own_page import OwnPageOnly
+from prosam.demo.patience import LimitedWaiting, TooSlowError
 from prosam.demo.questions import Order, Question, read_question
 from prosam.errors import InputError
 from prosam.predictor.predictor import Predictor
+from prosam.remarks import printable
 
 PAGE = Path(__file__).parent / "page"
 
 _AT_ONCE = 2  # a decoded photograph and its logits take some hundred MB
+_MOST_WAITING = 2**29  # bytes of all requests together; 64 clients may be connected
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -35,6 +38,33 @@ _T = TypeVar("_T")
 
 class _TooLargeError(InputError):
     """A request's body has too many bytes."""
+
+
+class _BusyError(InputError):
+    """Too many requests wait."""
+
+
+class _Waiting:
+    """Counts the bytes of the requests that wait to be answered."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @asynccontextmanager
+    async def body(self, request: Request, most: int, name: str) -> AsyncIterator[bytes]:
+        """The body of a request. Reading stops beyond `most` bytes, no matter what the headers say."""
+        taken = bytearray()
+        try:
+            async for part in request.stream():
+                taken += part
+                self.count += len(part)
+                if len(taken) > most:
+                    raise _TooLargeError(f"{name}: has more than {most >> 20} MiB; scale it down")
+                if self.count > _MOST_WAITING:
+                    raise _BusyError("too many requests wait; try again in a minute")
+            yield bytes(taken)
+        finally:
+            self.count -= len(taken)
 
 
 def build_app(predictor: Predictor, *, names: Collection[str] = (), origins: Collection[str] = ()) -> Starlette:
@@ -47,7 +77,7 @@ def build_app(predictor: Predictor, *, names: Collection[str] = (), origins: Col
         names: names of this machine under which the page may be opened, besides `localhost` and numeric addresses.
         origins: further origins of the page; see `OwnPageOnly`.
     """
-    limiter = CapacityLimiter(_AT_ONCE)
+    limiter, waiting = CapacityLimiter(_AT_ONCE), _Waiting()
 
     async def working(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         return await to_thread.run_sync(lambda: function(*args, **kwargs), limiter=limiter)
@@ -68,21 +98,22 @@ def build_app(predictor: Predictor, *, names: Collection[str] = (), origins: Col
         return JSONResponse(await working(_answers(request).samples, request.path_params["number"]))
 
     async def add(request: Request) -> Response:
-        name = request.query_params.get("name", "the image")
-        content = await _body(request, images.MAX_IMAGE_BYTES, name)
-        return JSONResponse(await working(_answers(request).kept, content, name))
+        name = printable(request.query_params.get("name", "the image"))
+        async with waiting.body(request, images.MAX_IMAGE_BYTES, name) as content:
+            return JSONResponse(await working(_answers(request).kept, content, name))
 
     async def show(request: Request) -> Response:
         content = await working(_answers(request).shown, request.path_params["id"])
         return Response(content, media_type="image/jpeg")
 
     async def segment(request: Request) -> Response:
-        question = read_question(Question, await _body(request, questions.MAX_QUESTION_BYTES, "the drawing"))
-        return JSONResponse(await working(_answers(request).segmented, question))
+        async with waiting.body(request, questions.MAX_QUESTION_BYTES, "the drawing") as content:
+            question = read_question(Question, content)
+            return JSONResponse(await working(_answers(request).segmented, question))
 
     async def download(request: Request) -> Response:
-        order = read_question(Order, await _body(request, questions.MAX_QUESTION_BYTES, "the drawing"))
-        path = await working(_answers(request).zipped, order)
+        async with waiting.body(request, questions.MAX_QUESTION_BYTES, "the drawing") as content:
+            path = await working(_answers(request).zipped, read_question(Order, content))
         remove = BackgroundTask(shutil.rmtree, path.parent, ignore_errors=True)
         return FileResponse(path, filename=ZIP_NAME, background=remove)
 
@@ -97,7 +128,7 @@ def build_app(predictor: Predictor, *, names: Collection[str] = (), origins: Col
             Route("/api/download", download, methods=["POST"]),
             Mount("/page", StaticFiles(directory=PAGE)),
         ],
-        middleware=[Middleware(OwnPageOnly, names=names, origins=origins)],
+        middleware=[Middleware(LimitedWaiting), Middleware(OwnPageOnly, names=names, origins=origins)],
         exception_handlers={InputError: _refused, Exception: _failed},
         lifespan=lifespan,
     )
@@ -107,16 +138,6 @@ def _answers(request: Request) -> Answers:
     return request.app.state.answers
 
 
-async def _body(request: Request, most: int, name: str) -> bytes:
-    """The body of a request. Reading stops beyond `most` bytes, no matter what the headers say."""
-    taken = bytearray()
-    async for part in request.stream():
-        taken += part
-        if len(taken) > most:
-            raise _TooLargeError(f"{name}: has more than {most >> 20} MiB; scale it down")
-    return bytes(taken)
-
-
 async def _failed(request: Request, error: Exception) -> Response:
     return JSONResponse(
         {"error": f"unexpected: {type(error).__name__}; the traceback is in the terminal of `prosam demo`"}, 500
@@ -124,4 +145,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 413 if isinstance(error, _TooLargeError) else 400)
+    return JSONResponse({"error": str(error)}, _STATUSES.get(type(error), 400))
+
+
+_STATUSES: dict[type[Exception], int] = {_TooLargeError: 413, _BusyError: 503, TooSlowError: 408}

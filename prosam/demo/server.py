@@ -75,9 +75,17 @@ def serve_demo(
     import uvicorn
 
     from prosam.demo.app import build_app
+    from prosam.demo.patience import Patience, impatient_protocol
 
     app = build_app(predictor, names=names, origins=origins)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, limit_concurrency=64)
+    config = uvicorn.Config(
+        app,
+        http=impatient_protocol(Patience()),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=64,
+    )
     if browser:
         Thread(target=webbrowser.open, args=[url], daemon=True).start()  # a browser in the terminal would block
     server = uvicorn.Server(config)

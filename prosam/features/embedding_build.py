@@ -31,6 +31,7 @@ from prosam.progress import Progress
 from prosam.seals import seal
 
 _DIGESTS = "digests"
+_CHECK_BYTES = 8  # of each row
 _REMEDY = "free some space, or set PROSAM_SCRATCH to a folder on a larger disk"
 
 
@@ -90,7 +91,7 @@ def build_store(
     made = {_shard_name([digests[i] for i in missing[n : n + shard_size]]) for n in range(0, len(missing), shard_size)}
     made |= {path.name for path in kept.glob("*.safetensors")}
     repacked = sum(len(part) for part in plan if _shard_name([digests[s.image] for s in part]) not in made)
-    each = 2 * shape[0] * shape[1] * shape[2]
+    each = 2 * shape[0] * shape[1] * shape[2] + _CHECK_BYTES
     require_room((len(missing) + repacked) * each, kept, "the store of embeddings", _REMEDY)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.parent.stat().st_dev != kept.stat().st_dev:  # hard links do not cross disks, so there will be copies

@@ -11,7 +11,8 @@ from typing import Self
 
 from prosam.fetching.disk import disk_failures
 from prosam.fetching.remote_file import Digests, RemoteFile, read_digests
-from prosam.files import write_text
+from prosam.fetching.shown_url import shown_url
+from prosam.files import digest_of_json, write_text
 
 
 class PartialFile:
@@ -74,7 +75,7 @@ class PartialFile:
 
     def remember_source(self, url: str, headers: Mapping[str, str]) -> None:
         """Record what shows later whether the file at this address is still the same."""
-        memory = {"url": url, "etag": headers.get("ETag"), "last_modified": headers.get("Last-Modified")}
+        memory = {"url": _stored(url), "etag": headers.get("ETag"), "last_modified": headers.get("Last-Modified")}
         if memory != self._memory():
             write_text(self._memory_path, json.dumps(memory))
 
@@ -83,13 +84,15 @@ class PartialFile:
             memory = json.loads(self._memory_path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return memory if isinstance(memory, dict) else {}
+        if not isinstance(memory, dict):
+            return {}
+        return {key: value for key, value in memory.items() if value is None or isinstance(value, str)}
 
     def has_changed(self, url: str, headers: Mapping[str, str]) -> bool:
         """Whether a response from the part's own address has another ETag than before."""
         memory = self._memory()
         before, now = memory.get("etag"), headers.get("ETag")
-        return memory.get("url") == url and before is not None and now is not None and before != now
+        return memory.get("url") == _stored(url) and before is not None and now is not None and before != now
 
     def request_headers(self, url: str) -> dict[str, str]:
         """Headers that request the missing bytes; empty if the whole file has to be transferred.
@@ -104,7 +107,7 @@ class PartialFile:
         weak = etag is not None and etag.startswith("W/")  # not allowed in If-Range
         validator = memory.get("last_modified") if weak or not etag else etag
         ranged = {"Range": f"bytes={self.length}-"}
-        if memory.get("url") == url and validator:
+        if memory.get("url") == _stored(url) and validator:
             return ranged | {"If-Range": validator}
         return ranged if self._file.expected else {}
 
@@ -124,3 +127,8 @@ class PartialFile:
         if not self.length:
             self.path.unlink(missing_ok=True)
             self._memory_path.unlink(missing_ok=True)
+
+
+def _stored(url: str) -> str:
+    """An address as it may lie on disk: as it is, or as a digest if it holds secrets."""
+    return url if shown_url(url) == url else digest_of_json(url)

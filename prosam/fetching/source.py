@@ -14,6 +14,7 @@ from prosam.fetching.byte_progress import ByteProgress, bytes_in_words
 from prosam.fetching.disk import require_room
 from prosam.fetching.part import PartialFile
 from prosam.fetching.remote_file import RemoteFile
+from prosam.fetching.shown_url import shown_url, without_secrets
 
 _BLOCK = 1 << 18
 _PASSING = {408, 425, 429}  # these and all from 500 on may be temporary
@@ -74,7 +75,7 @@ def transfer_from(url: str, file: RemoteFile, part: PartialFile, patience: Retry
             if failures == patience.attempts:
                 raise Refused(f"{problem}, {failures} times without progress") from problem
             pause = min(patience.longest_pause, max(problem.pause, patience.first_pause * 2 ** max(0, failures - 1)))
-            print(f"{file.name}: {url}: {problem}; retrying in {pause:.0f} s")
+            print(f"{file.name}: {shown_url(url)}: {problem}; retrying in {pause:.0f} s")
             time.sleep(pause)
             continue
         wrong = part.difference()
@@ -128,7 +129,9 @@ def _receive(url: str, file: RemoteFile, part: PartialFile, response: requests.R
     if file.size is not None and total not in (None, file.size):
         raise Refused(f"has {total} bytes, not {file.size}")  # before correct bytes are discarded for it
     if response.status_code == 200 and part.length:
-        print(f"{file.name}: {url} cannot resume at {bytes_in_words(part.length)}; fetching from the beginning")
+        print(
+            f"{file.name}: {shown_url(url)} cannot resume at {bytes_in_words(part.length)}; fetching from the beginning"
+        )
         part.start_over()
     total = total if file.size is None else file.size
     require_room((total or 0) - part.length, part.path.parent, file.name)
@@ -149,15 +152,15 @@ def _answer(url: str, headers: dict[str, str], patience: RetryPolicy) -> request
         # identity: an archive is sent unchanged, and its bytes can be counted
         return requests.get(url, headers={"Accept-Encoding": "identity"} | headers, stream=True, timeout=timeouts)
     except requests.exceptions.SSLError as error:
-        raise Refused(f"no secure connection: {_innermost(error)}") from error
+        raise Refused(f"no secure connection: {_innermost(error, url)}") from error
     except requests.ConnectTimeout as error:
         raise Broken(f"no connection within {patience.connect_seconds:g} s") from error
     except requests.Timeout as error:
         raise Broken(f"no answer for {patience.read_seconds:g} s") from error
     except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-        raise Broken(f"no connection: {_innermost(error)}") from error
+        raise Broken(f"no connection: {_innermost(error, url)}") from error
     except requests.RequestException as error:
-        raise Refused(f"the request failed: {_innermost(error)}") from error
+        raise Refused(f"the request failed: {_innermost(error, url)}") from error
 
 
 def _blocks(response: requests.Response, part: PartialFile) -> Iterator[bytes]:
@@ -170,12 +173,12 @@ def _blocks(response: requests.Response, part: PartialFile) -> Iterator[bytes]:
         raise Broken(f"the connection broke at {bytes_in_words(part.length)}") from error
 
 
-def _innermost(error: BaseException) -> str:
+def _innermost(error: BaseException, url: str) -> str:
     """The operating system's message, without those of the libraries above it."""
     while error.__context__ is not None:
         error = error.__context__
     lines = str(getattr(error, "strerror", None) or error).splitlines()
-    return lines[0] if lines else type(error).__name__
+    return without_secrets(lines[0], url) if lines else type(error).__name__
 
 
 def _status(response: requests.Response) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prosam.errors import InputError
 from prosam.fetching.disk import disk_failures, require_room
 from prosam.fetching.remote_file import RemoteFile
+from prosam.fetching.shown_url import shown_url
 from prosam.fetching.verified import what_is_wrong, write_stamp
 from prosam.files import one_at_a_time
 
@@ -94,9 +95,9 @@ def _transfer(file: RemoteFile, path: Path, patience: RetryPolicy | None) -> Non
             try:
                 transfer_from(url, file, part, patience or RetryPolicy())
             except Refused as problem:
-                reasons.append(f"{url} ({problem})")
+                reasons.append(f"{shown_url(url)} ({problem})")
                 if number < len(file.urls):
-                    print(f"{file.name}: {url}: {problem}; trying {file.urls[number]}")
+                    print(f"{file.name}: {shown_url(url)}: {problem}; trying {shown_url(file.urls[number])}")
                 part.inherited = part.length > 0
                 continue
             part.become(path)

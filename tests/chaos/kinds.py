@@ -7,6 +7,7 @@ from tests.chaos.damage import damage_round
 from tests.chaos.disks import disk_round
 from tests.chaos.kills import kill_round
 from tests.chaos.order import changed_image_round, order_round
+from tests.chaos.pipeline import pipeline_round
 from tests.chaos.together import together_round
 
 KINDS = {
@@ -16,4 +17,5 @@ KINDS = {
     "together": Kind(together_round, 8),
     "order": Kind(order_round, 8),
     "changed": Kind(changed_image_round, 2),
+    "pipeline": Kind(pipeline_round, 5),
 }

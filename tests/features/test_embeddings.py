@@ -138,7 +138,11 @@ def test_the_store_holds_what_the_encoder_said_in_half_precision(tmp_path: Path,
     assert "10" not in store
     assert store.made_by == MADE_BY
     assert (store.shape, store.read(["7"]).dtype) == (SHAPE, torch.float32)
-    assert sorted(content(tmp_path / "store")) == ["index.json", *(f"shard-0000{i}.safetensors" for i in range(3))]
+    assert sorted(content(tmp_path / "store")) == [
+        "index.json",
+        "prosam.sha256",
+        *(f"shard-0000{i}.safetensors" for i in range(3)),
+    ]
 
 
 def test_the_stage_stores_what_sams_encoder_says(prepared_workspace: Path):
@@ -215,7 +219,11 @@ def test_appended_images_leave_the_whole_shards_as_they_were(tmp_path: Path, sou
     before = content(tmp_path / "store")
     build(sources(range(12)))
     after = content(tmp_path / "store")
-    assert {name for name in before if before[name] != after.get(name)} == {"index.json", "shard-00002.safetensors"}
+    assert {name for name in before if before[name] != after.get(name)} == {
+        "index.json",
+        "prosam.sha256",
+        "shard-00002.safetensors",
+    }
 
 
 def test_fewer_images_cost_nothing_and_free_the_scratch(tmp_path: Path, sources, build):

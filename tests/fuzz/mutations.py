@@ -139,18 +139,17 @@ def mutated_lines(content: bytes, rng: random.Random, others: Sequence[bytes] = 
     return "\n".join(lines).encode("utf-8", "surrogatepass")
 
 
-def minimised(content: bytes, fails: Callable[[bytes], bool]) -> bytes:
-    """A smaller input that still fails: pieces are removed as long as that helps."""
+def minimised(content: bytes, fails: Callable[[bytes], bool], most: int = 500) -> bytes:
+    """A smaller input that still fails: pieces are removed as long as that helps, in at most so many attempts."""
     size = max(1, len(content) // 2)
-    while size:
+    while size and most:
         place, shorter = 0, False
-        while place < len(content):
-            attempt = content[:place] + content[place + size :]
+        while place < len(content) and most:
+            attempt, most = content[:place] + content[place + size :], most - 1
             if fails(attempt):
                 content, shorter = attempt, True
             else:
                 place += size
-        size = size // 2 if not shorter else min(size, max(1, len(content) // 2))
-        if size == 1 and not shorter:
-            break
+        if not shorter:
+            size //= 2
     return content

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import random
 import resource
-import shutil
 import signal
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from prosam.errors import InputError
 from prosam.remarks import collecting
-from tests.fuzz.targets import Target
+from tests.fuzz.targets import TARGETS, Reader, Target
 
 _SECONDS = 2.0  # of this process's CPU
 _MEMORY_MB = 1024
@@ -53,6 +52,7 @@ def input_of(target: Target, seed: int, number: int) -> bytes:
 
 def find_in(target: Target, content: bytes) -> Find | None:
     """Read one input; None if it was read, or refused with one line that names the reason."""
+    _warm(target.read)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory(prefix="prosam-fuzz-") as root:
         box = Path(root) / "outer" / "inner" / "box"
@@ -76,6 +76,21 @@ def find_in(target: Target, content: bytes) -> Find | None:
     return None
 
 
+@cache
+def _warm(read: Reader) -> None:
+    """Let a reader import what it needs, which takes longer than reading."""
+    for target in TARGETS.values():
+        if target.read is read:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                contextlib.chdir(folder),
+                contextlib.suppress(InputError),
+                contextlib.redirect_stdout(io.StringIO()),
+                collecting(),
+            ):
+                read(target.seeds()[0], Path(folder))
+
+
 def _place(error: Exception) -> str:
     """The last line of ours in a traceback."""
     ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "/prosam/" in frame.filename]
@@ -94,19 +109,3 @@ def _limited() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, earlier)
-
-
-def in_fork(work: Callable[[], bool]) -> bool:
-    """Whether work in a fork returns True; a crash of the interpreter is False."""
-    process = os.fork()
-    if process == 0:
-        status = 1
-        with contextlib.suppress(BaseException):
-            status = 0 if work() else 1
-        os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
-
-
-def clean(folder: Path) -> None:
-    """Remove a folder."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -66,7 +66,12 @@ def test_current_is_a_whole_copy_and_older_models_stay_under_their_numbers(place
     assert ModelsInUse(place).number() == 3
     assert [content(place / name) for name in ("1", "2", "3", "current")] == ["a", "b", "c", "c"]
     assert names(place) == {"1", "2", "3", "current", "history.jsonl"}
-    assert names(place / "current") == {"prompt_encoder.safetensors", "model.json", "decision.json"}
+    assert names(place / "current") == {
+        "prompt_encoder.safetensors",
+        "model.json",
+        "decision.json",
+        "prosam.sha256",
+    }
     assert [(r["verdict"], r["in_use"], r["new"]["commit"]) for r in ModelsInUse(place).history()] == [
         ("replaced", 1, "commit of a"),
         ("replaced", 2, "commit of b"),

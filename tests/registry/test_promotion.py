@@ -25,6 +25,7 @@ from prosam.evaluation import bootstrap
 from prosam.evaluation.bootstrap import Interval
 from prosam.evaluation.overlap import Overlap
 from prosam.registry.promotion import EpisodeScores, PromotionDecision, decide, incomparable, read_scores
+from prosam.seals import seal
 from tasks.evaluate import evaluate
 from tasks.folds import folds
 from tasks.promote import promote
@@ -225,6 +226,7 @@ def multiply_weights(factor: float) -> None:
     """A new model: ten times the weights of so short a training are better ones; none have all prompts the same."""
     weights = load_file(MODEL / "prompt_encoder.safetensors")
     save_file({name: factor * w for name, w in weights.items()}, MODEL / "prompt_encoder.safetensors")
+    seal(MODEL)
 
 
 def weights(model: Path) -> bytes:
@@ -252,6 +254,7 @@ def test_the_life_of_a_model_in_use(
 
     description = json.loads((MODEL / "model.json").read_text())
     (MODEL / "model.json").write_text(json.dumps(description | {"commit": "a later one"}))  # it gave the same weights
+    seal(MODEL)
     with monkeypatch.context() as patch:
         patch.setattr("prosam.evaluation.evaluate.evaluate_episodes", None)
         assert say(capsys) == f"{NAME}: unchanged, this model is in use\n"
@@ -327,6 +330,7 @@ def test_a_model_of_another_sam_is_replaced_by_force_alone(capsys: pytest.Captur
     description = json.loads(path.read_text())
     description["sam"] |= {"checkpoint": "other.pth", "sha256": "c" * 64}
     path.write_text(json.dumps(description))
+    seal(path.parent)
     trained_and_evaluated(seed=1)
     with pytest.raises(InputError) as caught:
         promote(DATASET, "prosam", 0)
@@ -345,6 +349,7 @@ def test_results_on_other_episodes_are_out_of_date():
     trained_and_evaluated(seed=1)
     path = layout.folds(DATASET) / "episodes-0.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    seal(path.parent)
     with pytest.raises(InputError, match=rf"holds other episodes than {path}; run `dvc repro evaluate@{DATASET}-"):
         promote(DATASET, "prosam", 0)
 

@@ -1,4 +1,4 @@
-"""The checksums of a PNG's chunks. Pillow skips some of them: with the end of its pixels damaged, a PNG is read wrong."""
+"""The checksums of a PNG's chunks: Pillow skips some, and reads a PNG wrong whose last pixels are damaged."""
 
 from __future__ import annotations
 

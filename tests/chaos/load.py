@@ -1,0 +1,164 @@
+"""Load, by hand: `python -m tests.chaos.load page` and `... segment`; see docs/reliability.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from http.client import HTTPConnection
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.scenes import pair, scenes
+
+_COMMAND = [sys.executable, "-c", "from prosam.cli.main import main; main()"]
+_KINDS = 5  # different images, to which the others are hard links
+
+
+def main() -> None:
+    """Run one of the two."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["page", "segment"])
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--images", type=int, default=100_000)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="prosam-load-") as folder:
+        if asked.what == "page":
+            load_page(asked.clients, asked.seconds)
+        else:
+            load_segment(Path(folder), asked.images, asked.seconds)
+
+
+def load_page(clients: int, seconds: float) -> None:
+    """Clients that send an image, ask for its mask and look at it, again and again."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["demo", "--model", "bundled:shapes", "--no-open", "--port", str(port), "--device", "cpu"]
+    server = subprocess.Popen([*_COMMAND, *words], stdout=subprocess.DEVNULL)
+    try:
+        while not _listens(port):
+            time.sleep(0.1)
+        scenes()  # drawn before the clock starts
+        answers, times, stop = Counter[str](), list[float](), time.monotonic() + seconds
+        threads = [
+            threading.Thread(target=_client, args=(port, number, stop, answers, times)) for number in range(clients)
+        ]
+        for thread in threads:
+            thread.start()
+        memory = []
+        while any(thread.is_alive() for thread in threads):
+            time.sleep(5)
+            memory.append(_memory_mb(server.pid))
+        print(f"{clients} clients, {seconds:.0f} s: {sum(answers.values())} answers, {dict(answers)}")
+        print(f"answer: median {np.median(times):.2f} s, slowest {max(times):.2f} s")
+        print(f"memory, MB: {' '.join(f'{value:.0f}' for value in memory)}")
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+
+
+def _client(port: int, number: int, stop: float, answers: Counter[str], times: list[float]) -> None:
+    import io
+    import json
+
+    buffer = io.BytesIO()
+    Image.fromarray(scenes()[number % 20].image).save(buffer, "PNG")
+    content = buffer.getvalue() + bytes([number])  # another file for each client
+    while time.monotonic() < stop:
+        started = time.monotonic()
+        connection = HTTPConnection("127.0.0.1", port, timeout=120)
+        try:
+            connection.request("POST", f"/api/images?name={number}.png", content)
+            answer = connection.getresponse()
+            sent = json.loads(answer.read())
+            answers[str(answer.status)] += 1
+            question = {
+                "reference": sent["id"],
+                "target": sent["id"],
+                "drawing": {"kind": "point", "points": [[60, 60]]},
+            }
+            for method, path, body in (
+                ("POST", "/api/segment", json.dumps(question)),
+                ("GET", f"/api/images/{sent['id']}", None),
+            ):
+                connection.request(method, path, body)
+                answer = connection.getresponse()
+                answer.read()
+                answers[str(answer.status)] += 1
+        except (OSError, ValueError, KeyError) as error:
+            answers[type(error).__name__] += 1
+        finally:
+            connection.close()
+        times.append(time.monotonic() - started)
+
+
+def load_segment(folder: Path, images: int, seconds: float) -> None:
+    """A folder with hard links of a few images: the first result, the memory, a kill and the first result after it."""
+    photos = folder / "photos"
+    reference, _, shown = pair()
+    Image.fromarray(reference.image).save(folder / "cat.jpg", quality=95)
+    Image.fromarray(reference.mask(shown)).save(folder / "cat.png")
+    for kind in range(_KINDS):
+        Image.fromarray(scenes()[kind].image).save(folder / f"{kind}.png")
+    for number in range(images):
+        inner = photos / f"{number // 1000:03d}"
+        inner.mkdir(parents=True, exist_ok=True)
+        os.link(folder / f"{number % _KINDS}.png", inner / f"{number:06d}.png")
+    words = ["segment", "photos", "--reference", "cat.jpg", "--mask", "cat.png", "--model", "bundled:shapes"]
+    words += ["--out", "found", "--write", "masks"]
+    journal = folder / "found" / "results.jsonl"
+    for what in ("first start", "after the kill"):
+        before = _lines(journal)
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [*_COMMAND, *words], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while _lines(journal) <= max(before, 1) and process.poll() is None:
+            time.sleep(0.05)
+        first, cpu = time.monotonic() - started, _cpu_seconds(process.pid)
+        memory = []
+        while process.poll() is None and time.monotonic() - started < first + seconds:
+            time.sleep(seconds / 8)
+            memory.append(_memory_mb(process.pid))
+        process.kill()
+        process.wait()
+        print(
+            f"{images} images, {what}: first result after {first:.1f} s ({cpu:.1f} s of CPU), {_lines(journal) - 1} done"
+        )
+        print(f"memory, MB: {' '.join(f'{value:.0f}' for value in memory)}", flush=True)
+    shutil.rmtree(folder / "found")
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _memory_mb(pid: int) -> float:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS")) / 1024
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    main()
