@@ -89,8 +89,8 @@ def load_training_free(
     of_size = None if size is None else _of_size(size_for(size, place), backbone=settings.backbone is not None)
     sam_file, sam_origin = given_sam(sam) if of_size is None else of_size[0]
     loaded = load_sam(sam_origin.model, sam_file).to(place)
-    size = int(loaded.prompt_encoder.input_image_size[0])
-    models = FrozenSam.of(loaded, image_size=size, upsampling="centres", device=place)
+    side = int(loaded.prompt_encoder.input_image_size[0])
+    models = FrozenSam.of(loaded, image_size=side, upsampling="centres", device=place)
     backbone_origin = None
     if settings.backbone is not None:
         backbone_file, backbone_origin = given_backbone(backbone) if of_size is None else of_size[1]

@@ -120,7 +120,7 @@ def test_a_size_is_fetched_once_into_the_cache_and_used(
     mask[10:40, 20:60] = True
     masks = [one.segment(image, one.learn([(image, mask)])).mask for one in (predictor, given)]
     assert given.model.digest == predictor.model.digest
-    assert np.array_equal(*masks)
+    assert np.array_equal(masks[0], masks[1])
 
 
 def test_a_method_without_a_backbone_fetches_sam_alone(offered: Offered, cache: Path):
