@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import embed, epoch, gf_sam, roofline, step, training
+from bench import embed, epoch, gf_sam, roofline, sizes, step, training
+from prosam.checkpoints.sizes import SIZES
 from tests.conftest import DATASET
 
 
@@ -65,6 +66,15 @@ def test_gf_sam_compares_masks_first_and_takes_less_memory(capsys: pytest.Captur
     assert memory[1] < memory[0]
     assert memory[3] < memory[2]
     assert all("x plain" in row for row in rows[4:])
+
+
+def test_sizes_sums_the_parts_of_a_target(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(SIZES, "small", ("tiny", "tiny-resnet"))
+    sizes.bench(rounds=1)
+    first, *parts, target = capsys.readouterr().out.splitlines()
+    assert first.startswith("tiny with tiny-resnet on ")
+    assert [part.split(":")[0].strip() for part in parts] == ["SAM's image encoder", "the backbone", "the method"]
+    assert numbers(target)[0] == pytest.approx(sum(numbers(part)[0] for part in parts), abs=0.02)
 
 
 def test_gf_sam_compares_nothing_that_differs(monkeypatch: pytest.MonkeyPatch):

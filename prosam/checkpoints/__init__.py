@@ -9,6 +9,7 @@
 | `exported.py` | the single file of `prosam export` |
 | `bundled.py` | paths of the weights that come with the package |
 | `published.py` | addresses of the published checkpoints of SAM and the backbones |
+| `sizes.py` | the pairs of SAM and backbone behind `--size` |
 | `obtain.py` | the checkpoint that params.yaml asks for: a file, a URL, the bundled or the published one |
 | `backbone_conversion.py` | published backbone checkpoints as state dicts of our modules |
 | `vrp_sam.py` | checkpoints of the public VRP-SAM code as trained models |

@@ -10,8 +10,10 @@ from pydantic import TypeAdapter
 
 from prosam.checkpoints.frozen import load_backbone
 from prosam.checkpoints.frozen_given import given_backbone, given_sam
+from prosam.checkpoints.frozen_search import converted_backbone
 from prosam.checkpoints.frozen_weights import Origin
 from prosam.checkpoints.sam import load_sam
+from prosam.checkpoints.sizes import checkpoints_of, fetched, size_for
 from prosam.distributed.device import named_device
 from prosam.errors import InputError, unknown_name
 from prosam.methods.rivals import build_rival
@@ -59,7 +61,12 @@ def training_free_settings(method: str | AnyRival) -> AnyRival:
 
 
 def load_training_free(
-    method: str | AnyRival, *, device: str = "auto", sam: Path | None = None, backbone: Path | None = None
+    method: str | AnyRival,
+    *,
+    device: str = "auto",
+    sam: Path | None = None,
+    backbone: Path | None = None,
+    size: str | None = None,
 ) -> LoadedTrainingFree:
     """Load a method that trains nothing.
 
@@ -68,19 +75,32 @@ def load_training_free(
         device: a name that `named_device` accepts.
         sam: see `given_sam`.
         backbone: see `given_backbone`.
+        size: a pair of published models instead, see `prosam.checkpoints.sizes`. They are fetched if necessary.
 
     Raises:
-        InputError: there is no such method, it needs no backbone and one is given, or weights are missing or damaged.
+        InputError: there is no such method or size, the method needs no backbone and one is given, a size is given
+            together with weights, or weights are missing or damaged.
     """
     settings, place = training_free_settings(method), named_device(device)
+    if size is not None and (given := sam or backbone) is not None:
+        raise InputError(f"{given}: is given together with size {size!r}, which chooses SAM and backbone; omit one")
     if settings.backbone is None and backbone is not None:
         raise InputError(f"{backbone}: {settings.method} needs no backbone; omit it")
-    sam_file, sam_origin = given_sam(sam)
+    of_size = None if size is None else _of_size(size_for(size, place), backbone=settings.backbone is not None)
+    sam_file, sam_origin = given_sam(sam) if of_size is None else of_size[0]
     loaded = load_sam(sam_origin.model, sam_file).to(place)
-    size = int(loaded.prompt_encoder.input_image_size[0])
-    models = FrozenSam.of(loaded, image_size=size, upsampling="centres", device=place)
+    side = int(loaded.prompt_encoder.input_image_size[0])
+    models = FrozenSam.of(loaded, image_size=side, upsampling="centres", device=place)
     backbone_origin = None
     if settings.backbone is not None:
-        backbone_file, backbone_origin = given_backbone(backbone)
+        backbone_file, backbone_origin = given_backbone(backbone) if of_size is None else of_size[1]
         models = FrozenModels.of_both(models, load_backbone(backbone_origin.model, backbone_file).to(place))
     return LoadedTrainingFree(build_rival(settings, models), settings, models, sam_origin, backbone_origin)
+
+
+def _of_size(size: str, *, backbone: bool) -> list[tuple[Path, Origin]]:
+    """The files of a size that `load_sam` and `load_backbone` read, with their origins."""
+    checkpoints = checkpoints_of(size, backbone=backbone)
+    sam, *others = fetched(size, checkpoints)
+    origins = [one.origin for one in checkpoints]
+    return [(sam, origins[0]), *((converted_backbone(origins[1], file), origins[1]) for file in others)]

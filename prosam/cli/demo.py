@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from prosam.cli.references import BackboneOption, DeviceOption, MethodOption, ModelOption, SamOption
+from prosam.cli.references import BackboneOption, DeviceOption, MethodOption, ModelOption, SamOption, SizeOption
 from prosam.demo.server import is_local, listen, serve_demo, url_of
 from prosam.errors import InputError
 
@@ -34,6 +34,7 @@ def demo(
     browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
     sam: SamOption = None,
     backbone: BackboneOption = None,
+    size: SizeOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Serve a page for trying a model or a method: draw on a reference, drop images, see masks.
@@ -53,7 +54,9 @@ def demo(
 
         from prosam.predictor.predictor import Predictor
 
-        predictor = Predictor.load(model, method=method, device=device, sam=sam, backbone=backbone, keep=_KEPT)
+        predictor = Predictor.load(
+            model, method=method, device=device, sam=sam, backbone=backbone, size=size, keep=_KEPT
+        )
         print(predictor.model)
         print(f"the page is at {url}; stop it with Ctrl-C")
         serve_demo(predictor, listening, url, names=[host, gethostname()], browser=browser, origins=origins)

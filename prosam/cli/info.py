@@ -51,8 +51,13 @@ def facts_of(given: str | None) -> Facts:
     )
 
 
-def facts_of_method(name: str) -> Facts:
-    """The facts about a method that trains nothing, with the bundled SAM and backbone for photographs.
+def facts_of_method(name: str, size: str | None = None) -> Facts:
+    """The facts about a method that trains nothing.
+
+    Args:
+        name: of the method.
+        size: with the published SAM and backbone of this size, of which nothing is fetched for the description; None
+            for the bundled ones for photographs.
 
     Raises:
         InputError: there is no such method.
@@ -62,13 +67,24 @@ def facts_of_method(name: str) -> Facts:
     from prosam.predictor.model_card import describe_training_free
 
     settings = training_free_settings(name)
-    sam, backbone = given_sam(None)[1], given_backbone(None)[1] if settings.backbone else None
+    needed: Facts = {}
+    if size is None:
+        sam, backbone = given_sam(None)[1], given_backbone(None)[1] if settings.backbone else None
+    else:
+        from prosam.checkpoints.sizes import checkpoints_of, size_for, to_fetch
+        from prosam.distributed.device import named_device
+
+        chosen = size_for(size, named_device("auto"))
+        published = checkpoints_of(chosen, backbone=settings.backbone is not None)
+        sam, backbone = published[0].origin, published[1].origin if settings.backbone else None
+        needed = {"size": chosen, "to fetch": to_fetch(published) or "nothing"}
     card = describe_training_free(settings, sam, backbone)
     return {
         "what": "a method that trains nothing",
         "method": name,
         "SAM": _weights(card.description["sam"]),
         "backbone": _weights(card.description["backbone_weights"]) or "none",
+        **needed,
         "parameters": card.description["parameters"],
         "trainable parameters": 0,
         "model": card.name,

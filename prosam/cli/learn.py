@@ -24,6 +24,7 @@ from prosam.cli.references import (
     ReferencesOption,
     SamOption,
     ScribbleOption,
+    SizeOption,
     all_references,
 )
 from prosam.errors import InputError
@@ -57,6 +58,7 @@ def learn(
     method: MethodOption = None,
     sam: SamOption = None,
     backbone: BackboneOption = None,
+    size: SizeOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Learn concepts from annotated references and save them as files for one model; no image is saved."""
@@ -78,7 +80,7 @@ def learn(
         raise InputError("nothing to learn: pass --reference with an annotation, or --references")
     if out.suffix == _SUFFIX and len(given) > 1:
         raise InputError(f"{out}: is one file, but there are {len(given)} concepts, {', '.join(given)}; name a folder")
-    predictor = Predictor.load(model, method=method, device=device, sam=sam, backbone=backbone)
+    predictor = Predictor.load(model, method=method, device=device, sam=sam, backbone=backbone, size=size)
     concepts = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     say_remarks()
     print(predictor.model)

@@ -12,6 +12,7 @@ from prosam.cli import compare, console, learn, segment
 from prosam.cli.demo import demo
 from prosam.cli.export import export
 from prosam.cli.ordered import OrderedCommand
+from prosam.cli.references import SizeOption
 from prosam.params import PARAMS_FILE, AnnotationKind, load_params
 
 app = typer.Typer(
@@ -100,18 +101,21 @@ def info(
         str | None,
         typer.Option("--method", metavar="NAME", help="Describe a method that trains nothing, such as gf-sam."),
     ] = None,
+    size: SizeOption = None,
     json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
 ) -> None:
     """Describe a trained or exported model, a concept, a folder of results, frozen weights, or a store of embeddings.
 
-    Examples: prosam info models/shapes-5i/prosam/0; prosam info --method gf-sam
+    Examples: prosam info models/shapes-5i/prosam/0; prosam info --method gf-sam --size small
     """
     from prosam.cli.info import as_json, as_text, facts_of, facts_of_method
     from prosam.errors import InputError
 
     if method is not None and path is not None:
         raise InputError(f"{path}: is described by itself; omit --method {method}")
-    facts = facts_of(path) if method is None else facts_of_method(method)
+    if method is None and size is not None:
+        raise InputError(f"--size {size}: belongs to a method that trains nothing; name one with --method, or omit it")
+    facts = facts_of(path) if method is None else facts_of_method(method, size)
     print(as_json(facts) if json else as_text(facts))
 
 

@@ -92,6 +92,14 @@ BackboneOption = Annotated[
         help="The model's backbone, if it is not found automatically; with --method, any backbone.",
     ),
 ]
+SizeOption = Annotated[
+    Literal["small", "large", "auto"] | None,
+    typer.Option(
+        "--size",
+        help="With --method, published models instead of --sam and --backbone: small is MobileSAM with DINOv2-S, large "
+        "is SAM ViT-H with DINOv2-L; auto is large on a GPU with 12 GB, otherwise small. Fetched once.",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu or cuda.")]
 FusionOption = Annotated[
     Literal["concatenate", "average"],

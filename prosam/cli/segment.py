@@ -27,6 +27,7 @@ from prosam.cli.references import (
     ReferencesOption,
     SamOption,
     ScribbleOption,
+    SizeOption,
     all_references,
     check_name,
 )
@@ -47,6 +48,7 @@ Examples:
   prosam segment photos/ --references labelled.json --label cat --out found/ --write coco
   prosam segment photos/ --name coin --reference coins.jpg --box 30,12,75,60 --instances --out counted/
   prosam segment photos/ --method gf-sam --reference cat.jpg --mask cat.png --out found/
+  prosam segment photos/ --method gf-sam --size small --reference cat.jpg --mask cat.png --out found/
   prosam segment clip.mp4 --reference cat.jpg --mask cat.png --out found/ --every 5
 
 Several references for several concepts; an image is followed by its annotations:
@@ -82,6 +84,7 @@ def segment(
     method: MethodOption = None,
     sam: SamOption = None,
     backbone: BackboneOption = None,
+    size: SizeOption = None,
     fusion: FusionOption = "average",
     threshold: Annotated[
         float | None,
@@ -163,7 +166,9 @@ def segment(
     given = all_references(options_in_order(context), options, labels=label or [], most=most, images=images)
     if not saved and not given:
         raise InputError("nothing to look for: pass --reference with an annotation, --concept or --references")
-    predictor = Predictor.load(model, method=method, device=device, sam=sam, backbone=backbone, fusion=fusion)
+    predictor = Predictor.load(
+        model, method=method, device=device, sam=sam, backbone=backbone, size=size, fusion=fusion
+    )
     asked: Asked = {
         "samples": samples,
         "seed": 0,

@@ -45,12 +45,12 @@ def decode_guided(sam: Sam, embedding: Tensor, prompts: Tensor, guidance: Tensor
     keys = source.flatten(2).transpose(1, 2) + no_mask  # (1, T, d)
     positions = dense_positions(sam).flatten(1).T[None]  # (1, T, d)
     tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight, prompts[0]])[None] + prototype
-    queries, placed = tokens, keys
+    queries = tokens
     for number, layer in enumerate(transformer.layers):
         if number:
             queries = queries + prototype
-        queries, keys, placed = decoder_layer(layer, queries, tokens, keys, positions, guidance.flatten())
+        queries, keys = decoder_layer(layer, queries, tokens, keys, positions, guidance.flatten())
     query, token = queries[:, _MASK_TOKEN, None], tokens[:, _MASK_TOKEN, None]  # no other output is used
-    read = attend_image(transformer.final_attn_token_to_image, query + token + prototype, placed, keys)
+    read = attend_image(transformer.final_attn_token_to_image, query + token + prototype, keys, positions)
     kernel = decoder.output_hypernetworks_mlps[0](transformer.norm_final_attn(query + read)[:, 0])
     return token_masks(TokenUpscaler.of(decoder.output_upscaling), keys, kernel[..., None], details)[0, 0]

@@ -11,6 +11,9 @@ them exact:
 - Only the wanted masks are read from the upscaled embedding. The upscaler works on tokens, where a transposed
   convolution of stride 2 is a matrix product.
 
+On a CPU, whatever treats each image token alone is done for some tokens after the other, so that sums, norms and
+activations find them in its caches.
+
 Shape letters: M prompt sets, m of them at a time, N prompts a set, d prompt dimension, D channels of an embedding, g
 side of its grid, T = g^2 image tokens, Q = 5 + N tokens, H heads, e channels of a head.
 """
@@ -28,8 +31,9 @@ from prosam.models.embedding_details import Details, as_image, split_details
 from prosam.models.segment_anything import Sam
 
 # On a CPU, work is done in pieces that its caches hold (bench/gf_sam.py): prompt sets whose image tokens have so
-# many numbers together, and so many image tokens in the upscaler.
+# many numbers together, so many numbers of the image tokens of one larger set, and so many tokens in the upscaler.
 _CPU_NUMBERS = 1 << 19
+_CPU_BLOCK = 1 << 17
 _CPU_UPSCALED = 512
 
 
@@ -84,10 +88,11 @@ class _ImageDecoder:
             queries, source = self._first_layer(tokens, *self._shared_side)
         else:
             source = self._image + dense.flatten(2).transpose(1, 2)
-            queries, source, _ = decoder_layer(first, tokens, tokens, source, self._positions)
-        queries, source, placed = decoder_layer(second, queries, tokens, source, self._positions)
+            queries, source = decoder_layer(first, tokens, tokens, source, self._positions)
+        queries, source = decoder_layer(second, queries, tokens, source, self._positions)
         rows = [0, *(1 + index for index in wanted)]  # the IoU token comes first
-        read = attend_image(transformer.final_attn_token_to_image, queries[:, rows] + tokens[:, rows], placed, source)
+        asking = queries[:, rows] + tokens[:, rows]
+        read = attend_image(transformer.final_attn_token_to_image, asking, source, self._positions)
         said = transformer.norm_final_attn(queries[:, rows] + read)
         networks = self._decoder.output_hypernetworks_mlps
         kernels = torch.stack([networks[index](said[:, 1 + i]) for i, index in enumerate(wanted)], -1)
@@ -117,12 +122,12 @@ class _ImageDecoder:
         told = heads(writing.k_proj(by_image(queries + tokens, 1)), writing)
         scores = (told * told.shape[-1] ** -0.5) @ asking.transpose(-1, -2)  # (1, H, m Q, T)
         scores = scores.unflatten(2, (-1, tokens.shape[1])).transpose(1, 2).flatten(0, 1)  # (m, H, Q, T)
-        return queries, layer.norm4(_written(writing, image, queries, scores))
+        return queries, _written(layer, image, queries, scores)
 
 
 def decoder_layer(
     layer: Any, queries: Tensor, tokens: Tensor, source: Tensor, positions: Tensor, guidance: Tensor | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:
     """A layer of the two-way transformer for few tokens.
 
     Args:
@@ -134,24 +139,22 @@ def decoder_layer(
         guidance: see `attend_image`.
 
     Returns:
-        The queries, the image, and the image with its positions.
+        The queries and the image.
     """
     if layer.skip_first_layer_pe:
         queries = layer.norm1(attend(layer.self_attn, queries, queries, queries))  # no residual: SAM's first layer
     else:
         both = queries + tokens
         queries = layer.norm1(queries + attend(layer.self_attn, both, both, queries))
-    placed = source + positions
     reading, writing = layer.cross_attn_token_to_image, layer.cross_attn_image_to_token
-    queries = layer.norm2(queries + attend_image(reading, queries + tokens, placed, source, guidance))
+    queries = layer.norm2(queries + attend_image(reading, queries + tokens, source, positions, guidance))
     queries = layer.norm3(queries + layer.mlp(queries))
     told = heads(writing.k_proj(queries + tokens), writing)
-    scores = _scores(told, writing.q_proj, placed)
+    scores = _scores(told, writing.q_proj, source, positions)
     if writing.q_proj.bias is not None:  # the same for all image tokens, but not for all tokens of the prompt
         bias = writing.q_proj.bias.unflatten(0, (writing.num_heads, 1, -1))
         scores += (told * bias).sum(-1, keepdim=True) * told.shape[-1] ** -0.5
-    source = layer.norm4(_written(writing, source, queries, scores))
-    return queries, source, source + positions
+    return queries, _written(layer, source, queries, scores)
 
 
 def token_masks(upscaler: TokenUpscaler, source: Tensor, kernels: Tensor, details: Details | None) -> Tensor:
@@ -165,14 +168,24 @@ def token_masks(upscaler: TokenUpscaler, source: Tensor, kernels: Tensor, detail
     return as_image(torch.cat(parts, 1).unflatten(1, (-1, 16)))
 
 
-def _scores(tokens: Tensor, projection: Any, image: Tensor) -> Tensor:
-    """Tokens (m, H, Q, e) against a projection of the image (m, T, d), without its bias: (m, H, Q, T)."""
+def _blocks(image: Tensor) -> list[slice]:
+    """Image tokens (m, T, d) that are treated together."""
+    m, t, d = image.shape
+    step = max(1, _CPU_BLOCK // (m * d)) if image.device.type == "cpu" and m * t * d > _CPU_NUMBERS else t
+    return [slice(start, start + step) for start in range(0, t, step)]
+
+
+def _scores(tokens: Tensor, projection: Any, image: Tensor, positions: Tensor) -> Tensor:
+    """Tokens (m, H, Q, e) against a projection, without its bias, of the placed image (m, T, d): (m, H, Q, T)."""
     count, q, e = tokens.shape[1:]
-    folded = (tokens * e**-0.5) @ projection.weight.unflatten(0, (count, e))  # (m, H, Q, d)
-    return (folded.flatten(1, 2) @ image.transpose(1, 2)).unflatten(1, (count, q))
+    folded = ((tokens * e**-0.5) @ projection.weight.unflatten(0, (count, e))).flatten(1, 2)  # (m, H Q, d)
+    parts = [folded @ (image[:, part] + positions[:, part]).transpose(1, 2) for part in _blocks(image)]
+    return torch.cat(parts, 2).unflatten(1, (count, q))
 
 
-def attend_image(module: Any, tokens: Tensor, placed: Tensor, image: Tensor, guidance: Tensor | None = None) -> Tensor:
+def attend_image(
+    module: Any, tokens: Tensor, image: Tensor, positions: Tensor, guidance: Tensor | None = None
+) -> Tensor:
     """Attention of few tokens (m, Q, d) to the image (m, T, d): (m, Q, d).
 
     The bias of the keys' projection adds the same to all scores of a token, so softmax ignores it.
@@ -180,11 +193,11 @@ def attend_image(module: Any, tokens: Tensor, placed: Tensor, image: Tensor, gui
     Args:
         module: segment-anything's attention.
         tokens: (m, Q, d), the queries.
-        placed: (m, T, d), the image with its positions, the keys.
-        image: (m, T, d), the values.
+        image: (m, T, d), the values; with its positions, the keys.
+        positions: (1, T, d).
         guidance: (T,), added to the weights before a second softmax; see `prosam.methods.target_guided_attention`.
     """
-    weights = _scores(heads(module.q_proj(tokens), module), module.k_proj, placed).softmax(-1)
+    weights = _scores(heads(module.q_proj(tokens), module), module.k_proj, image, positions).softmax(-1)
     if guidance is not None:
         weights = (weights + guidance).softmax(-1)
     context = (weights.flatten(1, 2) @ image).unflatten(1, weights.shape[1:3])  # (m, H, Q, d)
@@ -192,11 +205,16 @@ def attend_image(module: Any, tokens: Tensor, placed: Tensor, image: Tensor, gui
     return module.out_proj(merge_heads(values) + module.v_proj.bias)
 
 
-def _written(module: Any, image: Tensor, tokens: Tensor, scores: Tensor) -> Tensor:
-    """The image (1 or m, T, d) and what it reads of few tokens (m, Q, d) with scores (m, H, Q, T): (m, T, d)."""
+def _written(layer: Any, image: Tensor, tokens: Tensor, scores: Tensor) -> Tensor:
+    """The image (1 or m, T, d) after it has read of few tokens (m, Q, d) with scores (m, H, Q, T): (m, T, d)."""
+    module = layer.cross_attn_image_to_token
     values = heads(module.v_proj(tokens), module)
     out = values @ module.out_proj.weight.T.unflatten(0, (module.num_heads, -1))  # (m, H, Q, d)
     # a head's weights sum to 1, so each head brings its share of the bias
     out = out + module.out_proj.bias / module.num_heads
-    weights = scores.softmax(-2).flatten(1, 2).transpose(1, 2)  # (m, T, H Q)
-    return torch.baddbmm(image.expand(len(tokens), -1, -1), weights, out.flatten(1, 2))
+    weights, out = scores.softmax(-2).flatten(1, 2).transpose(1, 2), out.flatten(1, 2)  # (m, T, H Q), (m, H Q, d)
+    image = image.expand(len(tokens), -1, -1)
+    written = torch.empty_like(image, memory_format=torch.contiguous_format)
+    for part in _blocks(image):
+        written[:, part] = layer.norm4(torch.baddbmm(image[:, part], weights[:, part], out))
+    return written

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from prosam.predictor.model_card import ModelCard, describe_model, describe_trai
 from prosam.predictor.prompt_finder import PromptFinder
 from prosam.predictor.result import Result
 from prosam.predictor.training_free_finder import TrainingFreeFinder
+
+if TYPE_CHECKING:
+    from prosam.checkpoints.sizes import Size
 
 _GPU_BATCH = 8
 
@@ -79,6 +82,7 @@ class Predictor:
         device: str = "auto",
         sam: str | Path | None = None,
         backbone: str | Path | None = None,
+        size: Size | None = None,
         fusion: Fusion = "average",
         keep: int = 0,
     ) -> Self:
@@ -95,6 +99,9 @@ class Predictor:
                 `sam`, or a checkpoint. A method that trains nothing takes any SAM; by default, the bundled one for
                 photographs.
             backbone: the same for the backbone and the stage `backbone`.
+            size: for a method that trains nothing, a pair of published models instead of `sam` and `backbone`: `small`
+                is MobileSAM with DINOv2 ViT-S, `large` is SAM ViT-H with DINOv2 ViT-L, and `auto` is large on a GPU
+                with 12 GB and small otherwise. They are fetched once, into the user's cache.
             fusion: how the prompts of several references are fused: `average`, which was measured to be better, or
                 `concatenate`, as in VRP-SAM.
             keep: number of images whose embeddings are kept in memory; the images used last are kept. An image takes
@@ -105,7 +112,12 @@ class Predictor:
                 or it is given together with what belongs to a model.
         """
         if method is not None:
-            return cls._training_free(method, source, device, _path(sam), _path(backbone), fusion, keep)
+            return cls._training_free(method, source, device, _path(sam), _path(backbone), size, fusion, keep)
+        if size is not None:
+            raise InputError(
+                f"size {size!r}: chooses SAM and backbone for a method that trains nothing, but a trained model needs "
+                "those that it was trained with; name a method, or omit the size"
+            )
         loaded = load_method(source, device=device, sam=_path(sam), backbone=_path(backbone))
         card = describe_model(loaded.files, loaded.frozen, loaded.method)
         return cls(PromptFinder(loaded.method, rule=loaded.rule, fusion=fusion, keep=keep), card)
@@ -118,6 +130,7 @@ class Predictor:
         device: str,
         sam: Path | None,
         backbone: Path | None,
+        size: Size | None,
         fusion: Fusion,
         keep: int,
     ) -> Self:
@@ -127,7 +140,7 @@ class Predictor:
             raise InputError(f"fusion {fusion!r}: combines prompts, and a method that trains nothing has none; omit it")
         from prosam.checkpoints.training_free import load_training_free  # late: it needs more of scipy
 
-        loaded = load_training_free(method, device=device, sam=sam, backbone=backbone)
+        loaded = load_training_free(method, device=device, sam=sam, backbone=backbone, size=size)
         card = describe_training_free(loaded.settings, loaded.sam, loaded.backbone)
         return cls(TrainingFreeFinder(loaded.method, loaded.models, keep=keep), card)
 

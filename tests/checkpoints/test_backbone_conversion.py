@@ -168,7 +168,7 @@ def test_a_file_is_read_and_named_when_it_is_wrong(tmp_path: Path):
 
 def written(state: State, folder: Path) -> Path:
     """A checkpoint of tensors that have the names and shapes given, and hold zeros in one place of memory."""
-    torch.save({name: torch.zeros(1).expand(tensor.shape) for name, tensor in state.items()}, folder / "given.pth")
+    torch.save({name: torch.zeros(()).expand(tensor.shape) for name, tensor in state.items()}, folder / "given.pth")
     return folder / "given.pth"
 
 
@@ -176,9 +176,9 @@ def written(state: State, folder: Path) -> Path:
 def test_the_architecture_of_a_published_checkpoint_is_known(form: str, tmp_path: Path):
     architecture, checkpoint, _ = FORMS[form]
     expected = {"vgg16-bn-vrp-sam": "vgg16-bn"}.get(architecture, architecture)  # which has the same tensors
-    assert known_backbone(written(checkpoint(), tmp_path)) == expected
-    parallel = {f"module.{name}": tensor for name, tensor in checkpoint().items()}
-    assert known_backbone(written(parallel, tmp_path)) == expected
+    state = checkpoint()
+    assert known_backbone(written(state, tmp_path)) == expected
+    assert known_backbone(written({f"module.{name}": x for name, x in state.items()}, tmp_path)) == expected
 
 
 @pytest.mark.parametrize("architecture", sorted(BACKBONE_BUILDERS))
@@ -207,9 +207,7 @@ def test_a_known_but_partial_file_says_what_it_lacks(tmp_path: Path, monkeypatch
     with pytest.raises(InputError, match="'efficientnet-lite0': it has unknown '_conv_stem2'"):
         backbone_state("efficientnet-lite0", state | {"_conv_stem2.weight": torch.zeros(1)})
     partial = {name: tensor for name, tensor in small_dinov2().items() if not name.startswith("norm.")}
-    with pytest.raises(
-        InputError, match=r"given\.pth: is not a checkpoint of backbone 'dinov2-vits14': it lacks 'norm"
-    ):
+    with pytest.raises(InputError, match=r"given\.pth: is not .* of backbone 'dinov2-vits14': it lacks 'norm\.weight'"):
         given_backbone(written(partial, tmp_path))
 
 

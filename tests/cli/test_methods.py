@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from prosam.checkpoints.bundled import SAM_WEIGHTS
 from prosam.cli.main import app
+from prosam.errors import InputError
 from tests.scenes import pair
 
 METHOD = ["--method", "persam", "--sam", str(SAM_WEIGHTS), "--device", "cpu"]
@@ -58,3 +59,28 @@ def test_a_method_is_described(photos: Path):
     assert facts["parameters"]["most_points"] == 128
     assert facts["trainable parameters"] == 0
     assert json.loads(run("info", "--method", "persam", "--json"))["backbone"] == "none"
+
+
+def test_a_size_is_described_without_fetching_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PROSAM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    facts = json.loads(run("info", "--method", "gf-sam", "--size", "large", "--json"))
+    assert facts["SAM"].startswith("vit_h (sam_vit_h_4b8939.pth, SHA-256 a7bf3b02")
+    assert facts["backbone"].startswith("dinov2-vitl14 (dinov2_vitl14_pretrain.pth, SHA-256 ")
+    assert (facts["size"], "3.8 GB" in facts["to fetch"]) == ("large", True)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["segment", "photos", "--out", "found", "--reference", "cat.png", "--mask", "mask.png"],
+        ["learn", "cat.safetensors", "--reference", "cat.png", "--mask", "mask.png"],
+        ["info"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_size_without_a_method_is_refused(photos: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]):
+    monkeypatch.chdir(photos)
+    with pytest.raises(InputError, match=r"size '?small'?: .*method that trains nothing"):
+        CliRunner().invoke(app, [*words, "--size", "small"], catch_exceptions=False)

@@ -127,7 +127,7 @@ def test_the_encoder_is_timms_tinyvit_and_the_neck(published: State):
 def test_a_block_by_its_formulas_cell_by_cell():
     """Attention in padded windows, whose zeros are keys too, then the local convolution, then the network."""
     width, heads, w, side = 8, 2, 3, 5
-    block = random_module(WindowBlock(width, heads, w).double())
+    block: Any = random_module(WindowBlock(width, heads, w).double())
     x = torch.randn(1, width, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     expected = x[0].permute(1, 2, 0).clone()
     padded = torch.zeros(6, 6, width, dtype=torch.float64)
