@@ -28,7 +28,8 @@ def evaluate(
     if in_processes(params, "tasks.evaluate", dataset, run, fold):
         return
 
-    from tasks.inputs import RunInputs, frozen_episodes
+    from tasks.frozen import frozen_episodes
+    from tasks.inputs import RunInputs
     from tasks.scoring import score
 
     score(

@@ -41,7 +41,8 @@ def rival(
     from prosam.files import write_text
     from prosam.methods.rivals import build_rival
     from prosam.progress import track
-    from tasks.inputs import RivalInputs, frozen_episodes
+    from tasks.frozen import frozen_episodes
+    from tasks.rival_inputs import RivalInputs
 
     inputs = RivalInputs(params, dataset, name)
     methods = {count: build_rival(settings, inputs.models) for count in params.folds.shots}

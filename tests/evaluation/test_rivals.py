@@ -30,8 +30,8 @@ from prosam.methods.rivals import build_rival
 from prosam.params import AnnotationKind, load_params
 from tasks.annotations import draw_annotations
 from tasks.backbone import backbone
-from tasks.inputs import RivalInputs
 from tasks.rival import rival
+from tasks.rival_inputs import RivalInputs
 from tests.conftest import DATASET
 
 KINDS: tuple[AnnotationKind, ...] = ("point", "scribble", "box")
