@@ -11,10 +11,12 @@ from prosam.params import CocoDownload, Params, ShapesDownload, TrainParams
 from prosam.plan.counts import ImageCounts
 from prosam.plan.operations import Operation, Work, add, flops_of
 from prosam.plan.rates import Rates
+from prosam.plan.rivals import METHOD_NEEDS, prompts_per_target
 from prosam.plan.weightless import BackboneShape, WeightlessModels
 from prosam.training.settings import in_steps
 
 _IMAGES_AT_ONCE = 4  # batch size for counting the backbone's operations
+_PROMPTS_COUNTED = 64  # SAM's decoder is counted for as many, and scaled
 _DECODED = 2  # number of evaluated methods that use the decoder: the run, and the same method untrained
 
 
@@ -24,7 +26,7 @@ class Computed:
 
     Attributes:
         dataset: name of the data set or of a shift.
-        stage: embeddings, features (of the backbone), training, evaluation or shift.
+        stage: embeddings, features (of the backbone), training, evaluation, shift or rival.
         amount: the amount of work, in words.
         flops: floating-point operations.
         seconds: on this machine, one process after the other.
@@ -97,8 +99,43 @@ class Costs:
         pipeline, episodes = self._params.pipeline, self._params.folds.episodes
         times = len(pipeline.folds)
         parts = [(self._predictions(tested, run, images, episodes, _DECODED), times) for run in runs]
-        amount = f"{times * len(runs)} x {episodes:,} episodes"
+        if self._params.folds.several:  # each further place of the lists is about a prediction
+            places = episodes * self._params.folds.shots[-1]
+            parts += [(self._predictions(tested, run, images, places, 1), times) for run in runs]
+        amount = f"{times * len(runs)} x {episodes:,} episodes{self._shots()}"
         return self._computed(tested, "evaluation", amount, add(*parts))
+
+    def rival(self, tested: str, name: str) -> Computed:
+        """A method that trains nothing on every fold.
+
+        Args:
+            tested: the data set.
+            name: a key of `rivals`.
+        """
+        rival, folds, models = self._params.rivals[name], self._params.folds, self._models
+        needs, images = METHOD_NEEDS[rival.method], folds.episodes * (1 + folds.shots[-1])
+        parts: list[tuple[Work, float]] = [(self._reading(tested), images)]
+        backbone, side = self._params.backbone_of_rival(name), self._params.models.size
+        if backbone is not None and needs.tokens is not None:
+            side, tokens = models.tokens(backbone)
+            parts.append((tokens, images))
+        stored = needs.geometry == "squashed" and self._params.models.size == models.sam_side
+        stored = stored and (needs.first == "sam" or side == models.sam_side)
+        if needs.geometry is not None and not stored:
+            parts.append((models.own_encoding(), images))
+        if rival.kind != "mask":  # SAM makes masks of the references
+            parts.append((models.own_encoding(), folds.episodes * folds.shots[-1]))
+        if prompts := prompts_per_target(rival):
+            counted = min(prompts, _PROMPTS_COUNTED)
+            parts.append((models.asked(counted), folds.episodes * len(folds.shots) * prompts / counted))
+        times = len(self._params.pipeline.folds)
+        embeddings = "" if needs.geometry is None else f", embeddings {'stored' if stored else 'computed'}"
+        amount = f"{name}, {times} x {folds.episodes:,} episodes{self._shots()}{embeddings}"
+        return self._computed(tested, "rival", amount, add((add(*parts), times)))
+
+    def _shots(self) -> str:
+        shots = self._params.folds.shots
+        return f" at {' and '.join(map(str, shots))} shots" if len(shots) > 1 else ""
 
     def _training(self, name: str, run: str, settings: TrainParams, images: int, annotated: int) -> Work:
         """One training. `images` is the number of images of the data set, `annotated` that of annotated references."""

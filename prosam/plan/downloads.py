@@ -41,7 +41,8 @@ def downloads(params: Params) -> list[PlannedDownload]:
         InputError: params.yaml names a file or folder that is missing, or a model without a checkpoint.
     """
     models = params.models
-    backbones = dict.fromkeys(params.backbone(run) for run in params.pipeline.runs)
+    of_rivals = (params.backbone_of_rival(rival) for rival in params.pipeline.rivals)
+    backbones = dict.fromkeys([*(params.backbone(run) for run in params.pipeline.runs), *filter(None, of_rivals)])
     needed = [
         *(item for name in params.pipeline.prepared for item in _of_dataset(name, params)),
         *_of_model(models.sam, "models.sam", models.sam.name, PUBLISHED_SAM.get(models.sam.name)),

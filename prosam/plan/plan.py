@@ -73,7 +73,7 @@ def make_plan(params: Params) -> Plan:
         written=written,
         disks=disks(written),
         computed=list(_computed(params, counts, costs)),
-        assumed=list(_assumed(counts, rates, name)),
+        assumed=list(_assumed(counts, rates, name, rivals=bool(pipeline.rivals))),
     )
 
 
@@ -82,8 +82,10 @@ def _written(
 ) -> Iterator[Written]:
     yield from data_written(params, files)
     used = {run: params.backbone(run) for run in params.pipeline.runs}
+    of_rivals = [name for rival in params.pipeline.rivals if (name := params.backbone_of_rival(rival))]
     if not layout.sam_weights().is_dir():
-        weights = models.sam_weight_bytes + sum(costs.backbone(backbone).weight_bytes for backbone in used.values())
+        copies = [*used.values(), *of_rivals]  # one for each run and rival
+        weights = models.sam_weight_bytes + sum(costs.backbone(backbone).weight_bytes for backbone in copies)
         yield Written("frozen weights", weights, str(layout.sam_weights().parent))
     for name, images in counts.items():
         yield from embeddings_written(name, params, images, models.embedding_bytes)
@@ -104,6 +106,7 @@ def _computed(params: Params, counts: dict[str, ImageCounts], costs: Costs) -> I
         if name in params.pipeline.datasets:
             yield costs.training(name, images)
             yield costs.evaluation(name, images.total, params.pipeline.runs)
+            yield from (costs.rival(name, rival) for rival in params.pipeline.rivals)
     for shift in params.pipeline.shifts:
         name = layout.shift(shift.train, shift.test)
         tests = costs.evaluation(shift.test, counts[shift.test].total, params.pipeline.shifted)
@@ -128,7 +131,7 @@ def _what(params: Params) -> str:
     )
 
 
-def _assumed(counts: dict[str, ImageCounts], rates: Rates, device: str) -> Iterator[str]:
+def _assumed(counts: dict[str, ImageCounts], rates: Rates, device: str, *, rivals: bool) -> Iterator[str]:
     for name, images in counts.items():
         trained = ", ".join(f"{count:,}" for count in images.training.values())
         yield (f"{name}: {images.total:,} images ({images.total_from}), to train on {trained} ({images.training_from})")
@@ -138,6 +141,11 @@ def _assumed(counts: dict[str, ImageCounts], rates: Rates, device: str) -> Itera
         "time: one process after the other, with nothing but embeddings done before; right to a factor of 2. It does "
         "not include download, folds, annotations, report, and the seconds that a stage takes to start"
     )
+    if rivals:
+        yield (
+            "methods that train nothing: every image of an episode is seen anew, SAM is asked with as many prompts as "
+            "the parameters allow, and what a method does with the masks is not included"
+        )
     yield (
         "disk: extracted images are as large as their archive, COCO's JSON is twice as large; DVC's cache consists of "
         "links and adds nothing"

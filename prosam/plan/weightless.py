@@ -24,6 +24,7 @@ from prosam.models.distributions import Dirac
 from prosam.models.embedding_details import embedding_channels
 from prosam.models.frozen import FrozenModels
 from prosam.models.frozen_sam import FrozenSam
+from prosam.models.many_prompts import decode_many
 from prosam.models.sam import SAM_BUILDERS, encode_images
 from prosam.models.segment_anything import Sam
 from prosam.params import ModelsParams, RunParams
@@ -89,6 +90,34 @@ class WeightlessModels:
         with self._mode, torch.no_grad():
             images = torch.empty(batch, 3, size, size, dtype=torch.uint8, device=self._device)
             return count_operations(lambda: encode_images(self._sam, images))
+
+    @property
+    def sam_side(self) -> int:
+        """S, the side of SAM's own square, px."""
+        return int(self._sam.prompt_encoder.input_image_size[0])
+
+    def own_encoding(self) -> Work:
+        """The work of SAM's image encoder for one image of SAM's own square, as methods that train nothing use it."""
+        with self._mode, torch.no_grad():
+            image = torch.empty(1, 3, self.sam_side, self.sam_side, dtype=torch.uint8, device=self._device)
+            return count_operations(lambda: encode_images(self._sam, image))
+
+    def tokens(self, name: str) -> tuple[int, Work]:
+        """The side of the square whose tokens a backbone gives such methods, px, and its work for one image."""
+        backbone = self._frozen(name).backbone
+        side = backbone.token_square or self._params.size
+        with self._mode, torch.no_grad():
+            image = torch.empty(1, 3, side, side, dtype=torch.uint8, device=self._device)
+            return side, count_operations(lambda: backbone.tokens(image, normed=True))
+
+    def asked(self, prompts: int) -> Work:
+        """The work of SAM's decoder for some prompts on one image, each of one point."""
+        sam, of_prompts = self._sam, self._sam.prompt_encoder
+        with self._mode, torch.no_grad():
+            shape = (embedding_channels(sam), *of_prompts.image_embedding_size)
+            embedding = torch.empty(*shape, device=self._device)
+            points = torch.empty(prompts, 2, of_prompts.embed_dim, device=self._device)
+            return count_operations(lambda: decode_many(sam, embedding, points, multimask=True))
 
     def backbone(self, name: str, batch: int) -> BackboneShape:
         """The sizes and the work of a backbone.
