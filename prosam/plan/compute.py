@@ -16,7 +16,7 @@ from prosam.plan.weightless import BackboneShape, WeightlessModels
 from prosam.training.settings import in_steps
 
 _IMAGES_AT_ONCE = 4  # batch size for counting the backbone's operations
-_PROMPTS_COUNTED = 64  # SAM's decoder is counted for as many, and scaled
+_PROMPTS_COUNTED = 8  # SAM's decoder is counted for as many, and scaled
 _DECODED = 2  # number of evaluated methods that use the decoder: the run, and the same method untrained
 
 
@@ -45,7 +45,7 @@ class Costs:
     def __init__(self, params: Params, models: WeightlessModels, rates: Rates):
         """Prepare; operations are counted when they are first needed, and remembered."""
         self._params, self._models, self._rates = params, models, rates
-        self.backbone = cache(self._backbone)
+        self.backbone, self.tokens, self.asked = cache(self._backbone), cache(models.tokens), cache(models.asked)
         self._step, self._prediction = cache(self._count_step), cache(self._count_prediction)
 
     def has_table(self, backbone: str, images: int) -> bool:
@@ -117,17 +117,17 @@ class Costs:
         parts: list[tuple[Work, float]] = [(self._reading(tested), images)]
         backbone, side = self._params.backbone_of_rival(name), self._params.models.size
         if backbone is not None and needs.tokens is not None:
-            side, tokens = models.tokens(backbone)
+            side, tokens = self.tokens(backbone)
             parts.append((tokens, images))
         stored = needs.geometry == "squashed" and self._params.models.size == models.sam_side
         stored = stored and (needs.first == "sam" or side == models.sam_side)
         if needs.geometry is not None and not stored:
-            parts.append((models.own_encoding(), images))
+            parts.append((models.own_encoding, images))
         if rival.kind != "mask":  # SAM makes masks of the references
-            parts.append((models.own_encoding(), folds.episodes * folds.shots[-1]))
+            parts.append((models.own_encoding, folds.episodes * folds.shots[-1]))
         if prompts := prompts_per_target(rival):
             counted = min(prompts, _PROMPTS_COUNTED)
-            parts.append((models.asked(counted), folds.episodes * len(folds.shots) * prompts / counted))
+            parts.append((self.asked(counted), folds.episodes * len(folds.shots) * prompts / counted))
         times = len(self._params.pipeline.folds)
         embeddings = "" if needs.geometry is None else f", embeddings {'stored' if stored else 'computed'}"
         amount = f"{name}, {times} x {folds.episodes:,} episodes{self._shots()}{embeddings}"

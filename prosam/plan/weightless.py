@@ -96,6 +96,7 @@ class WeightlessModels:
         """S, the side of SAM's own square, px."""
         return int(self._sam.prompt_encoder.input_image_size[0])
 
+    @cached_property
     def own_encoding(self) -> Work:
         """The work of SAM's image encoder for one image of SAM's own square, as methods that train nothing use it."""
         with self._mode, torch.no_grad():

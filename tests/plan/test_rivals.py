@@ -1,0 +1,79 @@
+"""Methods that train nothing, in the plan."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from prosam.params import Params
+from prosam.plan.compute import Costs
+from prosam.plan.downloads import downloads
+from prosam.plan.operations import flops_of
+from prosam.plan.rates import Rates
+from prosam.plan.rivals import METHOD_NEEDS, prompts_per_target
+from prosam.plan.weightless import WeightlessModels
+from tests.plan.conftest import ParamsWith
+
+RATES = Rates(
+    {"matrix": 1e11, "batch": 1e11, "attention": 1e11, "convolution": 1e11}, 1e10, 1e9, reading=1e8, overhead=1e-5
+)
+
+
+def costs_of(params: Params) -> tuple[Costs, WeightlessModels]:
+    models = WeightlessModels(params.models, torch.device("cpu"))
+    return Costs(params, models, RATES), models
+
+
+def with_shots(params: Params, *shots: int) -> Params:
+    return params.model_copy(update={"folds": params.folds.model_copy(update={"shots": shots})})
+
+
+def test_every_method_of_the_bundled_params_has_its_needs_and_prompts(params_with: ParamsWith):
+    rivals = params_with().rivals
+    assert {rival.method for rival in rivals.values()} <= set(METHOD_NEEDS)
+    prompts = {name: prompts_per_target(rival) for name, rival in rivals.items()}
+    # Matcher: 64 sets of each size from 1 to 6, and a grid of 64 x 64
+    assert prompts == {"persam": 3, "persam-f": 3, "matcher": 6 * 64 + 64 * 64, "gf-sam": 128, "insid3": 0}
+
+
+def test_the_work_is_that_of_the_images_and_of_the_prompts(params_with: ParamsWith):
+    params = params_with()
+    costs, models = costs_of(params)
+    tokens = flops_of(costs.tokens("tiny-resnet")[1])
+    images, times = 2 * 600, 4
+    found = costs.rival("shapes-5i", "insid3")
+    assert found.flops == pytest.approx(times * images * tokens)
+    assert found.amount == "insid3, 4 x 600 episodes"
+    found = costs.rival("shapes-5i", "gf-sam")
+    assert found.flops == pytest.approx(times * (images * tokens + 600 * 16 * flops_of(costs.asked(8))), rel=0.02)
+    assert found.amount == "gf-sam, 4 x 600 episodes, embeddings stored"
+    found = costs.rival("shapes-5i", "persam")
+    encoded = images * flops_of(models.own_encoding)
+    assert found.flops == pytest.approx(times * (encoded + 600 * flops_of(costs.asked(3))))
+    assert found.amount == "persam, 4 x 600 episodes, embeddings computed"
+
+
+def test_five_shots_are_four_more_images_and_another_answer(params_with: ParamsWith):
+    params = params_with()
+    one, five = (costs_of(with_shots(params, *shots))[0].rival("shapes-5i", "insid3") for shots in ((1,), (1, 5)))
+    assert five.flops == pytest.approx(one.flops * 6 / 2)
+    assert five.amount == "insid3, 4 x 600 episodes at 1 and 5 shots"
+
+
+def test_boxes_cost_an_embedding_of_each_reference_for_their_masks(params_with: ParamsWith):
+    params = params_with()
+    boxes = params.rivals["gf-sam"].model_copy(update={"kind": "box"})
+    params = params.model_copy(update={"rivals": params.rivals | {"boxes": boxes}})
+    costs, models = costs_of(params)
+    of_masks, of_boxes = (costs.rival("shapes-5i", name).flops for name in ("gf-sam", "boxes"))
+    assert of_boxes - of_masks == pytest.approx(4 * 600 * flops_of(models.own_encoding))
+
+
+def test_the_backbone_of_a_rival_is_fetched_as_well(params_with: ParamsWith):
+    params = params_with(sam="vit_h")
+    own = params.rivals["gf-sam"].model_copy(update={"backbone": "dinov2"})
+    pipeline = params.pipeline.model_copy(update={"rivals": ["gf-sam", "persam"]})
+    changed = params.model_copy(update={"rivals": params.rivals | {"gf-sam": own}, "pipeline": pipeline})
+    more = {file.file for file in downloads(changed)} - {file.file for file in downloads(params)}
+    assert len(more) == 1
+    assert "dinov2" in more.pop()
