@@ -102,7 +102,10 @@ def line_content(line: str) -> dict[str, Any]:
         ValueError: the line is damaged.
         TypeError: it is JSON, but holds no names.
     """
-    content = dict(json.loads(line))
+    try:
+        content = dict(json.loads(line))
+    except RecursionError as error:
+        raise ValueError("the line is nested too deeply") from error
     check = content.pop(_CHECK, None)
     if check is not None and check != zlib.crc32(json_bytes(content)):
         raise ValueError("the line differs from its CRC-32")

@@ -60,7 +60,7 @@ def read_exported_description(path: Path) -> dict[str, Any]:
         with safe_open(path, "pt") as file:
             content = json.loads((file.metadata() or {}).get(METADATA, "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         kind = kind_of_file(path)
         raise InputError(f"{path}: is damaged or is not a model: {kind or error}") from error
     if not isinstance(content, dict):

@@ -44,10 +44,10 @@ def read_description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     check_seal(path, "replace the folder with an intact copy, or train it again with `dvc repro --force`")
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: not found; train it with `dvc repro`") from error
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: is damaged ({error})") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: is not the description of a model")

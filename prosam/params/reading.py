@@ -52,7 +52,7 @@ def parse_params(text: str, path: Path) -> Params:
 
     try:
         content = YAML(typ="safe").load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: must be a mapping of sections, not {type(content).__name__}")

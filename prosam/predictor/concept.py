@@ -90,7 +90,7 @@ class Concept:
                 described = json.loads((file.metadata() or {}).get(_METADATA, "null"))
                 names = list(file.keys())
                 tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
-        except (SafetensorError, OSError, ValueError) as error:
+        except (SafetensorError, OSError, ValueError, RecursionError) as error:
             kind = kind_of_file(path)
             why = f"not a concept: {kind}" if kind else f"damaged, or not a concept ({error})"
             raise InputError(f"{path}: is {why}; make it again with `prosam learn`") from error

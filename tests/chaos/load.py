@@ -134,9 +134,8 @@ def load_segment(folder: Path, images: int, seconds: float) -> None:
             memory.append(_memory_mb(process.pid))
         process.kill()
         process.wait()
-        print(
-            f"{images} images, {what}: first result after {first:.1f} s ({cpu:.1f} s of CPU), {_lines(journal) - 1} done"
-        )
+        print(f"{images} images, {what}: first result after {first:.1f} s ({cpu:.1f} s of CPU)")
+        print(f"{_lines(journal) - 1} done")
         print(f"memory, MB: {' '.join(f'{value:.0f}' for value in memory)}", flush=True)
     shutil.rmtree(folder / "found")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from prosam import layout
-from prosam.seals import seal
+from prosam.seals import seal, sealed_folder
 from tests.chaos.forked import Ended, command, forked, stage
 from tests.scenes import pair, scenes
 from tests.workspace import DATASET, prepare_workspace
@@ -32,7 +32,7 @@ def build_workshop(root: Path, prepared: Path | None = None, *, whole: bool = Tr
     Args:
         root: the folder.
         prepared: a folder that `prepare_workspace` filled, if there is one already.
-        whole: whether to evaluate and promote the trained run, too.
+        whole: whether to train, evaluate, promote and segment, too; otherwise the model is the bundled one.
     """
     if prepared is None:
         _require(forked(root, lambda: prepare_workspace(root)))
@@ -40,12 +40,14 @@ def build_workshop(root: Path, prepared: Path | None = None, *, whole: bool = Tr
         shutil.copytree(prepared, root, dirs_exist_ok=True)
     seal(root / layout.raw(DATASET))  # as the download stage does
     draw_photos(root)
-    for work in (stage(*TRAIN), _write_checkpoint, *((stage(*EVALUATE), stage(*PROMOTE)) if whole else ())):
+    trained = (stage(*TRAIN), _write_checkpoint, stage(*EVALUATE), stage(*PROMOTE))
+    for work in trained if whole else (_write_bundled_model,):
         _require(forked(root, work))
     for words in (LEARN, EXPORT):
         _require(forked(root, command(*words)))
     shutil.copyfile(root / "learned.safetensors", root / "cat.safetensors")
-    _require(forked(root, command(*SEGMENT, "--out", RESULTS)))
+    if whole:
+        _require(forked(root, command(*SEGMENT, "--out", RESULTS)))
 
 
 def draw_photos(root: Path) -> None:
@@ -56,6 +58,18 @@ def draw_photos(root: Path) -> None:
         Image.fromarray(scene.image).save(root / "photos" / f"{number:02d}.png")
     Image.fromarray(reference.image).save(root / "cat.jpg", quality=95)
     Image.fromarray(reference.mask(shown)).save(root / "cat.png")
+
+
+def _write_bundled_model() -> None:
+    """As a training writes it."""
+    from prosam.checkpoints.bundled import PROMPT_ENCODER
+    from prosam.checkpoints.exported import read_exported_description
+    from prosam.checkpoints.trained import DESCRIPTION, WEIGHTS
+    from prosam.checkpoints.weights import load_state, write_state
+
+    with sealed_folder(layout.model(DATASET, RUN, FOLD)) as folder:
+        write_state(load_state(PROMPT_ENCODER), folder / WEIGHTS)
+        (folder / DESCRIPTION).write_text(json.dumps(read_exported_description(PROMPT_ENCODER)))
 
 
 def _write_checkpoint() -> None:

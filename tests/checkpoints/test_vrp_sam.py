@@ -200,6 +200,7 @@ def test_the_folder_says_what_it_holds_and_where_it_came_from(converted: Convert
         "prompt_encoder.safetensors",
         "backbone.safetensors",
         "model.json",
+        "prosam.sha256",
     }
     description = read_description(converted.folder)
     assert description["method"] == "vrp-sam"

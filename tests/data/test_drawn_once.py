@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from prosam import layout
 from prosam.data import annotating
+from prosam.seals import SUMS, seal
 from tasks.annotations import draw_annotations
 from tasks.folds import folds
 from tests.conftest import REPOSITORY
@@ -104,13 +105,13 @@ def change(workspace: Path, section: str, **values: object) -> None:
 
 
 def inodes(workspace: Path, run: str) -> set[int]:
-    return {path.stat().st_ino for path in (workspace / layout.annotations(NAME, run)).iterdir()}
+    return {path.stat().st_ino for path in (workspace / layout.annotations(NAME, run)).glob("*.parquet")}
 
 
 def test_runs_of_one_kind_share_files_and_work(dealt: Path):
     first, drawn = draw(dealt, "prosam-point")
     again, drawn_again = draw(dealt, "vrp-sam-point")
-    assert (set(first), drawn > 0) == ({"train.parquet", "test.parquet"}, True)
+    assert (set(first), drawn > 0) == ({"train.parquet", "test.parquet", SUMS}, True)
     assert (again, drawn_again) == (first, 0)
     assert inodes(dealt, "prosam-point") == inodes(dealt, "vrp-sam-point")
     other, drawn_other = draw(dealt, "prosam-scribble")
@@ -133,6 +134,7 @@ def test_other_settings_masks_or_folds_draw_anew_and_those_of_another_kind_do_no
     change(dealt, "annotations", seed=0)
     index = dealt / layout.folds(NAME) / "index.csv"
     index.write_text("".join(index.read_text().splitlines(keepends=True)[:-1]))
+    seal(index.parent)
     assert draw(dealt, "prosam")[0] != masks
 
 

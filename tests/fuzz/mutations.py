@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import random
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ _ODD_BYTES = (
     b"\xfe\xff",
     b"..",
 )
+_LENGTH = struct.Struct("<Q")  # of the header, at the beginning of a safetensors file
+_DEEP = b"[" * 20_000
 _MOST = 1 << 18
 
 
@@ -112,7 +115,28 @@ def mutated_json(content: bytes, rng: random.Random, others: Sequence[bytes] = (
     if rng.random() < 0.2:
         return mutated_bytes(content, rng, others)
     changed = json.dumps(mutated_tree(json.loads(content), rng)).encode("utf-8", "surrogatepass")
+    if rng.random() < 0.02:
+        changed = changed.replace(b": ", b": " + _DEEP, 1)
     return mutated_bytes(changed, rng, others) if rng.random() < 0.1 else changed
+
+
+def mutated_tensors(content: bytes, rng: random.Random, others: Sequence[bytes] = ()) -> bytes:
+    """A safetensors file whose header is changed: its description, which is JSON inside JSON, or the tensors' places.
+
+    The digest in a description is removed, since a file that somebody made up would have the right one.
+    """
+    if rng.random() < 0.3:
+        return mutated_bytes(content, rng, others)
+    (length,) = _LENGTH.unpack(content[: _LENGTH.size])
+    header, data = json.loads(content[_LENGTH.size : _LENGTH.size + length]), content[_LENGTH.size + length :]
+    for key, text in header.get("__metadata__", {}).items():
+        described = json.loads(text)
+        described.pop("sha256", None)
+        header["__metadata__"][key] = mutated_json(json.dumps(described).encode(), rng).decode("utf-8", "replace")
+    if rng.random() < 0.2:
+        header = mutated_tree(header, rng)
+    changed = json.dumps(header).encode("utf-8", "surrogatepass")
+    return _LENGTH.pack(len(changed)) + changed + data
 
 
 def mutated_lines(content: bytes, rng: random.Random, others: Sequence[bytes] = ()) -> bytes:

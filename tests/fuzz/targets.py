@@ -11,7 +11,7 @@ from typing import Any
 
 from prosam.errors import InputError
 from tests.fuzz import seeds
-from tests.fuzz.mutations import mutated_bytes, mutated_json, mutated_lines
+from tests.fuzz.mutations import mutated_bytes, mutated_json, mutated_lines, mutated_tensors
 from tests.workspace import REPOSITORY
 
 Mutation = Callable[[bytes, random.Random, Sequence[bytes]], bytes]
@@ -261,8 +261,8 @@ TARGETS: dict[str, Target] = {
     "voc list": Target(lambda: [seeds.LIST], mutated_lines, _own_voc("ImageSets/Segmentation/train.txt")),
     "image": Target(seeds.images, mutated_bytes, image),
     "params.yaml": Target(lambda: [(REPOSITORY / "params.yaml").read_bytes()], mutated_lines, params),
-    "concept": Target(lambda: [seeds.concept()], mutated_bytes, concept),
-    "exported model": Target(_exports, mutated_bytes, exported),
+    "concept": Target(lambda: [seeds.concept()], mutated_tensors, concept),
+    "exported model": Target(_exports, mutated_tensors, exported),
     "model.json": Target(_descriptions, mutated_json, described_model),
     "vrp-sam": Target(seeds.vrp_sam, mutated_bytes, vrp_sam),
     "zip": Target(seeds.zips, mutated_bytes, _archive("a.zip")),

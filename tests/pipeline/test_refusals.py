@@ -12,6 +12,7 @@ from PIL import Image
 
 from prosam import layout
 from prosam.data.formats.voc import VocDataset
+from prosam.seals import SUMS, seal
 from tests.pipeline.clone import DATASET, Clone, Done
 
 pytestmark = pytest.mark.slow
@@ -96,6 +97,7 @@ def test_a_mask_of_another_size_is_named_and_leaves_no_folds(clone: Clone):
     with Image.open(path) as mask:
         narrow = mask.crop((0, 0, 100, 128))
     narrow.save(path)
+    reseal(clone.root / layout.raw(DATASET))
     line = the_error(clone.stage("folds", DATASET, check=False))
     assert f"{path.relative_to(clone.root)}: is 100x128 px, but its image is 128x128 px" in line
     assert not (clone.root / layout.folds(DATASET)).exists()
@@ -106,6 +108,7 @@ def test_an_empty_mask_is_named_and_leaves_no_folds(clone: Clone):
     shutil.rmtree(clone.root / layout.folds(DATASET))
     path = next((clone.root / layout.raw(DATASET) / "SegmentationClass").iterdir())
     Image.new("L", (128, 128)).save(path)
+    reseal(clone.root / layout.raw(DATASET))
     assert f"{path.relative_to(clone.root)}: is empty" in the_error(clone.stage("folds", DATASET, check=False))
     assert not (clone.root / layout.folds(DATASET)).exists()
 
@@ -132,10 +135,17 @@ def test_embeddings_of_another_checkpoint_of_the_same_name_are_refused(clone: Cl
     origin = json.loads(path.read_text())
     path.unlink()  # its content may be shared with DVC's cache
     path.write_text(json.dumps(origin | {"sha256": "0" * 64}))
+    reseal(path.parent)
     line = the_error(clone.stage("evaluate", DATASET, "prosam", "0", check=False))
     assert f"SHA-256 {origin['sha256'][:16]}..." in line
     assert f"SHA-256 {'0' * 16}..." in line
     assert f"run `dvc repro --glob 'embeddings*@{DATASET}'`" in line
+
+
+def reseal(folder: Path) -> None:
+    """Let what was changed count as what a stage wrote."""
+    (folder / SUMS).unlink()  # its content may be shared with DVC's cache
+    seal(folder)
 
 
 def truncate(path: Path) -> None:

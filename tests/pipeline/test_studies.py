@@ -33,7 +33,7 @@ def studied(quick: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 def test_a_study_writes_its_rows(studied: Clone):
     folder = studied.root / layout.study(DATASET, "vrp-sam", 0, "strategies")
-    assert [path.name for path in folder.iterdir()] == ["rows.parquet"]
+    assert {path.name for path in folder.iterdir()} == {"rows.parquet", "prosam.sha256"}
     rows = pd.read_parquet(folder / "rows.parquet")
     evaluated = json.loads((studied.root / layout.results(DATASET, "vrp-sam", 0) / "metrics.json").read_text())
     assert len(rows) == 6 * evaluated["episodes"]

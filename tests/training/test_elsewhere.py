@@ -18,6 +18,7 @@ from prosam.errors import InputError
 from prosam.features.episode_tensors import EpisodeTensors
 from prosam.features.pairs import AnnotatedReference
 from prosam.methods.prompting import PromptMethod
+from prosam.seals import seal
 from tasks.inputs import RunInputs
 from tasks.train import train
 from tests.conftest import DATASET
@@ -58,6 +59,7 @@ def test_other_frozen_weights_than_it_was_trained_with_are_refused(moved: Path, 
     shutil.copytree(moved, tmp_path / "other")
     path = tmp_path / "other" / "backbone" / "weights.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": "0" * 64, "checkpoint": "another.pth"}))
+    seal(path.parent)
     with pytest.raises(
         InputError,
         match=r"backbone: is not the backbone that the model was trained with, tiny-resnet of .* SHA-256 is 0000",
