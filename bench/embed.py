@@ -32,7 +32,7 @@ TOLERANCE = 1e-4
 
 
 def bench(
-    sam: Annotated[str, typer.Option(help="tiny, vit_b, vit_l or vit_h.")] = "tiny",
+    sam: Annotated[str, typer.Option(help="tiny, lite, vit_t, vit_b, vit_l or vit_h.")] = "tiny",
     images: Annotated[int, typer.Option(help="Images encoded in a round.")] = 16,
     batch: Annotated[list[int] | None, typer.Option(help="Images at once; [default: 1 and 8]")] = None,
     rounds: Annotated[int, typer.Option(help="Measurements of each form.")] = 5,

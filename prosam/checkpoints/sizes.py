@@ -22,7 +22,7 @@ from prosam.fetching.remote_file import RemoteFile
 from prosam.fetching.transfer import fetch
 from prosam.fetching.verified import what_is_wrong
 
-Size = Literal["small", "large", "auto"]
+ModelSize = Literal["small", "large", "auto"]
 
 SIZES = {"small": ("vit_t", "dinov2-vits14"), "large": ("vit_h", "dinov2-vitl14")}  # SAM and backbone
 LEAST_GPU_BYTES = 12 * 10**9  # for the large pair: 3.8 GB of weights, and SAM's attention to a whole image

@@ -26,7 +26,7 @@ from prosam.predictor.result import Result
 from prosam.predictor.training_free_finder import TrainingFreeFinder
 
 if TYPE_CHECKING:
-    from prosam.checkpoints.sizes import Size
+    from prosam.checkpoints.sizes import ModelSize
 
 _GPU_BATCH = 8
 
@@ -82,7 +82,7 @@ class Predictor:
         device: str = "auto",
         sam: str | Path | None = None,
         backbone: str | Path | None = None,
-        size: Size | None = None,
+        size: ModelSize | None = None,
         fusion: Fusion = "average",
         keep: int = 0,
     ) -> Self:
@@ -130,7 +130,7 @@ class Predictor:
         device: str,
         sam: Path | None,
         backbone: Path | None,
-        size: Size | None,
+        size: ModelSize | None,
         fusion: Fusion,
         keep: int,
     ) -> Self:

@@ -60,6 +60,29 @@ def test_sams_encoders_do_what_the_literature_says(sam: str, gmacs: float):
     assert flops_of(models(sam).encoding(1)) / 2e9 == pytest.approx(gmacs, rel=0.03)
 
 
+def test_mobilesams_encoder_does_what_its_layers_sum_to():
+    """Multiplications; attention works on grids padded to whole windows, 133 cells for 128 and 70 for 64."""
+
+    def bottleneck(cells: int, width: int) -> int:
+        return cells * (8 * width**2 + 4 * width * 9)
+
+    def merge(before: int, after: int, width: int, wider: int) -> int:
+        return before * width * wider + after * (wider * 9 + wider**2)
+
+    def block(cells: int, padded: int, width: int, window: int) -> int:
+        return padded * (4 * width**2 + 2 * window**2 * width) + cells * (9 * width + 8 * width**2)
+
+    layers = [
+        512**2 * 32 * 27 + 256**2 * 64 * 32 * 9,
+        2 * bottleneck(256**2, 64) + merge(256**2, 128**2, 64, 128),
+        2 * block(128**2, 133**2, 128, 7) + merge(128**2, 64**2, 128, 160),
+        6 * block(64**2, 70**2, 160, 14) + merge(64**2, 64**2, 160, 320),
+        2 * block(64**2, 70**2, 320, 7) + 64**2 * (320 * 256 + 256 * 256 * 9),
+    ]
+    assert flops_of(models("vit_t").encoding(1)) == 2 * sum(layers)
+    assert models("vit_t").embedding_bytes == 2 * 2**20  # as ViT-H's
+
+
 def test_the_count_is_that_of_torchs_counter_on_the_real_model():
     sam, images = build_tiny_sam(), torch.zeros(2, 3, 128, 128, dtype=torch.uint8)
     with FlopCounterMode(display=False) as counter:
