@@ -40,5 +40,5 @@ def _digest(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(json_bytes(described))
     for name, tensor in sorted(tensors.items()):
         digest.update(json_bytes([name, str(tensor.dtype), list(tensor.shape)]))
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

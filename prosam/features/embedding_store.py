@@ -107,4 +107,4 @@ class EmbeddingStore:
 
 def row_check(embedding: Tensor) -> int:
     """CRC-32 of an embedding as it is stored, (d, g, g) float16."""
-    return zlib.crc32(embedding.numpy())
+    return zlib.crc32(embedding.numpy().data)

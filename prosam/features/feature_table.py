@@ -37,7 +37,7 @@ class FeatureTable:
         """Open a table that `open_feature_table` made."""
         self._rows = {image: row for row, image in enumerate(images)}
         self._levels = {level: np.load(folder / f"level{level}.npy", mmap_mode="r") for level in LEVELS}
-        self._checks = dict(zip(LEVELS, np.load(folder / _CHECKS).tolist(), strict=True))
+        self._checks: dict[int, list[int | None]] = dict(zip(LEVELS, np.load(folder / _CHECKS).tolist(), strict=True))
         if any(len(rows) != len(images) for rows in (*self._levels.values(), *self._checks.values())):
             raise ValueError("another number of rows")
         self._folder = folder
@@ -50,7 +50,7 @@ class FeatureTable:
         """
         row = self._rows[image]
         features, expected = np.array(self._levels[level][row]), self._checks[level][row]
-        if expected is not None and zlib.crc32(features) != expected:
+        if expected is not None and zlib.crc32(features.data) != expected:
             raise InputError(f"{self._folder}: is damaged; remove this folder, and run the stage again")
         self._checks[level][row] = None  # once is enough
         return torch.from_numpy(features)
@@ -112,4 +112,4 @@ def _compute_table(folder: Path, models: FrozenModels, dataset: Dataset, images:
             progress.advance(len(part))
         for number, table in zip(LEVELS, tables, strict=True):
             np.save(new / f"level{number}.npy", table)
-        np.save(new / _CHECKS, np.array([[zlib.crc32(row) for row in table] for table in tables]))
+        np.save(new / _CHECKS, np.array([[zlib.crc32(row.data) for row in table] for table in tables]))

@@ -127,7 +127,7 @@ class Fork:
                 circumstances.before()
             if circumstances.file_size is not None:
                 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-                resource.setrlimit(resource.RLIMIT_FSIZE, (circumstances.file_size,) * 2)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (circumstances.file_size, circumstances.file_size))
             value = None
             try:
                 value, status = work(), 0

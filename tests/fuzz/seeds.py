@@ -135,7 +135,7 @@ def tars(mode: str) -> list[bytes]:
     found = []
     for dialect in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode=mode, format=dialect) as tar:  # pyright: ignore[reportArgumentType]
+        with tarfile.open(None, mode, buffer, format=dialect) as tar:  # pyright: ignore[reportCallIssue, reportArgumentType]
             for name, kind, target in (
                 ("data", tarfile.DIRTYPE, ""),
                 ("data/a.txt", tarfile.REGTYPE, ""),
