@@ -78,8 +78,8 @@ def compare(
         typer.Option(
             "--methods",
             metavar="NAMES",
-            help="Comma-separated: prosam, the bundled model for photographs, and methods that train nothing; all by "
-            "default.",
+            help="Comma-separated: prosam, the bundled model for photographs, and methods that train nothing. By "
+            "default all, but seggpt and painter only if their checkpoints are in the cache.",
         ),
     ] = None,
     model: Annotated[
@@ -120,10 +120,10 @@ def compare(
     tasks = _pairs(pairs, bool(given or photos)) if pairs is not None else _tasks(given, photos or [], out)
     names = _names(methods)
 
-    from prosam.output.comparison import compare as compared
+    from prosam.output.comparison import run_comparison
     from prosam.output.comparison_page import write_comparison
 
-    comparison = compared(tasks, _contenders(names, model or [], sam, backbone, device), threshold=threshold)
+    comparison = run_comparison(tasks, _contenders(names, model or [], sam, backbone, device), threshold=threshold)
     write_comparison(out, comparison)
     say_remarks()
     for column in comparison.columns:
@@ -160,12 +160,14 @@ def _pairs(path: Path, has_more: bool) -> list[Task]:
 
 
 def _names(given: str | None) -> list[str]:
-    """The methods by name, in order, each once; all of them by default."""
-    from prosam.params.rivals import RivalName
+    """The methods by name, in order, each once; by default all that need no large download."""
+    from prosam.checkpoints.generalists import has_published
+    from prosam.params.rivals import GeneralistName, RivalName
 
     known = [_BUNDLED, *get_args(RivalName)]
     if given is None:
-        return known
+        missing = {name for name in get_args(GeneralistName) if not has_published(name)}
+        return [name for name in known if name not in missing]
     names = list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
     for name in names:
         if name not in known:

@@ -150,7 +150,7 @@ class Comparison:
         return sum(len(task.rows) for task in self.tasks)
 
 
-def compare(tasks: Sequence[Task], contenders: Sequence[Contender], *, threshold: float | None) -> Comparison:
+def run_comparison(tasks: Sequence[Task], contenders: Sequence[Contender], *, threshold: float | None) -> Comparison:
     """Run all methods on all photos.
 
     Args:
