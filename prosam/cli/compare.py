@@ -25,12 +25,14 @@ from prosam.cli.references import (
     ReferencesOption,
     SamOption,
     ScribbleOption,
+    SizeOption,
     all_references,
 )
 from prosam.errors import InputError, unknown_name
 from prosam.remarks import say_remarks
 
 if TYPE_CHECKING:
+    from prosam.checkpoints.sizes import Size
     from prosam.exchange.references import ReferenceList
     from prosam.output.comparison import ComparedPhoto, Contender, Task
 
@@ -88,6 +90,7 @@ def compare(
     ] = None,
     sam: SamOption = None,
     backbone: BackboneOption = None,
+    size: SizeOption = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -123,7 +126,8 @@ def compare(
     from prosam.output.comparison import run_comparison
     from prosam.output.comparison_page import write_comparison
 
-    comparison = run_comparison(tasks, _contenders(names, model or [], sam, backbone, device), threshold=threshold)
+    contenders = _contenders(names, model or [], device, sam=sam, backbone=backbone, size=size)
+    comparison = run_comparison(tasks, contenders, threshold=threshold)
     write_comparison(out, comparison)
     say_remarks()
     for column in comparison.columns:
@@ -176,10 +180,18 @@ def _names(given: str | None) -> list[str]:
 
 
 def _contenders(
-    names: Sequence[str], models: Sequence[str], sam: Path | None, backbone: Path | None, device: str
+    names: Sequence[str],
+    models: Sequence[str],
+    device: str,
+    *,
+    sam: Path | None,
+    backbone: Path | None,
+    size: Size | None,
 ) -> list[Contender]:
+    """The methods by name and the trained models; `sam`, `backbone` and `size` are for methods that use them."""
     from prosam.checkpoints.training_free import training_free_settings
     from prosam.output.comparison import Contender
+    from prosam.params.rivals import GeneralistName
     from prosam.predictor.predictor import Predictor
 
     contenders = []
@@ -187,8 +199,9 @@ def _contenders(
         if name == _BUNDLED:
             contenders.append(Contender(name, partial(Predictor.load, device=device)))
             continue
-        takes = {"sam": sam, "backbone": None if training_free_settings(name).backbone is None else backbone}
-        contenders.append(Contender(name, partial(Predictor.load, method=name, device=device, **takes)))
+        given = {"sam": sam, "backbone": None if training_free_settings(name).backbone is None else backbone}
+        load = partial(Predictor.load, method=name, device=device, **given)
+        contenders.append(Contender(name, load if name in get_args(GeneralistName) else partial(load, size=size)))
     contenders += [Contender(model, partial(Predictor.load, model, device=device)) for model in dict.fromkeys(models)]
     if not contenders:
         raise InputError("no methods: name some with --methods or --model")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 from pathlib import Path
 
@@ -12,11 +11,13 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from ruamel.yaml import YAML
 from torch.nn import functional as F
 
 from prosam import layout
 from prosam.data.formats.masks import decode
 from prosam.data.formats.voc import VocDataset
+from tasks.annotations import draw_annotations
 from tasks.backbone import backbone
 from tasks.rival import rival
 from tests.conftest import DATASET
@@ -30,13 +31,13 @@ def test_episodes_get_the_masks_that_painter_paints(prepared_workspace: Path, tm
     shutil.copytree(prepared_workspace, workspace)
     state = authors_weights(tokens=False)
     torch.save({"model": state}, workspace / "painter.pth")
-    params = workspace / "params.yaml"
-    entry = "  painter: {method: painter, checkpoint: painter.pth}\n"
-    changed, count = re.subn(r"^rivals:.*\n", lambda line: line[0] + entry, params.read_text(), flags=re.MULTILINE)
-    assert count == 1
-    params.write_text(changed)
+    yaml = YAML(typ="safe")
+    params = yaml.load(workspace / "params.yaml")
+    params["rivals"]["painter"] = {"method": "painter", "checkpoint": "painter.pth"}
+    yaml.dump(params, workspace / "params.yaml")
     with contextlib.chdir(workspace):
         backbone("painter")
+        draw_annotations(DATASET, "painter")
         rival(DATASET, "painter", 0)
     rows = pd.read_parquet(workspace / layout.results(DATASET, "painter", 0) / "episodes.parquet")
     dataset, row = VocDataset(workspace / layout.raw(DATASET)), rows.iloc[0]
