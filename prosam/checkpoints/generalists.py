@@ -79,6 +79,8 @@ def given_generalist(method: GeneralistName, given: Path | None) -> tuple[Path, 
     """
     if given is None:
         generalist_config()  # no gigabytes are fetched for want of a library
+        if not has_published(method):
+            print(f"{_TITLES[method]}: fetching about 1.5 GB, once, from {PUBLISHED_GENERALISTS[method].urls[0]}")
         given = fetch(PUBLISHED_GENERALISTS[method], cache_folder("weights"))
     if given.is_dir():
         if weights_file(given).is_file():

@@ -133,7 +133,7 @@ def compare(
     for column in comparison.columns:
         iou = "" if column.mean_iou is None else f", mean IoU {100 * column.mean_iou:.1f}"
         print(f"{column.name}: found in {column.present} of {comparison.photos}, {column.seconds:.2f} s a photo{iou}")
-    print(f"{out}: {len(comparison.columns)} methods on {comparison.photos} photos; open it in a browser")
+    print(f"{out}: {comparison}; open it in a browser")
     _report(comparison.faults)
 
 
