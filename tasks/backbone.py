@@ -9,6 +9,7 @@ import typer
 from prosam import layout
 from prosam.cli import console
 from prosam.params import load_params
+from prosam.params.rivals import PainterRival, SegGptRival
 from tasks.arguments import known
 
 
@@ -22,6 +23,10 @@ def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.
     """
     params = load_params()
     known("run", run, [*params.runs, *params.rivals])
+    rival = params.rivals.get(run)
+    if isinstance(rival, SegGptRival | PainterRival):
+        _network(run, rival)
+        return
     name = params.backbone(run) if run in params.runs else params.backbone_of_rival(run)
     if name is None:
         print(f"{run}: its method uses no backbone")
@@ -46,6 +51,25 @@ def backbone(run: Annotated[str, typer.Argument(help="A key of `runs` in params.
     origin = Origin(settings.architecture, checkpoint.name, sha256_of(checkpoint))
     write_frozen_weights(layout.backbone_weights(run), read_checkpoint(settings.architecture, checkpoint), origin)
     print(f"{run}: backbone {name} ({settings.architecture}) from {origin.checkpoint}, SHA-256 {origin.sha256[:16]}...")
+
+
+def _network(run: str, settings: SegGptRival | PainterRival) -> None:
+    """Write the weights of a rival that is a network of its own, in place of a backbone's."""
+    from prosam.checkpoints.frozen_weights import Origin, write_frozen_weights
+    from prosam.checkpoints.generalists import PUBLISHED_GENERALISTS, read_generalist
+    from prosam.checkpoints.obtain import obtain_checkpoint
+    from prosam.files import sha256_of
+
+    checkpoint = obtain_checkpoint(
+        settings,
+        what=f"rivals.{run}",
+        bundled=None,
+        published=PUBLISHED_GENERALISTS[settings.method],
+        folder=layout.sources("weights"),
+    )
+    origin = Origin(settings.method, checkpoint.name, sha256_of(checkpoint))
+    write_frozen_weights(layout.backbone_weights(run), read_generalist(settings.method, checkpoint), origin)
+    print(f"{run}: network {settings.method} from {origin.checkpoint}, SHA-256 {origin.sha256[:16]}...")
 
 
 if __name__ == "__main__":

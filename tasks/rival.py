@@ -45,7 +45,7 @@ def rival(
     from tasks.rival_inputs import RivalInputs
 
     inputs = RivalInputs(params, dataset, name)
-    methods = {count: build_rival(settings, inputs.models) for count in params.folds.shots}
+    methods = {count: build_rival(settings, inputs.models, inputs.network) for count in params.folds.shots}
     seeing = Seeing.of(methods[1].needs, inputs.models)
     stored = inputs.embeddings if seeing.takes_squashed(params.models.size) else None
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from prosam import layout
 from prosam.checkpoints.frozen import load_frozen_models, load_frozen_sam
 from prosam.checkpoints.frozen_weights import read_origin, weights_file
+from prosam.checkpoints.generalists import load_generalist
 from prosam.data.annotations import Annotations
 from prosam.data.dataset import Dataset
 from prosam.data.open import open_dataset
@@ -19,7 +20,9 @@ from prosam.features.embedding_store import EmbeddingStore
 from prosam.features.seen import Needs
 from prosam.models.frozen import FrozenModels
 from prosam.models.frozen_sam import FrozenSam
+from prosam.models.generalist import Generalist
 from prosam.params import AnnotationKind, Params
+from prosam.params.rivals import AnyRival, PainterRival, SegGptRival
 from tasks.inputs import check_embeddings
 
 
@@ -45,6 +48,7 @@ class RivalInputs:
         sam = read_origin(sam_weights, stage="sam", model=models.sam.name)
         check_embeddings(self.embeddings, layout.embeddings(dataset), sam, models.size)
         self._weights = {"sam": (sam, weights_file(sam_weights))}
+        self.network: Generalist | None = None
         device, name_of_backbone = prepare_device(params), params.backbone_of_rival(name)
         if name_of_backbone is None:
             self.models: FrozenModels | FrozenSam = load_frozen_sam(
@@ -55,6 +59,7 @@ class RivalInputs:
                 device=device,
                 image_encoder=True,
             )
+            self.network = self._network(name, params.rivals[name])
             return
         backbone_weights = layout.backbone_weights(name)
         architecture = models.backbones[name_of_backbone].architecture
@@ -70,6 +75,15 @@ class RivalInputs:
             device=device,
             image_encoder=True,
         )
+
+    def _network(self, name: str, settings: AnyRival) -> Generalist | None:
+        """The network of a method that is one of its own, on its device; its weights stand in a backbone's place."""
+        if not isinstance(settings, SegGptRival | PainterRival):
+            return None
+        folder = layout.backbone_weights(name)
+        origin = read_origin(folder, stage=f"backbone-rival@{name}", model=settings.method)
+        self._weights["backbone"] = (origin, weights_file(folder))
+        return load_generalist(settings.method, weights_file(folder)).to(self.models.device)
 
     def weights(self, needs: Needs) -> dict[str, dict[str, str | int]]:
         """Model, checkpoint and bytes of the frozen models that a method needs, by what they are: sam, backbone."""

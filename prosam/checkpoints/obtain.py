@@ -10,10 +10,11 @@ from prosam.fetching.remote_file import RemoteFile
 from prosam.fetching.transfer import fetch
 from prosam.files import sha256_of
 from prosam.params import BackboneParams, SamParams
+from prosam.params.rivals import GeneralistSection
 
 
 def obtain_checkpoint(
-    settings: SamParams | BackboneParams,
+    settings: SamParams | BackboneParams | GeneralistSection,
     *,
     what: str,
     bundled: Path | None,

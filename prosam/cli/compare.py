@@ -25,12 +25,14 @@ from prosam.cli.references import (
     ReferencesOption,
     SamOption,
     ScribbleOption,
+    SizeOption,
     all_references,
 )
 from prosam.errors import InputError, unknown_name
 from prosam.remarks import say_remarks
 
 if TYPE_CHECKING:
+    from prosam.checkpoints.sizes import Size
     from prosam.exchange.references import ReferenceList
     from prosam.output.comparison import ComparedPhoto, Contender, Task
 
@@ -78,8 +80,8 @@ def compare(
         typer.Option(
             "--methods",
             metavar="NAMES",
-            help="Comma-separated: prosam, the bundled model for photographs, and methods that train nothing; all by "
-            "default.",
+            help="Comma-separated: prosam, the bundled model for photographs, and methods that train nothing. By "
+            "default all, but seggpt and painter only if their checkpoints are in the cache.",
         ),
     ] = None,
     model: Annotated[
@@ -88,6 +90,7 @@ def compare(
     ] = None,
     sam: SamOption = None,
     backbone: BackboneOption = None,
+    size: SizeOption = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -120,16 +123,17 @@ def compare(
     tasks = _pairs(pairs, bool(given or photos)) if pairs is not None else _tasks(given, photos or [], out)
     names = _names(methods)
 
-    from prosam.output.comparison import compare as compared
+    from prosam.output.comparison import run_comparison
     from prosam.output.comparison_page import write_comparison
 
-    comparison = compared(tasks, _contenders(names, model or [], sam, backbone, device), threshold=threshold)
+    contenders = _contenders(names, model or [], device, sam=sam, backbone=backbone, size=size)
+    comparison = run_comparison(tasks, contenders, threshold=threshold)
     write_comparison(out, comparison)
     say_remarks()
     for column in comparison.columns:
         iou = "" if column.mean_iou is None else f", mean IoU {100 * column.mean_iou:.1f}"
         print(f"{column.name}: found in {column.present} of {comparison.photos}, {column.seconds:.2f} s a photo{iou}")
-    print(f"{out}: {len(comparison.columns)} methods on {comparison.photos} photos; open it in a browser")
+    print(f"{out}: {comparison}; open it in a browser")
     _report(comparison.faults)
 
 
@@ -160,12 +164,14 @@ def _pairs(path: Path, has_more: bool) -> list[Task]:
 
 
 def _names(given: str | None) -> list[str]:
-    """The methods by name, in order, each once; all of them by default."""
-    from prosam.params.rivals import RivalName
+    """The methods by name, in order, each once; by default all that need no large download."""
+    from prosam.checkpoints.generalists import has_published
+    from prosam.params.rivals import GeneralistName, RivalName
 
     known = [_BUNDLED, *get_args(RivalName)]
     if given is None:
-        return known
+        missing = {name for name in get_args(GeneralistName) if not has_published(name)}
+        return [name for name in known if name not in missing]
     names = list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
     for name in names:
         if name not in known:
@@ -174,10 +180,18 @@ def _names(given: str | None) -> list[str]:
 
 
 def _contenders(
-    names: Sequence[str], models: Sequence[str], sam: Path | None, backbone: Path | None, device: str
+    names: Sequence[str],
+    models: Sequence[str],
+    device: str,
+    *,
+    sam: Path | None,
+    backbone: Path | None,
+    size: Size | None,
 ) -> list[Contender]:
+    """The methods by name and the trained models; `sam`, `backbone` and `size` are for methods that use them."""
     from prosam.checkpoints.training_free import training_free_settings
     from prosam.output.comparison import Contender
+    from prosam.params.rivals import GeneralistName
     from prosam.predictor.predictor import Predictor
 
     contenders = []
@@ -185,8 +199,9 @@ def _contenders(
         if name == _BUNDLED:
             contenders.append(Contender(name, partial(Predictor.load, device=device)))
             continue
-        takes = {"sam": sam, "backbone": None if training_free_settings(name).backbone is None else backbone}
-        contenders.append(Contender(name, partial(Predictor.load, method=name, device=device, **takes)))
+        given = {"sam": sam, "backbone": None if training_free_settings(name).backbone is None else backbone}
+        load = partial(Predictor.load, method=name, device=device, **given)
+        contenders.append(Contender(name, load if name in get_args(GeneralistName) else partial(load, size=size)))
     contenders += [Contender(model, partial(Predictor.load, model, device=device)) for model in dict.fromkeys(models)]
     if not contenders:
         raise InputError("no methods: name some with --methods or --model")

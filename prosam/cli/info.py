@@ -63,6 +63,7 @@ def facts_of_method(name: str, size: str | None = None) -> Facts:
         InputError: there is no such method.
     """
     from prosam.checkpoints.frozen_given import given_backbone, given_sam
+    from prosam.checkpoints.generalists import PUBLISHED_GENERALISTS
     from prosam.checkpoints.training_free import training_free_settings
     from prosam.predictor.model_card import describe_training_free
 
@@ -79,12 +80,14 @@ def facts_of_method(name: str, size: str | None = None) -> Facts:
         sam, backbone = published[0].origin, published[1].origin if settings.backbone else None
         needed = {"size": chosen, "to fetch": to_fetch(published) or "nothing"}
     card = describe_training_free(settings, sam, backbone)
+    network = {"network": ", ".join(PUBLISHED_GENERALISTS[name].urls)} if name in PUBLISHED_GENERALISTS else {}
     return {
         "what": "a method that trains nothing",
         "method": name,
         "SAM": _weights(card.description["sam"]),
         "backbone": _weights(card.description["backbone_weights"]) or "none",
         **needed,
+        **network,
         "parameters": card.description["parameters"],
         "trainable parameters": 0,
         "model": card.name,

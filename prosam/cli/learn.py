@@ -61,7 +61,10 @@ def learn(
     size: SizeOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Learn concepts from annotated references and save them as files for one model; no image is saved."""
+    """Learn concepts from annotated references and save them as files for one model.
+
+    No image is saved, except by seggpt and painter, which need the references themselves, squashed to 448 x 448 px.
+    """
     from prosam.predictor.predictor import Predictor
 
     if out.suffix != _SUFFIX and out.exists() and not out.is_dir():

@@ -75,7 +75,8 @@ MethodOption = Annotated[
     typer.Option(
         "--method",
         metavar="NAME",
-        help="A method that trains nothing, instead of a model: persam, persam-f, matcher, gf-sam or insid3.",
+        help="A method that trains nothing, instead of a model: persam, persam-f, matcher, gf-sam, insid3, "
+        "seggpt or painter.",
     ),
 ]
 SamOption = Annotated[
@@ -89,7 +90,8 @@ BackboneOption = Annotated[
     typer.Option(
         "--backbone",
         metavar="PATH",
-        help="The model's backbone, if it is not found automatically; with --method, any backbone.",
+        help="The model's backbone, if it is not found automatically; with --method, any backbone, "
+        "or the checkpoint of seggpt or painter.",
     ),
 ]
 SizeOption = Annotated[

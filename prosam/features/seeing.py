@@ -67,6 +67,8 @@ class Seeing:
             stored: (D, g, g), SAM's embedding in the geometry that the method needs, if it is known already.
         """
         size = (image.shape[0], image.shape[1])
+        if self.needs.picture is not None:
+            return SeenImage(size, None, None, self._picture(image, self.needs.picture))
         if self.needs.tokens is None:
             return SeenImage(size, self._embedding(image) if stored is None else stored, None)
         assert self.backbone is not None
@@ -99,6 +101,10 @@ class Seeing:
         resized = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
         pixels = torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1)))[None]
         return encode_padded(self.sam.sam, pixels).half().float()[0]  # rounded like those of a store
+
+    def _picture(self, image: NDArray[np.uint8], side: int) -> Tensor:
+        resized = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
+        return torch.from_numpy(np.asarray(resized).transpose(2, 0, 1).copy()).to(self.sam.device)
 
     def _tokens(self, square: Tensor) -> Tensor:
         assert self.backbone is not None

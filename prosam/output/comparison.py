@@ -149,8 +149,12 @@ class Comparison:
         """The number of photos on the page; one that several tasks share counts for each."""
         return sum(len(task.rows) for task in self.tasks)
 
+    def __str__(self) -> str:
+        methods, photos = len(self.columns), self.photos
+        return f"{methods} method{'s' * (methods != 1)} on {photos} photo{'s' * (photos != 1)}"
 
-def compare(tasks: Sequence[Task], contenders: Sequence[Contender], *, threshold: float | None) -> Comparison:
+
+def run_comparison(tasks: Sequence[Task], contenders: Sequence[Contender], *, threshold: float | None) -> Comparison:
     """Run all methods on all photos.
 
     Args:

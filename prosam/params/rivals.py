@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from prosam.params.section import AnnotationKind, Count, Fraction, Name, NonNegative, Positive, Section
 
@@ -213,6 +213,35 @@ class RivalEntry(Section):
     kind: AnnotationKind = "mask"
 
 
+class SegGptSettings(Section):
+    """Of SegGPT.
+
+    Attributes:
+        token: which of its two type tokens says what is looked for; its authors' script takes `instance`.
+    """
+
+    token: Literal["instance", "semantic"] = "instance"
+
+
+class GeneralistSection(RivalEntry):
+    """A method that is a network of its own, which its authors trained; `backbone` cannot be given.
+
+    Attributes:
+        checkpoint: of the network: your own file, or a URL; by default the published one.
+        sha256: digest of the checkpoint, or its beginning; another file is refused. A URL requires it.
+    """
+
+    backbone: None = None
+    checkpoint: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _url_needs_a_digest(self) -> Self:
+        if self.checkpoint and "://" in self.checkpoint and self.sha256 is None:
+            raise ValueError("a checkpoint from a URL needs its sha256 beside it")
+        return self
+
+
 class PerSamRival(RivalEntry, PerSamSettings):
     """PerSAM, which needs no backbone; `backbone` cannot be given."""
 
@@ -248,6 +277,19 @@ class Insid3Rival(RivalEntry, Insid3Settings):
     backbone: Name = "auto"
 
 
-AnyRival = PerSamRival | PerSamFRival | MatcherRival | GfSamRival | Insid3Rival
+class SegGptRival(GeneralistSection, SegGptSettings):
+    """SegGPT, with the extra `generalists`."""
+
+    method: Literal["seggpt"]
+
+
+class PainterRival(GeneralistSection):
+    """Painter, with the extra `generalists`."""
+
+    method: Literal["painter"]
+
+
+AnyRival = PerSamRival | PerSamFRival | MatcherRival | GfSamRival | Insid3Rival | SegGptRival | PainterRival
 Rival = Annotated[AnyRival, Field(discriminator="method")]
-RivalName = Literal["persam", "persam-f", "matcher", "gf-sam", "insid3"]
+RivalName = Literal["persam", "persam-f", "matcher", "gf-sam", "insid3", "seggpt", "painter"]
+GeneralistName = Literal["seggpt", "painter"]  # those that are networks of their own

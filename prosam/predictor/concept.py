@@ -32,7 +32,7 @@ _METADATA = "prosam_concept"  # a single entry, since safetensors keeps several 
 
 @dataclass(frozen=True)
 class Concept:
-    """A kind of object as one model knows it from k references. No image is kept.
+    """A kind of object as one model knows it from k references. No image is kept, except by SegGPT and Painter.
 
     Attributes:
         name: name of the kind of object.

@@ -13,7 +13,7 @@ from prosam.evaluation.presence import usual_threshold
 from prosam.files import json_bytes
 from prosam.methods.prompting import PromptMethod
 from prosam.models.sam import BUNDLED_SAM, PHOTOGRAPH_SAM
-from prosam.params.rivals import AnyRival
+from prosam.params.rivals import AnyRival, GeneralistSection
 
 _GENERATED = "shapes-5i"  # the data set
 _CAVEATS = {  # by the name of SAM
@@ -82,7 +82,7 @@ def describe_training_free(settings: AnyRival, sam: Origin, backbone: Origin | N
 
     Its presence has no threshold, since none was measured. Masks are not refined by default.
     """
-    parameters = settings.model_dump(exclude={"method", "backbone"})
+    parameters = settings.model_dump(exclude={"method", "backbone", "checkpoint", "sha256"})
     description = {
         "name": settings.method,
         "method": f"{settings.method}, which trains nothing",
@@ -97,12 +97,13 @@ def describe_training_free(settings: AnyRival, sam: Origin, backbone: Origin | N
         "backbone": None if backbone is None else backbone.sha256,
     }
     digest = hashlib.sha256(json_bytes(identity)).hexdigest()
+    is_network = isinstance(settings, GeneralistSection)  # SAM makes masks of points, scribbles and boxes alone
     weights = f"SAM {sam.model}" + (f" and {backbone.model}" if backbone else "")
     return ModelCard(
         digest,
         f"{settings.method}, which trains nothing, with {weights} ({digest[:12]})",
-        _CAVEATS.get(sam.model),
-        sam.model == BUNDLED_SAM,
+        None if is_network else _CAVEATS.get(sam.model),
+        sam.model == BUNDLED_SAM and not is_network,
         0.0,
         False,
         description,

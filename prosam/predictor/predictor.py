@@ -92,13 +92,15 @@ class Predictor:
             source: a trained run's folder, an exported file, an archive, a URL or a hub id, see
                 `prosam.checkpoints.model_source.open_model`; None for the bundled model for photographs,
                 `bundled:photos`.
-            method: a method that trains nothing, instead of a model: `persam`, `persam-f`, `matcher`, `gf-sam` or
-                `insid3`, with the parameters published for COCO; or an entry of `prosam.params.rivals` with others.
+            method: a method that trains nothing, instead of a model: `persam`, `persam-f`, `matcher`, `gf-sam`,
+                `insid3`, `seggpt` or `painter`, with the parameters published for COCO; or an entry of
+                `prosam.params.rivals` with others.
             device: `auto`, `cpu`, `cuda` or another device that torch knows; `auto` is a GPU if there is one.
             sam: the SAM that the model was trained with, if it is not found automatically: a folder of the stage
                 `sam`, or a checkpoint. A method that trains nothing takes any SAM; by default, the bundled one for
                 photographs.
-            backbone: the same for the backbone and the stage `backbone`.
+            backbone: the same for the backbone and the stage `backbone`; for `seggpt` and `painter`, the checkpoint of
+                their own network, by default the published one.
             size: for a method that trains nothing, a pair of published models instead of `sam` and `backbone`: `small`
                 is MobileSAM with DINOv2 ViT-S, `large` is SAM ViT-H with DINOv2 ViT-L, and `auto` is large on a GPU
                 with 12 GB and small otherwise. They are fetched once, into the user's cache.

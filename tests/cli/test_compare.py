@@ -111,7 +111,7 @@ def test_what_cannot_be_read_is_named_at_the_end_and_the_rest_is_shown(work: Pat
     (work / "photos/9.png").write_bytes(b"no image")
     status, out, error = as_typed("compare", "photos", *CAT, "--methods", "persam", *SMALL, "--out", "page.html")
     assert status == 1
-    assert "1 methods on 5 photos" in out
+    assert "1 method on 5 photos" in out
     last = error.splitlines()[-2:]
     assert last[0] == "error: 1 images could not be read:"
     assert last[1].startswith("  photos/9.png: ")
