@@ -17,7 +17,7 @@ def mean_of_folds(row: PublishedRow) -> float:
 def printed_exactly(row: PublishedRow) -> bool:
     """Whether the mean is that of the folds, to the digits printed: one for the methods of others, two otherwise."""
     assert row.mean is not None
-    digits = 1 if row.table <= 2 and not row.run else 2
+    digits = 1 if row.table in (1, 2) and not row.run else 2
     return abs(round(mean_of_folds(row), 6) - row.mean) <= 0.5 * 10**-digits + 1e-6
 
 
