@@ -9,6 +9,7 @@ from urllib.parse import urlparse
 
 from prosam import layout
 from prosam.checkpoints.bundled import bundled_backbone
+from prosam.checkpoints.generalists import PUBLISHED_GENERALISTS
 from prosam.checkpoints.obtain import is_url
 from prosam.checkpoints.published import PUBLISHED_BACKBONES, PUBLISHED_SAM
 from prosam.data.catalog.source import data_root, source_of
@@ -17,6 +18,7 @@ from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
 from prosam.models.sam import BUNDLED_SAM, PHOTOGRAPH_SAM
 from prosam.params import BackboneParams, Params, SamParams
+from prosam.params.rivals import AnyRival, PainterRival, SegGptRival
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def downloads(params: Params) -> list[PlannedDownload]:
         *(item for name in params.pipeline.prepared for item in _of_dataset(name, params)),
         *_of_model(models.sam, "models.sam", models.sam.name, PUBLISHED_SAM.get(models.sam.name)),
         *(item for name in backbones for item in _of_backbone(name, models.backbones[name])),
+        *(item for rival in params.pipeline.rivals for item in _of_network(rival, params.rivals[rival])),
     ]
     return list({item.file: item for item in reversed(needed)}.values())[::-1]  # the two VGG-16 share a file
 
@@ -77,8 +80,17 @@ def _of_backbone(name: str, settings: BackboneParams) -> Iterator[PlannedDownloa
     return _of_model(settings, f"models.backbones.{name}", settings.architecture, published)
 
 
+def _of_network(name: str, rival: AnyRival) -> Iterator[PlannedDownload]:
+    """The weights of a method that is a network of its own."""
+    if isinstance(rival, SegGptRival | PainterRival):
+        yield from _of_model(rival, f"rivals.{name}", rival.method, PUBLISHED_GENERALISTS[rival.method])
+
+
 def _of_model(
-    settings: SamParams | BackboneParams, key: str, model: str, published: RemoteFile | None
+    settings: SamParams | BackboneParams | SegGptRival | PainterRival,
+    key: str,
+    model: str,
+    published: RemoteFile | None,
 ) -> Iterator[PlannedDownload]:
     named, what = settings.checkpoint, f"SAM {model}" if isinstance(settings, SamParams) else model
     if named is not None and not is_url(named):

@@ -15,6 +15,7 @@ from prosam.plan.counts import ImageCounts, count_images
 from prosam.plan.disk import Disk, Written, data_written, disks, embeddings_written, store_is_there
 from prosam.plan.downloads import PlannedDownload, downloads
 from prosam.plan.rates import Rates, measure_rates
+from prosam.plan.rivals import METHOD_NEEDS
 from prosam.plan.weightless import WeightlessModels
 
 _STATES = 4  # a training's checkpoint has weights and AdamW's two moments, and the trained model has weights again
@@ -73,7 +74,7 @@ def make_plan(params: Params) -> Plan:
         written=written,
         disks=disks(written),
         computed=list(_computed(params, counts, costs)),
-        assumed=list(_assumed(counts, rates, name, rivals=bool(pipeline.rivals))),
+        assumed=[*_assumed(counts, rates, name, rivals=bool(pipeline.rivals)), *_not_counted(params)],
     )
 
 
@@ -106,11 +107,21 @@ def _computed(params: Params, counts: dict[str, ImageCounts], costs: Costs) -> I
         if name in params.pipeline.datasets:
             yield costs.training(name, images)
             yield costs.evaluation(name, images.total, params.pipeline.runs)
-            yield from (costs.rival(name, rival) for rival in params.pipeline.rivals)
+            yield from (costs.rival(name, rival) for rival in params.pipeline.rivals if rival not in _uncounted(params))
     for shift in params.pipeline.shifts:
         name = layout.shift(shift.train, shift.test)
         tests = costs.evaluation(shift.test, counts[shift.test].total, params.pipeline.shifted)
         yield replace(tests, dataset=name, stage="shift")
+
+
+def _uncounted(params: Params) -> list[str]:
+    """The rivals that are networks of their own, whose operations are not counted."""
+    return [rival for rival in params.pipeline.rivals if params.rivals[rival].method not in METHOD_NEEDS]
+
+
+def _not_counted(params: Params) -> Iterator[str]:
+    if rivals := _uncounted(params):
+        yield f"time: without that of {', '.join(rivals)}, which is not estimated"
 
 
 def _name(device: torch.device) -> str:

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from prosam.params import Params
+from prosam.params.rivals import SegGptRival
+from prosam.plan import make_plan
 from prosam.plan.compute import Costs
 from prosam.plan.downloads import downloads
 from prosam.plan.operations import flops_of
@@ -30,8 +32,7 @@ def with_shots(params: Params, *shots: int) -> Params:
 
 def test_every_method_of_the_bundled_params_has_its_needs_and_prompts(params_with: ParamsWith):
     rivals = params_with().rivals
-    assert {rival.method for rival in rivals.values()} <= set(METHOD_NEEDS)
-    prompts = {name: prompts_per_target(rival) for name, rival in rivals.items()}
+    prompts = {name: prompts_per_target(rival) for name, rival in rivals.items() if rival.method in METHOD_NEEDS}
     # Matcher: 64 sets of each size from 1 to 6, and a grid of 64 x 64
     assert prompts == {"persam": 3, "persam-f": 3, "matcher": 6 * 64 + 64 * 64, "gf-sam": 128, "insid3": 0}
 
@@ -77,3 +78,16 @@ def test_the_backbone_of_a_rival_is_fetched_as_well(params_with: ParamsWith):
     more = {file.file for file in downloads(changed)} - {file.file for file in downloads(params)}
     assert len(more) == 1
     assert "dinov2" in more.pop()
+
+
+def test_a_network_of_its_own_is_fetched_and_its_time_is_said_to_be_left_out(
+    params_with: ParamsWith, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("prosam.plan.plan.measure_rates", lambda *_: RATES)
+    params = params_with()
+    rivals = params.rivals | {"mine": SegGptRival(method="seggpt")}
+    pipeline = params.pipeline.model_copy(update={"rivals": ["mine"]})
+    plan = make_plan(params.model_copy(update={"rivals": rivals, "pipeline": pipeline}))
+    assert [file.what for file in plan.downloads] == ["seggpt"]
+    assert "time: without that of mine, which is not estimated" in plan.assumed
+    assert "rival" not in {stage.stage for stage in plan.computed}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from prosam.params import Params
-from prosam.params.rivals import AnyRival
+from prosam.params.rivals import AnyRival, PainterRival, SegGptRival
 from prosam.report.inputs import Setting, with_rivals
 from prosam.report.paper.comparison import DATA_NAMES, Published, compared, otherness, papers_data, published_cells
 from prosam.report.paper.published import PublishedRow, published_elsewhere
@@ -18,6 +18,7 @@ from prosam.report.shots import ShotSystem, score_shots
 _SAMS = {"vit_b": "SAM ViT-B", "vit_l": "SAM ViT-L", "vit_h": "SAM ViT-H"}
 _DINOS = {"dinov2-vits14": "DINOv2-S", "dinov2-vitb14": "DINOv2-B", "dinov2-vitl14": "DINOv2-L"}
 _NO_SAM = ("insid3",)
+_NETWORK = "ViT-L"  # of methods that are networks of their own; there is one size
 
 
 def elsewhere_table(params: Params, setting: Setting) -> Table | None:
@@ -97,6 +98,8 @@ def _changed(entry: AnyRival, key: str, default: object) -> bool:
 
 def _models(params: Params, run: str, entry: AnyRival) -> str:
     """The frozen models of a method, as papers print them."""
+    if isinstance(entry, SegGptRival | PainterRival):
+        return _NETWORK
     sam, backbone = params.models.sam.name, params.backbone_of_rival(run)
     parts = [] if entry.method in _NO_SAM else [_SAMS.get(sam, f"SAM {sam}")]
     if backbone is not None:
