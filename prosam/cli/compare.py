@@ -32,7 +32,7 @@ from prosam.errors import InputError, unknown_name
 from prosam.remarks import say_remarks
 
 if TYPE_CHECKING:
-    from prosam.checkpoints.sizes import Size
+    from prosam.checkpoints.sizes import ModelSize
     from prosam.exchange.references import ReferenceList
     from prosam.output.comparison import ComparedPhoto, Contender, Task
 
@@ -186,7 +186,7 @@ def _contenders(
     *,
     sam: Path | None,
     backbone: Path | None,
-    size: Size | None,
+    size: ModelSize | None,
 ) -> list[Contender]:
     """The methods by name and the trained models; `sam`, `backbone` and `size` are for methods that use them."""
     from prosam.checkpoints.training_free import training_free_settings
