@@ -1,6 +1,6 @@
 """`make chaos CHAOS=100 SEED=0`: a campaign of disturbances, see docs/reliability.md.
 
-A campaign that is killed goes on where it was. `--round 17` runs one round again.
+A campaign that is killed goes on where it was. `--round 17` runs one round again, if seed and kinds are the same.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ def main() -> None:
     root = Path(".scratch/chaos").absolute()
     os.environ["PROSAM_CACHE"] = str(root / "cache")
     kinds = {name: kind for name, kind in KINDS.items() if name in asked.only}
+    again = f"--seed {asked.seed}" + (f" --only {' '.join(kinds)}" if len(kinds) < len(KINDS) else "")
     site = Site(root)
     _renew(root)
     if asked.round is not None:
-        _end([run_round(kinds, site, asked.seed, asked.round)], asked.seed)
-    name = "-".join([f"seed-{asked.seed}", *(asked.only if len(kinds) < len(KINDS) else [])])
+        _end([run_round(kinds, site, asked.seed, asked.round)], again)
+    name = "-".join([f"seed-{asked.seed}", *(kinds if len(kinds) < len(KINDS) else [])])
     state = root / f"{name}.jsonl"
     records = run_campaign(kinds, site, asked.seed, asked.rounds, state)
     state.rename(state.with_suffix(".done"))
-    _end(records, asked.seed)
+    _end(records, again)
 
 
 def _renew(root: Path) -> None:
@@ -51,12 +52,12 @@ def _renew(root: Path) -> None:
     mark.write_text(now)
 
 
-def _end(records: list[Record], seed: int) -> None:
+def _end(records: list[Record], again: str) -> None:
     print(table(records))
     for record in records:
         if record.fault:
-            print(f"FAULT in round {record.number} of seed {seed}: {record.kind}, {record.did}\n{record.fault}")
-            print(f"  again: python -m tests.chaos --seed {seed} --round {record.number}")
+            print(f"FAULT in round {record.number}: {record.kind}, {record.did}\n{record.fault}")
+            print(f"  again: python -m tests.chaos {again} --round {record.number}")
     print(json.dumps({"rounds": len(records), "faults": sum(record.fault is not None for record in records)}))
     sys.exit(any(record.fault for record in records))
 
