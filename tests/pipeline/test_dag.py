@@ -85,9 +85,10 @@ def test_outputs_lie_where_the_layout_says(finished: Finished):
         model, results = layout.model(DATASET, run, 0), layout.results(DATASET, run, 0)
         expected[f"annotations@{DATASET}-{run}"] = {layout.annotations(DATASET, run)}
         expected[f"backbone@{run}"] = {layout.backbone_weights(run)}
-        files = ("prompt_encoder.safetensors", "model.json", "training.csv", "monitor.csv")
+        files = ("prompt_encoder.safetensors", "model.json", "training.csv", "monitor.csv", "prosam.sha256")
         expected[f"train@{DATASET}-{run}-0"] = {model / file for file in files}
-        expected[f"evaluate@{DATASET}-{run}-0"] = {results / "metrics.json", results / "episodes.parquet"}
+        files = ("metrics.json", "episodes.parquet", "prosam.sha256")
+        expected[f"evaluate@{DATASET}-{run}-0"] = {results / file for file in files}
     assert {stage: {Path(path) for path in outs} for stage, outs in finished.clone.lock().items()} == expected
 
 
