@@ -106,5 +106,5 @@ class EmbeddingStore:
 
 
 def row_check(embedding: Tensor) -> int:
-    """CRC-32 of an embedding as it is stored, (d, g, g) float16."""
-    return zlib.crc32(embedding.numpy().data)
+    """CRC-32 of an embedding as it is stored, (d, g, g) float16, whatever the order of its values in memory."""
+    return zlib.crc32(embedding.contiguous().numpy().data)

@@ -145,6 +145,16 @@ def test_the_store_holds_what_the_encoder_said_in_half_precision(tmp_path: Path,
     ]
 
 
+def test_an_encoder_may_answer_in_channels_last_order(tmp_path: Path, sources, build):
+    class ChannelsLast(CountingEncoder):
+        def __call__(self, images: Tensor) -> Tensor:
+            return super().__call__(images).to(memory_format=torch.channels_last)
+
+    images = sources(range(3))
+    build(images, ChannelsLast(), batch_size=3)
+    assert_holds(tmp_path / "store", images)
+
+
 def test_the_stage_stores_what_sams_encoder_says(prepared_workspace: Path):
     store = EmbeddingStore(prepared_workspace / layout.embeddings(DATASET))
     dataset = VocDataset(prepared_workspace / layout.raw(DATASET))

@@ -62,9 +62,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
         },
     }
     clone = Clone.of_working_tree(tmp_path_factory.mktemp("foundation") / "clone", CHANGES | given)
-    for stage in (("download", PASCAL), ("folds", PASCAL), ("sam",), ("backbone", RIVAL), ("embeddings", PASCAL)):
+    of_data = [("download", PASCAL), ("folds", PASCAL), ("annotations", PASCAL, RIVAL)]
+    of_models = [("sam",), ("backbone", RIVAL), ("embeddings", PASCAL)]
+    for stage in (*of_data, *of_models, ("rival", PASCAL, RIVAL, "0")):
         clone.stage(*stage)
-    clone.stage("rival", PASCAL, RIVAL, "0")
     return clone
 
 
