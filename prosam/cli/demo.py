@@ -52,11 +52,13 @@ def demo(
         if not is_local(host):
             print(f"warning: anyone who can reach {host} can use the page and see the requests", file=sys.stderr)
 
+        from prosam.distributed.device import share_cores
         from prosam.predictor.predictor import Predictor
 
         predictor = Predictor.load(
             model, method=method, device=device, sam=sam, backbone=backbone, size=size, keep=_KEPT
         )
+        share_cores(predictor.finder.models.device, small=predictor.model.small)
         print(predictor.model)
         print(f"the page is at {url}; stop it with Ctrl-C")
         serve_demo(predictor, listening, url, names=[host, gethostname()], browser=browser, origins=origins)

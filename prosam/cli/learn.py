@@ -65,6 +65,7 @@ def learn(
 
     No image is saved, except by seggpt and painter, which need the references themselves, squashed to 448 x 448 px.
     """
+    from prosam.distributed.device import share_cores
     from prosam.predictor.predictor import Predictor
 
     if out.suffix != _SUFFIX and out.exists() and not out.is_dir():
@@ -84,6 +85,7 @@ def learn(
     if out.suffix == _SUFFIX and len(given) > 1:
         raise InputError(f"{out}: is one file, but there are {len(given)} concepts, {', '.join(given)}; name a folder")
     predictor = Predictor.load(model, method=method, device=device, sam=sam, backbone=backbone, size=size)
+    share_cores(predictor.finder.models.device, small=predictor.model.small)
     concepts = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     say_remarks()
     print(predictor.model)

@@ -142,6 +142,7 @@ def segment(
         raise InputError(f"--out {out}: is a file; name a folder")
     jobs = target_jobs(photos, out, every=every)
 
+    from prosam.distributed.device import share_cores
     from prosam.files import one_at_a_time
     from prosam.output.overview import reference_tiles
     from prosam.output.results_folder import Provenance, ResultsFolder
@@ -169,6 +170,7 @@ def segment(
     predictor = Predictor.load(
         model, method=method, device=device, sam=sam, backbone=backbone, size=size, fusion=fusion
     )
+    workers = share_cores(predictor.finder.models.device, small=predictor.model.small)
     asked: Asked = {
         "samples": samples,
         "seed": 0,
@@ -204,7 +206,7 @@ def segment(
                 unreadable.append((job, str(error)))
                 progress.advance()
 
-            found = results_of(predictor, left, concepts, batch=batch, on_unreadable=note, asked=asked)
+            found = results_of(predictor, left, concepts, batch=batch, workers=workers, on_unreadable=note, asked=asked)
             try:
                 for job, result in found:
                     results.add(job, result)

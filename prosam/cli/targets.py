@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from prosam.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from prosam.output.jobs import FrameJob, ImageJob
     from prosam.predictor.concept import Concept
     from prosam.predictor.predictor import Asked, Predictor
@@ -61,19 +64,22 @@ def results_of(
     concepts: Sequence[Concept],
     *,
     batch: int | None,
+    workers: int,
     on_unreadable: Callable[[ImageJob, InputError], None],
     asked: Asked,
 ) -> Iterator[tuple[ImageJob, Result]]:
-    """Segment images, then videos frame by frame. Each result is computed when it is asked for.
+    """Segment images, then videos frame by frame, little more than what is asked for.
 
     Args:
         predictor: the model.
         jobs: images and frames.
         concepts: to find.
         batch: see `Predictor.segment_files`.
+        workers: threads, for images and frames.
         on_unreadable: called with each image or frame that cannot be read.
         asked: options of the segmentation.
     """
+    from prosam.data.reading_ahead import mapped
     from prosam.output.jobs import FrameJob
 
     everything = list(jobs)
@@ -82,29 +88,37 @@ def results_of(
     def note(path: Path, error: InputError) -> None:
         on_unreadable(images[path], error)
 
-    for result in predictor.segment_files(list(images), concepts, batch=batch, on_unreadable=note, **asked):
+    found = predictor.segment_files(list(images), concepts, batch=batch, workers=workers, on_unreadable=note, **asked)
+    for result in found:
         if result.image is not None:
             yield images[result.image], result
     frames = [job for job in everything if isinstance(job, FrameJob)]
     for video, wanted in groupby(frames, key=lambda job: job.path):
-        yield from _of_video(predictor, video, {job.index: job for job in wanted}, concepts, on_unreadable, asked)
+        of_video = _frames_of(video, {job.index: job for job in wanted}, on_unreadable)
+
+        def segmented(frame: tuple[FrameJob, NDArray[np.uint8]]) -> tuple[ImageJob, Result]:
+            return frame[0], predictor.segment(frame[1], concepts, **asked)
+
+        yield from mapped(segmented, of_video, workers)
 
 
-def _of_video(
-    predictor: Predictor,
-    video: Path,
-    wanted: dict[int, FrameJob],
-    concepts: Sequence[Concept],
-    on_unreadable: Callable[[ImageJob, InputError], None],
-    asked: Asked,
-) -> Iterator[tuple[ImageJob, Result]]:
+def _frames_of(
+    video: Path, wanted: dict[int, FrameJob], on_unreadable: Callable[[ImageJob, InputError], None]
+) -> Iterator[tuple[FrameJob, NDArray[np.uint8]]]:
+    """The frames of a video that are wanted, (H, W, 3) uint8 RGB, in order.
+
+    Args:
+        video: the file.
+        wanted: jobs by the index of their frame; those that were yielded are removed.
+        on_unreadable: called at the end with each frame that could not be read.
+    """
     from prosam.data.formats.video_files import video_frames
 
     reason = InputError(f"{video}: ends before this frame")
     try:
         for index, pixels in video_frames(video):
             if (job := wanted.pop(index, None)) is not None:
-                yield job, predictor.segment(pixels, concepts, **asked)
+                yield job, pixels
             if not wanted:
                 return
     except InputError as error:

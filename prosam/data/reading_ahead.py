@@ -1,4 +1,4 @@
-"""Reading ahead in threads."""
+"""Reading and working ahead in threads."""
 
 from __future__ import annotations
 
@@ -35,3 +35,18 @@ def read_ahead(
     finally:  # a caller that stops early does not wait for the rest
         for future in waiting:
             future.cancel()
+
+
+def mapped(work: Callable[[_Wanted], _Read], wanted: Iterable[_Wanted], workers: int) -> Iterator[_Read]:
+    """Yield work(item) for each item, in order, while as many threads work on further items.
+
+    Args:
+        work: called in the threads; with one worker, in the calling thread when a result is asked for.
+        wanted: the items; iterated in the calling thread.
+        workers: number of threads.
+    """
+    if workers == 1:
+        yield from map(work, wanted)
+        return
+    with ThreadPoolExecutor(workers) as threads:
+        yield from read_ahead(wanted, work, workers, threads)

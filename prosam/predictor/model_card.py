@@ -13,6 +13,7 @@ from prosam.evaluation.presence import usual_threshold
 from prosam.files import json_bytes
 from prosam.methods.prompting import PromptMethod
 from prosam.models.sam import BUNDLED_SAM, PHOTOGRAPH_SAM
+from prosam.params.models import SMALL_SAMS
 from prosam.params.rivals import AnyRival, GeneralistSection
 
 _GENERATED = "shapes-5i"  # the data set
@@ -32,6 +33,7 @@ class ModelCard:
         name: name of the run, of its data, and the first digits of `digest`.
         caveat: what the model is good and bad at; None if nothing is known.
         for_shapes: whether the model was made for the generated shapes rather than for photographs.
+        small: whether SAM is a bundled one, so small that several threads make it no faster.
         present_from: the default threshold of presence, below which a concept counts as absent.
         refines: whether masks are refined by default, see `prosam.predictor.refinement`.
         description: everything that was recorded when the model was trained.
@@ -41,6 +43,7 @@ class ModelCard:
     name: str
     caveat: str | None
     for_shapes: bool
+    small: bool
     present_from: float
     refines: bool
     description: dict[str, Any]
@@ -71,6 +74,7 @@ def describe_model(files: ModelFiles, frozen: FrozenFiles, method: PromptMethod)
         f"{title} ({digest.hexdigest()[:12]})",
         caveat,
         frozen.sam_origin.model == BUNDLED_SAM or trained_on == _GENERATED,
+        frozen.sam_origin.model in SMALL_SAMS,
         usual_threshold(frozen.backbone_origin.model),
         frozen.sam_origin.model == PHOTOGRAPH_SAM,  # the only one whose refined masks were measured
         files.description,
@@ -104,6 +108,7 @@ def describe_training_free(settings: AnyRival, sam: Origin, backbone: Origin | N
         f"{settings.method}, which trains nothing, with {weights} ({digest[:12]})",
         None if is_network else _CAVEATS.get(sam.model),
         sam.model == BUNDLED_SAM and not is_network,
+        sam.model in SMALL_SAMS and not is_network,
         0.0,
         False,
         description,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from prosam.distributed import device, launch
-from prosam.distributed.device import machine, prepare_device
+from prosam.distributed.device import machine, prepare_device, share_cores
 from prosam.errors import InputError
 from prosam.params import Params, load_params
 from tests.conftest import REPOSITORY
@@ -96,3 +96,19 @@ def test_auto_is_as_many_gpus_as_can_share_the_batch(
 def test_a_batch_that_cannot_be_dealt_is_refused_before_anything_starts():
     with pytest.raises(InputError, match=r"^train\.batch_size: 2 episodes cannot be divided evenly among 3 processes"):
         launch.in_processes(params(processes=3), "no.such.module", batch=2)
+
+
+@pytest.mark.parametrize(
+    ("small", "allowed", "at_once", "each"), [(True, 8, 8, 1), (False, 8, 1, 8), (True, 3, 3, 1), (False, 3, 1, 3)]
+)
+def test_small_models_have_an_image_for_each_core_and_large_ones_all_cores_for_an_image(
+    threads: list[int], monkeypatch: pytest.MonkeyPatch, small: bool, allowed: int, at_once: int, each: int
+):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: allowed)  # as OMP_NUM_THREADS has it
+    assert share_cores(torch.device("cpu"), small=small) == at_once
+    assert threads == [each]
+
+
+def test_a_gpu_shares_no_cores(threads: list[int]):
+    assert share_cores(torch.device("cuda"), small=True) == 1
+    assert threads == []

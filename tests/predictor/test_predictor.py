@@ -221,6 +221,22 @@ def test_a_folder_streams_past_what_cannot_be_read(predictor: Predictor, tmp_pat
         next(streamed)
 
 
+def test_workers_change_neither_results_nor_their_order(predictor: Predictor, tmp_path: Path):
+    concept = learned(predictor)
+    paths = [tmp_path / f"{number}.png" for number in range(9)]
+    for path, scene in zip(paths, scenes(), strict=False):
+        if path.name != "4.png":
+            Image.fromarray(scene.image).save(path)
+    told: list[Path] = []
+    alone, together = (
+        list(predictor.segment_files(paths, concept, workers=n, on_unreadable=lambda path, _: told.append(path)))
+        for n in (1, 3)
+    )
+    assert [result.image for result in together] == [path for path in paths if path.exists()]
+    assert all(same(one, other) for one, other in zip(together, alone, strict=True))
+    assert told == [tmp_path / "4.png"] * 2
+
+
 def test_a_concept_is_the_same_after_it_was_saved(predictor: Predictor, tmp_path: Path):
     reference, target, class_id = pair()
     other = scenes()[0]
