@@ -80,7 +80,7 @@ deps: $(READY) ## write the code that each stage depends on into dvc.yaml
 
 lock: $(READY) ## pin the dependencies anew after a change of pyproject.toml
 	@$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet \
-		--extra pipeline --extra demo --extra video --extra generalists --extra dev pyproject.toml -o requirements.lock
+		--extra pipeline --extra demo --extra video --extra generalists --extra onnx --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what the pipeline made, its caches, and unfinished work
 	rm -rf data/raw data/folds data/annotations data/weights data/embeddings models results report .scratch .dvc/cache .dvc/tmp

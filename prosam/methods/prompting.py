@@ -36,7 +36,7 @@ class PromptMethod(Method[PromptConcept]):
 
     def __init__(self, encoder: PromptEncoder, models: FrozenModels, *, normalised_pseudo_mask: bool):
         self.encoder, self.models = encoder, models
-        self._normalised = normalised_pseudo_mask
+        self.normalised_pseudo_mask = normalised_pseudo_mask
         self._encode_reference, self._encode_target = encoder.encode_reference, encoder.encode_target
 
     def compiled(self) -> PromptMethod:
@@ -55,7 +55,7 @@ class PromptMethod(Method[PromptConcept]):
         self, concept: PromptConcept, targets: Targets, generator: torch.Generator | None = None
     ) -> PromptDistribution:
         """The distribution of prompts for each of B targets."""
-        pseudo_mask = pseudo_masks(concept.foreground, targets.level4, normalised=self._normalised)
+        pseudo_mask = pseudo_masks(concept.foreground, targets.level4, normalised=self.normalised_pseudo_mask)
         return self._encode_target(concept.code, targets.features, pseudo_mask, generator)
 
     def episode_prompts(
