@@ -34,10 +34,10 @@ def shift(
         return
 
     from prosam.data.class_names import unseen_classes
-    from prosam.data.episodes import freeze_episodes
     from prosam.data.fold_files import read_fold, read_index
     from prosam.data.folds import images_with_pairs
-    from prosam.data.shots import with_further_references
+    from prosam.data.freezing import frozen_test
+    from prosam.data.published_lists import read_published_lists
     from tasks.inputs import RunInputs
     from tasks.scoring import score
 
@@ -48,17 +48,15 @@ def shift(
     images = images_with_pairs(index, classes)
     if not images:
         raise InputError(f"{test}: all classes with two val images are base classes of fold {fold} of {train}")
-    episodes = freeze_episodes(
+    episodes = frozen_test(
         images,
         inputs.dataset.image_ids("val"),
-        params.folds.episodes,
-        targets=protocol.targets,
-        seed=params.folds.seed,
+        protocol,
+        params.folds,
+        published=read_published_lists(layout.raw(test)).episodes,
+        classes=classes,
         fold=fold,
         purpose="shift",
-    )
-    episodes = with_further_references(
-        episodes, images, params.folds.shots[-1], seed=params.folds.seed, fold=fold, purpose="shift"
     )
     name = layout.shift(train, test)
     score(
