@@ -22,7 +22,8 @@ def shift(
 ) -> None:
     """Evaluate a trained run under a domain shift; write results/TRAIN-to-TEST/RUN/FOLD.
 
-    It is tested on the classes of TEST whose names are not among the fold's base classes in TRAIN.
+    It is tested on the classes of TEST whose names are not among the fold's base classes in TRAIN. If nothing is ever
+    trained on TEST, the episodes are those of its own fold 0.
 
     Example: `python -m tasks.shift coco-20i pascal-5i prosam 0`
     """
@@ -48,6 +49,7 @@ def shift(
     images = images_with_pairs(index, classes)
     if not images:
         raise InputError(f"{test}: all classes with two val images are base classes of fold {fold} of {train}")
+    alone = protocol.classes == "tested"  # then runs trained on any fold, and rivals, have the same episodes
     episodes = frozen_test(
         images,
         inputs.dataset.image_ids("val"),
@@ -55,8 +57,8 @@ def shift(
         params.folds,
         published=read_published_lists(layout.raw(test)).episodes,
         classes=classes,
-        fold=fold,
-        purpose="shift",
+        fold=0 if alone else fold,
+        purpose="test" if alone else "shift",
     )
     name = layout.shift(train, test)
     score(
