@@ -106,7 +106,7 @@ SOURCE_NAMES = tuple(get_args(section.model_fields["source"].annotation)[0] for 
 """Values of `source`; each has a module of the same name in prosam/data/catalog."""
 
 
-Targets = Literal["in-order", "uniform-class", "class-in-turn", "each-once", "published"]
+TargetOrder = Literal["in-order", "uniform-class", "class-in-turn", "each-once", "published"]
 
 
 class Protocol(Section):
@@ -132,7 +132,7 @@ class Protocol(Section):
     order: Literal["contiguous", "interleaved"] = "contiguous"
     min_area: Count = 2048
     novel_in_training: Literal["exclude", "background"] = "exclude"
-    targets: Targets = "in-order"
+    targets: TargetOrder = "in-order"
     episodes: Count | None = None
 
     @model_validator(mode="after")

@@ -59,3 +59,10 @@ def test_an_object_of_one_photo_is_refused(tmp_path: Path):
 def test_episodes_of_none_of_the_classes_are_refused():
     with pytest.raises(InputError, match="determines no episodes"):
         frozen_test({}, [], PROTOCOL, FoldsParams(), classes=[1], fold=0, purpose="test")
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"folds": [], "episodes": [["a", "b"]]}'])
+def test_damaged_lists_are_one_line_with_the_remedy(tmp_path: Path, content: str):
+    (tmp_path / "published.json").write_text(content)
+    with pytest.raises(InputError, match=r"published\.json: is damaged; run `dvc repro --force"):
+        read_published_lists(tmp_path)

@@ -134,7 +134,8 @@ def test_what_is_only_tested_has_its_own_episodes(
     if references is not None:
         assert set(rows["reference"]) == references
     else:
-        assert rows["class_id"].tolist() == [1 + i % rows["class_id"].max() for i in range(6)]
+        there = sorted(set(rows["class_id"]))
+        assert rows["class_id"].tolist() == [there[i % len(there)] for i in range(6)]
 
 
 def test_a_rival_runs_on_what_is_only_tested(ran: tuple[Clone, Done]):

@@ -7,7 +7,7 @@ from pathlib import Path
 from prosam.data.catalog.benchmark import Benchmark, BenchmarkSource
 from prosam.data.catalog.source import ExpectedImages
 from prosam.data.sources.by_hand import ByHand, compare_with_stated
-from prosam.data.sources.deepglobe import COLOURS, IMAGES, STATED, deepglobe_images, tile_records
+from prosam.data.sources.deepglobe import COLOURS, DEEPGLOBE_STATED, IMAGES, deepglobe_images, tile_records
 from prosam.params import DeepGlobeDownload
 
 _TILES = 5_666  # that are kept, by PATNet's paper
@@ -26,7 +26,7 @@ class DeepGlobe(BenchmarkSource[DeepGlobeDownload]):
     def read(self, name: str, folder: Path) -> Benchmark:
         """See `BenchmarkSource.read`."""
         photos = deepglobe_images(folder)
-        compare_with_stated(name, {"images": len(photos)}, STATED)
+        compare_with_stated(name, {"images": len(photos)}, DEEPGLOBE_STATED)
         return Benchmark(tuple(COLOURS), tile_records(folder, photos, name))
 
     def expected(self, name: str, settings: DeepGlobeDownload) -> ExpectedImages:

@@ -8,7 +8,7 @@ from prosam.data.catalog.benchmark import Benchmark, BenchmarkSource
 from prosam.data.catalog.source import ExpectedImages
 from prosam.data.published_lists import PublishedLists
 from prosam.data.sources.by_hand import ByHand, compare_with_stated
-from prosam.data.sources.fss import IMAGES, SPLITS, STATED, fss_lists, fss_pairs
+from prosam.data.sources.fss import FSS_STATED, IMAGES, SPLITS, fss_lists, fss_pairs
 from prosam.data.sources.mask_pairs import HALF, pair_records
 from prosam.params import DatasetParams, FssDownload
 
@@ -26,15 +26,15 @@ class Fss(BenchmarkSource[FssDownload]):
         """See `BenchmarkSource.read`."""
         lists = fss_lists(folder)
         pairs = fss_pairs(folder, lists)
-        found = zip(STATED, (len(lists.train), len(lists.validate), len(lists.test), len(pairs)), strict=True)
-        compare_with_stated(name, dict(found), STATED)
+        found = zip(FSS_STATED, (len(lists.train), len(lists.validate), len(lists.test), len(pairs)), strict=True)
+        compare_with_stated(name, dict(found), FSS_STATED)
         records = pair_records(folder, pairs, foreground=HALF, name=name)
         classes = (*lists.train, *lists.validate, *lists.test)
         return Benchmark(classes, records, PublishedLists(folds=(lists,)), test_only=False)
 
     def expected(self, name: str, settings: FssDownload) -> ExpectedImages:
         """See `Source.expected`."""
-        return ExpectedImages(5_200, STATED["images"], "the published lists")
+        return ExpectedImages(5_200, FSS_STATED["images"], "the published lists")
 
     def training_images(self, settings: FssDownload, dataset: DatasetParams) -> tuple[int, ...] | None:
         """See `Source.training_images`."""

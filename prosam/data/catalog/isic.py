@@ -7,7 +7,7 @@ from pathlib import Path
 from prosam.data.catalog.benchmark import Benchmark, BenchmarkSource
 from prosam.data.catalog.source import ExpectedImages
 from prosam.data.sources.by_hand import ByHand, compare_with_stated
-from prosam.data.sources.isic import CLASSES, STATED, isic_pairs
+from prosam.data.sources.isic import CLASSES, ISIC_STATED, isic_pairs
 from prosam.data.sources.mask_pairs import HALF, pair_records
 from prosam.data.sources.published import ISIC_IMAGES, ISIC_MASKS, ArchivePart
 from prosam.params import IsicDownload
@@ -25,12 +25,12 @@ class Isic(BenchmarkSource[IsicDownload]):
     def read(self, name: str, folder: Path) -> Benchmark:
         """See `BenchmarkSource.read`."""
         classes, pairs = isic_pairs(folder)
-        compare_with_stated(name, {"images": len(pairs), "classes": len(classes)}, STATED)
+        compare_with_stated(name, {"images": len(pairs), "classes": len(classes)}, ISIC_STATED)
         return Benchmark(classes, pair_records(folder, pairs, foreground=HALF, name=name))
 
     def expected(self, name: str, settings: IsicDownload) -> ExpectedImages:
         """See `Source.expected`."""
-        return ExpectedImages(0, STATED["images"], "the published list")
+        return ExpectedImages(0, ISIC_STATED["images"], "the published list")
 
 
 SOURCE = Isic()

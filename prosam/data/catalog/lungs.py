@@ -7,7 +7,7 @@ from pathlib import Path
 from prosam.data.catalog.benchmark import Benchmark, BenchmarkSource
 from prosam.data.catalog.source import ExpectedImages
 from prosam.data.sources.by_hand import ByHand, compare_with_stated
-from prosam.data.sources.lungs import IMAGES, MASKS, STATED, lung_pairs
+from prosam.data.sources.lungs import IMAGES, LUNGS_STATED, MASKS, lung_pairs
 from prosam.data.sources.mask_pairs import HALF, pair_records
 from prosam.params import LungsDownload
 
@@ -24,12 +24,12 @@ class Lungs(BenchmarkSource[LungsDownload]):
     def read(self, name: str, folder: Path) -> Benchmark:
         """See `BenchmarkSource.read`."""
         pairs = lung_pairs(folder)
-        compare_with_stated(name, {"images": len(pairs)}, STATED)
+        compare_with_stated(name, {"images": len(pairs)}, LUNGS_STATED)
         return Benchmark(("lung",), pair_records(folder, pairs, foreground=HALF, name=name))
 
     def expected(self, name: str, settings: LungsDownload) -> ExpectedImages:
         """See `Source.expected`."""
-        return ExpectedImages(0, STATED["images"], "the papers")
+        return ExpectedImages(0, LUNGS_STATED["images"], "the papers")
 
 
 SOURCE = Lungs()

@@ -9,7 +9,7 @@ from prosam.data.catalog.source import ExpectedImages
 from prosam.data.published_lists import PublishedLists, first_is_reference
 from prosam.data.sources.by_hand import ByHand, compare_with_stated
 from prosam.data.sources.mask_pairs import ANY, pair_records
-from prosam.data.sources.perseg import IMAGES, MASKS, STATED, perseg_pairs
+from prosam.data.sources.perseg import IMAGES, MASKS, PERSEG_STATED, perseg_pairs
 from prosam.params import PersegDownload
 
 
@@ -25,7 +25,7 @@ class Perseg(BenchmarkSource[PersegDownload]):
     def read(self, name: str, folder: Path) -> Benchmark:
         """See `BenchmarkSource.read`."""
         objects, pairs = perseg_pairs(folder)
-        compare_with_stated(name, {"objects": len(objects)}, STATED)
+        compare_with_stated(name, {"objects": len(objects)}, PERSEG_STATED)
         episodes = []
         for class_id in range(1, len(objects) + 1):
             episodes += first_is_reference([pair.image for pair in pairs if pair.class_id == class_id], class_id)
@@ -34,11 +34,11 @@ class Perseg(BenchmarkSource[PersegDownload]):
 
     def expected(self, name: str, settings: PersegDownload) -> ExpectedImages:
         """See `Source.expected`."""
-        return ExpectedImages(0, 6 * STATED["objects"], "a guess: 40 objects of 5 to 7 photos")
+        return ExpectedImages(0, 6 * PERSEG_STATED["objects"], "a guess: 40 objects of 5 to 7 photos")
 
     def episodes(self, settings: PersegDownload) -> int | None:
         """See `Source.episodes`: a guess, as above."""
-        return 5 * STATED["objects"]
+        return 5 * PERSEG_STATED["objects"]
 
 
 SOURCE = Perseg()

@@ -26,7 +26,7 @@ from prosam.errors import InputError
 from prosam.progress import track
 
 FOLDER = "DAVIS"
-STATED = {"sequences": 30, "frames": 1_999, "objects": 61}
+DAVIS_STATED = {"sequences": 30, "frames": 1_999, "objects": 61}
 
 _CHUNK = 64
 

@@ -24,7 +24,7 @@ from prosam.errors import InputError
 from prosam.progress import track
 
 IMAGES, TILES = "train", "tiles"
-STATED = {"images": 803}
+DEEPGLOBE_STATED = {"images": 803}
 
 # in the order of PATNet's folders 1 to 6; RGB, each 0 or 255, so that a colour is a number of three bits
 COLOURS = {

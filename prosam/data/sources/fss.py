@@ -17,7 +17,7 @@ from prosam.data.sources.mask_pairs import MaskPair
 from prosam.errors import InputError
 
 IMAGES, SPLITS = "FSS-1000", "splits"
-STATED = {"classes to train on": 520, "classes to validate with": 240, "classes to test on": 240, "images": 10_000}
+FSS_STATED = {"classes to train on": 520, "classes to validate with": 240, "classes to test on": 240, "images": 10_000}
 
 
 def fss_lists(root: Path) -> ListedClasses:

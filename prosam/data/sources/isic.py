@@ -15,7 +15,7 @@ from prosam.errors import InputError
 
 IMAGES, MASKS = "ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth"
 CLASSES = "class_id.csv"
-STATED = {"images": 2_594, "classes": 3}
+ISIC_STATED = {"images": 2_594, "classes": 3}
 
 
 def isic_pairs(root: Path) -> tuple[tuple[str, ...], list[MaskPair]]:

@@ -13,7 +13,7 @@ from prosam.data.sources.mask_pairs import MaskPair
 from prosam.errors import InputError
 
 IMAGES, MASKS = "CXR_png", "masks"
-STATED = {"images": 566}
+LUNGS_STATED = {"images": 566}
 
 _END = "_mask"
 

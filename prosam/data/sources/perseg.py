@@ -13,7 +13,7 @@ from prosam.data.sources.mask_pairs import MaskPair
 from prosam.errors import InputError
 
 IMAGES, MASKS = "Images", "Annotations"
-STATED = {"objects": 40}
+PERSEG_STATED = {"objects": 40}
 
 
 def perseg_pairs(root: Path) -> tuple[tuple[str, ...], list[MaskPair]]:
