@@ -25,47 +25,60 @@ def folds(dataset: Annotated[str, typer.Argument(help="A key of `datasets` in pa
     protocol, settings = dataset_params(params, dataset).protocol, params.folds
 
     from prosam.data.dataset import SPLITS, Split
-    from prosam.data.episodes import Episode, Purpose, classes_of_images, freeze_episodes, write_episodes
+    from prosam.data.episodes import classes_of_images, freeze_episodes, write_episodes
     from prosam.data.fold_files import write_fold, write_index
-    from prosam.data.folds import ClassImages, counted, image_classes, make_fold
+    from prosam.data.folds import counted, image_classes, make_fold
+    from prosam.data.freezing import frozen_test, validation_targets
     from prosam.data.open import open_dataset
-    from prosam.data.shots import too_few_references, with_further_references, write_further_references
+    from prosam.data.published_lists import read_published_lists
+    from prosam.data.shots import too_few_references, write_further_references
     from prosam.progress import track
     from prosam.remarks import remark
     from prosam.seals import sealed_folder
 
-    data = open_dataset(layout.raw(dataset))
+    data, lists = open_dataset(layout.raw(dataset)), read_published_lists(layout.raw(dataset))
     images: list[tuple[Split, str]] = [(split, image) for split in SPLITS for image in data.image_ids(split)]
     shown = track(images, f"{dataset} index", len(images), "image")
     index = [row for split, image in shown for row in image_classes(data, split, image)]
     val_images = data.image_ids("val")
 
-    def freeze(dealt: ClassImages, count: int, fold: int, purpose: Purpose) -> list[Episode]:
-        return freeze_episodes(
-            dealt, val_images, count, targets=protocol.targets, seed=settings.seed, fold=fold, purpose=purpose
-        )
-
     with sealed_folder(layout.folds(dataset)) as folder:
         write_index(folder / "index.csv", counted(index, protocol.min_area))
         for number in range(protocol.num_folds):
             try:
-                fold = make_fold(data.classes, index, protocol, number)
+                fold = make_fold(data.classes, index, protocol, number, lists.folds)
+                test = frozen_test(
+                    fold.test,
+                    val_images,
+                    protocol,
+                    settings,
+                    published=lists.episodes,
+                    classes=fold.novel,
+                    fold=number,
+                    purpose="test",
+                )
             except InputError as error:
                 raise InputError(f"{dataset}: {error}") from error
             write_fold(folder / f"fold-{number}.json", fold)
-            test = freeze(fold.test, settings.episodes, number, "test")
-            monitor = freeze(fold.monitor, settings.monitor_episodes, number, "monitor")
-            most = settings.shots[-1]
-            test = with_further_references(test, fold.test, most, seed=settings.seed, fold=number, purpose="test")
-            if few := too_few_references(test, most):
+            monitor = freeze_episodes(
+                fold.monitor,
+                val_images,
+                settings.monitor_episodes,
+                targets=validation_targets(protocol),
+                seed=settings.seed,
+                fold=number,
+                purpose="monitor",
+            )
+            if few := too_few_references(test, settings.shots[-1]):
                 remark(few, f"{dataset}, fold {number}")
             write_episodes(folder / f"episodes-{number}.csv", test)
             write_further_references(folder / f"references-{number}.csv", test)
             write_episodes(folder / f"monitor-{number}.csv", monitor)
             train_images, test_images = (len(classes_of_images(dealt)) for dealt in (fold.train, fold.test))
             print(
-                f"fold {number}: {train_images} images of {len(fold.train)} base classes to train on, "
-                f"{test_images} images of {len(fold.test)} novel classes to test on"
+                f"fold {number}: "
+                + (f"{train_images} images of {len(fold.train)} base classes to train on, " if fold.base else "")
+                + f"{test_images} images of {len(fold.test)} novel classes to test on"
             )
 
 

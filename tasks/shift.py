@@ -22,7 +22,8 @@ def shift(
 ) -> None:
     """Evaluate a trained run under a domain shift; write results/TRAIN-to-TEST/RUN/FOLD.
 
-    It is tested on the classes of TEST whose names are not among the fold's base classes in TRAIN.
+    It is tested on the classes of TEST whose names are not among the fold's base classes in TRAIN. If nothing is ever
+    trained on TEST, the episodes are those of its own fold 0.
 
     Example: `python -m tasks.shift coco-20i pascal-5i prosam 0`
     """
@@ -34,10 +35,10 @@ def shift(
         return
 
     from prosam.data.class_names import unseen_classes
-    from prosam.data.episodes import freeze_episodes
     from prosam.data.fold_files import read_fold, read_index
     from prosam.data.folds import images_with_pairs
-    from prosam.data.shots import with_further_references
+    from prosam.data.freezing import frozen_test
+    from prosam.data.published_lists import read_published_lists
     from tasks.inputs import RunInputs
     from tasks.scoring import score
 
@@ -48,17 +49,16 @@ def shift(
     images = images_with_pairs(index, classes)
     if not images:
         raise InputError(f"{test}: all classes with two val images are base classes of fold {fold} of {train}")
-    episodes = freeze_episodes(
+    alone = protocol.classes == "tested"  # then runs trained on any fold, and rivals, have the same episodes
+    episodes = frozen_test(
         images,
         inputs.dataset.image_ids("val"),
-        params.folds.episodes,
-        targets=protocol.targets,
-        seed=params.folds.seed,
-        fold=fold,
-        purpose="shift",
-    )
-    episodes = with_further_references(
-        episodes, images, params.folds.shots[-1], seed=params.folds.seed, fold=fold, purpose="shift"
+        protocol,
+        params.folds,
+        published=read_published_lists(layout.raw(test)).episodes,
+        classes=classes,
+        fold=0 if alone else fold,
+        purpose="test" if alone else "shift",
     )
     name = layout.shift(train, test)
     score(

@@ -17,6 +17,8 @@ from prosam.errors import InputError
 Purpose = Literal["test", "monitor", "shift"]
 PURPOSES: tuple[Purpose, ...] = ("test", "monitor", "shift")  # positions are part of the seeds: only append
 
+DrawnTargets = Literal["in-order", "uniform-class", "class-in-turn", "each-once"]
+
 COLUMNS = ["reference", "target", "class_id"]
 
 
@@ -52,7 +54,7 @@ class Draw(TypedDict):
         purpose: what the list is for; lists for different purposes are independent.
     """
 
-    targets: Literal["in-order", "uniform-class"]
+    targets: DrawnTargets
     seed: int
     fold: int
     purpose: Purpose
@@ -61,9 +63,11 @@ class Draw(TypedDict):
 def freeze_episodes(images: ClassImages, image_order: Sequence[str], count: int, **how: Unpack[Draw]) -> list[Episode]:
     """The episodes to evaluate on: drawn at random, or every possible one once if there are at most `count`.
 
-    Repeated episodes would add no information and make every confidence interval too narrow. See `draw_episodes` for
-    the arguments.
+    Repeated episodes would add no information and make every confidence interval too narrow. With `each-once` there
+    are as many as targets, whatever `count` is. See `draw_episodes` for the arguments.
     """
+    if how["targets"] == "each-once":
+        return draw_episodes(images, image_order, len(classes_of_images(images)), **how)
     if sum(len(ids) * (len(ids) - 1) for ids in images.values()) <= count:
         return _every_episode(images)
     return draw_episodes(images, image_order, count, **how)
@@ -73,9 +77,10 @@ def draw_episodes(images: ClassImages, image_order: Sequence[str], count: int, *
     """Draw episodes as the protocols do.
 
     `in-order` (PASCAL-5i): targets are taken in list order, repeatedly: episode i has target i modulo the number of
-    targets, and a random class of that target. `uniform-class` (COCO-20i): a random class, then one of its images.
-    The reference is another random image of the class. Each episode has its own generator, so a longer list starts
-    with the shorter one.
+    targets, and a random class of that target; `each-once` (FSS-1000) is the same for as many episodes as targets.
+    `uniform-class` (COCO-20i): a random class, then one of its images. `class-in-turn` (PATNet): the same, but episode
+    i has class i modulo the number of classes. The reference is another random image of the class. Each episode has its
+    own generator, so a longer list starts with the shorter one.
 
     Args:
         images: the images of each class, at least two each.
@@ -89,11 +94,12 @@ def draw_episodes(images: ClassImages, image_order: Sequence[str], count: int, *
     episodes = []
     for i in range(count):
         rng = np.random.default_rng([how["seed"], how["fold"], purpose, i])
-        if how["targets"] == "in-order":
+        if how["targets"] in ("in-order", "each-once"):
             target = in_order[i % len(in_order)]
             class_id = classes[target][rng.integers(len(classes[target]))]
         else:
-            class_id = class_ids[rng.integers(len(class_ids))]
+            in_turn = how["targets"] == "class-in-turn"
+            class_id = class_ids[i % len(class_ids) if in_turn else rng.integers(len(class_ids))]
             target = images[class_id][rng.integers(len(images[class_id]))]
         episodes.append(Episode(another_image(images[class_id], target, rng), target, class_id))
     return episodes

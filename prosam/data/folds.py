@@ -37,6 +37,21 @@ class ImageClass:
 
 
 @dataclass(frozen=True)
+class ListedClasses:
+    """The classes of one fold as a data set lists them, by name.
+
+    Attributes:
+        train: to train on; empty if nothing is trained.
+        validate: to validate a training on.
+        test: to test on.
+    """
+
+    train: tuple[str, ...]
+    validate: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Fold:
     """One fold of a data set.
 
@@ -47,9 +62,11 @@ class Fold:
         base: ids of the classes to train on.
         train: the training images of each base class.
         test: the val images of each novel class.
-        monitor: the val images of each base class, to monitor a training without using novel classes.
+        monitor: the val images of each base class, to monitor a training without using novel classes; or of other
+            classes, if the data set lists them for that.
 
-    Each class in train, test and monitor has at least two images, for a reference and a target.
+    Each class in train, test and monitor has at least two images, for a reference and a target; in test it may have
+    fewer if the data set determines the episodes. If nothing is trained, train and monitor are empty.
     """
 
     fold: int
@@ -108,7 +125,44 @@ def _named_classes(classes: Sequence[str], names: Sequence[str], fold: int) -> t
     return tuple(sorted(classes.index(name) + 1 for name in names))
 
 
-def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Protocol, fold: int) -> Fold:
+@dataclass(frozen=True)
+class _Roles:
+    """What the classes of a fold are for, by class id: to test on, to train on, to validate a training on."""
+
+    novel: tuple[int, ...]
+    base: tuple[int, ...]
+    validated: tuple[int, ...]
+
+
+def _roles(classes: Sequence[str], protocol: Protocol, fold: int, listed: Sequence[ListedClasses]) -> _Roles:
+    everything = tuple(range(1, len(classes) + 1))
+    if protocol.classes == "tested":
+        return _Roles(everything, (), ())
+    if protocol.classes == "published":
+        if len(listed) != protocol.num_folds:
+            raise InputError(
+                f"protocol.folds: must be {len(listed)}, as many as the data set lists, not {protocol.num_folds}"
+                if listed
+                else "protocol.classes: the data set lists no classes; write `dealt` or `tested`"
+            )
+        ids = {name: class_id for class_id, name in enumerate(classes, start=1)}
+        novel, base, validated = (
+            tuple(sorted(ids[name] for name in names))
+            for names in (listed[fold].test, listed[fold].train, listed[fold].validate)
+        )
+        return _Roles(novel, base, validated)
+    novel = novel_classes(classes, protocol, fold)
+    base = tuple(class_id for class_id in everything if class_id not in novel)
+    return _Roles(novel, base, base)
+
+
+def make_fold(
+    classes: Sequence[str],
+    index: Sequence[ImageClass],
+    protocol: Protocol,
+    fold: int,
+    listed: Sequence[ListedClasses] = (),
+) -> Fold:
     """Assign classes and images to a fold.
 
     - train: with `novel_in_training: exclude`, an image with even one pixel of a novel class is left out. A base class
@@ -117,17 +171,20 @@ def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Pro
       does not show at all is left out.
     - monitor: like train, on the val images and without exclusions.
 
+    Classes that are neither novel nor base, such as those that a data set lists to validate with, are only monitored.
+
     Args:
         classes: names in class-id order.
         index: all rows of the data set, of any area, in list order.
         protocol: how to assign classes and images.
         fold: its number, from 0.
+        listed: the data set's own lists of classes by fold, for `classes: published`.
 
     Raises:
         InputError: no class can be trained, tested or monitored, or a novel class has too few images.
     """
-    novel = novel_classes(classes, protocol, fold)
-    base = tuple(class_id for class_id in range(1, len(classes) + 1) if class_id not in novel)
+    roles = _roles(classes, protocol, fold, listed)
+    novel, base = roles.novel, roles.base
     rows = counted(index, protocol.min_area)
     train_rows = [row for row in rows if row.split == "train"]
     if protocol.novel_in_training == "exclude":
@@ -136,7 +193,7 @@ def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Pro
     val_rows = [row for row in rows if row.split == "val"]
     test = _by_class(val_rows, novel)
     shown = Counter(row.class_id for row in index)
-    for class_id in novel:
+    for class_id in novel if protocol.targets != "published" else ():
         if shown[class_id] and (count := len(test.get(class_id, []))) < 2:
             raise InputError(
                 f"fold {fold}: the novel class {classes[class_id - 1]!r} covers {protocol.min_area} px "
@@ -145,15 +202,15 @@ def make_fold(classes: Sequence[str], index: Sequence[ImageClass], protocol: Pro
     dealt = {
         "train": images_with_pairs(train_rows, base),
         "test": test,
-        "monitor": images_with_pairs(val_rows, base),
+        "monitor": images_with_pairs(val_rows, roles.validated),
     }
-    if not dealt["train"] and images_with_pairs([row for row in rows if row.split == "train"], base):
+    if base and not dealt["train"] and images_with_pairs([row for row in rows if row.split == "train"], base):
         raise InputError(
             f"fold {fold}: no class has two images to train, because images that show novel classes are left out; "
             "set protocol.novel_in_training to background or add images"
         )
     for use, images in dealt.items():
-        if not images:
+        if not images and (base or use == "test"):
             where = " the training with, in val" if use == "monitor" else ""
             raise InputError(
                 f"fold {fold}: no class has two images to {use}{where}; lower protocol.min_area or add images"

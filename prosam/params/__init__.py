@@ -1,5 +1,13 @@
 """params.yaml: its schema, reading and editing."""
 
+from prosam.params.benchmark_data import (
+    DavisDownload,
+    DeepGlobeDownload,
+    FssDownload,
+    IsicDownload,
+    LungsDownload,
+    PersegDownload,
+)
 from prosam.params.data import (
     SOURCE_NAMES,
     CocoDownload,
@@ -16,6 +24,7 @@ from prosam.params.reading import PARAMS_FILE, load_params
 from prosam.params.schema import (
     AnnotationKind,
     AnnotationsParams,
+    FoldsParams,
     Params,
     ReportParams,
     RunParams,
@@ -33,10 +42,17 @@ __all__ = [
     "BackboneParams",
     "CocoDownload",
     "DatasetParams",
+    "DavisDownload",
+    "DeepGlobeDownload",
+    "FoldsParams",
+    "FssDownload",
+    "IsicDownload",
+    "LungsDownload",
     "ModelsParams",
     "OwnDownload",
     "Params",
     "PascalDownload",
+    "PersegDownload",
     "Protocol",
     "ReportParams",
     "RunParams",

@@ -7,6 +7,14 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from prosam.params.benchmark_data import (
+    DavisDownload,
+    DeepGlobeDownload,
+    FssDownload,
+    IsicDownload,
+    LungsDownload,
+    PersegDownload,
+)
 from prosam.params.section import Count, Fraction, Name, NonNegative, Section
 
 ShapesStyle = Literal["shaded", "print"]
@@ -79,7 +87,18 @@ class OwnDownload(Section):
     crowd: Literal["class", "void"] = "class"
 
 
-AnyDownload = ShapesDownload | PascalDownload | CocoDownload | OwnDownload
+AnyDownload = (
+    ShapesDownload
+    | PascalDownload
+    | CocoDownload
+    | OwnDownload
+    | FssDownload
+    | PersegDownload
+    | DavisDownload
+    | IsicDownload
+    | LungsDownload
+    | DeepGlobeDownload
+)
 Download = Annotated[AnyDownload, Field(discriminator="source")]
 
 
@@ -87,24 +106,34 @@ SOURCE_NAMES = tuple(get_args(section.model_fields["source"].annotation)[0] for 
 """Values of `source`; each has a module of the same name in prosam/data/catalog."""
 
 
+TargetOrder = Literal["in-order", "uniform-class", "class-in-turn", "each-once", "published"]
+
+
 class Protocol(Section):
     """How classes and images are assigned to folds.
 
     Attributes:
+        classes: `dealt` to folds by `folds` and `order`; or as the data set's `published` lists say, which name those
+            to train on, to validate with and to test on; or only `tested`: nothing is trained on the data set.
         folds: number of folds, or the names of each fold's novel classes.
         order: `contiguous` gives fold i the classes from i*n/k on, `interleaved` the classes i, i + k, i + 2k, ...
         min_area: minimum number of pixels that a class must cover for an image to count for it.
         novel_in_training: `exclude` training images that show novel classes, or keep them with these pixels as
             `background`.
         targets: of the frozen episodes. As in PASCAL-5i, `in-order` takes images in list order, with one of their
-            classes; as in COCO-20i, `uniform-class` draws a class, then one of its images.
+            classes; as in COCO-20i, `uniform-class` draws a class, then one of its images. `class-in-turn` takes the
+            classes in turn, and draws an image. `each-once` takes every image once, in list order; `published` takes
+            the episodes that the data set determines. The last two take all there are, whatever `episodes` says.
+        episodes: number for each fold, in place of folds.episodes.
     """
 
-    folds: Annotated[int, Field(ge=2, strict=True)] | Annotated[list[list[str]], Field(min_length=1)] = 4
+    classes: Literal["dealt", "published", "tested"] = "dealt"
+    folds: Annotated[int, Field(ge=1, strict=True)] | Annotated[list[list[str]], Field(min_length=1)] = 4
     order: Literal["contiguous", "interleaved"] = "contiguous"
     min_area: Count = 2048
     novel_in_training: Literal["exclude", "background"] = "exclude"
-    targets: Literal["in-order", "uniform-class"] = "in-order"
+    targets: TargetOrder = "in-order"
+    episodes: Count | None = None
 
     @model_validator(mode="after")
     def _folds_have_classes(self) -> Self:
@@ -117,9 +146,19 @@ class Protocol(Section):
                         raise ValueError(f"folds: fold {number} names {name!r} twice")
         return self
 
+    @model_validator(mode="after")
+    def _folds_fit_the_classes(self) -> Self:
+        if self.classes == "dealt" and self.folds == 1:
+            raise ValueError("folds: 1 leaves no classes to train on; use 2 or more, or name the classes to test on")
+        if self.classes == "tested" and self.folds != 1:
+            raise ValueError("folds: must be 1 with `classes: tested`, since all classes are tested")
+        if self.classes == "published" and isinstance(self.folds, list):
+            raise ValueError("folds: must be a number with `classes: published`, since the data set lists the classes")
+        return self
+
     def deals_like(self, other: Protocol) -> bool:
         """Whether this and another protocol give each fold the same training images."""
-        dealt = ("folds", "order", "min_area", "novel_in_training")
+        dealt = ("classes", "folds", "order", "min_area", "novel_in_training")
         return all(getattr(self, key) == getattr(other, key) for key in dealt)
 
     @property

@@ -308,9 +308,15 @@ class Params(Section):
             if name in self.runs:
                 raise ValueError(f"rivals.{name}: `runs` has that name, too; rename one of them")
         for name in self.pipeline.datasets:
-            count = self.datasets[name].protocol.num_folds
+            protocol = self.datasets[name].protocol
+            if protocol.classes == "tested":
+                raise ValueError(
+                    f"pipeline.datasets: nothing is trained on {name}; name it in `tested`, and as `test` in `shifts`"
+                )
+            count = protocol.num_folds
             if (fold := max(self.pipeline.folds)) >= count:
-                raise ValueError(f"pipeline.folds: {name} has folds 0 to {count - 1}, not {fold}")
+                there = f"folds 0 to {count - 1}, not {fold}" if count > 1 else f"only fold 0, not {fold}: `folds: [0]`"
+                raise ValueError(f"pipeline.folds: {name} has {there}")
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from functools import cache
 
 from prosam.features.embedding_encoding import batch_on
 from prosam.params import CocoDownload, Params, ShapesDownload, TrainParams
-from prosam.plan.counts import ImageCounts
+from prosam.plan.counts import ImageCounts, count_episodes
 from prosam.plan.operations import Operation, Work, add, flops_of
 from prosam.plan.rates import Rates
 from prosam.plan.rivals import METHOD_NEEDS, prompts_per_target
@@ -96,7 +96,7 @@ class Costs:
             images: number of its images.
             runs: the runs that are tested on it.
         """
-        pipeline, episodes = self._params.pipeline, self._params.folds.episodes
+        pipeline, episodes = self._params.pipeline, count_episodes(tested, self._params)
         times = len(pipeline.folds)
         parts = [(self._predictions(tested, run, images, episodes, _DECODED), times) for run in runs]
         if self._params.folds.several:  # each further place of the lists is about a prediction
@@ -113,7 +113,8 @@ class Costs:
             name: a key of `rivals`.
         """
         rival, folds, models = self._params.rivals[name], self._params.folds, self._models
-        needs, images = METHOD_NEEDS[rival.method], folds.episodes * (1 + folds.shots[-1])
+        episodes = count_episodes(tested, self._params)
+        needs, images = METHOD_NEEDS[rival.method], episodes * (1 + folds.shots[-1])
         parts: list[tuple[Work, float]] = [(self._reading(tested), images)]
         backbone, side = self._params.backbone_of_rival(name), self._params.models.size
         if backbone is not None and needs.tokens is not None:
@@ -124,13 +125,13 @@ class Costs:
         if needs.geometry is not None and not stored:
             parts.append((models.own_encoding, images))
         if rival.kind != "mask":  # SAM makes masks of the references
-            parts.append((models.own_encoding, folds.episodes * folds.shots[-1]))
+            parts.append((models.own_encoding, episodes * folds.shots[-1]))
         if prompts := prompts_per_target(rival):
             counted = min(prompts, _PROMPTS_COUNTED)
-            parts.append((self.asked(counted), folds.episodes * len(folds.shots) * prompts / counted))
+            parts.append((self.asked(counted), episodes * len(folds.shots) * prompts / counted))
         times = len(self._params.pipeline.folds)
         embeddings = "" if needs.geometry is None else f", embeddings {'stored' if stored else 'computed'}"
-        amount = f"{name}, {times} x {folds.episodes:,} episodes{self._shots()}{embeddings}"
+        amount = f"{name}, {times} x {episodes:,} episodes{self._shots()}{embeddings}"
         return self._computed(tested, "rival", amount, add((add(*parts), times)))
 
     def _shots(self) -> str:
@@ -144,7 +145,9 @@ class Costs:
         step = self._step(run, batch, settings.samples)
         watching = self._predictions(name, run, images, self._params.folds.monitor_episodes, 1)
         if settings.select == "best-on-test":
-            watching = add((watching, 1), (self._predictions(name, run, images, self._params.folds.episodes, 1), 1))
+            watching = add(
+                (watching, 1), (self._predictions(name, run, images, count_episodes(name, self._params), 1), 1)
+            )
         features = self._pair_features(name, backbone, pairs)
         if self.has_table(backbone, images):  # level 4 of a masked reference is cached as well
             distinct = annotated * (1 - (1 - 1 / annotated) ** pairs)

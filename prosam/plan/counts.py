@@ -11,7 +11,7 @@ from prosam.data.dataset import SPLITS
 from prosam.data.episodes import classes_of_images
 from prosam.data.fold_files import read_fold
 from prosam.data.open import open_dataset
-from prosam.params import DatasetParams
+from prosam.params import DatasetParams, Params
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,10 @@ def count_images(name: str, settings: DatasetParams, folds: Iterable[int]) -> Im
     Raises:
         InputError: a folder of one's own is missing, or a file that a stage wrote is damaged.
     """
-    folds = list(folds)
     train, total, total_from = _splits(name, settings)
+    if settings.protocol.classes == "tested":
+        return ImageCounts(total, {}, total_from, "nothing is trained on it")
+    folds = list(folds)
     files = {fold: layout.folds(name) / f"fold-{fold}.json" for fold in folds}
     if all(path.is_file() for path in files.values()):
         counts = {fold: len(classes_of_images(read_fold(path).train)) for fold, path in files.items()}
@@ -51,9 +53,21 @@ def count_images(name: str, settings: DatasetParams, folds: Iterable[int]) -> Im
     known = source_of(settings.download.source).training_images(settings.download, settings)
     if known:
         return ImageCounts(total, {fold: known[fold] for fold in folds}, total_from, "the papers' lists")
+    if settings.protocol.classes == "published":
+        return ImageCounts(total, dict.fromkeys(folds, train), total_from, "the train split")
     share = 1 - 1 / settings.protocol.num_folds
     guess = max(1, round(share * train))
     return ImageCounts(total, dict.fromkeys(folds, guess), total_from, f"a guess, {share:.0%} of the train split")
+
+
+def count_episodes(name: str, params: Params) -> int:
+    """How many episodes a fold of a data set has, or at most has: by its protocol, or by `folds.episodes`."""
+    settings = params.datasets[name]
+    if settings.protocol.targets in ("each-once", "published"):
+        known = source_of(settings.download.source).episodes(settings.download)
+        if known is not None:
+            return known
+    return settings.protocol.episodes or params.folds.episodes
 
 
 def _splits(name: str, settings: DatasetParams) -> tuple[int, int, str]:

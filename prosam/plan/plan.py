@@ -144,7 +144,7 @@ def _what(params: Params) -> str:
 
 def _assumed(counts: dict[str, ImageCounts], rates: Rates, device: str, *, rivals: bool) -> Iterator[str]:
     for name, images in counts.items():
-        trained = ", ".join(f"{count:,}" for count in images.training.values())
+        trained = ", ".join(f"{count:,}" for count in images.training.values()) or "0"
         yield (f"{name}: {images.total:,} images ({images.total_from}), to train on {trained} ({images.training_from})")
     speeds = ", ".join(f"{kind} {flops / 1e9:,.0f}" for kind, flops in rates.flops.items())
     yield f"rates of {device} now, GFLOP/s: {speeds}; memory {rates.large / 1e9:,.1f} to {rates.small / 1e9:,.1f} GB/s"

@@ -13,6 +13,7 @@ from prosam.report.figures.curves import training_curves
 from prosam.report.figures.pictures import PicturedEpisode, episode_pictures
 from prosam.report.figures.truths import describe_truths
 from prosam.report.inputs import Setting, names_in_words
+from prosam.report.own_scores import own_scores_table
 from prosam.report.paper.beside import Beside, beside
 from prosam.report.paper.confusion import rate_table
 from prosam.report.paper.elsewhere import elsewhere_table
@@ -36,8 +37,8 @@ class SettingSection:
 
     Attributes:
         shown: the setting with the runs for which classes, curves and episodes are shown: all, unless there are many.
-        tables: mIoU, FB-IoU, differences (with two runs or more), rates of pixels, methods that train nothing,
-            several shots, numbers published elsewhere, classes.
+        tables: mIoU, FB-IoU, scores of the benchmark's own, differences (with two runs or more), rates of pixels,
+            methods that train nothing, several shots, numbers published elsewhere, classes.
         beside: the paper's tables, repeats over seeds, initialisation.
         curves: SVG by fold.
         episodes: good, typical and bad ones, and those of many or irregular objects, as far as there are any.
@@ -99,6 +100,7 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
             shown = setting.only(principal(params, setting))
             tables = (
                 *score_tables(setting, scores),
+                own_scores_table(params, setting),
                 difference_table(setting, scores),
                 rate_table(setting, params.report),
                 *rival_tables(params, setting),

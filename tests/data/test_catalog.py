@@ -74,7 +74,8 @@ def test_a_module_as_the_docstring_shows_it_is_a_data_set(photos: Path, tmp_path
 
 
 def test_every_source_that_params_can_name_has_a_module():
-    assert set(SOURCE_NAMES) == {"shapes", "pascal", "coco", "own"}
+    benchmarks = {"fss", "perseg", "davis", "isic", "lungs", "deepglobe"}
+    assert set(SOURCE_NAMES) == {"shapes", "pascal", "coco", "own", *benchmarks}
     for name in SOURCE_NAMES:
         assert source_of(name).archives.__doc__
 

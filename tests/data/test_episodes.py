@@ -55,6 +55,22 @@ def test_with_uniform_classes_the_rare_are_drawn_as_often_and_images_of_a_class_
     assert episodes[:37] == frozen(37, targets="uniform-class")
 
 
+def test_classes_come_in_turn_and_their_images_alike():
+    episodes = frozen(9000, targets="class-in-turn")
+    assert [episode.class_id for episode in episodes] == [3, 4, 8] * 3000
+    assert all({e.reference, e.target} <= set(IMAGES[e.class_id]) and e.reference != e.target for e in episodes)
+    targets = Counter(episode.target for episode in episodes if episode.class_id == 3)
+    assert set(targets) == set(IMAGES[3])
+    assert max(targets.values()) < 1.25 * min(targets.values())
+
+
+def test_every_image_that_shows_a_class_is_a_target_once_however_many_are_asked_for():
+    arguments: Any = {"targets": "each-once", "seed": 0, "fold": 0, "purpose": "test"}
+    for count in (1, 600):
+        episodes = freeze_episodes(IMAGES, ORDER, count, **arguments)
+        assert [episode.target for episode in episodes] == ["i5", "i3", "i9", "i1", "i7", "i0", "i2", "i8"]
+
+
 def test_a_longer_list_starts_with_the_shorter():
     assert frozen(200)[:37] == frozen(37)
 

@@ -13,7 +13,7 @@ from prosam.data.folds import Fold
 from prosam.errors import InputError
 from prosam.params import DatasetParams
 from prosam.plan import disk
-from prosam.plan.counts import count_images
+from prosam.plan.counts import count_episodes, count_images
 from prosam.plan.disk import Written, data_written, disks, embeddings_written
 from prosam.plan.downloads import downloads
 from tests.plan.conftest import ParamsWith
@@ -34,6 +34,25 @@ def test_before_any_stage_the_published_counts_hold(
     (store,) = embeddings_written(name, params, counts, VIT_H)
     assert store.bytes == images * 256 * 64 * 64 * 2
     assert store.bytes / GIB == pytest.approx(gib, rel=0.04)
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "training", "episodes"),  # of docs/benchmarks.md; 600 is folds.episodes
+    [
+        ("fss-1000", 10_000, {0: 5_200}, 2_400),
+        ("davis-2017", 1_999, {}, 61 * 1_999 // 30),
+        ("isic-2018", 2_594, {}, 600),
+        ("lungs", 566, {}, 600),
+        ("deepglobe", 5_666, {}, 600),
+    ],
+)
+def test_benchmarks_have_their_own_numbers(
+    params_with: ParamsWith, name: str, images: int, training: dict[int, int], episodes: int
+):
+    params = params_with(datasets=["pascal-5i"])
+    counts = count_images(name, params.datasets[name], [0])
+    assert (counts.total, counts.training) == (images, training)
+    assert count_episodes(name, params) == episodes
 
 
 def test_after_the_folds_stage_its_files_are_counted(params_with: ParamsWith):

@@ -97,6 +97,10 @@ class Source(ABC, Generic[SettingsT]):
         """The papers' number of training images of each fold, or None if the protocol differs from theirs."""
         return None
 
+    def episodes(self, settings: SettingsT) -> int | None:
+        """How many episodes a fold has with `targets: each-once` or `published`, roughly; None if that is unknown."""
+        return None
+
 
 class PublishedSource(Source[SettingsT]):
     """A published data set: archives are fetched or taken from `data_root`; a table describes the images."""

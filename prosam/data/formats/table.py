@@ -25,7 +25,9 @@ _ROWS_IN_BATCH = 8192
 _Label = tuple[int, int, bool, int, str]  # LABEL_COLUMNS
 
 
-def write_table(folder: Path, classes: Sequence[str], records: Iterable[ImageRecord], *, images: str) -> None:
+def write_table(
+    folder: Path, classes: Sequence[str], records: Iterable[ImageRecord], *, images: str, test_only: bool = False
+) -> None:
     """Write a data set's table; the same records give the same bytes.
 
     Args:
@@ -33,6 +35,7 @@ def write_table(folder: Path, classes: Sequence[str], records: Iterable[ImageRec
         classes: names in class-id order.
         records: the images, consumed one by one; their order is kept.
         images: the folder of the images, relative to `folder`; the records' files are relative to it.
+        test_only: whether the split to train on may be empty.
 
     Raises:
         InputError: there is no class or one is named twice; an image is listed twice; a split has no image; a file is
@@ -61,7 +64,7 @@ def write_table(folder: Path, classes: Sequence[str], records: Iterable[ImageRec
                 rows = []
         labels.write_batch(_batch(rows))
     for split, count in counts.items():
-        if not count:
+        if not count and not (test_only and split == "train"):
             raise InputError(f"the data set has no {split} images; it needs images to train on and others to test on")
     table_files.write_description(folder, Description(tuple(classes), images, counts))
 

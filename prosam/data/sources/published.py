@@ -15,6 +15,10 @@ from prosam.files import write_text
 
 _COCO = "http://images.cocodataset.org/"  # the certificate of its https address is invalid; the MD5 protects
 _SBD = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz"
+_ISIC = (
+    "https://isic-challenge-data.s3.amazonaws.com/2018/",
+    "https://isic-archive.s3.amazonaws.com/challenges/2018/",
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,37 @@ COCO_ANNOTATIONS = ArchivePart(
     lambda member: "/instances_" in member,
     growth=2.0,
 )
+DAVIS = ArchivePart(
+    "DAVIS",
+    RemoteFile(
+        "DAVIS-2017-trainval-480p.zip",
+        ("https://data.vision.ee.ethz.ch/csergi/share/davis/DAVIS-2017-trainval-480p.zip",),
+        size=832_766_765,
+        sha256="e3d0b5b77c3d031b000a19e0e25e3e2cac65d183755601bc2cf066df1a2aa492",
+    ),
+    lambda _: True,
+)
+ISIC_MASKS = ArchivePart(
+    "ISIC2018_Task1_Training_GroundTruth",
+    RemoteFile(
+        "ISIC2018_Task1_Training_GroundTruth.zip",
+        tuple(f"{place}ISIC2018_Task1_Training_GroundTruth.zip" for place in _ISIC),
+        size=27_402_895,
+        md5="ee5e5db7771d48fa2613abc7cb5c24e2",
+        sha256="99f8b2bb3c4d6af483362010715f7e7d5d122d9f6c02cac0e0d15bef77c7604c",
+    ),
+    lambda member: member.endswith(".png"),
+)
+ISIC_IMAGES = ArchivePart(
+    "ISIC2018_Task1-2_Training_Input",
+    RemoteFile(
+        "ISIC2018_Task1-2_Training_Input.zip",
+        tuple(f"{place}ISIC2018_Task1-2_Training_Input.zip" for place in _ISIC),
+        md5="8b5be801f37b58ccf533df2928a5906b",
+        sha256="80f98572347a2d7a376227fa9eb2e4f7459d317cb619865b8b9910c81446675f",
+    ),
+    lambda member: member.endswith(".jpg"),
+)
 
 
 def gather(parts: Sequence[ArchivePart], folder: Path, data_root: Path | None) -> None:
@@ -110,7 +145,7 @@ def gather(parts: Sequence[ArchivePart], folder: Path, data_root: Path | None) -
             if not content.is_dir():
                 forget_unpacking(archive, folder)  # its content was unpacked before and then removed
             extract(archive, folder, wanted=part.wanted)
-            write_text(_stamp(folder, part), f"{part.archive.md5}\n")
+            write_text(_stamp(folder, part), f"{part.archive.md5 or part.archive.sha256}\n")
 
 
 def is_gathered(part: ArchivePart, folder: Path, data_root: Path | None) -> bool:
