@@ -1,4 +1,4 @@
-"""What is left out of a folder of one's own data, or read otherwise than one might expect, is said once with a count."""
+"""What is left out of own data, or read otherwise than one might expect, is said once with a count."""
 
 from __future__ import annotations
 
