@@ -88,6 +88,8 @@ def _why(path: Path, error: Exception) -> str:
         return " (it holds pickled objects, not only tensors)"
     if isinstance(error, pickle.UnpicklingError):
         return ": it is damaged, or of another format; replace it with an intact copy"
+    if kind is not None and kind.what == "a zip archive" and "reading zip archive" in str(error):
+        return ": it is a torch file that is cut or damaged; replace it with an intact copy"
     reason = str(error).strip().splitlines()
     return f" ({reason[0] if reason else repr(error)})"
 

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -54,11 +55,23 @@ def run(command: Callable[..., Any], *, less_memory: str = _OF_STAGES) -> None:
         except OSError as error:  # a full disk, a folder without permission
             _end(_of_system(error))
         except Exception as error:
+            if "failed to map segment" in str(error) or "cannot allocate memory" in str(error):  # a library
+                _end(f"there is not enough memory ({_first_sentence(error)})")
             if _is_out_of_memory(error):
                 _end(f"there is not enough GPU memory ({_first_sentence(error)}); {less_memory}")
             _end(_unexpected(error), status=1)
         finally:
             remarks.say()
+            _flush()
+
+
+def _flush() -> None:
+    """Write what stdout still holds; on a full disk, the interpreter would print a traceback of its own at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError, io.UnsupportedOperation):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _of_system(error: OSError) -> str:

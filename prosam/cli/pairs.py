@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prosam.cli.references import given_references
+from prosam.data.formats.content_kinds import HEAD, kind_instead_of_text
 from prosam.errors import Faults, InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ def read_pairs(path: Path) -> list[GivenPair]:
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """The number and the cells of each line that is not empty."""
     try:
+        with path.open("rb") as start:
+            kind = kind_instead_of_text(start.read(HEAD))
+        if kind is not None:
+            raise InputError(f"{path}: is not CSV: {kind}")
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restkey="", skipinitialspace=True)
             columns = [column.strip() for column in reader.fieldnames or ()]

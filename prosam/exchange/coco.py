@@ -49,7 +49,8 @@ def read_coco(
         if file is None:
             continue
         for class_id, code in masks.items():
-            yield instances.classes[class_id - 1], file, Mask(decode(code, image.height, image.width))
+            mask = Mask(decode(code, image.height, image.width), origin=f"the mask of {file}")
+            yield instances.classes[class_id - 1], file, mask
 
 
 def coco_file(images: Sequence[Mapping[str, Any]], concepts: Sequence[str], info: Mapping[str, Any]) -> dict[str, Any]:

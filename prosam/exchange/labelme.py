@@ -81,7 +81,7 @@ def read_labelme(
     annotations: dict[str, tuple[Path, Annotation]] = {}
     for label, of_label in by_label.items():
         try:
-            annotations[label] = image, _annotation(of_label, height, width)
+            annotations[label] = image, _annotation(of_label, height, width, f"the mask of {image}")
         except (  # among these are Pillow's errors for invalid points
             ValueError,
             TypeError,
@@ -157,11 +157,11 @@ def _check(path: Path, number: int, shape: Any) -> None:
         raise InputError(f"{path}: shape {number}, a mask, has no 'mask'")
 
 
-def _annotation(shapes: Sequence[dict[str, Any]], height: int, width: int) -> Annotation:
+def _annotation(shapes: Sequence[dict[str, Any]], height: int, width: int, origin: str) -> Annotation:
     boxes = [_box(shape["points"], height, width) for shape in shapes if shape["shape_type"] == "rectangle"]
     areas = [_area(shape, height, width) for shape in shapes if shape["shape_type"] in _AREAS]
     if areas or len(boxes) > 1:
-        return Mask(np.logical_or.reduce([*areas, *(box.draw(height, width) for box in boxes)]))
+        return Mask(np.logical_or.reduce([*areas, *(box.draw(height, width) for box in boxes)]), origin)
     if boxes:
         return boxes[0]
     clicks = [shape["points"] for shape in shapes if shape["shape_type"] in ("point", "points")]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from prosam.data.sources.coco_json import instances_of, read_json
+from prosam.data.sources.own_coco import only_instances
 from prosam.data.sources.own_voc import is_voc_layout
 from prosam.errors import Faults, InputError, unknown_name
 from prosam.exchange.coco import read_coco
@@ -77,7 +78,7 @@ def _each(
         return
     files = [path]
     if path.is_dir():
-        files = sorted(file for file in path.glob("*.json") if not file.name.startswith("."))
+        files = only_instances(sorted(file for file in path.glob("*.json") if not file.name.startswith(".")))
         if not files:
             files = _inside(path)
     for file in files:
@@ -97,8 +98,10 @@ def _each(
 
 def _inside(folder: Path) -> list[Path]:
     """The only JSON file in a folder's `annotations`, where CVAT puts it."""
-    inside = [file for file in folder.glob("annotations/*.json") if not file.name.startswith(".")]
+    inside = only_instances([file for file in folder.glob("annotations/*.json") if not file.name.startswith(".")])
     if len(inside) == 1:
         return inside
     hint = f"; name one of {', '.join(str(file) for file in sorted(inside)[:3])}" if inside else ""
+    if any(file.suffix == ".png" and "-annotation-" in file.name for file in folder.glob("task-*")):
+        hint = "; these are brush masks of Label Studio: pass each with --reference IMAGE --mask PNG"
     raise InputError(f"{folder}: has neither JSON files nor VOC's folders{hint or '; name a COCO or labelme file'}")

@@ -27,4 +27,5 @@ def read_voc(folder: Path, faults: Faults) -> Iterator[tuple[str, Path, Mask]]:
     for record in found.images:
         for class_id, code in record.masks.items():
             image = found.sources[record.file]
-            yield found.classes[class_id - 1], image, Mask(decode(code, record.height, record.width))
+            mask = Mask(decode(code, record.height, record.width), origin=f"the mask of {image}")
+            yield found.classes[class_id - 1], image, mask

@@ -55,7 +55,8 @@ def parse_params(text: str, path: Path) -> Params:
     except (YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: must be a mapping of sections, not {type(content).__name__}")
+        start = f"; it begins with {text.strip()[:40]!r}" if text.strip() else ", but the file is empty"
+        raise InputError(f"{path}: must be a mapping of sections, not {type(content).__name__}{start}")
     params = _validated(Params, content, str(path), "")
     base = params.train.model_dump()
     for name, dataset in params.datasets.items():

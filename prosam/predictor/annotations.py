@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -143,14 +143,16 @@ class Mask(Annotation):
     Attributes:
         pixels: (H, W) of the image's size, not 0 where the object is, or the path of such an image. Of an image with
             grey values, as JPEG makes them, the bright half counts; see `prosam.data.formats.drawn_masks`.
+        origin: what an array was read from, for remarks.
     """
 
     pixels: Pixels | Path | str
+    origin: str = field(default="", compare=False)
     kind: ClassVar[AnnotationKind] = "mask"
 
     def draw(self, height: int, width: int) -> NDArray[np.bool_]:
         """See `Annotation.draw`."""
-        return _drawn_pixels(self.pixels, height, width, "mask")
+        return _drawn_pixels(self.pixels, height, width, "mask", self.origin)
 
 
 AnnotationInput = Annotation | Pixels | Image.Image | Path | str
@@ -168,9 +170,11 @@ def as_annotation(given: AnnotationInput) -> Annotation:
     raise InputError(f"{type(given).__name__} is not an annotation; give Points, Scribble, Box or Mask")
 
 
-def _drawn_pixels(given: Pixels | Path | str, height: int, width: int, what: str) -> NDArray[np.bool_]:
+def _drawn_pixels(
+    given: Pixels | Path | str, height: int, width: int, what: str, origin: str = ""
+) -> NDArray[np.bool_]:
     if isinstance(given, np.ndarray):
-        name, file, values = f"the {what}", f"the {what}", np.asarray(given)
+        name, file, values = f"the {what}", origin or f"the {what}", np.asarray(given)
     else:
         name, file = f"the {what} {given}", str(given)
         with opened_image(Path(given)) as image:

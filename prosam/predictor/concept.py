@@ -92,8 +92,9 @@ class Concept:
                 tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
         except (SafetensorError, OSError, ValueError, RecursionError) as error:
             kind = kind_of_file(path)
-            why = f"not a concept: {kind}" if kind else f"damaged, or not a concept ({error})"
-            raise InputError(f"{path}: is {why}; make it again with `prosam learn`") from error
+            remedy = "make it again with `prosam learn`"
+            why = f"not a concept: {kind}, or {remedy}" if kind else f"damaged, or not a concept ({error}); {remedy}"
+            raise InputError(f"{path}: is {why}") from error
         if not isinstance(described, dict):
             raise InputError(f"{path}: is not a concept; make one with `prosam learn`")
         described = without_digest(described, tensors, path)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prosam.data.formats.image_files import NOT_ALWAYS_READ
+from prosam.data.other_images import remark_other_images
 from prosam.data.reading_ahead import read_ahead
 from prosam.data.sources.own_voc import IMAGE_SUFFIXES
 from prosam.data.walking import files_below
@@ -35,13 +36,11 @@ def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     left_out = [path.resolve() for path in without if not folder.resolve().is_relative_to(path.resolve())]
-    found = [
-        path
-        for path in files_below(folder)
-        if path.suffix.lower() in (*IMAGE_SUFFIXES, *NOT_ALWAYS_READ)
-        and not _is_in(path, left_out)
-        and (path.is_file() or (path.is_symlink() and not path.exists()))
-    ]
+    files = [path for path in files_below(folder) if not _is_in(path, left_out)]
+    suffixes = (*IMAGE_SUFFIXES, *NOT_ALWAYS_READ)
+    looked_at = [path for path in files if path.suffix.lower() in suffixes]
+    found = [path for path in looked_at if path.is_file() or (path.is_symlink() and not path.exists())]
+    remark_other_images(files, suffixes)
     if not found:
         raise InputError(f"{folder}: has no images; image files end with {', '.join(IMAGE_SUFFIXES)}")
     return found

@@ -16,6 +16,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,9 @@ class Fork:
                 break
             if time.monotonic() >= min(kill_at, limit):
                 hung = kill_at >= limit
-                os.killpg(self.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # on a busy machine, its group may not exist yet
+                    os.killpg(self.pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
                 status = -signal.SIGKILL
                 break

@@ -53,8 +53,8 @@ def _base(site: Site) -> Clone:
 def _kill(base: Clone, clone: SlowClone, command: tuple[str, ...], rng: Generator) -> Outcome:
     outs = sorted(path for of_stage in base.lock().values() for path in of_stage)
     chosen = sorted(rng.choice(outs, int(rng.integers(1, 4)), replace=False).tolist())
-    for out in chosen:
-        shutil.rmtree(clone.root / out)
+    for out in map(clone.root.joinpath, chosen):
+        shutil.rmtree(out) if out.is_dir() else out.unlink()
     shutil.rmtree(clone.root / ".dvc/cache/runs", ignore_errors=True)
     moment = float(rng.uniform(1, _LONGEST))
     did = f"{' '.join(command[2:4])}: killed after {moment:.1f} s, to make {', '.join(chosen)}"

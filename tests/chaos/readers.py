@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from prosam import layout
+from prosam.errors import InputError
 from tests.chaos.forked import command, stage
 from tests.chaos.workshop import CHECKPOINT, FOLD, RESULTS, RUN, SEGMENT
 from tests.workspace import DATASET
@@ -157,6 +158,8 @@ def _checkpoint() -> Any:
 
     method = load_model(layout.model(DATASET, RUN, FOLD), RunInputs(load_params(), DATASET, RUN).models)
     optimizer = torch.optim.AdamW(method.encoder.parameters())
+    if not Path(CHECKPOINT).exists():  # then the training begins anew, with the same result
+        raise InputError(f"{CHECKPOINT}: not found")
     progressed = load_checkpoint(Path(CHECKPOINT), method.encoder, optimizer)
     return progressed, method.encoder.state_dict(), optimizer.state_dict()
 

@@ -93,6 +93,24 @@ def test_letters_that_a_terminal_lacks_end_nothing():
     assert (done.returncode, done.stdout, done.stderr) == (0, rb"\xe9 \udce9" + b"\n", b"")
 
 
+@pytest.mark.parametrize("code", ["print(3)", "raise InputError('a.txt: is damaged')"])
+def test_a_full_disk_behind_stdout_leaves_no_traceback_of_the_interpreter(code: str):
+    line = f"from prosam.cli import console; from prosam.errors import InputError\ndef f():\n  {code}\nconsole.run(f)"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", line], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.startswith(b"error: ")
+
+
+def test_a_library_that_does_not_fit_into_memory_is_no_mistake_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    error = ImportError("libtorch_cpu.so: failed to map segment from shared object")
+    assert outcome(raising(error), monkeypatch) == 2
+    assert capsys.readouterr().err == f"error: there is not enough memory ({error})\n"
+
+
 def test_arguments_are_typed_and_success_is_status_0(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -93,6 +93,28 @@ def cvat_masks(root: Path, subsets: dict[str, list[str]]) -> None:
                 Image.fromarray(OBJECT[..., None] * colours[number % 2]).save(path)
 
 
+def datumaro_coco(root: Path, subsets: list[str]) -> None:
+    """Datumaro's format `coco` with all its tasks, as of version 1.10: image_info_* has the same images."""
+    for subset in subsets:
+        cvat_coco(root, subset, [f"{subset}-{number}.jpg" for number in range(4)], brush=True)
+        content = json.loads((root / f"annotations/instances_{subset}.json").read_text())
+        content |= {"categories": [], "annotations": []}
+        write(root / f"annotations/image_info_{subset}.json", content)
+
+
+def datumaro_voc(root: Path, subsets: list[str]) -> None:
+    """Datumaro's format `voc` with all its tasks: lists in Main too, boxes in Annotations, colours in labelmap.txt."""
+    cvat_masks(root, {subset: [f"{subset}-{number}" for number in range(4)] for subset in subsets})
+    for subset in subsets:
+        (root / "ImageSets/Main").mkdir(exist_ok=True)
+        lines = [f"{subset}-{number}\n" for number in range(4)]
+        (root / f"ImageSets/Main/{subset}.txt").write_text("".join(lines))
+        (root / f"ImageSets/Main/cat_{subset}.txt").write_text("".join(f"{line.strip()}  1\n" for line in lines))
+        (root / "Annotations").mkdir(exist_ok=True)
+        for number in range(4):
+            (root / f"Annotations/{subset}-{number}.xml").write_text("<annotation></annotation>")
+
+
 def roboflow(root: Path, project: str = "car") -> None:
     """Roboflow's *COCO Segmentation*: the project is category 0, which nothing belongs to; three folders."""
     for subset, total in (("train", 4), ("valid", 4), ("test", 1)):

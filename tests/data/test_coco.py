@@ -24,6 +24,7 @@ from prosam.data.sources.coco import coco_records
 from prosam.data.sources.coco_json import CocoAnnotation, CocoImage, read_instances
 from prosam.data.sources.coco_masks import Crowd, Masks, class_masks
 from prosam.errors import InputError
+from prosam.remarks import collecting
 from tests.data.coco_tree import IDS, run_counts, write_coco_tree
 
 TRAIN = [["person", "dog", "dog", "toothbrush"], [], ["cat", "person"], ["dog"]]
@@ -201,8 +202,34 @@ def test_empty_runs_within_a_code_are_taken_as_none():
 
 def test_masks_without_pixels_are_dropped():
     point = [array("d", [5.0, 5.0, 5.0, 5.0, 5.0, 5.0])]
-    masks, _ = class_masks(CocoImage("x.jpg", 20, 20, [CocoAnnotation(1, 1, False, point)]), "exact", "class")
+    with collecting() as remarks:
+        masks, _ = class_masks(CocoImage("x.jpg", 20, 20, [CocoAnnotation(1, 1, False, point)]), "exact", "class")
     assert masks == {}
+    assert remarks.lines() == ["x.jpg: it has outlines that cover no pixel, which are left out"]
+
+
+@pytest.mark.parametrize(
+    "outline", [[2, 1, 7, 1, 7, 9, 2, 9], [[[2, 1], [7, 1], [7, 9], [2, 9]]]], ids=["flat", "pairs"]
+)
+def test_a_polygon_may_lack_its_list_or_have_points_as_pairs(outline: Any, tree: Path):
+    change(tree, set_outline([[2, 1, 7, 1, 7, 9, 2, 9]]))
+    usual = records_of(tree)
+    change(tree, set_outline(outline))
+    assert records_of(tree) == usual
+
+
+def test_ids_and_sizes_may_be_written_as_text_in_one_place(tree: Path):
+    usual = records_of(tree)
+
+    def edit(content: Any) -> None:
+        for image in content["images"]:
+            image["height"] = str(image["height"])
+        for annotation in content["annotations"]:
+            annotation["image_id"] = str(annotation["image_id"])
+            annotation["category_id"] = str(annotation["category_id"])
+
+    change(tree, edit)
+    assert records_of(tree) == usual
 
 
 # What is wrong
@@ -238,7 +265,8 @@ DAMAGE: dict[str, tuple[Callable[[Any], object], str]] = {
     "polygon with infinity": (set_outline([[1, 2, 3, 4, 5, float("inf")]]), "far outside the image of 128x96 px"),
     "polygon with an endless number": (set_outline([[1, 2, 3, 4, 5, 10**400]]), "neither"),
     "polygon far outside": (set_outline([[1, 2, 3, 4, 5, 1e9]]), "far outside"),
-    "flat polygon": (set_outline([1, 2, 3, 4, 5, 6]), "neither"),
+    "flat polygon with a word": (set_outline([1, 2, 3, 4, 5, "6"]), "neither"),
+    "points that are no pairs": (set_outline([[[1, 2], [3, 4], [5]]]), "a polygon has 5 numbers"),
     "box only": (set_outline([]), "no outline"),
     "null": (set_outline(None), "neither"),
     "run lengths too short": (set_outline({"size": SIZE, "counts": [5, 6]}), "does not fill 96 x 128"),

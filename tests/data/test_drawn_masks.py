@@ -70,6 +70,10 @@ MASKS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "labels of 16 bit": (lambda path: labels_on(path, 300, 7, np.uint16), [SEVERAL_LABELS]),
     "white of 16 bit": (lambda path: labels_on(path, 65535, 65535, np.uint16), []),
     "floating-point": (lambda path: Image.fromarray(POLE.astype(np.float32)).save(path, "TIFF"), []),
+    "floating-point with NaN": (
+        lambda path: Image.fromarray(np.where(POLE, 1, np.nan).astype(np.float32)).save(path, "TIFF"),
+        [],
+    ),
     "a colour": (lambda path: Image.fromarray(POLE[..., None] * np.array([0, 64, 0], np.uint8)).save(path, "PNG"), []),
 }
 

@@ -25,6 +25,8 @@ from tests.data.exports import (
     base64_png,
     cvat_coco,
     cvat_masks,
+    datumaro_coco,
+    datumaro_voc,
     label_studio,
     labelme,
     labelme_shape,
@@ -75,6 +77,24 @@ EXPORTS: dict[str, tuple[Made, str, list[str], list[str]]] = {  # what makes it,
         FRAMES,
     ),
     "CVAT masks, several videos": (lambda root: cvat_masks(root, {"default": VIDEOS}), "", VIDEOS, []),
+    "Datumaro COCO": (
+        lambda root: datumaro_coco(root, ["train", "val"]),
+        "annotations/instances_train.json",
+        [f"train-{number}" for number in range(4)],
+        [f"val-{number}" for number in range(4)],
+    ),
+    "Datumaro COCO, no subsets": (
+        lambda root: datumaro_coco(root, ["default"]),
+        "annotations",
+        [f"default-{number}" for number in range(4)],
+        [],
+    ),
+    "Datumaro VOC": (
+        lambda root: datumaro_voc(root, ["train", "val"]),
+        "",
+        [f"train-{number}" for number in range(4)],
+        [f"val-{number}" for number in range(4)],
+    ),
     "Roboflow": (
         roboflow,
         "train/_annotations.coco.json",
@@ -139,6 +159,58 @@ def test_what_an_export_has_beyond_classes_and_splits_is_said(tmp_path: Path):
         f"2 files: 1 of its categories have no annotation and are no classes (vehicles): "
         f"{tmp_path}/train/_annotations.coco.json, {tmp_path}/valid/_annotations.coco.json",
     ]
+
+
+def test_of_the_same_images_described_otherwise_nothing_is_said(tmp_path: Path):
+    datumaro_coco(tmp_path, ["train", "val"])
+    with collecting() as remarks:
+        read(tmp_path)
+    assert remarks.lines() == []
+    write(tmp_path / "annotations/captions_test.json", {})  # of other images
+    with collecting() as remarks:
+        read(tmp_path)
+    assert [line.partition(": ")[0] for line in remarks.lines()] == [f"{tmp_path}/annotations/captions_test.json"]
+
+
+JSON_OF_OTHERS: dict[str, tuple[Any, str]] = {
+    "Label Studio": (
+        [{"id": 1, "annotations": [{"result": []}], "data": {"image": "/data/upload/1/a.jpg"}}],
+        "it holds tasks of Label Studio; export them as COCO",
+    ),
+    "VIA, a project": (
+        {"_via_settings": {}, "_via_img_metadata": {}, "_via_attributes": {}},
+        "a project of the VGG Image Annotator (VIA)",
+    ),
+    "VIA, annotations": ({"a.jpg12": {"filename": "a.jpg", "size": 12, "regions": []}}, "(VIA); export"),
+    "GeoJSON": ({"type": "FeatureCollection", "features": []}, "it is GeoJSON"),
+    "Datumaro": (
+        {"dm_format_version": "1.0", "info": {}, "categories": {}, "items": []},
+        "Datumaro's own format; export it as COCO or VOC",
+    ),
+    "COCO results": (
+        [{"image_id": 1, "category_id": 1, "segmentation": {}, "score": 0.5}],
+        "a list of results; it needs COCO's lists",
+    ),
+    "something": ({"a": 1}, "is it an instances file of COCO?"),
+    "a number": (3, "is it an instances file of COCO?"),
+}
+
+
+@pytest.mark.parametrize("tool", JSON_OF_OTHERS)
+def test_json_of_another_kind_is_called_what_it_is(tool: str, tmp_path: Path):
+    content, told = JSON_OF_OTHERS[tool]
+    write(tmp_path / "a.json", content)
+    for call in (lambda: read(tmp_path), lambda: read_references(tmp_path / "a.json")):
+        with pytest.raises(InputError) as caught:
+            call()
+        assert str(caught.value).startswith(f"{tmp_path / 'a.json'}: has no list 'images'")
+        assert told in str(caught.value)
+
+
+def test_label_studios_brush_masks_are_named(tmp_path: Path):
+    Image.fromarray(OBJECT).save(tmp_path / "task-1-annotation-1-by-1-tag-cat-0.png")
+    with pytest.raises(InputError, match="brush masks of Label Studio: pass each with --reference IMAGE --mask PNG"):
+        read_references(tmp_path)
 
 
 def test_that_roboflows_project_is_no_class_is_said(tmp_path: Path):

@@ -24,12 +24,14 @@ class ContentKind:
         remedy: what the user can do.
         is_image: whether other programs show it as an image.
         is_common: whether Pillow reads such images, unless they are damaged.
+        is_plain: whether it is text that a reader of text may expect, and no page or pointer in the place of a file.
     """
 
     what: str
     remedy: str
     is_image: bool = False
     is_common: bool = False
+    is_plain: bool = False
 
     def __str__(self) -> str:
         return f"it is {self.what}; {self.remedy}"
@@ -127,6 +129,12 @@ def kind_of_file(path: Path) -> ContentKind | None:
         return None
 
 
+def kind_instead_of_text(content: bytes) -> ContentKind | None:
+    """What a file is that should be text, such as an HTML page or a Git LFS pointer; None if it may be text."""
+    kind = content_kind(content[:HEAD])
+    return None if kind is None or kind.is_plain or not content else kind
+
+
 def _of_brands(head: bytes) -> ContentKind:
     brands = [head[8:12], *(head[i : i + 4] for i in range(16, min(len(head), int.from_bytes(head[:4], "big")), 4))]
     if b"avif" in brands or b"avis" in brands:  # an AVIF image may call itself mif1 first
@@ -150,12 +158,12 @@ def _of_text(head: bytes) -> ContentKind | None:
     if "<svg" in start:
         return ContentKind("an SVG drawing", "export it as PNG", True)
     if start.startswith("<"):
-        return ContentKind("XML or HTML text, perhaps a server's error message", _FETCH)
+        return ContentKind("XML or HTML text, perhaps a server's error message", _FETCH, is_plain=True)
     if start.startswith(("{", "[")):
-        return ContentKind("JSON text, perhaps a server's error message", _FETCH)
+        return ContentKind("JSON text, perhaps a server's error message", _FETCH, is_plain=True)
     if "access denied" in start or "not found" in start or "error" in start:
-        return ContentKind("text, perhaps a server's error message", _FETCH)
-    return ContentKind("text", _COPY)
+        return ContentKind("text, perhaps a server's error message", _FETCH, is_plain=True)
+    return ContentKind("text", _COPY, is_plain=True)
 
 
 _SAMPLES = {1: "", 2: " signed", 3: " floating-point", 5: " complex", 6: " complex"}

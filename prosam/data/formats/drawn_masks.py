@@ -26,6 +26,8 @@ _DARK = 15  # colours other than black of which no band is brighter come from a 
 SOFT = "it has grey pixels between black and white, of which those of at least half brightness count as the object"
 SEVERAL_LABELS = "it has several labels, all of which count as the object"
 WHOLE = "it covers the whole image; if only a part is the object, make everything else black (0)"
+OF_CLASS_WHOLE = "a class covers the whole image; if only a part is the object, everything else must be background"
+OF_CLASS_INVERTED = "a class covers the whole edge of the image; if the object is what it leaves out, invert the mask"
 INVERTED = "it covers the whole edge of the image; if the object is black on white, invert the mask"
 
 
@@ -66,13 +68,20 @@ def remark_doubtful(mask: NDArray[np.bool_], name: str) -> None:
     """Remark that a mask of an image, (H, W), covers all of it, or all of its edge as an inverted one does."""
     if mask.all():
         remark(WHOLE, name)
-    elif mask[[0, -1]].all() and mask[:, [0, -1]].all():
+    elif covers_edge(mask):
         remark(INVERTED, name)
+
+
+def covers_edge(mask: NDArray[np.bool_]) -> bool:
+    """Whether a mask, (H, W), covers the whole edge of its image, as an inverted one does."""
+    return bool(mask[[0, -1]].all() and mask[:, [0, -1]].all())
 
 
 def _of_grey(values: NDArray[Any], name: str, *, lossy: bool) -> NDArray[np.bool_]:
     if values.dtype == bool:
         return values
+    if np.issubdtype(values.dtype, np.floating):
+        values = np.nan_to_num(values)  # NaN is how such programs write that there is nothing
     levels = np.unique(values)
     if len(levels) <= 2:
         return values != 0

@@ -25,7 +25,7 @@ from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 from prosam.data.formats.content_kinds import HEAD, content_kind, tiff_kind
 from prosam.data.formats.deep_pixels import deep_colours, eight_bits, uses_little
 from prosam.data.formats.png_chunks import check_chunks
-from prosam.data.names import existing
+from prosam.data.names import check_is_file, existing
 from prosam.data.parallel import parallel_map
 from prosam.errors import InputError, result_or_error
 from prosam.files import lost_cache
@@ -110,6 +110,13 @@ def as_shown(image: Image.Image, name: str) -> NDArray[np.uint8]:
     return np.array(rgb if turn is None else rgb.transpose(turn))
 
 
+def turned_upright(image: Image.Image) -> Image.Image:
+    """An opened image as it is shown: turned as its EXIF data say, in its own mode."""
+    image.load()
+    turn = _UPRIGHT.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
 def remark_pages(image: Image.Image, name: str) -> None:
     """Remark that an opened image, not yet decoded, has more pages or frames than the one that is read."""
     if _pages(image) > 1:
@@ -164,6 +171,7 @@ def inspect_image(path: Path) -> InspectedImage:
     Raises:
         InputError: the file is missing, damaged or not an image.
     """
+    check_is_file(existing(path))
     try:
         content = existing(path).read_bytes()
     except OSError as error:
@@ -200,6 +208,8 @@ def opened_image(
     """
     with image_errors(str(path)):
         path = path if content else existing(path)
+        if content is None:
+            check_is_file(path)
         try:
             image = Image.open(path if content is None else content, formats=formats)
         except UnidentifiedImageError as error:

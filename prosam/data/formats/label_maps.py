@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from prosam.data.formats.image_files import opened_image
+from prosam.data.formats.image_files import opened_image, remark_pages, turned_upright
 from prosam.data.formats.masks import encode
 from prosam.data.formats.png_chunks import check_chunks
 from prosam.data.formats.records import EVERY_CLASS
 from prosam.errors import InputError
 
 VOID = 255
+_LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")
 MAX_CLASSES = VOID - 1  # 8-bit labels: 0 is background, 255 void
 
 
@@ -23,16 +27,29 @@ def read_label_map(path: Path) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing or damaged, is neither a palette nor a grey image, or has larger numbers.
     """
-    with opened_image(path) as image:
-        if image.format in ("JPEG", "MPO"):
-            raise InputError(f"{path}: is a JPEG inside; save masks as PNG, because JPEG changes the class ids")
-        check_chunks(image, str(path))
+    with opened_labels(path) as image:
         mode, values = image.mode, np.array(image)
     if mode.startswith("I") and values.min(initial=0) >= 0 and values.max(initial=0) <= VOID:
         values, mode = values.astype(np.uint8), "L"
     if mode not in ("P", "L", "1"):
         raise InputError(f"{path}: is a {mode} image; save the mask as an 8-bit palette or grey image of class ids")
     return values.astype(np.uint8)
+
+
+@contextmanager
+def opened_labels(path: Path) -> Iterator[Image.Image]:
+    """An image of labels, open, checked, and turned as it is shown; its further frames are remarked.
+
+    Raises:
+        InputError: the file is missing, damaged, or in a format that changes the labels.
+    """
+    with opened_image(path) as image:
+        if image.format in _LOSSY:
+            form = "JPEG" if image.format == "MPO" else image.format
+            raise InputError(f"{path}: is a {form} inside; save masks as PNG, because {form} changes the class ids")
+        check_chunks(image, str(path))
+        remark_pages(image, str(path))
+        yield turned_upright(image)
 
 
 def check_labels(labels: NDArray[np.uint8], num_classes: int, path: Path, *, void: bool = True) -> None:

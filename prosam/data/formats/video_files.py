@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from prosam.data.formats.content_kinds import kind_of_file
 from prosam.errors import InputError
 
 if TYPE_CHECKING:
@@ -90,5 +91,8 @@ def _opened(path: Path) -> Iterator[InputContainer]:
                 raise InputError(f"{path}: has no pictures, only sound or text")
             yield container
     except FFmpegError as error:
+        kind = kind_of_file(path)
+        if kind is not None and kind.what != "a video":
+            raise InputError(f"{path}: cannot be read as a video: {kind}") from error
         reason = (error.strerror or str(error)).rstrip(".")
         raise InputError(f"{path}: cannot be read as a video ({reason}); it may be cut or of another format") from error

@@ -10,15 +10,18 @@ import gc
 import json
 from array import array
 from collections import Counter
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from prosam.data.formats.content_kinds import kind_of_file
+from prosam.data.names import check_is_file
 from prosam.errors import Faults, InputError
 from prosam.remarks import remark
+
+_Found = TypeVar("_Found")
 
 SECTIONS = ("images", "annotations", "categories")
 
@@ -109,17 +112,24 @@ def instances_of(path: Path, content: Any, *, strict: bool = False) -> Instances
     """
     images, annotations, categories = _sections(path, content)
     faults = Faults()
-    used = {parsed.category_id for parsed in annotations if isinstance(parsed, _Parsed) and _hashable(parsed)}
+    used = {
+        number
+        for parsed in annotations
+        if isinstance(parsed, _Parsed) and _hashable(parsed)
+        for number in (parsed.category_id, _whole(parsed.category_id))
+    }
     class_ids, classes = _classes(path, categories, None if strict else used, faults)
     by_id = _images(path, images, faults)
+    by_text = {str(number): image for number, image in by_id.items()}
+    classes_by_text = {str(number): class_id for number, class_id in class_ids.items()}
     if annotations and all(not isinstance(one, _Parsed) or one.outline is NO_OUTLINE for one in annotations):
         raise InputError(f"{path}: {_named(annotations[0])} has no 'segmentation'; is it an instances file?")
     for parsed in annotations:
         if not isinstance(parsed, _Parsed):
             faults.add(f"{path}: {_named(parsed)} has no 'segmentation'; is it an instances file?")
             continue
-        image = by_id.get(parsed.image_id) if isinstance(parsed.image_id, Hashable) else None
-        class_id = class_ids.get(parsed.category_id) if isinstance(parsed.category_id, Hashable) else None
+        image = _by_id(by_id, by_text, parsed.image_id)
+        class_id = _by_id(class_ids, classes_by_text, parsed.category_id)
         if image is None:
             faults.add(f"{path}: annotation {parsed.id} belongs to image {parsed.image_id!r}, which is not listed")
         elif class_id is None:
@@ -130,6 +140,12 @@ def instances_of(path: Path, content: Any, *, strict: bool = False) -> Instances
             image.annotations.append(CocoAnnotation(parsed.id, class_id, parsed.crowd, parsed.outline))
     faults.check(path)
     return Instances(path, classes, list(by_id.values()))
+
+
+def _by_id(by_id: Mapping[Hashable, _Found], by_text: Mapping[str, _Found], number: Any) -> _Found | None:
+    """What has an id. Some exporters write an id as a number in one place and as text in another."""
+    found = by_id.get(number) if isinstance(number, Hashable) else None
+    return by_text.get(str(number)) if found is None else found
 
 
 def _hashable(parsed: _Parsed) -> bool:
@@ -144,6 +160,7 @@ def read_json(path: Path) -> Any:
     """
     collecting = gc.isenabled()
     gc.disable()  # there are millions of new objects and no garbage: the collector would double the time
+    check_is_file(path)
     try:
         content = path.read_bytes()
         text = content.decode(json.detect_encoding(content))  # UTF-8 with or without a mark, UTF-16 or UTF-32
@@ -167,8 +184,26 @@ def _sections(path: Path, content: Any) -> list[list[Any]]:
     sections = [content.get(name) if isinstance(content, dict) else None for name in SECTIONS]
     for name, section in zip(SECTIONS, sections, strict=True):
         if not isinstance(section, list):
-            raise InputError(f"{path}: has no list '{name}'; is it an instances file of COCO?")
+            raise InputError(f"{path}: has no list '{name}'{_what_else(content)}")
     return sections  # pyright: ignore[reportReturnType]  # each is a list, see above
+
+
+def _what_else(content: Any) -> str:
+    """What a JSON file is that is no instances file, with the remedy, by the keys that annotation tools write."""
+    first = content[0] if isinstance(content, list) and content else content
+    keys: set[Any] = set(first) if isinstance(first, dict) else set()
+    inner = next(iter(first.values()), None) if isinstance(first, dict) else None
+    if keys & {"annotations", "completions", "predictions"} and "data" in keys:
+        return ": it holds tasks of Label Studio; export them as COCO, and brush masks as PNG for --mask"
+    if "_via_img_metadata" in keys or (isinstance(inner, dict) and {"regions", "filename"} <= set(inner)):
+        return ": it is a project of the VGG Image Annotator (VIA); export its annotations in COCO's format"
+    if {"type", "features"} <= keys:
+        return ": it is GeoJSON; convert it to COCO's format"
+    if {"dm_format_version", "items"} <= keys or {"categories", "items"} <= keys:
+        return ": it is in Datumaro's own format; export it as COCO or VOC"
+    if isinstance(first, _Parsed):
+        return ": it is a list of results; it needs COCO's lists of images and categories"
+    return "; is it an instances file of COCO?"
 
 
 def _shrunk(item: dict[str, Any]) -> Any:
@@ -251,7 +286,9 @@ def _images(path: Path, images: list[Any], faults: Faults) -> dict[Hashable, Coc
 
 
 def _whole(value: object) -> int | None:
-    """A whole number, also if it is written as 480.0; None for anything else."""
+    """A whole number, also if it is written as 480.0 or as the text "480"; None for anything else."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
+        return int(value) if len(value) < 20 else None
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -16,6 +16,7 @@ from pycocotools import mask as coco
 from prosam.data.formats.masks import encode
 from prosam.data.formats.run_lengths import run_lengths
 from prosam.data.sources.coco_json import NO_OUTLINE, CocoAnnotation, CocoImage
+from prosam.remarks import remark
 
 Masks = Literal["exact", "flattened"]
 Crowd = Literal["class", "void"]
@@ -65,6 +66,8 @@ def class_masks(image: CocoImage, masks: Masks, crowd: Crowd) -> tuple[dict[int,
         except ValueError as error:
             bad.append(f"annotation {annotation.id!r}: {error}")
             continue
+        if not coco.area(cast(Any, code)):
+            remark("it has outlines that cover no pixel, which are left out", image.file_name)
         (crowds if annotation.crowd and crowd == "void" else painted).append((annotation.class_id, code))
     if bad:
         raise BadOutlinesError(bad)
@@ -148,11 +151,23 @@ def _code(annotation: CocoAnnotation, height: int, width: int) -> Code:
             return _union(cast(list[Code], coco.frPyObjects(cast(Any, polygons), height, width)))
         case []:
             raise ValueError("has no outline; a box is not enough")
+        case [int() | float(), *_] as numbers:  # one polygon without a list around it
+            return _code(annotation._replace(outline=[_numbers(numbers)]), height, width)
+        case [[[_, _], *_], *_] as polygons:  # points as pairs
+            flat = [_numbers([number for point in polygon for number in point]) for polygon in polygons]
+            return _code(annotation._replace(outline=flat), height, width)
         case {"counts": counts, "size": [*size]}:
             if size != [height, width]:
                 raise ValueError(f"is a run-length code of {size} px (height, width), in an image of {[height, width]}")
             return _coded(_filled(_run_lengths(counts), height, width))
     raise ValueError("its segmentation is neither a list of polygons nor a run-length code")
+
+
+def _numbers(values: Sequence[Any]) -> array[float]:
+    try:
+        return array("d", values)
+    except (TypeError, OverflowError) as error:
+        raise ValueError("its segmentation is neither a list of polygons nor a run-length code") from error
 
 
 def _check_polygon(polygon: array[float], height: int, width: int) -> None:

@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from prosam.data.formats.drawn_masks import OF_CLASS_INVERTED, OF_CLASS_WHOLE, covers_edge
 from prosam.data.formats.image_files import damaged_images
+from prosam.data.formats.masks import decode
 from prosam.data.formats.records import ImageRecord
+from prosam.data.formats.run_lengths import run_lengths
 from prosam.data.sources.coco_masks import Crowd
 from prosam.data.sources.own_coco import find_json, read_coco_layout
 from prosam.data.sources.own_voc import is_voc_layout, read_voc_layout
 from prosam.errors import Faults, InputError
+from prosam.remarks import remark
 
 Layout = Literal["auto", "voc", "coco"]
 
@@ -68,6 +72,8 @@ def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int,
         raise InputError(
             f"{folder}: none of its {len(found.images)} masks shows a class; 255 in a mask is void, not a class"
         )
+    for record in records:
+        _remark_doubtful(record, found.sources[record.file])
     if not found.divided:
         val = val_side([record.image for record in records], val_fraction, seed, folder)
         records = [replace(record, split="val" if record.image in val else "train") for record in records]
@@ -75,6 +81,17 @@ def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int,
     unlabelled = sorted({*found.without_mask, *(image.image for image in found.images)} - shown)
     sources = {record.file: found.sources[record.file] for record in records}
     return OwnData(found.classes, records, sources, unlabelled, found.unlisted)
+
+
+def _remark_doubtful(record: ImageRecord, path: Path) -> None:
+    """Remark masks of a whole image, or of its whole edge, which are often a mistake: nobody looks at all masks."""
+    pixels = record.height * record.width
+    for code in record.masks.values():
+        covered = int(run_lengths(code)[1::2].sum())
+        if covered == pixels:
+            remark(OF_CLASS_WHOLE, str(path))
+        elif covered > pixels / 2 and covers_edge(decode(code, record.height, record.width)):
+            remark(OF_CLASS_INVERTED, str(path))
 
 
 def val_side(images: Collection[str], val_fraction: float, seed: int, folder: Path) -> set[str]:

@@ -22,6 +22,8 @@ _PAIRS = (  # patterns of the files for train and val, in the folder or in its `
     ("train/_annotations.coco.json", "valid/_annotations.coco.json"),
 )
 _FOLDERS = ("", "annotations")
+# What COCO itself, and Datumaro, write beside the instances of the same images.
+_OTHER_TASKS = ("captions_", "image_info_", "labels_", "panoptic_", "person_keypoints_", "stuff_")
 _NAMED = 3
 
 
@@ -39,13 +41,24 @@ def find_json(folder: Path) -> tuple[Path, Path] | Path | None:
             if train or val:
                 there = [path.name for path in train + val]
                 raise InputError(f"{place}: has {', '.join(there)}; one {patterns[0]} and one {patterns[1]} are needed")
-    single = [path for name in _FOLDERS for path in _matching(folder / name, "*.json")]
+    single = only_instances([path for name in _FOLDERS for path in _matching(folder / name, "*.json")])
     if len(single) > 1:
         names = ", ".join(str(path.relative_to(folder)) for path in single[:3])
         raise InputError(
             f"{folder}: has {len(single)} JSON files ({names} ...); name two of them train.json and val.json"
         )
     return single[0] if single else None
+
+
+def only_instances(files: Sequence[Path]) -> list[Path]:
+    """JSON files without those that describe the same images in another way, such as captions_val.json."""
+    names = {path.name for path in files}
+
+    def is_beside_instances(path: Path) -> bool:
+        tasks = [task for task in _OTHER_TASKS if path.name.startswith(task)]
+        return any(f"instances_{path.name.removeprefix(task)}" in names for task in tasks)
+
+    return [path for path in files if not is_beside_instances(path)]
 
 
 def _matching(place: Path, pattern: str) -> list[Path]:
@@ -100,7 +113,7 @@ def _remark_others(folder: Path, chosen: tuple[Path, Path]) -> None:
     """Remark the JSON files beside those for training and testing, such as a subset Test."""
     beside = {path for file in chosen for path in _matching(file.parent, "*.json")}
     beside |= {path for path in folder.glob("*/_annotations.coco.json") if chosen[0].name == path.name}
-    for path in sorted(beside - set(chosen)):
+    for path in sorted(set(only_instances([*beside])) - set(chosen)):
         remark("it is neither for training nor for testing, so its images are left out", str(path))
 
 

@@ -55,6 +55,9 @@ def files_by_id(folder: Path, paths: Sequence[Path], places: Sequence[Path], fau
     found: dict[str, Path] = {}
     for path, file in zip(paths, below, strict=True):
         name = image_id(file)
+        if any("\ud800" <= letter <= "\udfff" or letter in "\n\r" for letter in str(file)):
+            faults.add(f"{path}: has a name with a line end, or with bytes that are not UTF-8; rename it")
+            continue
         if len(parents[name]) > 1:
             name = image_id(_below(path, folder))
         if name in found:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from prosam.data.formats.content_kinds import kind_instead_of_text
 from prosam.data.formats.label_maps import MAX_CLASSES, VOID
 from prosam.errors import InputError
 
@@ -58,13 +59,21 @@ def read_class_labels(folder: Path) -> Labels:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file, stripped; empty ones are left out. It is UTF-8, or UTF-16 with a mark at its start."""
+    """The lines of a text file, stripped; empty ones are left out. It is UTF-8, or UTF-16 with a mark at its start.
+
+    Raises:
+        InputError: the file cannot be read, or is something else.
+    """
     try:
         content = path.read_bytes()
+        if (kind := kind_instead_of_text(content)) is not None:
+            raise InputError(f"{path}: is not a list of names: {kind}")
         has_mark = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         lines = content.decode("utf-16" if has_mark else "utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as UTF-8 text: {error}") from error
+    if broken := [line for line in lines if "\0" in line]:
+        raise InputError(f"{path}: holds a zero byte, in {broken[0]!r}, so it is not UTF-8 text; save it as UTF-8")
     return [line.strip() for line in lines if line.strip()]
 
 

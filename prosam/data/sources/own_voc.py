@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prosam.data.dataset import Split
-from prosam.data.formats.image_files import inspect_each, opened_image
-from prosam.data.formats.label_maps import check_labels, codes_of, read_label_map
+from prosam.data.formats.image_files import inspect_each
+from prosam.data.formats.label_maps import check_labels, codes_of, opened_labels, read_label_map
 from prosam.data.formats.records import ImageRecord
 from prosam.data.names import composed
+from prosam.data.other_images import remark_other_images
 from prosam.data.parallel import parallel_map
-from prosam.data.sources.own_found import OwnImages, files_by_id
+from prosam.data.sources.own_found import OwnImages, files_by_id, image_id
 from prosam.data.sources.own_labels import Labels, read_class_labels, read_lines
 from prosam.data.walking import files_below
 from prosam.errors import Faults, InputError, result_or_error
@@ -60,9 +61,11 @@ def read_voc_layout(folder: Path, faults: Faults) -> OwnImages:
         InputError: see `prosam.data.sources.own.own_records`.
     """
     labels = read_class_labels(folder)
-    pictures = [path for path in _files(folder, IMAGES_FOLDER) if path.suffix.lower() in IMAGE_SUFFIXES]
+    files = _files(folder, IMAGES_FOLDER)
+    pictures = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     images = files_by_id(folder, pictures, [folder / IMAGES_FOLDER], faults)
     masks = _masks(folder, faults)
+    remark_other_images([file for file in files if image_id(_inside(file, folder)) not in masks], IMAGE_SUFFIXES)
     splits = _splits(folder, faults)
     ids: dict[str, Split] = dict.fromkeys(masks, "train") if splits is None else splits
     whole: dict[str, Split] = {}
@@ -96,6 +99,10 @@ def read_voc_layout(folder: Path, faults: Faults) -> OwnImages:
     without_mask = [image for image in images if image not in masks]
     unlisted = [image for image in images if image in masks and image not in ids]
     return OwnImages(labels.classes, records, sources, splits is not None, without_mask, unlisted)
+
+
+def _inside(file: Path, folder: Path) -> PurePosixPath:
+    return PurePosixPath(file.relative_to(folder / IMAGES_FOLDER).as_posix())
 
 
 def _files(folder: Path, name: str) -> list[Path]:
@@ -175,7 +182,7 @@ def _class_ids(labels: Labels, path: Path) -> NDArray[np.uint8]:
         values = read_label_map(path)
         check_labels(values, len(labels.classes), path)
         return values
-    with opened_image(path) as image:
+    with opened_labels(path) as image:
         pixels = np.array(image.convert("RGB")).astype(np.uint32)
     packed = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
     values, inverse = np.unique(packed, return_inverse=True)
