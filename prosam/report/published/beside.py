@@ -48,7 +48,9 @@ def benchmark_table(params: Params, setting: Setting) -> Table | None:
 
 def _measured(setting: Setting, scores: ShotScores) -> list[tuple[AnnotationKind, int]]:
     """Kinds of annotations and numbers of references of the runs, in order, each pair once."""
-    pairs: list[tuple[AnnotationKind, int]] = [(setting.kinds[run], system.shots) for run, systems in scores.by_run.items() for system in systems]
+    pairs: list[tuple[AnnotationKind, int]] = [
+        (setting.kinds[run], system.shots) for run, systems in scores.by_run.items() for system in systems
+    ]
     return list(dict.fromkeys(pairs))
 
 
