@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from prosam import __version__
-from prosam.cli import compare, console, learn, segment
+from prosam.cli import compare, console, learn, report, segment
 from prosam.cli.demo import demo
 from prosam.cli.export import export
 from prosam.cli.ordered import OrderedCommand
@@ -139,6 +139,7 @@ def plan(
 app.command("segment", cls=OrderedCommand, epilog=segment.SEGMENT_EXAMPLES)(segment.segment)
 app.command("learn", cls=OrderedCommand, epilog=learn.LEARN_EXAMPLES)(learn.learn)
 app.command("compare", cls=OrderedCommand, epilog=compare.COMPARE_EXAMPLES)(compare.compare)
+app.command("report", epilog=report.REPORT_EXAMPLES)(report.report)
 app.command("export")(export)
 app.command("demo")(demo)
 

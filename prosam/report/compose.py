@@ -17,6 +17,7 @@ from prosam.report.own_scores import own_scores_table
 from prosam.report.paper.beside import Beside, beside
 from prosam.report.paper.confusion import rate_table
 from prosam.report.paper.elsewhere import elsewhere_table
+from prosam.report.published.beside import benchmark_table
 from prosam.report.rivals import rival_tables
 from prosam.report.runs.circumstances import unlike_trainings
 from prosam.report.runs.matched import principal
@@ -38,7 +39,7 @@ class SettingSection:
     Attributes:
         shown: the setting with the runs for which classes, curves and episodes are shown: all, unless there are many.
         tables: mIoU, FB-IoU, scores of the benchmark's own, differences (with two runs or more), rates of pixels,
-            methods that train nothing, several shots, numbers published elsewhere, classes.
+            methods that train nothing, several shots, numbers published elsewhere and on the same benchmark, classes.
         beside: the paper's tables, repeats over seeds, initialisation.
         curves: SVG by fold.
         episodes: good, typical and bad ones, and those of many or irregular objects, as far as there are any.
@@ -106,6 +107,7 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
                 *rival_tables(params, setting),
                 *shot_tables(params, setting),
                 elsewhere_table(params, setting),
+                benchmark_table(params, setting),
                 class_table(shown),
             )
             progress.advance()

@@ -1,0 +1,1 @@
+"""The leaderboard: one page over several report.json files and the published numbers."""
