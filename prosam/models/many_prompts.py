@@ -195,7 +195,7 @@ def attend_image(
         tokens: (m, Q, d), the queries.
         image: (m, T, d), the values; with its positions, the keys.
         positions: (1, T, d).
-        guidance: (T,), added to the weights before a second softmax; see `prosam.methods.target_guided_attention`.
+        guidance: (T,), added to the weights before a second softmax, as `parts/target_guided_attention.py` says.
     """
     weights = _scores(heads(module.q_proj(tokens), module), module.k_proj, image, positions).softmax(-1)
     if guidance is not None:
