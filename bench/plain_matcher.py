@@ -16,7 +16,7 @@ from torchvision.ops import batched_nms
 
 from prosam.features.seen import SeenImage
 from prosam.methods.matcher import MatcherConcept
-from prosam.methods.prompt_sampling import draw_subsets
+from prosam.methods.parts.prompt_sampling import draw_subsets
 from prosam.models.segment_anything import Sam
 from prosam.params.rivals import MatcherSettings
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.features.seen import SeenImage
-from prosam.methods.padded_square import PaddedSquare
+from prosam.methods.parts.padded_square import PaddedSquare
 from prosam.models.segment_anything import Sam
 
 

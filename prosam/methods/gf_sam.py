@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.features.seen import Needs, SeenImage, Shot
-from prosam.methods.point_mask_graph import mask_clusters, positive_gating, self_consistency
-from prosam.methods.prior_maps import PriorMaps, ShotPrior, minmax, reweighted_tokens
-from prosam.methods.square_masks import SquareSampler, squashed_mask
+from prosam.methods.parts.point_mask_graph import mask_clusters, positive_gating, self_consistency
+from prosam.methods.parts.prior_maps import PriorMaps, ShotPrior, minmax, reweighted_tokens
+from prosam.methods.parts.square_masks import SquareSampler, squashed_mask
 from prosam.methods.training_free import Found, TrainingFree
 from prosam.models.many_prompts import decode_many
 from prosam.models.sam import embed_points

@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.features.seen import Needs, SeenImage, Shot
-from prosam.methods.positional_debiasing import PositionalDebiasing
-from prosam.methods.square_masks import squashed_mask
+from prosam.methods.parts.positional_debiasing import PositionalDebiasing
+from prosam.methods.parts.square_masks import squashed_mask
 from prosam.methods.training_free import Found, TrainingFree
 from prosam.params.rivals import Insid3Settings
 

@@ -23,12 +23,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.features.seen import Needs, SeenImage, Shot
-from prosam.methods.bidirectional_matching import match_both_ways
-from prosam.methods.candidate_masks import CandidateMasks, PromptSets
-from prosam.methods.mask_scores import MaskScores
-from prosam.methods.mask_selection import selected
-from prosam.methods.prompt_sampling import centre_grid, cluster_centres, draw_subsets
-from prosam.methods.prototype import sam_embedding
+from prosam.methods.parts.bidirectional_matching import match_both_ways
+from prosam.methods.parts.candidate_masks import CandidateMasks, PromptSets
+from prosam.methods.parts.mask_scores import MaskScores
+from prosam.methods.parts.mask_selection import selected
+from prosam.methods.parts.prompt_sampling import centre_grid, cluster_centres, draw_subsets
+from prosam.methods.parts.prototype import sam_embedding
 from prosam.methods.training_free import Found, TrainingFree
 from prosam.models.sam import embed_points
 from prosam.models.segment_anything import Sam

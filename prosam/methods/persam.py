@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.features.seen import Needs, SeenImage, Shot
-from prosam.methods.cascade import Cascade
-from prosam.methods.prototype import mean_prototype, place_at, sam_embedding, similarity_map, square_of
-from prosam.methods.target_guided_attention import decode_guided
+from prosam.methods.parts.cascade import Cascade
+from prosam.methods.parts.prototype import mean_prototype, place_at, sam_embedding, similarity_map, square_of
+from prosam.methods.parts.target_guided_attention import decode_guided
 from prosam.methods.training_free import Found, TrainingFree
 from prosam.models.segment_anything import Sam
 from prosam.params.rivals import PerSamSettings

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from prosam.features.seen import Needs, SeenImage, Shot
-from prosam.methods.cascade import Cascade, box_of
-from prosam.methods.mask_weights import fit_mask_weights
+from prosam.methods.parts.cascade import Cascade, box_of
+from prosam.methods.parts.mask_weights import fit_mask_weights
+from prosam.methods.parts.prototype import mean_prototype, place_at, sam_embedding, similarity_map, square_of
 from prosam.methods.persam import mask_score, nothing_found
-from prosam.methods.prototype import mean_prototype, place_at, sam_embedding, similarity_map, square_of
 from prosam.methods.training_free import Found, TrainingFree
 from prosam.models.many_prompts import decode_many
 from prosam.models.segment_anything import Sam

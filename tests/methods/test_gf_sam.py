@@ -15,7 +15,7 @@ from torch import Tensor
 from prosam.features.seen import SeenImage, Shot
 from prosam.methods import gf_sam as ours
 from prosam.methods.gf_sam import GfSam
-from prosam.methods.prior_maps import PriorMaps, reweighted_tokens
+from prosam.methods.parts.prior_maps import PriorMaps, reweighted_tokens
 from prosam.methods.training_free import Found
 from prosam.params.rivals import GfSamSettings
 from tests.methods.gf_sam_formulas import Derived, gf_sam

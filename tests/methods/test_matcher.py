@@ -17,14 +17,14 @@ from torch.nn import functional as F
 from torchvision.ops import nms
 
 from prosam.features.seen import SeenImage, Shot
-from prosam.methods import candidate_masks, mask_selection
-from prosam.methods.bidirectional_matching import match_both_ways
-from prosam.methods.candidate_masks import boxes_around, stability, without_overlaps
-from prosam.methods.mask_scores import MaskScores
-from prosam.methods.mask_selection import above_least, selected
 from prosam.methods.matcher import Matcher, MatcherConcept
-from prosam.methods.prompt_sampling import centre_grid, cluster_centres, draw_subsets
-from prosam.methods.transport import cost_bounds, transport_cost
+from prosam.methods.parts import candidate_masks, mask_selection
+from prosam.methods.parts.bidirectional_matching import match_both_ways
+from prosam.methods.parts.candidate_masks import boxes_around, stability, without_overlaps
+from prosam.methods.parts.mask_scores import MaskScores
+from prosam.methods.parts.mask_selection import above_least, selected
+from prosam.methods.parts.prompt_sampling import centre_grid, cluster_centres, draw_subsets
+from prosam.methods.parts.transport import cost_bounds, transport_cost
 from prosam.params.rivals import MaskFilter, MatcherSettings, SamplingSettings, SelectionSettings
 from tests.methods import derived_matcher
 from tests.methods.derived_matcher import DerivedMatcher, Rules

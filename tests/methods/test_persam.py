@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from prosam.features.seen import SeenImage, Shot
-from prosam.methods.mask_weights import fit_mask_weights
-from prosam.methods.padded_square import PaddedSquare
+from prosam.methods.parts.mask_weights import fit_mask_weights
+from prosam.methods.parts.padded_square import PaddedSquare
+from prosam.methods.parts.prototype import place_at, similarity_map
 from prosam.methods.persam import PerSam, guidance_map
 from prosam.methods.persam_f import PerSamF
-from prosam.methods.prototype import place_at, similarity_map
 from prosam.models.embedding_details import embedding_channels
 from prosam.models.sam_lite import build_lite_sam
 from prosam.params.rivals import FitSettings, PerSamFSettings

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from prosam.models.many_prompts import decode_many
+from prosam.models.many_prompts import decode_above, decode_many
 from prosam.models.mask_token import MaskTokenDecoder
 from prosam.models.sam import decode_candidates, decode_masks, embed_points
 from prosam.models.segment_anything import Sam
@@ -119,6 +119,26 @@ def test_many_sets_on_one_image_are_the_originals(sam: Sam, multimask: bool, wit
     assert expected.std() > 0.01
     assert_close(masks, expected, 1e-5)
     assert_close(quality, expected_quality, 1e-5)
+
+
+@pytest.mark.parametrize("multimask", [False, True])
+@torch.no_grad()
+def test_of_good_masks_alone_the_originals_are_decoded(sam: Sam, multimask: bool):
+    embeddings, sparse = inputs(sam, 6)
+    embedding, prompts = embeddings[0], torch.cat([sparse.flatten(0, 1), sparse.flatten(0, 1) * 3])
+    no_mask = sam.prompt_encoder.no_mask_embed.weight[..., None, None]
+    dense = no_mask.expand(len(prompts), -1, *embedding.shape[1:])
+    expected, estimates = originals_of_one_image(sam, embedding, prompts, dense, multimask=multimask)
+    between = estimates.flatten().sort().values
+    least = float(between[len(between) // 2 - 1 : len(between) // 2 + 1].mean())  # half of the masks are good
+    masks, places, quality = decode_above(sam, embedding, prompts, least, multimask=multimask, at_once=3)
+    assert places.tolist() == (estimates > least).nonzero().tolist()
+    assert_close(masks, expected[estimates > least], 1e-5)
+    assert_close(quality, estimates, 1e-5)
+    assert decode_above(sam, embedding, prompts, float(between[-1]) + 1, multimask=multimask)[0].shape == (
+        0,
+        *expected.shape[-2:],
+    )
 
 
 def test_no_set_gives_no_mask(sam: Sam):

@@ -23,8 +23,8 @@ from prosam.features.annotation_masks import object_mask, spread_points
 from prosam.features.seeing import Seeing
 from prosam.features.seen import Needs, SeenImage, Shot
 from prosam.methods.insid3 import Insid3Concept
+from prosam.methods.parts.prior_maps import ShotPrior
 from prosam.methods.persam import PerSamConcept
-from prosam.methods.prior_maps import ShotPrior
 from prosam.methods.rivals import build_rival
 from prosam.methods.training_free import Found, TrainingFree
 from prosam.params.rivals import (

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.features.seen import SeenImage, Shot
-from prosam.methods.padded_square import PaddedSquare
+from prosam.methods.parts.padded_square import PaddedSquare
 from prosam.models.embedding_details import split_details
 from prosam.models.segment_anything import Sam
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prosam.methods.mask_scores import MaskScores
+from prosam.methods.parts.mask_scores import MaskScores
 from prosam.params.rivals import SelectionSettings
 
 _TINY = 1e-6

@@ -1,7 +1,7 @@
 """SAM's masks of many prompt sets, without the unsure, the unstable, and those that say the same.
 
-All masks of all prompt sets may need gigabytes. They are therefore decoded twice: first to measure each one, some at a
-time, then again for those that are kept, which are few.
+All masks of all prompt sets may need gigabytes. They are therefore decoded twice: first to measure those whose quality
+suffices, some at a time, then again those that are kept, which are few.
 
 Shape letters: M prompt sets, N prompts a set, d prompt dimension, D channels of an embedding, g side of SAM's grid,
 r = 4g side of its masks, s side of the square at which masks are measured, px, K masks kept.
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prosam.models.many_prompts import decode_many
+from prosam.models.many_prompts import decode_above, decode_many
 from prosam.models.segment_anything import Sam
 from prosam.params.rivals import MaskFilter
 
@@ -85,8 +85,12 @@ class CandidateMasks:
         for number, group in enumerate(groups):
             for start in range(0, len(group.prompts), _SETS_AT_ONCE):
                 part = slice(start, start + _SETS_AT_ONCE)
-                masks, quality = self._decoded(group, group.prompts[part])
-                passing.append(self._passing(group.filter, masks, quality, origin=(number, start)))
+                least = float("-inf") if group.filter is None else group.filter.quality
+                masks, places, quality = decode_above(
+                    self._sam, self._embedding, group.prompts[part], least, multimask=group.multimask
+                )
+                good = quality[places[:, 0], places[:, 1]]
+                passing.append(self._passing(group.filter, masks, good, _originating(places, (number, start))))
                 if group.matched:
                     best = (quality == quality.max()).nonzero()[:1]
                     spares.append((float(quality.max()), _originating(best, (number, start))))
@@ -104,23 +108,18 @@ class CandidateMasks:
         x = F.interpolate(logits[:, None], (sam_side, sam_side), mode="bilinear", align_corners=False)
         return F.interpolate(x, (self._side, self._side), mode="bilinear", align_corners=False)[:, 0]
 
-    def _decoded(self, group: PromptSets, prompts: Tensor) -> tuple[Tensor, Tensor]:
-        return decode_many(self._sam, self._embedding, prompts, multimask=group.multimask)
-
-    def _passing(self, wanted: MaskFilter | None, masks: Tensor, quality: Tensor, *, origin: tuple[int, int]) -> _Found:
-        """Those that pass, of (M, 3 or 1, r, r) and (M, 3 or 1)."""
-        good = quality > (float("-inf") if wanted is None else wanted.quality)
-        places = good.nonzero()
+    def _passing(self, wanted: MaskFilter | None, masks: Tensor, quality: Tensor, origins: Tensor) -> _Found:
+        """Those that are stable enough, of (K, r, r), (K,) and (K, 3)."""
         stable, boxes = [], []
-        for part in masks[good].split(_MASKS_AT_ONCE):
+        for part in masks.split(_MASKS_AT_ONCE) if len(masks) else ():
             full = self.at_full_size(part)
             stable.append(stability(full) >= (0 if wanted is None else wanted.stability))
             boxes.append(boxes_around(full > 0))
-        kept = torch.cat(stable) if stable else good.new_zeros(0)
+        kept = torch.cat(stable) if stable else origins.new_zeros(0, dtype=torch.bool)
         if wanted is None:
             kept = torch.ones_like(kept)  # an empty mask, too, which has no stability
         around = torch.cat(boxes) if boxes else quality.new_zeros(0, 4)
-        return _Found(_originating(places[kept], origin), quality[good][kept], around[kept])
+        return _Found(origins[kept], quality[kept], around[kept])
 
     def _again(self, groups: Sequence[PromptSets], origins: Tensor) -> Tensor:
         """Decode the masks that are kept: (K, r, r) in the order of (K, 3)."""
@@ -130,7 +129,7 @@ class CandidateMasks:
             mine = (origins[:, 0] == number).nonzero()[:, 0]
             for part in mine.split(_SETS_AT_ONCE) if len(mine) else ():
                 sets, place = origins[part, 1].unique(return_inverse=True)
-                masks, _ = self._decoded(group, group.prompts[sets])
+                masks, _ = decode_many(self._sam, self._embedding, group.prompts[sets], multimask=group.multimask)
                 result[part] = masks[place, origins[part, 2]]
         return result
 

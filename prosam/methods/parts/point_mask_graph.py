@@ -12,7 +12,7 @@ import torch
 from scipy.sparse import csgraph
 from torch import Tensor
 
-from prosam.methods.prior_maps import PriorMaps, weighted_mean
+from prosam.methods.parts.prior_maps import PriorMaps, weighted_mean
 
 
 def mask_clusters(covers: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from prosam.methods.padded_square import PaddedSquare
+from prosam.methods.parts.padded_square import PaddedSquare
 from prosam.models.many_prompts import decode_many
 from prosam.models.sam import embed_points
 from prosam.models.segment_anything import Sam

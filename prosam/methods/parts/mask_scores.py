@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prosam.methods.transport import cost_bounds, transport_cost
+from prosam.methods.parts.transport import cost_bounds, transport_cost
 
 
 class MaskScores:

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from prosam.models.decoder_tokens import TokenUpscaler
 from prosam.models.embedding_details import split_details
-from prosam.models.many_prompts import attend_image, decoder_layer, token_masks
 from prosam.models.sam import dense_positions
 from prosam.models.segment_anything import Sam
+from prosam.models.two_way_layer import attend_image, decoder_layer, token_masks
 
 _MASK_TOKEN = 1  # mask 0 of the four, after the IoU token
 

@@ -1,0 +1,1 @@
+"""Parts of which the methods that train nothing are made."""
