@@ -26,7 +26,7 @@ def remark_other_images(files: Sequence[Path], suffixes: Collection[str]) -> Non
     for path in files:
         suffix = path.suffix.lower()
         if suffix in suffixes:
-            if path.exists() and not path.is_file() and not path.is_dir():
+            if not path.is_file() and path.exists() and not path.is_dir():
                 remark("is a pipe or a device, which is left out", str(path))
         elif suffix in _OTHER_SUFFIXES:
             remark(f"images of the format {suffix} are left out; convert them to JPEG or PNG", str(path))

@@ -36,7 +36,7 @@ def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     left_out = [path.resolve() for path in without if not folder.resolve().is_relative_to(path.resolve())]
-    files = [path for path in files_below(folder) if not _is_in(path, left_out)]
+    files = _outside(files_below(folder), left_out)
     suffixes = (*IMAGE_SUFFIXES, *NOT_ALWAYS_READ)
     looked_at = [path for path in files if path.suffix.lower() in suffixes]
     found = [path for path in looked_at if path.is_file() or (path.is_symlink() and not path.exists())]
@@ -46,9 +46,20 @@ def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
     return found
 
 
-def _is_in(path: Path, places: Sequence[Path]) -> bool:
-    place = path.parent.resolve() / path.name if places else path
-    return any(place.is_relative_to(other) for other in places)
+def _outside(files: Sequence[Path], places: Sequence[Path]) -> list[Path]:
+    """Files that are in none of several places; each folder is resolved once, since there may be 100,000 files."""
+    if not places:
+        return list(files)
+    kept: list[Path] = []
+    real: dict[Path, Path | None] = {}  # of each folder; None if it lies in one of the places
+    for path in files:
+        if path.parent not in real:
+            folder = path.parent.resolve()
+            real[path.parent] = None if any(folder.is_relative_to(place) for place in places) else folder
+        folder = real[path.parent]
+        if folder is not None and folder / path.name not in places:
+            kept.append(path)
+    return kept
 
 
 def read_groups(

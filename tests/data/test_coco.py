@@ -249,6 +249,12 @@ DAMAGE: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "unknown image": (lambda content: content["annotations"][2].update(image_id=77), "annotation 3 .*image 77"),
     "image id that is a list": (lambda content: content["annotations"][2].update(image_id=[7]), r"image \[7\]"),
+    "category id that is an annotation": (
+        lambda content: content["annotations"][2].update(
+            category_id={"image_id": 1, "category_id": 1, "segmentation": [[1, 2, 3, 4, 5, 6]]}
+        ),
+        "annotation 3 .*which is not listed",
+    ),
     "image id twice": (lambda content: content["images"][1].update(id=1), "image id 1 .*twice"),
     "file name twice": (
         lambda content: content["images"][1].update(file_name=content["images"][0]["file_name"]),

@@ -78,14 +78,16 @@ def test_after_the_body_nobody_is_in_a_hurry():
 
 
 @contextmanager
-def served(patience: Patience) -> Iterator[int]:
+def served(patience: Patience, most: int | None = None) -> Iterator[int]:
     async def hello(scope: Scope, receive: Receive, send: Send) -> None:
         await read_all(scope, receive, send)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"hi"})
 
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(hello, http=impatient_protocol(patience), log_level="error", lifespan="off")
+    listening = socket.create_server(("127.0.0.1", 0), backlog=256)
+    config = uvicorn.Config(
+        hello, http=impatient_protocol(patience), log_level="critical", lifespan="off", limit_concurrency=most
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
@@ -95,6 +97,30 @@ def served(patience: Patience) -> Iterator[int]:
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+def answer_of(client: socket.socket) -> bytes:
+    answer = b""
+    while part := client.recv(1000):
+        answer += part
+    return answer
+
+
+def test_of_200_clients_at_once_each_is_answered_or_sent_away_and_the_next_one_is_answered():
+    request = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+    with served(Patience(headers=30), most=64) as port:
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(200)]
+        for client in clients:
+            client.sendall(request)
+        answers = [answer_of(client) for client in clients]
+        statuses = {answer[:12] for answer in answers}
+        assert b"HTTP/1.1 503" in statuses
+        assert statuses <= {b"HTTP/1.1 200", b"HTTP/1.1 503"}
+        for client in clients:
+            client.close()
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+            client.sendall(request)
+            assert answer_of(client).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: here\r\nX-Slow: "])
@@ -135,6 +161,13 @@ def test_no_path_leads_out_of_the_page(app: Starlette, path: str):
         answer = client.send(httpx.Request("GET", OWN + path))
     assert answer.status_code in (400, 404)
     assert b"Starlette" not in answer.content
+
+
+def test_no_script_of_the_page_makes_html_or_code_of_text():
+    scripts = [path.read_text(encoding="utf-8") for path in sorted(demo_app.PAGE.glob("*.js"))]
+    assert len(scripts) >= 4
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc"):
+        assert not any(word in script for script in scripts)
 
 
 def test_a_name_that_would_steer_the_terminal_is_made_harmless(page: TestClient):

@@ -115,7 +115,7 @@ def instances_of(path: Path, content: Any, *, strict: bool = False) -> Instances
     used = {
         number
         for parsed in annotations
-        if isinstance(parsed, _Parsed) and _hashable(parsed)
+        if isinstance(parsed, _Parsed) and _hashable(parsed.category_id)
         for number in (parsed.category_id, _whole(parsed.category_id))
     }
     class_ids, classes = _classes(path, categories, None if strict else used, faults)
@@ -144,12 +144,12 @@ def instances_of(path: Path, content: Any, *, strict: bool = False) -> Instances
 
 def _by_id(by_id: Mapping[Hashable, _Found], by_text: Mapping[str, _Found], number: Any) -> _Found | None:
     """What has an id. Some exporters write an id as a number in one place and as text in another."""
-    found = by_id.get(number) if isinstance(number, Hashable) else None
+    found = by_id.get(number) if _hashable(number) else None
     return by_text.get(str(number)) if found is None else found
 
 
-def _hashable(parsed: _Parsed) -> bool:
-    return isinstance(parsed.category_id, Hashable)
+def _hashable(number: object) -> bool:
+    return isinstance(number, int | float | str)
 
 
 def read_json(path: Path) -> Any:
