@@ -39,9 +39,9 @@ from prosam.models.sam import encode_images
 from prosam.models.sam_lite import LiteImageEncoder
 from prosam.predictor.model_card import describe_model
 
-OPSET = 18
-DESCRIPTION = "model.json"
-TOLERANCE = 1e-4  # of ONNX Runtime's results, relative to the largest value of each
+_OPSET = 18
+_DESCRIPTION = "model.json"
+_TOLERANCE = 1e-4  # of ONNX Runtime's results, relative to the largest value of each
 
 _LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -188,7 +188,7 @@ def export_onnx(
 
     Raises:
         InputError: a library is missing, the folder exists, the model cannot be loaded, or a graph differs by more than
-            `TOLERANCE`.
+            `_TOLERANCE`.
     """
     if missing := [library for library in _LIBRARIES if find_spec(library) is None]:
         raise InputError(f"--onnx needs {', '.join(missing)}; install them with: pip install 'prosam[onnx]'")
@@ -203,7 +203,7 @@ def export_onnx(
             path = new / f"{graph.name}.onnx"
             write_graph(graph, path)
             difference = largest_difference(graph, path)
-            if not difference <= TOLERANCE:
+            if not difference <= _TOLERANCE:
                 raise InputError(f"{path.name}: ONNX Runtime differs from torch by {difference:.1e}; please report it")
             differences[path.name] = difference
         described = {
@@ -221,7 +221,7 @@ def export_onnx(
                 for graph in graphs
             },
         }
-        (new / DESCRIPTION).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+        (new / _DESCRIPTION).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     return differences
 
 
@@ -235,7 +235,7 @@ def write_graph(graph: Graph, path: Path) -> None:
             path,
             input_names=list(graph.inputs),
             output_names=list(graph.outputs),
-            opset_version=OPSET,
+            opset_version=_OPSET,
             dynamo=True,
             external_data=False,
             verbose=False,
