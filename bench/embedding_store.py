@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from prosam.data.episodes import Episode
     from prosam.features.embedding_store import EmbeddingStore
     from prosam.features.episode_tensors import EpisodeTensors
+    from prosam.features.pairs import References, Targets
     from prosam.methods.prompting import PromptMethod
     from prosam.params import Params
 
@@ -114,18 +115,19 @@ def overlaps(
     from dataclasses import replace
 
     from prosam.evaluation.evaluate import evaluate_episodes
+    from prosam.methods.method import Method
 
-    class Rounded:
+    class Rounded(Method[Any]):
         """A trained run that sees rounded embeddings of its targets."""
 
         def __init__(self, form: Form):
             self._form = form
 
-        def learn(self, references: Any) -> Any:
+        def learn(self, references: References) -> Any:
             return model.learn(references)
 
-        def predict(self, learned: Any, targets: Any) -> Tensor:
-            return model.predict(learned, replace(targets, embedding=self._form(targets.embedding)))
+        def predict(self, concept: Any, targets: Targets) -> Tensor:
+            return model.predict(concept, replace(targets, embedding=self._form(targets.embedding)))
 
     methods = {name: Rounded(form) for name, form in forms.items()}
     found: dict[str, list[Any]] = {name: [] for name in forms}

@@ -139,7 +139,7 @@ def plan(
 app.command("segment", cls=OrderedCommand, epilog=segment.SEGMENT_EXAMPLES)(segment.segment)
 app.command("learn", cls=OrderedCommand, epilog=learn.LEARN_EXAMPLES)(learn.learn)
 app.command("compare", cls=OrderedCommand, epilog=compare.COMPARE_EXAMPLES)(compare.compare)
-app.command("report", epilog=report.REPORT_EXAMPLES)(report.report)
+app.command("report", epilog=report.REPORT_EXAMPLES)(report.report_board)
 app.command("export")(export)
 app.command("demo")(demo)
 

@@ -18,7 +18,7 @@ Examples:
 _SUFFIXES = (".html", ".htm")
 
 
-def report(
+def report_board(
     out: Annotated[Path, typer.Option("--out", metavar="HTML", help="The page to write; a CSV is written beside it.")],
     reports: Annotated[
         list[Path] | None,

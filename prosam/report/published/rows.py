@@ -42,8 +42,8 @@ FOLD_COUNTS = {"coco-20i": 4, "pascal-5i": 4, "lvis-92i": 10, "pascal-part": 4, 
 """Of a benchmark that has several folds. Those of PASCAL-Part are animals, indoor, person and vehicles."""
 
 Metric = Literal["miou", "boundary-iou", "j", "f", "j&f"]
-Evidence = Literal["own", "re-run", "quoted"]
-Training = Literal["none", "base classes", "other data", "tested classes", "unstated"]
+SourceKind = Literal["own", "re-run", "quoted"]
+TrainedOn = Literal["none", "base classes", "other data", "tested classes", "unstated"]
 """Of a method for a benchmark: nothing; its base classes only; other data; data that show the tested classes."""
 
 _FREE = ("PerSAM", "PerSAM-F", "Matcher", "GF-SAM", "INSID3")
@@ -88,10 +88,10 @@ class BenchmarkRow:
     method: str
     value: str
     source: str
-    evidence: Evidence
+    evidence: SourceKind
     weights: str
     pixels: int | None
-    training: Training
+    training: TrainedOn
     remark: str
 
     @property
@@ -146,10 +146,10 @@ def _row(entry: dict[str, str]) -> BenchmarkRow:
         method=entry["method"],
         value=entry["value"],
         source=entry["source"],
-        evidence=_one_of(entry["evidence"], Evidence),
+        evidence=_one_of(entry["evidence"], SourceKind),
         weights=entry["weights"],
         pixels=int(entry["pixels"]) if entry["pixels"] else None,
-        training=_one_of(entry["training"], Training),
+        training=_one_of(entry["training"], TrainedOn),
         remark=entry["remark"],
     )
 
@@ -187,7 +187,7 @@ def _printed(value: float, *, at_least: int) -> str:
     return f"{value:.{max(at_least, len(str(value).partition('.')[2]))}f}"
 
 
-def _evidence(row: PublishedRow) -> Evidence:
+def _evidence(row: PublishedRow) -> SourceKind:
     if row.by_the_authors:
         return "own" if row.method.startswith("ProSAM") else "re-run"
     return "own" if row.method in row.source else "quoted"
@@ -199,7 +199,7 @@ def _weights(row: PublishedRow) -> str:
     return row.backbone or _WEIGHTS.get(row.method, "")
 
 
-def _training(method: str) -> Training:
+def _training(method: str) -> TrainedOn:
     if method in _FREE:
         return "none"
     return "tested classes" if method in _GENERALISTS else "base classes"
