@@ -51,6 +51,7 @@ A pair a line, with paths relative to the file; `truth`, the true mask, adds the
   dog.jpg,,"10,20,80,90",photos/2.jpg,dog,
 """
 _BUNDLED = "prosam"  # the name of the bundled model for photographs, beside those of the methods
+_SLOW = ("matcher",)
 _SUFFIXES = (".html", ".htm")
 _SHOWN_FAULTS = 10
 
@@ -81,7 +82,7 @@ def compare(
             "--methods",
             metavar="NAMES",
             help="Comma-separated: prosam, the bundled model for photographs, and methods that train nothing. By "
-            "default all, but seggpt and painter only if their checkpoints are in the cache.",
+            "default all but matcher, which is slow; seggpt and painter only if their checkpoints are in the cache.",
         ),
     ] = None,
     model: Annotated[
@@ -164,14 +165,18 @@ def _pairs(path: Path, has_more: bool) -> list[Task]:
 
 
 def _names(given: str | None) -> list[str]:
-    """The methods by name, in order, each once; by default all that need no large download."""
+    """The methods by name, in order, each once; by default all that are not slow and need no large download."""
     from prosam.checkpoints.generalists import has_published
     from prosam.params.rivals import GeneralistName, RivalName
 
     known = [_BUNDLED, *get_args(RivalName)]
     if given is None:
         missing = {name for name in get_args(GeneralistName) if not has_published(name)}
-        return [name for name in known if name not in missing]
+        names = [name for name in known if name not in missing and name not in _SLOW]
+        print(
+            f"note: {_SLOW[0]} takes a minute a photo and is left out; --methods {','.join([*names, *_SLOW])} adds it"
+        )
+        return names
     names = list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
     for name in names:
         if name not in known:

@@ -24,6 +24,11 @@ _THRESHOLDS = {
     "efficientnet-lite0": 0.186,  # on photographs: 94 % and 43 %, AUC 0.84 (docs/photographs.md)
 }
 
+_TRAINING_FREE_THRESHOLDS = {  # by method, SAM and backbone; on photographs (docs/methods.md)
+    ("gf-sam", "lite", "efficientnet-lite0"): 0.06,  # true positive rate 90 %, false positive rate 25 %, AUC 0.92
+    ("persam", "lite", None): 0.969,  # 94 % and 55 %, AUC 0.84
+}
+
 
 def presence(foreground: Sequence[Tensor], target_level4: Tensor) -> Tensor:
     """The presence of each reference's annotated object in its target.
@@ -60,3 +65,14 @@ def usual_threshold(architecture: str) -> float:
         architecture: the backbone's architecture. The study `absent` measures a threshold for a data set.
     """
     return _THRESHOLDS.get(architecture, 0.0)
+
+
+def training_free_threshold(method: str, sam: str, backbone: str | None) -> float:
+    """The presence below which an object counts as absent to a method that trains nothing; 0 where none was measured.
+
+    Args:
+        method: its name.
+        sam: name of the SAM.
+        backbone: the backbone's architecture; None if the method has none.
+    """
+    return _TRAINING_FREE_THRESHOLDS.get((method, sam, backbone), 0.0)

@@ -8,6 +8,7 @@ from functools import cache
 
 from prosam.features.embedding_encoding import batch_on
 from prosam.params import CocoDownload, Params, ShapesDownload, TrainParams
+from prosam.params.rivals import AnyRival, PainterRival, SegGptRival
 from prosam.plan.counts import ImageCounts, count_episodes
 from prosam.plan.operations import Operation, Work, add, flops_of
 from prosam.plan.rates import Rates
@@ -46,6 +47,7 @@ class Costs:
         """Prepare; operations are counted when they are first needed, and remembered."""
         self._params, self._models, self._rates = params, models, rates
         self.backbone, self.tokens, self.asked = cache(self._backbone), cache(models.tokens), cache(models.asked)
+        self.painted = cache(models.painted)
         self._step, self._prediction = cache(self._count_step), cache(self._count_prediction)
 
     def has_table(self, backbone: str, images: int) -> bool:
@@ -113,6 +115,8 @@ class Costs:
             name: a key of `rivals`.
         """
         rival, folds, models = self._params.rivals[name], self._params.folds, self._models
+        if isinstance(rival, SegGptRival | PainterRival):
+            return self._generalist(tested, name, rival)
         episodes = count_episodes(tested, self._params)
         needs, images = METHOD_NEEDS[rival.method], episodes * (1 + folds.shots[-1])
         parts: list[tuple[Work, float]] = [(self._reading(tested), images)]
@@ -124,8 +128,7 @@ class Costs:
         stored = stored and (needs.first == "sam" or side == models.sam_side)
         if needs.geometry is not None and not stored:
             parts.append((models.own_encoding, images))
-        if rival.kind != "mask":  # SAM makes masks of the references
-            parts.append((models.own_encoding, episodes * folds.shots[-1]))
+        parts += self._made_masks(rival, episodes)
         if prompts := prompts_per_target(rival):
             counted = min(prompts, _PROMPTS_COUNTED)
             parts.append((self.asked(counted), episodes * len(folds.shots) * prompts / counted))
@@ -133,6 +136,24 @@ class Costs:
         embeddings = "" if needs.geometry is None else f", embeddings {'stored' if stored else 'computed'}"
         amount = f"{name}, {times} x {episodes:,} episodes{self._shots()}{embeddings}"
         return self._computed(tested, "rival", amount, add((add(*parts), times)))
+
+    def _generalist(self, tested: str, name: str, rival: SegGptRival | PainterRival) -> Computed:
+        """A method that is a network of its own; SegGPT sees all references at once, Painter one after the other."""
+        folds, episodes = self._params.folds, count_episodes(tested, self._params)
+        parts: list[tuple[Work, float]] = [(self._reading(tested), episodes * (1 + folds.shots[-1]))]
+        parts += self._made_masks(rival, episodes)
+        for count in folds.shots:
+            at_once, times = (count, 1) if isinstance(rival, SegGptRival) else (1, count)
+            parts.append((self.painted(at_once), episodes * times))
+        times = len(self._params.pipeline.folds)
+        amount = f"{name}, {times} x {episodes:,} episodes{self._shots()}"
+        return self._computed(tested, "rival", amount, add((add(*parts), times)))
+
+    def _made_masks(self, rival: AnyRival, episodes: int) -> list[tuple[Work, float]]:
+        """What SAM does to make masks of the references' annotations, if they are no masks."""
+        if rival.kind == "mask":
+            return []
+        return [(self._models.own_encoding, episodes * self._params.folds.shots[-1])]
 
     def _shots(self) -> str:
         shots = self._params.folds.shots

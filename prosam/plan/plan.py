@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import torch
 
@@ -115,13 +116,14 @@ def _computed(params: Params, counts: dict[str, ImageCounts], costs: Costs) -> I
 
 
 def _uncounted(params: Params) -> list[str]:
-    """The rivals that are networks of their own, whose operations are not counted."""
-    return [rival for rival in params.pipeline.rivals if params.rivals[rival].method not in METHOD_NEEDS]
+    """The rivals that are networks of their own, if transformers, which has the network, is not installed."""
+    own = [rival for rival in params.pipeline.rivals if params.rivals[rival].method not in METHOD_NEEDS]
+    return own if own and find_spec("transformers") is None else []
 
 
 def _not_counted(params: Params) -> Iterator[str]:
     if rivals := _uncounted(params):
-        yield f"time: without that of {', '.join(rivals)}, which is not estimated"
+        yield f"time: without that of {', '.join(rivals)}, which needs transformers: pip install 'prosam[generalists]'"
 
 
 def _name(device: torch.device) -> str:

@@ -24,6 +24,7 @@ from prosam.models.distributions import Dirac
 from prosam.models.embedding_details import embedding_channels
 from prosam.models.frozen import FrozenModels
 from prosam.models.frozen_sam import FrozenSam
+from prosam.models.generalist import Generalist, build_generalist, generalist_config
 from prosam.models.many_prompts import decode_many
 from prosam.models.sam import SAM_BUILDERS, encode_images
 from prosam.models.segment_anything import Sam
@@ -119,6 +120,17 @@ class WeightlessModels:
             embedding = torch.empty(*shape, device=self._device)
             points = torch.empty(prompts, 2, of_prompts.embed_dim, device=self._device)
             return count_operations(lambda: decode_many(sam, embedding, points, multimask=True))
+
+    def painted(self, references: int) -> Work:
+        """The work of SegGPT's network, which is Painter's as well, for one target beside some references.
+
+        Raises:
+            InputError: transformers is not installed.
+        """
+        network = self._build(lambda: Generalist(build_generalist(generalist_config())))
+        with self._mode, torch.no_grad():
+            shown = torch.empty(references, 3, network.side, network.side, dtype=torch.uint8, device=self._device)
+            return count_operations(lambda: network.painted(shown, shown, shown[0], "instance"))
 
     def backbone(self, name: str, batch: int) -> BackboneShape:
         """The sizes and the work of a backbone.

@@ -9,7 +9,7 @@ from typing import Any
 from prosam.checkpoints.frozen_search import FrozenFiles
 from prosam.checkpoints.frozen_weights import Origin
 from prosam.checkpoints.model_source import ModelFiles
-from prosam.evaluation.presence import usual_threshold
+from prosam.evaluation.presence import training_free_threshold, usual_threshold
 from prosam.files import json_bytes
 from prosam.methods.prompting import PromptMethod
 from prosam.models.sam import BUNDLED_SAM, PHOTOGRAPH_SAM
@@ -84,7 +84,7 @@ def describe_model(files: ModelFiles, frozen: FrozenFiles, method: PromptMethod)
 def describe_training_free(settings: AnyRival, sam: Origin, backbone: Origin | None) -> ModelCard:
     """The card of a method that trains nothing, with the frozen models that it uses.
 
-    Its presence has no threshold, since none was measured. Masks are not refined by default.
+    Its presence has a threshold with the models for which one was measured. Masks are not refined by default.
     """
     parameters = settings.model_dump(exclude={"method", "backbone", "checkpoint", "sha256"})
     description = {
@@ -109,7 +109,7 @@ def describe_training_free(settings: AnyRival, sam: Origin, backbone: Origin | N
         None if is_network else _CAVEATS.get(sam.model),
         sam.model == BUNDLED_SAM and not is_network,
         sam.model in SMALL_SAMS and not is_network,
-        0.0,
+        training_free_threshold(settings.method, sam.model, backbone.model if backbone else None),
         False,
         description,
     )

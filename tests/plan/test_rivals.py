@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prosam.params import Params
-from prosam.params.rivals import SegGptRival
+from prosam.params.rivals import PainterRival, SegGptRival
 from prosam.plan import make_plan
 from prosam.plan.compute import Costs
 from prosam.plan.downloads import downloads
@@ -80,14 +80,39 @@ def test_the_backbone_of_a_rival_is_fetched_as_well(params_with: ParamsWith):
     assert "dinov2" in more.pop()
 
 
-def test_a_network_of_its_own_is_fetched_and_its_time_is_said_to_be_left_out(
+def with_generalists(params: Params) -> Params:
+    rivals = params.rivals | {"mine": SegGptRival(method="seggpt"), "painter": PainterRival(method="painter")}
+    pipeline = params.pipeline.model_copy(update={"rivals": ["mine"]})
+    return params.model_copy(update={"rivals": rivals, "pipeline": pipeline})
+
+
+def vit_large_flops(references: int) -> int:
+    """Of 24 blocks of a ViT-L over 56 x 28 patches, of which three see image and colours apart, and of the decoder.
+
+    The decoder turns four blocks' tokens into 64 channels of each of 16 x 16 pixels, and convolves these 3 x 3.
+    """
+    tokens, channels, blocks = 56 * 28, 1024, 24 + 3
+    projections, attention = 12 * tokens * channels**2, 2 * tokens**2 * channels
+    decoder = tokens * 4 * channels * 64 * 256 + tokens * 256 * 9 * 64**2
+    return 2 * references * (blocks * (projections + attention) + decoder)
+
+
+def test_the_work_of_seggpt_and_painter_is_that_of_a_vit_large(params_with: ParamsWith):
+    params = with_generalists(with_shots(params_with(), 1, 5))
+    costs, _ = costs_of(params)
+    expected = 4 * 600 * (vit_large_flops(1) + vit_large_flops(5))
+    for name in ("mine", "painter"):  # five references are five times the work, at once or one after the other
+        found = costs.rival("shapes-5i", name)
+        assert found.flops == pytest.approx(expected, rel=0.03)
+        assert found.amount == f"{name}, 4 x 600 episodes at 1 and 5 shots"
+
+
+def test_a_network_of_its_own_is_fetched_and_its_time_is_left_out_without_its_library(
     params_with: ParamsWith, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("prosam.plan.plan.measure_rates", lambda *_: RATES)
-    params = params_with()
-    rivals = params.rivals | {"mine": SegGptRival(method="seggpt")}
-    pipeline = params.pipeline.model_copy(update={"rivals": ["mine"]})
-    plan = make_plan(params.model_copy(update={"rivals": rivals, "pipeline": pipeline}))
+    monkeypatch.setattr("prosam.plan.plan.find_spec", lambda name: None)
+    plan = make_plan(with_generalists(params_with()))
     assert [file.what for file in plan.downloads] == ["seggpt"]
-    assert "time: without that of mine, which is not estimated" in plan.assumed
+    assert any(line.startswith("time: without that of mine, which needs transformers") for line in plan.assumed)
     assert "rival" not in {stage.stage for stage in plan.computed}

@@ -345,6 +345,11 @@ def test_a_card_says_what_the_method_is_and_that_nothing_is_trained(gf_sam: Pred
     assert gf_sam.model.description["sam"]["checkpoint"] == SAM_WEIGHTS.name
 
 
+@pytest.mark.parametrize(("method", "least"), [("gf-sam", 0.06), ("persam", 0.969), ("insid3", 0.0)])
+def test_what_counts_as_absent_in_photographs_is_known_of_methods_whose_presence_tells_it(method: str, least: float):
+    assert Predictor.load(method=method, device="cpu").model.present_from == least  # the figures of docs/methods.md
+
+
 def test_a_stages_folder_is_taken_as_well(tmp_path: Path, gf_sam: Predictor):
     from prosam.checkpoints.frozen_weights import Origin, write_frozen_weights
     from prosam.checkpoints.weights import load_state
