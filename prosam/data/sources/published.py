@@ -21,6 +21,9 @@ _ISIC = (
 )
 
 
+_ULTRALYTICS = "https://github.com/ultralytics/assets/releases/download/v0.0.0/"
+
+
 @dataclass(frozen=True)
 class ArchivePart:
     """A part of a published data set.
@@ -114,6 +117,14 @@ ISIC_IMAGES = ArchivePart(
         sha256="80f98572347a2d7a376227fa9eb2e4f7459d317cb619865b8b9910c81446675f",
     ),
     lambda member: member.endswith(".jpg"),
+)
+COCO128 = ArchivePart(
+    "coco128-seg",
+    RemoteFile(  # GitHub forwards to a store; its digest was published nowhere
+        "coco128-seg.zip",
+        (f"{_ULTRALYTICS}coco128-seg.zip", "https://ultralytics.com/assets/coco128-seg.zip"),
+    ),
+    lambda member: member.endswith((".jpg", ".txt")),
 )
 
 
