@@ -8,6 +8,7 @@ The archive has one folder of images for training and for testing, so the images
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -106,7 +107,8 @@ def divided(shown: Mapping[str, list[int]]) -> Division:
 
     The classes are taken from the rarest to the most frequent (of two with equally many images, the lower id first).
     Each image of a class that is not assigned yet goes, in order of names, to the side with fewer images of this class
-    so far, and to testing if there are as many. Images that show no class are for training.
+    so far; if there are as many, to the side with fewer images of all its classes together; and then to testing. Images
+    that show no class are for training.
 
     Args:
         shown: ids of the classes that each image shows well enough to count.
@@ -116,14 +118,14 @@ def divided(shown: Mapping[str, list[int]]) -> Division:
         for class_id in shown[image]:
             images.setdefault(class_id, []).append(image)
     side: dict[str, Split] = {}
+    counts: dict[Split, Counter[int]] = {"val": Counter(), "train": Counter()}
     for class_id in sorted(images, key=lambda i: (len(images[i]), i)):
         for image in images[class_id]:
-            if image not in side:
-                there = [side[other] for other in images[class_id] if other in side]
-                side[image] = "val" if there.count("val") <= there.count("train") else "train"
-    kinds = [
-        class_id
-        for class_id, ids in images.items()
-        if min([side[image] for image in ids].count(split) for split in ("train", "val")) >= _EACH_SIDE
-    ]
+            if image in side:
+                continue
+            so_far = {split: (count[class_id], sum(count[i] for i in shown[image])) for split, count in counts.items()}
+            fewest: Split = "val" if so_far["val"] <= so_far["train"] else "train"
+            side[image] = fewest
+            counts[fewest].update(shown[image])
+    kinds = [class_id for class_id in images if min(count[class_id] for count in counts.values()) >= _EACH_SIDE]
     return Division(tuple(sorted(kinds)), frozenset(image for image, split in side.items() if split == "val"))

@@ -68,7 +68,7 @@ def read_pet_layout(folder: Path, classes: TrimapClasses, faults: Faults) -> Own
     """
     images = {composed(path.stem): path for path in _files(folder / "images", IMAGE_SUFFIXES)}
     trimaps = {composed(path.stem): path for path in _files(folder / _TRIMAPS, (".png",))}
-    lists = [(split, folder / "annotations" / name) for split, name in _LISTS.items()]
+    lists: list[tuple[Split, Path]] = [(split, folder / "annotations" / name) for split, name in _LISTS.items()]
     divided = all(path.is_file() for _, path in lists)
     entries: dict[str, tuple[Split, str]] = {}  # name -> split and class
     for split, name, its_class in _listed(folder, lists if divided else [], list(trimaps), classes):

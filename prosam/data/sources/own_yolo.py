@@ -96,6 +96,7 @@ def _described(folder: Path) -> _Described:
     if not path.is_file():
         raise InputError(f"{folder / 'data.yaml'}: not found, nor {_CLASSES}; one of them has to name the classes")
     places = {split: [folder / "images" / key for key in keys] for split, keys in _KEYS.items()}
+    images: dict[Split, list[Path]]
     images = {split: [image for place in there for image in _images_in(place)] for split, there in places.items()}
     if not all(images.values()):
         images = {"train": _images_in(folder / "images")}

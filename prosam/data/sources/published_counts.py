@@ -13,6 +13,9 @@ COCO_FOLD_TRAIN = (21_917, 41_809, 43_045, 44_614)
 
 COCO128_IMAGES, COCO128_LABELLED = 128, 126
 
+LVIS_IMAGES = {"train": 100_170, "val": 19_809}
+LVIS_CLASSES = {1: 920, 5: 680}  # on more val images than this, as ten folds of 92 and of 68
+
 
 def remark_other_count(what: str, found: int, published: int, name: str) -> None:
     """Remark that there are more or fewer of something than were published.
