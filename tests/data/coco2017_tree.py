@@ -54,7 +54,7 @@ def lvis_content(
     return {
         "info": {"description": "LVIS v1", "nested": {"annotations": [1, {"id": [2]}]}},
         "annotations": [
-            {"id": i, "image_id": number, "category_id": category, "segmentation": outline, "area": 1.5, "bbox": [0] * 4}
+            {"id": i, "image_id": number, "category_id": category, "segmentation": outline, "area": 1.5}
             for i, (number, category, outline) in enumerate(reversed(objects), start=1)
         ],
         "images": [

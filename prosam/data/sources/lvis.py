@@ -29,7 +29,6 @@ from prosam.errors import InputError
 
 FOLDS = 10
 _MEMBERS: dict[Split, str] = {"train": "lvis_v1_train.json", "val": "lvis_v1_val.json"}
-_LISTED = "as LVIS v1 lists them"
 _FEW = 3  # more images than needed: so few that one whose outlines cover no pixel could be missed
 
 
@@ -66,7 +65,7 @@ def lvis_records(root: Path, more_than: int, data_root: Path | None = None) -> L
     paths = {split: annotations_file(root, member, data_root) for split, member in _MEMBERS.items()}
     listed = {split: read_listed(paths[split], member) for split, member in _MEMBERS.items()}
     for split, file in listed.items():
-        remark_other_count(f"images, {_LISTED},", len(file.images), LVIS_IMAGES[split], str(paths[split]))
+        remark_other_count("images", len(file.images), LVIS_IMAGES[split], str(paths[split]))
     val = listed["val"]
     chosen = [number for number in val.categories if len(val.shown.get(number, ())) > more_than]
     chosen = chosen[: len(chosen) // FOLDS * FOLDS]
