@@ -95,3 +95,50 @@ def write_lvis_tree(root: Path, *, form: str = ".zip", categories: int = 12, ima
     for split, images in listed.items():
         write_json(root / f"lvis_v1_{split}.json", lvis_content(images, categories), form)
     return root
+
+
+def write_paco_tree(root: Path, *, classes: int = 8, form: str = "archive") -> Path:
+    """PACO-LVIS's files and images, all from train2017.
+
+    Part c of category 100 + c is on two train and two val images. Each image shows two objects, each an annotation that
+    names itself; the part of the first is a polygon of 4 x 4 px and of the second a run-length code of 2 x 3 px.
+    The category 1 is the object, and 99 a part that nothing shows. In the archive both files lie beside one another.
+    """
+    files = {}
+    for split, start in (("train", 0), ("val", 2)):
+        images, annotations = [], []
+        for c in range(1, classes + 1):
+            for number in (10 * c + start, 10 * c + start + 1):
+                name = f"train2017/{number:012}.jpg"
+                images.append({"id": number, "file_name": name, "height": HEIGHT, "width": WIDTH})
+                save_photo(root / name, number)
+                first, second = 10 * number, 10 * number + 1
+                code = _code(right=(50, 40))
+                annotations += [
+                    {"id": 10 * number + 5, "image_id": number, "category_id": 100 + c, "obj_ann_id": first,
+                     "segmentation": [rectangle(10, 12, 14, 16)], "bbox": [10, 12, 4, 4]},
+                    {"id": 10 * number + 6, "image_id": number, "category_id": 100 + c, "obj_ann_id": second,
+                     "segmentation": code, "bbox": [50, 40, 2, 3]},
+                    {"id": first, "image_id": number, "category_id": 1, "obj_ann_id": first,
+                     "segmentation": [rectangle(5, 6, 25, 36)], "bbox": [5.5, 6.2, 20.0, 30.0]},
+                    {"id": second, "image_id": number, "category_id": 1, "obj_ann_id": second,
+                     "segmentation": [rectangle(40, 30, 80, 60)], "bbox": [40, 30, 60, 30]},
+                ]  # fmt: skip
+        categories = [{"id": 1, "name": "bottle", "supercategory": "OBJECT"}]
+        categories += [{"id": 100 + c, "name": f"bottle:{c}", "supercategory": "PART"} for c in range(1, classes + 1)]
+        categories.append({"id": 99, "name": "bottle:none", "supercategory": "PART"})
+        files[split] = {"images": images, "annotations": annotations, "categories": categories}
+    for split, content in files.items():
+        if form == "archive":
+            with zipfile.ZipFile(root / "paco_lvis_v1.zip", "a", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(f"paco_lvis_v1_{split}.json", json.dumps(content))
+        else:
+            write_json(root / f"paco_lvis_v1_{split}.json", content, form)
+    return root
+
+
+def _code(right: tuple[int, int]) -> dict[str, Any]:
+    """An uncompressed run-length code of 2 x 3 px at a place."""
+    left, top = right
+    counts = [left * HEIGHT + top, 3, HEIGHT - 3, 3]
+    return {"size": [HEIGHT, WIDTH], "counts": [*counts, HEIGHT * WIDTH - sum(counts)]}

@@ -121,6 +121,15 @@ ISIC_IMAGES = ArchivePart(
     ),
     lambda member: member.endswith(".jpg"),
 )
+VOC_2010 = ArchivePart(
+    "VOCdevkit",
+    RemoteFile(
+        "VOCtrainval_03-May-2010.tar",
+        ("http://host.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar",),
+        md5="da459979d0c395079b5c75ee67908abb",
+    ),
+    lambda member: "/JPEGImages/" in member,
+)
 COCO128 = ArchivePart(
     "coco128-seg",
     RemoteFile(  # GitHub forwards to a store; its digest was published nowhere

@@ -16,6 +16,11 @@ COCO128_IMAGES, COCO128_LABELLED = 128, 126
 LVIS_IMAGES = {"train": 100_170, "val": 19_809}
 LVIS_CLASSES = {1: 920, 5: 680}  # on more val images than this, as ten folds of 92 and of 68
 
+PASCAL_PART_CLASSES = {"animals": 31, "indoor": 4, "person": 5, "vehicles": 16}  # by group, in the order of the folds
+
+PACO_PART_CLASSES = 448
+PACO_PART_TESTED = {1: (79, 82, 66, 76)}  # in each fold, of those on more val images than this
+
 
 def remark_other_count(what: str, found: int, published: int, name: str) -> None:
     """Remark that there are more or fewer of something than were published.
