@@ -97,7 +97,7 @@ def test_a_part_on_too_few_val_images_is_not_tested(tmp_path: Path, monkeypatch:
 
 
 def test_pascal_part_says_where_its_annotations_are(tmp_path: Path):
-    with pytest.raises(InputError, match="has no all_obj_part_to_image.json .* as the README of https://github"):
+    with pytest.raises(InputError, match=r"has no all_obj_part_to_image\.json .* as the README of https://github"):
         written("pascal_part", tmp_path, tmp_path / "data/raw/pascal-part")
 
 

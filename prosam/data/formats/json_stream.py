@@ -121,7 +121,7 @@ def _opened(path: Path, member: str | None) -> Iterator[IO[str]]:
             with path.open("rb") as file:
                 start = file.read(4)
             if start.startswith(_GZIP):
-                content: IO[bytes] = stack.enter_context(gzip.open(path, "rb"))
+                content: IO[bytes] | gzip.GzipFile = stack.enter_context(gzip.open(path, "rb"))
             elif start == _ZIP:
                 archive = stack.enter_context(zipfile.ZipFile(path))
                 names = [name for name in archive.namelist() if PurePosixPath(name).name == member]

@@ -95,7 +95,7 @@ def _described(folder: Path) -> _Described:
     path = folder / _CLASSES
     if not path.is_file():
         raise InputError(f"{folder / 'data.yaml'}: not found, nor {_CLASSES}; one of them has to name the classes")
-    places = {split: [folder / "images" / key for key in keys] for split, keys in _KEYS.items()}
+    places: dict[Split, list[Path]] = {split: [folder / "images" / key for key in keys] for split, keys in _KEYS.items()}
     images: dict[Split, list[Path]]
     images = {split: [image for place in there for image in _images_in(place)] for split, there in places.items()}
     if not all(images.values()):

@@ -177,8 +177,8 @@ def gather(parts: Sequence[ArchivePart], folder: Path, data_root: Path | None) -
 
 def kept_file(names: Sequence[str], folder: Path, data_root: Path | None) -> Path | None:
     """The first of some files that is in `data_root`, in a folder, or in `annotations` of one of them; None if none."""
-    for place in (data_root, folder):
-        for name in names if place is not None else ():
+    for place in filter(None, (data_root, folder)):
+        for name in names:
             for path in (place / name, place / "annotations" / name):
                 if path.is_file():
                     return path
