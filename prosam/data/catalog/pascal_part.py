@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prosam.data.catalog.crops import CropSource, PartData
 from prosam.data.catalog.source import ExpectedImages
-from prosam.data.sources.pascal_part import IMAGES, images_of_parts, part_images, read_part_index, voc2010_folder
+from prosam.data.sources.pascal_part import VOC_PHOTOS, images_of_parts, part_images, read_part_index, voc2010_folder
 from prosam.data.sources.published import VOC_2010, ArchivePart, gather
 from prosam.params import PascalPartDownload
 
@@ -18,16 +18,16 @@ class PascalPart(CropSource[PascalPartDownload]):
         """See `Source.archives`: the images of VOC 2010, unless they lie beside the annotations."""
         if settings.data_root is None:
             return (VOC_2010,)
-        return () if (voc2010_folder(settings.data_root) / IMAGES).is_dir() else (VOC_2010,)
+        return () if (voc2010_folder(settings.data_root) / VOC_PHOTOS).is_dir() else (VOC_2010,)
 
     def read(self, name: str, settings: PascalPartDownload) -> PartData:
         """See `CropSource.read`."""
         place = self.place(name)
         folder = voc2010_folder(settings.data_root or place)
-        photos = folder / IMAGES
+        photos = folder / VOC_PHOTOS
         if not photos.is_dir():
             gather((VOC_2010,), place, None)
-            photos = place / VOC_2010.content / "VOC2010" / IMAGES
+            photos = place / VOC_2010.content / "VOC2010" / VOC_PHOTOS
         index = read_part_index(folder)
         to_crop = part_images(index, settings.train_crops, settings.seed)
         images, count = images_of_parts(folder, photos, index, to_crop), sum(map(len, to_crop.values()))

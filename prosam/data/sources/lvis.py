@@ -27,7 +27,7 @@ from prosam.data.sources.coco_stream import Listed, annotations_by_image, read_l
 from prosam.data.sources.published_counts import LVIS_CLASSES, LVIS_IMAGES, remark_other_count
 from prosam.errors import InputError
 
-FOLDS = 10
+_FOLDS = 10
 _MEMBERS: dict[Split, str] = {"train": "lvis_v1_train.json", "val": "lvis_v1_val.json"}
 _FEW = 3  # more images than needed: so few that one whose outlines cover no pixel could be missed
 
@@ -68,12 +68,12 @@ def lvis_records(root: Path, more_than: int, data_root: Path | None = None) -> L
         remark_other_count("images", len(file.images), LVIS_IMAGES[split], str(paths[split]))
     val = listed["val"]
     chosen = [number for number in val.categories if len(val.shown.get(number, ())) > more_than]
-    chosen = chosen[: len(chosen) // FOLDS * FOLDS]
+    chosen = chosen[: len(chosen) // _FOLDS * _FOLDS]
     if published := LVIS_CLASSES.get(more_than):
         what = f"classes on more than {more_than} images"
         remark_other_count(what, len(chosen), published, str(paths["val"]))
     if not chosen:
-        raise InputError(f"{paths['val']}: fewer than {FOLDS} categories are on more than {more_than} images")
+        raise InputError(f"{paths['val']}: fewer than {_FOLDS} categories are on more than {more_than} images")
     class_ids = {number: class_id for class_id, number in enumerate(chosen, start=1)}
     of_images = {split: _annotated(file, class_ids) for split, file in listed.items()}
     hidden = _without_pixels(root, paths["val"], val, class_ids, more_than)

@@ -95,9 +95,9 @@ def _described(folder: Path) -> _Described:
     path = folder / _CLASSES
     if not path.is_file():
         raise InputError(f"{folder / 'data.yaml'}: not found, nor {_CLASSES}; one of them has to name the classes")
-    places: dict[Split, list[Path]] = {split: [folder / "images" / key for key in keys] for split, keys in _KEYS.items()}
-    images: dict[Split, list[Path]]
-    images = {split: [image for place in there for image in _images_in(place)] for split, there in places.items()}
+    images: dict[Split, list[Path]] = {}
+    for split, keys in _KEYS.items():
+        images[split] = [image for key in keys for image in _images_in(folder / "images" / key)]
     if not all(images.values()):
         images = {"train": _images_in(folder / "images")}
     if not images["train"]:

@@ -25,7 +25,7 @@ from prosam.data.sources.object_crops import ImageOfObjects, WholeObject, chosen
 from prosam.data.sources.published_counts import PACO_PART_CLASSES, PACO_PART_TESTED, remark_other_count
 from prosam.errors import InputError
 
-FOLDS = 4
+_FOLDS = 4
 _PART, _WHOLE = "part", "object"
 
 
@@ -49,7 +49,7 @@ class PacoData:
 
     def folds(self) -> tuple[tuple[int, ...], ...]:
         """The class ids of each fold."""
-        return tuple(tuple(range(fold + 1, len(self.classes) + 1, FOLDS)) for fold in range(FOLDS))
+        return tuple(tuple(range(fold + 1, len(self.classes) + 1, _FOLDS)) for fold in range(_FOLDS))
 
 
 def read_paco(folder: Path, data_root: Path | None, more_than: int) -> PacoData:

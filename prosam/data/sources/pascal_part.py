@@ -23,9 +23,9 @@ from prosam.data.sources.object_crops import ImageOfObjects, WholeObject, chosen
 from prosam.data.sources.published_counts import PASCAL_PART_CLASSES, remark_other_count
 from prosam.errors import InputError
 
-INDEX = "all_obj_part_to_image.json"
-ANNOTATIONS = "Annotations_Part_json_merged_part_classes"
-IMAGES = "JPEGImages"
+_INDEX = "all_obj_part_to_image.json"
+_ANNOTATIONS = "Annotations_Part_json_merged_part_classes"
+VOC_PHOTOS = "JPEGImages"
 _PLACES = ("", "VOC2010", "VOCdevkit/VOC2010", "Pascal-Part/VOCdevkit/VOC2010")
 _LEFT_OUT = "aeroplane+TAIL"
 _README = "https://github.com/aim-uofa/Matcher"
@@ -53,10 +53,10 @@ def voc2010_folder(folder: Path) -> Path:
         InputError: it is not there; the message says where the annotations are published.
     """
     for place in _PLACES:
-        if (folder / place / INDEX).is_file() and (folder / place / ANNOTATIONS).is_dir():
+        if (folder / place / _INDEX).is_file() and (folder / place / _ANNOTATIONS).is_dir():
             return folder / place
     raise InputError(
-        f"{folder}: has no {INDEX} with {ANNOTATIONS}; download PASCAL-Part as the README of {_README} says, and "
+        f"{folder}: has no {_INDEX} with {_ANNOTATIONS}; download PASCAL-Part as the README of {_README} says, and "
         "unpack it there or name its folder as download.data_root"
     )
 
@@ -67,7 +67,7 @@ def read_part_index(folder: Path) -> PartIndex:
     Raises:
         InputError: it is missing or damaged.
     """
-    path = folder / INDEX
+    path = folder / _INDEX
     content = _read(path)
     classes: list[str] = []
     folds: list[tuple[int, ...]] = []
@@ -124,7 +124,7 @@ def images_of_parts(
     """
     for split, of_image in to_crop.items():
         for image, classes in of_image.items():
-            objects = list(_objects(folder / ANNOTATIONS / f"{image}.json", index))
+            objects = list(_objects(folder / _ANNOTATIONS / f"{image}.json", index))
             yield ImageOfObjects(image, split, photos / f"{image}.jpg", objects, classes)
 
 
