@@ -58,11 +58,15 @@ def data_written(params: Params, files: list[PlannedDownload]) -> Iterator[Writt
     fetched = sum(file.bytes or 0 for file in files)
     if fetched:
         yield Written("archives and checkpoints", fetched, str(layout.sources("")), exact=True)
+    counted: set[tuple[Path, str]] = set()  # data sets on the same images share them
     for name in params.pipeline.prepared:
         download, raw = params.datasets[name].download, layout.raw(name)
         source = source_of(download.source)
-        if extracted := _extracted(source.place(name), source.archives(download), data_root(download)):
-            yield Written(f"{name} extracted", extracted, str(source.place(name)))
+        place = source.place(name)
+        archives = [part for part in source.archives(download) if (place, part.content) not in counted]
+        counted |= {(place, part.content) for part in archives}
+        if extracted := _extracted(place, archives, data_root(download)):
+            yield Written(f"{name} extracted", extracted, str(place))
         if not raw.is_dir() and (written := source.bytes_written(name, download)):
             yield Written(f"{name} written", written, str(raw))
 
