@@ -19,6 +19,7 @@ from prosam.params.data import (
     ShapesStyle,
 )
 from prosam.params.models import BackboneParams, ModelsParams, SamParams
+from prosam.params.object_data import Coco128Download, LvisDownload, PacoPartDownload, PascalPartDownload
 from prosam.params.pipeline import Shift
 from prosam.params.reading import PARAMS_FILE, load_params
 from prosam.params.schema import (
@@ -40,6 +41,7 @@ __all__ = [
     "AnnotationKind",
     "AnnotationsParams",
     "BackboneParams",
+    "Coco128Download",
     "CocoDownload",
     "DatasetParams",
     "DavisDownload",
@@ -48,10 +50,13 @@ __all__ = [
     "FssDownload",
     "IsicDownload",
     "LungsDownload",
+    "LvisDownload",
     "ModelsParams",
     "OwnDownload",
+    "PacoPartDownload",
     "Params",
     "PascalDownload",
+    "PascalPartDownload",
     "PersegDownload",
     "Protocol",
     "ReportParams",

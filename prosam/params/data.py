@@ -15,6 +15,7 @@ from prosam.params.benchmark_data import (
     LungsDownload,
     PersegDownload,
 )
+from prosam.params.object_data import Coco128Download, LvisDownload, PacoPartDownload, PascalPartDownload
 from prosam.params.section import Count, Fraction, Name, NonNegative, Section
 
 ShapesStyle = Literal["shaded", "print"]
@@ -73,18 +74,21 @@ class OwnDownload(Section):
 
     Attributes:
         folder: that holds the images; by default data/own/<name>.
-        layout: `voc` (JPEGImages and SegmentationClass) or `coco` (JSON files); `auto` detects it.
+        layout: `voc` (JPEGImages and SegmentationClass), `coco` (JSON files), `yolo` (images, labels and data.yaml) or
+            `pet` (images and annotations/trimaps); `auto` detects it.
         val_fraction: fraction of the images for testing, if the folder does not list them.
         seed: of the random division.
         crowd: as for COCO.
+        trimap_classes: in the layout `pet`, a class is a `breed` or a `species`.
     """
 
     source: Literal["own"]
     folder: Path | None = None
-    layout: Literal["auto", "voc", "coco"] = "auto"
+    layout: Literal["auto", "voc", "coco", "yolo", "pet"] = "auto"
     val_fraction: Fraction = 0.4
     seed: NonNegative = 0
     crowd: Literal["class", "void"] = "class"
+    trimap_classes: Literal["breed", "species"] = "breed"
 
 
 AnyDownload = (
@@ -98,6 +102,10 @@ AnyDownload = (
     | IsicDownload
     | LungsDownload
     | DeepGlobeDownload
+    | Coco128Download
+    | LvisDownload
+    | PascalPartDownload
+    | PacoPartDownload
 )
 Download = Annotated[AnyDownload, Field(discriminator="source")]
 

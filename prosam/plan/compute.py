@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from prosam.features.embedding_encoding import batch_on
-from prosam.params import CocoDownload, Params, ShapesDownload, TrainParams
+from prosam.params import Coco128Download, CocoDownload, LvisDownload, Params, ShapesDownload, TrainParams
 from prosam.params.rivals import AnyRival, PainterRival, SegGptRival
 from prosam.plan.counts import ImageCounts, count_episodes
 from prosam.plan.operations import Operation, Work, add, flops_of
@@ -199,7 +199,9 @@ class Costs:
         if isinstance(download, ShapesDownload):
             pixels = download.size**2
         else:
-            pixels = 480 * 640 if isinstance(download, CocoDownload) else 375 * 500  # as most are
+            pixels = (
+                480 * 640 if isinstance(download, CocoDownload | Coco128Download | LvisDownload) else 375 * 500
+            )  # as most are
         return {Operation("reading", 0, 3 * pixels): 1}
 
     def _computed(self, name: str, stage: str, amount: str, work: Work) -> Computed:

@@ -58,11 +58,15 @@ def data_written(params: Params, files: list[PlannedDownload]) -> Iterator[Writt
     fetched = sum(file.bytes or 0 for file in files)
     if fetched:
         yield Written("archives and checkpoints", fetched, str(layout.sources("")), exact=True)
+    counted: set[tuple[Path, str]] = set()  # data sets on the same images share them
     for name in params.pipeline.prepared:
         download, raw = params.datasets[name].download, layout.raw(name)
         source = source_of(download.source)
-        if extracted := _extracted(name, source.archives(download), data_root(download)):
-            yield Written(f"{name} extracted", extracted, str(layout.sources(name)))
+        place = source.place(name)
+        archives = [part for part in source.archives(download) if (place, part.content) not in counted]
+        counted |= {(place, part.content) for part in archives}
+        if extracted := _extracted(place, archives, data_root(download)):
+            yield Written(f"{name} extracted", extracted, str(place))
         if not raw.is_dir() and (written := source.bytes_written(name, download)):
             yield Written(f"{name} written", written, str(raw))
 
@@ -117,13 +121,13 @@ def _existing(folder: Path) -> Path:
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 
-def _extracted(name: str, archives: Iterable[ArchivePart], root: Path | None) -> int:
+def _extracted(place: Path, archives: Iterable[ArchivePart], root: Path | None) -> int:
     """Bytes of the extracted archives, taken as those of the archives, since images do not compress.
 
     For SBD, whose images stay in the archive, this is an upper bound.
     """
     total = 0.0
     for part in archives:
-        if not any((folder / part.content).is_dir() for folder in (layout.sources(name), root) if folder):
+        if not any((folder / part.content).is_dir() for folder in (place, root) if folder):
             total += (part.archive.size or 0) * part.growth
     return round(total)

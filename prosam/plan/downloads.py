@@ -64,10 +64,11 @@ def bytes_there(file: RemoteFile, folder: Path) -> int:
 
 def _of_dataset(name: str, params: Params) -> Iterator[PlannedDownload]:
     download = params.datasets[name].download
-    archives = source_of(download.source).archives(download)
+    source = source_of(download.source)
+    archives = source.archives(download)
     if not archives:
         return
-    root, folder = data_root(download), layout.sources(name)
+    root, folder = data_root(download), source.place(name)
     if root is not None and not root.is_dir():
         raise InputError(f"{root}: no such folder; params.yaml names it as data_root")
     for part in archives:

@@ -75,7 +75,8 @@ def test_a_module_as_the_docstring_shows_it_is_a_data_set(photos: Path, tmp_path
 
 def test_every_source_that_params_can_name_has_a_module():
     benchmarks = {"fss", "perseg", "davis", "isic", "lungs", "deepglobe"}
-    assert set(SOURCE_NAMES) == {"shapes", "pascal", "coco", "own", *benchmarks}
+    excerpts_and_parts = {"coco128", "lvis", "pascal_part", "paco_part"}
+    assert set(SOURCE_NAMES) == {"shapes", "pascal", "coco", "own", *benchmarks, *excerpts_and_parts}
     for name in SOURCE_NAMES:
         assert source_of(name).archives.__doc__
 

@@ -162,7 +162,7 @@ def test_the_bundled_file_is_valid_and_says_what_the_schema_understood():
         ("pipeline folds", [-1], ["pipeline.folds.0: ", "-1"]),
         # names that nothing bears
         ("pipeline runs", ["prosan"], ["pipeline.runs: unknown name 'prosan'", "did you mean 'prosam'?", "vrp-sam"]),
-        ("pipeline datasets", ["coco"], ["pipeline.datasets: unknown name 'coco'", "did you mean 'coco-20i'?"]),
+        ("pipeline datasets", ["coco-20"], ["pipeline.datasets: unknown name 'coco-20'", "did you mean 'coco-20i'?"]),
         ("runs prosam backbone", "resnet", ["runs.prosam.backbone: unknown name 'resnet'", "tiny-resnet"]),
         ("models backbones", {"vgg16": {"architecture": "vgg16-bn"}}, ["backbone: unknown name 'tiny-resnet'"]),
         ("datasets shapes-5i download source", "web", ["download: unknown source 'web'", "shapes, pascal, coco, own"]),

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from prosam import layout
 from prosam.data.catalog.source import SettingsT, Source, data_root
 from prosam.data.formats.records import ImageRecord
 from prosam.data.formats.table import write_table
@@ -56,7 +55,7 @@ class BenchmarkSource(Source[SettingsT]):
 
     def write(self, folder: Path, name: str, settings: SettingsT) -> None:
         """See `Source.write`; images stay where they are."""
-        sources, root = layout.sources(name), data_root(settings)
+        sources, root = self.place(name), data_root(settings)
         if archives := self.archives(settings):
             gather(archives, sources, root)
         if self.by_hand is not None:

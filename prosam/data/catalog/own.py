@@ -8,6 +8,7 @@ from pathlib import Path
 from prosam import layout
 from prosam.data.catalog.source import ExpectedImages, FolderImages, FolderSource
 from prosam.data.sources.own import own_records
+from prosam.data.sources.own_pet import is_pet_layout
 from prosam.data.sources.own_voc import IMAGE_SUFFIXES
 from prosam.data.walking import files_below
 from prosam.errors import InputError
@@ -27,6 +28,7 @@ class Own(FolderSource[OwnDownload]):
             val_fraction=settings.val_fraction,
             seed=settings.seed,
             crowd=settings.crowd,
+            trimap_classes=settings.trimap_classes,
         )
         val = sum(record.split == "val" for record in own.records)
         print(f"{name}: {len(own.records)} images of {len(own.classes)} classes, {val} of them for testing")
@@ -41,7 +43,7 @@ class Own(FolderSource[OwnDownload]):
         folder = settings.folder or layout.own(name)
         if not folder.is_dir():
             raise InputError(f"{folder}: not found; datasets.{name}.download names it as the folder of your own images")
-        images: Path = folder / "JPEGImages"
+        images: Path = folder / ("images" if is_pet_layout(folder) else "JPEGImages")
         found = files_below(images if images.is_dir() else folder)
         total = len({path.with_suffix("") for path in found if path.suffix.lower() in IMAGE_SUFFIXES})
         return ExpectedImages(round(total * (1 - settings.val_fraction)), total, f"the files in {folder}")

@@ -93,6 +93,10 @@ class Source(ABC, Generic[SettingsT]):
         """The archives that have to be fetched."""
         return ()
 
+    def place(self, name: str) -> Path:
+        """The folder for what is fetched; data sets on the same images share one."""
+        return layout.sources(name)
+
     def training_images(self, settings: SettingsT, dataset: DatasetParams) -> tuple[int, ...] | None:
         """The papers' number of training images of each fold, or None if the protocol differs from theirs."""
         return None
@@ -111,7 +115,7 @@ class PublishedSource(Source[SettingsT]):
 
     def write(self, folder: Path, name: str, settings: SettingsT) -> None:
         """See `Source.write`; images stay where they are."""
-        sources = layout.sources(name)
+        sources = self.place(name)
         gather(self.archives(settings), sources, data_root(settings))
         classes, records = self.records(name, sources, settings)
         images = Path("../..") / sources.relative_to("data")

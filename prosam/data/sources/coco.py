@@ -8,7 +8,7 @@ For COCO-20i, train2014 is for training and val2014 for testing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -97,7 +97,7 @@ def read_splits(train: Path, val: Path, *, strict: bool = False) -> dict[Split, 
 def image_records(
     images: Sequence[AnnotatedImage], *, masks: Masks, crowd: Crowd, faults: Faults | None = None
 ) -> Iterator[ImageRecord]:
-    """Yield the record of each image, in order; the files are read on all cores.
+    """The record of each image, in order; the files are read on all cores.
 
     Args:
         images: found on disk.
@@ -110,7 +110,18 @@ def image_records(
             not a mask of the image.
     """
     inspected = inspect_each([image.source for image in images])
-    for image, file in zip(images, inspected, strict=True):
+    return records_of(zip(images, inspected, strict=True), masks=masks, crowd=crowd, faults=faults)
+
+
+def records_of(
+    inspected: Iterable[tuple[AnnotatedImage, InspectedImage | InputError]],
+    *,
+    masks: Masks,
+    crowd: Crowd,
+    faults: Faults | None = None,
+) -> Iterator[ImageRecord]:
+    """Yield the record of each image whose file was inspected, in order; see `image_records`."""
+    for image, file in inspected:
         wrong = Faults()
         with wrong.collected():
             if isinstance(file, InputError):

@@ -1,4 +1,4 @@
-"""Your own images with masks, in either of two layouts; see docs/own-data.md."""
+"""Your own images with masks, in one of four layouts; see docs/own-data.md."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ from prosam.data.formats.records import ImageRecord
 from prosam.data.formats.run_lengths import run_lengths
 from prosam.data.sources.coco_masks import Crowd
 from prosam.data.sources.own_coco import find_json, read_coco_layout
+from prosam.data.sources.own_found import OwnImages
+from prosam.data.sources.own_pet import TrimapClasses, is_pet_layout, read_pet_layout
 from prosam.data.sources.own_voc import is_voc_layout, read_voc_layout
+from prosam.data.sources.own_yolo import is_yolo_layout, read_yolo_layout
 from prosam.errors import Faults, InputError
 from prosam.remarks import remark
 
-Layout = Literal["auto", "voc", "coco"]
+Layout = Literal["auto", "voc", "coco", "yolo", "pet"]
 
-_LOOKED_FOR = "JPEGImages with SegmentationClass (layout voc), or train.json with val.json or one *.json (layout coco)"
+_LOOKED_FOR = (
+    "JPEGImages with SegmentationClass (layout voc), train.json with val.json or one *.json (layout coco), images and "
+    "labels with data.yaml (layout yolo), or images with annotations/trimaps (layout pet)"
+)
+_NOTES = "notes.json"  # beside Label Studio's YOLO labels; no annotations
 _EACH_SIDE = 2  # a reference and a target
 
 
@@ -44,18 +51,27 @@ class OwnData:
     unlisted: list[str]
 
 
-def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int, crowd: Crowd) -> OwnData:
+def own_records(
+    folder: Path,
+    *,
+    layout: Layout,
+    val_fraction: float,
+    seed: int,
+    crowd: Crowd,
+    trimap_classes: TrimapClasses = "breed",
+) -> OwnData:
     """Read the user's data.
 
     Args:
         folder: that holds the data.
-        layout: `voc`, `coco`, or `auto` to detect the layout.
+        layout: `voc`, `coco`, `yolo`, `pet`, or `auto` to detect the layout.
         val_fraction: fraction of the images for testing, if the folder does not list them.
         seed: of the random division; see `val_side`.
         crowd: what a crowd region of COCO JSON is: pixels of its `class`, or `void`.
+        trimap_classes: what a class is in the layout `pet`: a `breed` or a `species`.
 
     Raises:
-        InputError: the folder is missing or in neither layout, no image shows a class, or files are missing or damaged
+        InputError: the folder is missing or in no known layout, no image shows a class, or files are missing or damaged
             or contradict one another; the message names the first 20.
     """
     if not folder.is_dir():
@@ -63,7 +79,7 @@ def own_records(folder: Path, *, layout: Layout, val_fraction: float, seed: int,
     if layout == "auto":
         layout = _layout(folder)
     faults = Faults()
-    found = read_voc_layout(folder, faults) if layout == "voc" else read_coco_layout(folder, crowd, faults)
+    found = _read(folder, layout, crowd, trimap_classes, faults)
     for fault in damaged_images(list(found.sources.values())):
         faults.add(fault)
     faults.check(folder)
@@ -111,23 +127,40 @@ def val_side(images: Collection[str], val_fraction: float, seed: int, folder: Pa
     return set(sorted(images, key=lambda image: hashlib.sha256(f"{seed} {image}".encode()).digest())[:count])
 
 
-def _layout(folder: Path) -> Literal["voc", "coco"]:
-    voc, coco = is_voc_layout(folder), find_json(folder) is not None
-    if voc and coco:
-        raise InputError(
-            f"{folder}: has both masks in SegmentationClass and COCO JSON; set download.layout to voc or coco"
-        )
-    if not voc and not coco:
+def _read(folder: Path, layout: Layout, crowd: Crowd, trimap_classes: TrimapClasses, faults: Faults) -> OwnImages:
+    if layout == "voc":
+        return read_voc_layout(folder, faults)
+    if layout == "yolo":
+        return read_yolo_layout(folder, faults)
+    if layout == "pet":
+        return read_pet_layout(folder, trimap_classes, faults)
+    return read_coco_layout(folder, crowd, faults)
+
+
+def _layout(folder: Path) -> Layout:
+    there: dict[Layout, str] = {}
+    if is_voc_layout(folder):
+        there["voc"] = "masks in SegmentationClass"
+    if is_pet_layout(folder):
+        there["pet"] = "trimaps in annotations/trimaps"
+    if is_yolo_layout(folder):
+        there["yolo"] = "YOLO labels"
+    if not ("yolo" in there and (folder / _NOTES).is_file()) and find_json(folder) is not None:
+        there["coco"] = "COCO JSON"
+    if len(there) > 1:
+        both, names = " and ".join(there.values()), " or ".join(there)
+        raise InputError(f"{folder}: has both {both}; set download.layout to {names}")
+    if not there:
         inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and _is_known(path)]
         hint = (
             f"; its folder {inner[0].name} is: move the content one folder up" if inner else f"; it needs {_LOOKED_FOR}"
         )
         raise InputError(f"{folder}: is in no known layout{hint}")
-    return "voc" if voc else "coco"
+    return next(iter(there))
 
 
 def _is_known(folder: Path) -> bool:
     try:
-        return is_voc_layout(folder) or find_json(folder) is not None
+        return is_voc_layout(folder) or is_yolo_layout(folder) or is_pet_layout(folder) or find_json(folder) is not None
     except InputError:  # several JSON files
         return True

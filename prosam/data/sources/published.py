@@ -21,6 +21,9 @@ _ISIC = (
 )
 
 
+_ULTRALYTICS = "https://github.com/ultralytics/assets/releases/download/v0.0.0/"
+
+
 @dataclass(frozen=True)
 class ArchivePart:
     """A part of a published data set.
@@ -30,12 +33,15 @@ class ArchivePart:
         archive: the file to fetch.
         wanted: whether a member of the archive is needed, by its path.
         growth: approximate number of bytes extracted per byte of the archive.
+        forms: names of files each of which serves in place of the archive. If there are some, the archive is among
+            them, and it is read without being extracted.
     """
 
     content: str
     archive: RemoteFile
     wanted: Callable[[str], bool]
     growth: float = 1.0
+    forms: tuple[str, ...] = ()
 
 
 VOC = ArchivePart(
@@ -115,6 +121,23 @@ ISIC_IMAGES = ArchivePart(
     ),
     lambda member: member.endswith(".jpg"),
 )
+VOC_2010 = ArchivePart(
+    "VOCdevkit",
+    RemoteFile(
+        "VOCtrainval_03-May-2010.tar",
+        ("http://host.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar",),
+        md5="da459979d0c395079b5c75ee67908abb",
+    ),
+    lambda member: "/JPEGImages/" in member,
+)
+COCO128 = ArchivePart(
+    "coco128-seg",
+    RemoteFile(  # GitHub forwards to a store; its digest was published nowhere
+        "coco128-seg.zip",
+        (f"{_ULTRALYTICS}coco128-seg.zip", "https://ultralytics.com/assets/coco128-seg.zip"),
+    ),
+    lambda member: member.endswith((".jpg", ".txt")),
+)
 
 
 def gather(parts: Sequence[ArchivePart], folder: Path, data_root: Path | None) -> None:
@@ -135,6 +158,10 @@ def gather(parts: Sequence[ArchivePart], folder: Path, data_root: Path | None) -
         _check_data_root(parts, data_root)
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts:
+        if part.forms:
+            if kept_file(part.forms, folder, data_root) is None:
+                fetch(part.archive, folder)
+            continue
         content, given = folder / part.content, data_root.resolve() / part.content if data_root else None
         if content.is_symlink():
             content.unlink()  # linked again below, in case data_root has changed
@@ -148,8 +175,20 @@ def gather(parts: Sequence[ArchivePart], folder: Path, data_root: Path | None) -
             write_text(_stamp(folder, part), f"{part.archive.md5 or part.archive.sha256}\n")
 
 
+def kept_file(names: Sequence[str], folder: Path, data_root: Path | None) -> Path | None:
+    """The first of some files that is in `data_root`, in a folder, or in `annotations` of one of them; None if none."""
+    for place in filter(None, (data_root, folder)):
+        for name in names:
+            for path in (place / name, place / "annotations" / name):
+                if path.is_file():
+                    return path
+    return None
+
+
 def is_gathered(part: ArchivePart, folder: Path, data_root: Path | None) -> bool:
     """Whether a part is complete, so that nothing has to be fetched."""
+    if part.forms:
+        return kept_file(part.forms, folder, data_root) is not None
     if _extracted(folder, part) or (folder / part.archive.name).is_file():
         return True
     return data_root is not None and _is_in(data_root, part)
@@ -164,6 +203,8 @@ def _check_data_root(parts: Sequence[ArchivePart], data_root: Path) -> None:
 
 
 def _is_in(data_root: Path, part: ArchivePart) -> bool:
+    if part.forms:
+        return kept_file(part.forms, data_root, None) is not None
     return (data_root / part.content).is_dir() or (data_root / part.archive.name).is_file()
 
 

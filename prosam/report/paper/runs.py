@@ -66,7 +66,7 @@ def departures(params: Params, run: str) -> tuple[str, ...]:
         "distribution": entry.prompt_distribution,
         "nu": None if entry.prompt_distribution in ("gaussian", "dirac") else entry.nu,
         "appended_linear": entry.appended_linear,
-        "backbone": (PRINTED_BACKBONES | _BUNDLED)[architecture],
+        "backbone": (PRINTED_BACKBONES | _BUNDLED).get(architecture, architecture),
     }
     return tuple(
         f"{key} {ours[key]}, not {value}"

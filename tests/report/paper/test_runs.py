@@ -42,6 +42,7 @@ def test_the_bundled_runs_are_what_their_names_stand_for(run: str, sam: str):
         ("vrp-sam", {"appended_linear": 2}, ("appended_linear 2, not 0",)),
         ("vrp-sam-2linear", {"appended_linear": 0}, ("appended_linear 0, not 2",)),
         ("prosam-vgg", {"backbone": "resnet50"}, ("backbone ResNet-50, not VGG-16",)),
+        ("prosam", {"backbone": "efficientnet-lite0"}, ("backbone efficientnet-lite0, not ResNet-50",)),
         ("vrp-sam", {"method": "prosam"}, ("method prosam, not vrp-sam", "distribution t3, not dirac")),
         ("prosam", {"init": "paper", "num_prompts": 10}, ()),  # told beside the numbers
         ("prosam-paper-init", {"kind": "box"}, ()),  # not in the paper
