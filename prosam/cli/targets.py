@@ -34,7 +34,7 @@ def target_jobs(given: Sequence[Path], out: Path, *, every: int) -> list[ImageJo
     from prosam.data.formats.video_files import is_video, video_facts
     from prosam.data.walking import files_below
     from prosam.output.jobs import frame_jobs, jobs_of
-    from prosam.output.results_folder import results_below
+    from prosam.output.results_folder import results_among
     from prosam.predictor.image_folders import images_below
 
     named: dict[Path, str] = {}  # an image that is given twice, as in `photos photos/1.jpg`, is processed once
@@ -44,9 +44,10 @@ def target_jobs(given: Sequence[Path], out: Path, *, every: int) -> list[ImageJo
             prefix = f"{path.resolve().name}/" if len(given) > 1 else ""
             if path.resolve() == out.resolve():
                 raise InputError(f"--out {out}: is the folder of the images; name another one, for example inside it")
-            for image in images_below(path, without=[out, *results_below(path)]):
+            files = files_below(path)
+            for image in images_below(path, without=[out, *results_among(files)], files=files):
                 named.setdefault(image, prefix + image.relative_to(path).as_posix())
-            if left_out := sum(is_video(file) for file in files_below(path)):
+            if left_out := sum(is_video(file) for file in files):
                 print(f"{path}: videos are left out ({left_out}); name a video itself to segment it")
         elif path.is_file():
             (videos if is_video(path) else named).setdefault(path, path.name)

@@ -77,10 +77,11 @@ def jobs_of(images: Iterable[tuple[Path, str]]) -> list[ImageJob]:
                 f"{path}: {names[name]} would get results of the same name, {name}; segment them separately"
             )
         names[name] = path
-    stems = Counter(_stem(name) for name in names)
+    stems = {name: _stem(name) for name in names}
+    count = Counter(stems.values())
     # beside a.jpg and a.png, a.jpg.png also keeps its whole name
     return [
-        ImageJob(path, name, stem if stems[stem := _stem(name)] == 1 and stem not in names else name)
+        ImageJob(path, name, stem if count[stem := stems[name]] == 1 and stem not in names else name)
         for path, name in named
     ]
 

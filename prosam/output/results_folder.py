@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from prosam.data.formats.masks import encode
-from prosam.data.walking import files_below
 from prosam.errors import InputError
 from prosam.exchange.labelme import labelme_file
 from prosam.files import remove_leftovers, write_text
@@ -63,11 +62,9 @@ class Provenance:
     identity: Mapping[str, Any]
 
 
-def results_below(folder: Path) -> list[Path]:
-    """The pictures that earlier runs wrote in or below a folder; they are results, not images to segment."""
-    places = [
-        path.parent for path in files_below(folder) if path.name == JOURNAL and path.is_file() and is_journal(path)
-    ]
+def results_among(files: Iterable[Path]) -> list[Path]:
+    """The folders of pictures that earlier runs wrote, by their journals; they are results, not images to segment."""
+    places = [path.parent for path in files if path.name == JOURNAL and path.is_file() and is_journal(path)]
     return [place / name for place in places for name in (*FORMATS, OVERVIEW, VIDEOS)]
 
 

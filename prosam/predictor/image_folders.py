@@ -20,7 +20,7 @@ from prosam.predictor.images import load_image
 _READERS = 4
 
 
-def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
+def images_below(folder: Path, *, without: Sequence[Path] = (), files: Sequence[Path] | None = None) -> list[Path]:
     """The image files of a folder and of all folders below it, sorted by name, without hidden ones.
 
     Links to folders are followed; see `files_below`. The files include some that may turn out to be unreadable, such as
@@ -29,6 +29,7 @@ def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
     Args:
         folder: the folder to search.
         without: folders or files to leave out if they lie in the folder.
+        files: what `files_below` says of the folder, if it is already known.
 
     Raises:
         InputError: `folder` is not a folder, or has no images.
@@ -36,7 +37,7 @@ def images_below(folder: Path, *, without: Sequence[Path] = ()) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     left_out = [path.resolve() for path in without if not folder.resolve().is_relative_to(path.resolve())]
-    files = _outside(files_below(folder), left_out)
+    files = _outside(files_below(folder) if files is None else files, left_out)
     suffixes = (*IMAGE_SUFFIXES, *NOT_ALWAYS_READ)
     looked_at = [path for path in files if path.suffix.lower() in suffixes]
     found = [path for path in looked_at if path.is_file() or (path.is_symlink() and not path.exists())]
