@@ -140,7 +140,7 @@ def test_names_of_files_cannot_change_the_page(work: Path, as_typed: Prosam):
         (("photos", *CAT, "--methods", ",", "--out", "p.html"), "no methods: name some with --methods or --model"),
         (("--pairs", "no.csv", "--out", "p.html"), "no.csv: no such file"),
         (("photos", "--pairs", "pairs.csv", "--out", "p.html"), "--pairs pairs.csv: names references and photos; omit"),
-        (("--pairs", "cat.jpg", "--out", "p.html"), "cat.jpg: cannot be read as CSV in UTF-8"),
+        (("--pairs", "cat.jpg", "--out", "p.html"), "cat.jpg: is not CSV: it is a JPEG image"),
         (("--pairs", "other.csv", "--out", "p.html"), "other.csv: unknown column 'image'; choose from reference, mask"),
         (("--pairs", "few.csv", "--out", "p.html"), "few.csv: has no column 'photo'; its first line must name"),
         (("--pairs", "commas.csv", "--out", "p.html"), "commas.csv: line 2: has more cells than there are columns"),
