@@ -20,7 +20,7 @@ VISIBLE = "[...document.querySelectorAll('#board tbody tr')].filter(r => !r.hidd
 def test_a_reader_filters_and_sorts_and_nothing_is_loaded_or_run(tmp_path: Path):
     executable = find_chromium()
     if executable is None:
-        pytest.skip("there is no Chromium")
+        pytest.skip("there is no Chromium or Chrome on this machine, so the leaderboard is NOT tested")
     page = tmp_path / "board.html"
     entries = [*report_entries([written(tmp_path, report(run=EVIL))]), *published_entries()]
     write_board(page, entries)
