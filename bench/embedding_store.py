@@ -61,7 +61,7 @@ def bench(
 
 def rounded_forms() -> dict[str, Form]:
     """The embeddings as they are, then rounded, (..., d, g, g) to the same."""
-    from prosam.features.embedding_rounding import from_int8, to_int8
+    from bench.embedding_rounding import from_int8, to_int8
 
     return {
         "float16": lambda embeddings: embeddings,
@@ -147,8 +147,8 @@ def measure_bytes(folder: Path, rounds: int) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
+    from bench.embedding_rounding import from_int8, to_int8
     from bench.measuring import take_turns
-    from prosam.features.embedding_rounding import from_int8, to_int8
     from prosam.features.embedding_store import EmbeddingStore
 
     store = EmbeddingStore(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from prosam.features.embedding_rounding import Grouping, from_int8, to_int8
+from bench.embedding_rounding import Grouping, from_int8, to_int8
 
 
 @pytest.mark.parametrize(("by", "dims", "shape"), [("channel", (2, 3), (2, 5, 1, 1)), ("place", (1,), (2, 1, 4, 4))])
