@@ -21,7 +21,9 @@ from flows.order import run_in_order
 from flows.stage_processes import Ran, StageProcesses
 from prosam.cli import console
 from prosam.errors import InputError
-from prosam.params import PARAMS_FILE, load_params
+from prosam.files import write_text
+from prosam.params import PARAMS_FILE, Params, load_params
+from prosam.params.fitting import fitted, hints
 
 
 def run_all(root: Path, jobs: int, shared: Gpus = NONE) -> list[Ran]:
@@ -51,17 +53,36 @@ def run_all(root: Path, jobs: int, shared: Gpus = NONE) -> list[Ran]:
             raise
 
 
+def fit_pipeline(path: Path) -> Params:
+    """Write into params.yaml what its data sets imply for the section `pipeline`, print what that was, and read it.
+
+    Raises:
+        InputError: the file is missing or not valid.
+    """
+    change = fitted(path)
+    if change.text is not None:
+        write_text(path, change.text)
+        print(f"{path}: fitted `pipeline` to its data sets: {change.told}", flush=True)
+    params = load_params(path)
+    for hint in hints(params):
+        print(hint, flush=True)
+    return params
+
+
 def local(
     jobs: Annotated[int, typer.Option(min=1, help="Stages at once.")] = 2,
 ) -> None:
     """Run the stages that are out of date, several at once. The results are those of `dvc repro`, but sooner.
+
+    If params.yaml names a data set that nothing is trained on, or that has fewer folds, the section `pipeline` is
+    fitted to it first.
 
     Example: `python -m flows.local --jobs 2`
     """
     start = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: child processes end, too
     try:
-        params = load_params(PARAMS_FILE)  # before DVC, which would delete a stage's outputs before its command fails
+        params = fit_pipeline(PARAMS_FILE)  # before DVC, which would delete a stage's outputs before its command fails
         ended = run_all(Path.cwd(), jobs, gpus(Path.cwd(), params, jobs))
     except (DvcError, InputError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -58,8 +58,13 @@ def check(params: Annotated[Path, typer.Argument(help="The file to validate.")] 
     Example: prosam check
     """
     p = load_params(params).pipeline
-    trainings = len(p.datasets) * len(p.runs) * len(p.folds)
-    print(f"{params}: valid; {trainings} trainings of {', '.join(p.runs)} on {', '.join(p.datasets)}")
+    trainings, on = len(p.datasets) * len(p.runs) * len(p.folds), ", ".join(p.datasets)
+    what = (
+        f"{trainings} trainings of {', '.join(p.runs)}"
+        if p.runs
+        else f"no training, and tests of {', '.join(p.rivals)}"
+    )
+    print(f"{params}: valid; {what} on {on}")
 
 
 @app.command()
@@ -128,7 +133,9 @@ def plan(
 
     Example: prosam plan
     """
-    settings = load_params(params)
+    from prosam.params.fitting import load_fitted
+
+    settings = load_fitted(params)
 
     from prosam.plan import make_plan, plan_as_json, plan_as_text
 

@@ -309,14 +309,22 @@ class Params(Section):
                 raise ValueError(f"rivals.{name}: `runs` has that name, too; rename one of them")
         for name in self.pipeline.datasets:
             protocol = self.datasets[name].protocol
-            if protocol.classes == "tested":
+            if protocol.classes == "tested" and self.pipeline.runs:
                 raise ValueError(
-                    f"pipeline.datasets: nothing is trained on {name}; name it in `tested`, and as `test` in `shifts`"
+                    f"pipeline.datasets: nothing is trained on {name}; `make repro` changes `pipeline` to test it, "
+                    "or write `runs: []`, `shifted: []`, `folds: [0]` and some `rivals` yourself"
                 )
             count = protocol.num_folds
             if (fold := max(self.pipeline.folds)) >= count:
                 there = f"folds 0 to {count - 1}, not {fold}" if count > 1 else f"only fold 0, not {fold}: `folds: [0]`"
                 raise ValueError(f"pipeline.folds: {name} has {there}")
+        return self
+
+    @model_validator(mode="after")
+    def _compared_are_only_tested(self) -> Self:
+        for name in self.pipeline.compared:
+            if self.datasets[name].protocol.classes != "tested":
+                raise ValueError(f"pipeline.compared: {name} is trained on elsewhere; name it in `datasets` instead")
         return self
 
     @model_validator(mode="after")

@@ -76,6 +76,7 @@ def _axes(params: Params, suites: Sequence[Suite], datasets: Sequence[str]) -> d
         "shifts": [],
         "shifted": [run for run in _union(run for suite in suites if suite.shift for run in suite.runs) if run in runs],
         "tested": [],
+        "compared": [],
     }
     if any(suite.shift for suite in suites):
         axes |= _shifts(params, datasets)

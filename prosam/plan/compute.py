@@ -107,16 +107,18 @@ class Costs:
         amount = f"{times * len(runs)} x {episodes:,} episodes{self._shots()}"
         return self._computed(tested, "evaluation", amount, add(*parts))
 
-    def rival(self, tested: str, name: str) -> Computed:
+    def rival(self, tested: str, name: str, times: int | None = None) -> Computed:
         """A method that trains nothing on every fold.
 
         Args:
             tested: the data set.
             name: a key of `rivals`.
+            times: number of folds; by default all of the pipeline.
         """
+        times = len(self._params.pipeline.folds) if times is None else times
         rival, folds, models = self._params.rivals[name], self._params.folds, self._models
         if isinstance(rival, SegGptRival | PainterRival):
-            return self._generalist(tested, name, rival)
+            return self._generalist(tested, name, rival, times)
         episodes = count_episodes(tested, self._params)
         needs, images = METHOD_NEEDS[rival.method], episodes * (1 + folds.shots[-1])
         parts: list[tuple[Work, float]] = [(self._reading(tested), images)]
@@ -132,20 +134,18 @@ class Costs:
         if prompts := prompts_per_target(rival):
             counted = min(prompts, _PROMPTS_COUNTED)
             parts.append((self.asked(counted), episodes * len(folds.shots) * prompts / counted))
-        times = len(self._params.pipeline.folds)
         embeddings = "" if needs.geometry is None else f", embeddings {'stored' if stored else 'computed'}"
         amount = f"{name}, {times} x {episodes:,} episodes{self._shots()}{embeddings}"
         return self._computed(tested, "rival", amount, add((add(*parts), times)))
 
-    def _generalist(self, tested: str, name: str, rival: SegGptRival | PainterRival) -> Computed:
+    def _generalist(self, tested: str, name: str, rival: SegGptRival | PainterRival, times: int) -> Computed:
         """A method that is a network of its own; SegGPT sees all references at once, Painter one after the other."""
         folds, episodes = self._params.folds, count_episodes(tested, self._params)
         parts: list[tuple[Work, float]] = [(self._reading(tested), episodes * (1 + folds.shots[-1]))]
         parts += self._made_masks(rival, episodes)
         for count in folds.shots:
-            at_once, times = (count, 1) if isinstance(rival, SegGptRival) else (1, count)
-            parts.append((self.painted(at_once), episodes * times))
-        times = len(self._params.pipeline.folds)
+            at_once, calls = (count, 1) if isinstance(rival, SegGptRival) else (1, count)
+            parts.append((self.painted(at_once), episodes * calls))
         amount = f"{name}, {times} x {episodes:,} episodes{self._shots()}"
         return self._computed(tested, "rival", amount, add((add(*parts), times)))
 

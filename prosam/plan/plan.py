@@ -97,7 +97,8 @@ def _written(
                 yield Written(f"{name} features, {backbone}", size, str(layout.scratch() / "features"), exact=True)
     numbers = sum(models.trainable_parameters(params.runs[run], backbone) for run, backbone in used.items())
     trainings = len(params.pipeline.datasets) * len(params.pipeline.folds)
-    yield Written("trained models, checkpoints", 4 * _STATES * numbers * trainings, str(layout.scratch()))
+    if numbers:
+        yield Written("trained models, checkpoints", 4 * _STATES * numbers * trainings, str(layout.scratch()))
 
 
 def _computed(params: Params, counts: dict[str, ImageCounts], costs: Costs) -> Iterator[Computed]:
@@ -106,13 +107,21 @@ def _computed(params: Params, counts: dict[str, ImageCounts], costs: Costs) -> I
         yield costs.embeddings(name, 0 if there else images.total)
         yield from costs.features(name, images.total)
         if name in params.pipeline.datasets:
-            yield costs.training(name, images)
-            yield costs.evaluation(name, images.total, params.pipeline.runs)
-            yield from (costs.rival(name, rival) for rival in params.pipeline.rivals if rival not in _uncounted(params))
+            if params.pipeline.runs:
+                yield costs.training(name, images)
+                yield costs.evaluation(name, images.total, params.pipeline.runs)
+            yield from _of_rivals(params, name, costs, len(params.pipeline.folds))
+        if name in params.pipeline.compared:
+            yield from _of_rivals(params, name, costs, 1)
     for shift in params.pipeline.shifts:
         name = layout.shift(shift.train, shift.test)
         tests = costs.evaluation(shift.test, counts[shift.test].total, params.pipeline.shifted)
         yield replace(tests, dataset=name, stage="shift")
+
+
+def _of_rivals(params: Params, name: str, costs: Costs, folds: int) -> Iterator[Computed]:
+    uncounted = _uncounted(params)
+    yield from (costs.rival(name, rival, folds) for rival in params.pipeline.rivals if rival not in uncounted)
 
 
 def _uncounted(params: Params) -> list[str]:
@@ -137,11 +146,9 @@ def _what(params: Params) -> str:
     pipeline = params.pipeline
     trainings = len(pipeline.datasets) * len(pipeline.runs) * len(pipeline.folds)
     runs = ", ".join(f"{run} with {params.runs[run].kind}" for run in pipeline.runs)
-    folds = ", ".join(map(str, pipeline.folds))
-    return (
-        f"{', '.join(pipeline.datasets)} with SAM {params.models.sam.name}: {trainings} trainings "
-        f"({runs}; folds {folds})"
-    )
+    folds = f"fold{'s' if len(pipeline.folds) > 1 else ''} {', '.join(map(str, pipeline.folds))}"
+    what = f"{trainings} trainings ({runs}; {folds})" if trainings else f"no training ({folds})"
+    return f"{', '.join(pipeline.datasets)} with SAM {params.models.sam.name}: {what}"
 
 
 def _assumed(counts: dict[str, ImageCounts], rates: Rates, device: str, *, rivals: bool) -> Iterator[str]:

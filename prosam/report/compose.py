@@ -84,6 +84,8 @@ class Report:
             return (
                 f"{start}, except in the table of repeats, whose intervals include how much the seed moves the scores."
             )
+        if not any(section.setting.trained for section in self.sections):
+            return f"{start}."
         return f"{start}: each run was trained once on each fold, and another seed would move its scores as well."
 
 
@@ -111,7 +113,8 @@ def compose(params: Params, settings: Sequence[Setting]) -> Report:
                 class_table(shown),
             )
             progress.advance()
-            curves = {} if setting.shifted else training_curves(shown)  # those of the data set trained on
+            # under a shift, they are those of the data set trained on
+            curves = training_curves(shown) if setting.trained and not setting.shifted else {}
             progress.advance()
             truths = describe_truths(setting)
             episodes = episode_pictures(shown, truths, params.report)
@@ -136,7 +139,7 @@ def record(report: Report) -> dict[str, Any]:
             {
                 "trained_on": section.setting.trained_on,
                 "dataset": section.setting.tested_on,
-                "runs": list(section.setting.runs),
+                "runs": list(section.setting.runs) if section.setting.trained else [],
                 "kinds": section.setting.kinds,
                 "folds": list(section.setting.folds),
                 "tables": {table.key: table.record() for table in section.tables},

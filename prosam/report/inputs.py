@@ -80,6 +80,7 @@ class Setting:
         kinds: of their references' annotations, by run.
         folds: numbers.
         results: by run and fold.
+        compared: whether this is one of `pipeline.compared`.
     """
 
     trained_on: str
@@ -88,11 +89,17 @@ class Setting:
     kinds: dict[str, AnnotationKind]
     folds: tuple[int, ...]
     results: dict[tuple[str, int], RunResult]
+    compared: bool = False
 
     @property
     def shifted(self) -> bool:
         """Whether this is a domain shift."""
         return self.trained_on != self.tested_on
+
+    @property
+    def trained(self) -> bool:
+        """Whether runs were trained; otherwise all `runs` are methods that train nothing."""
+        return any(result.model for result in self.results.values())
 
     @property
     def dataset(self) -> str:
@@ -125,7 +132,7 @@ class Setting:
     def stage(self, run: str, fold: int) -> str:
         """The stage that wrote the results of a run, or of a method that trains nothing, on a fold."""
         if not self.results[run, fold].model:
-            return _rival_stage(self.trained_on, run, fold)
+            return _rival_stage(self.trained_on, run, fold, self.compared)
         return _stage(self.trained_on, self.tested_on, run, fold)
 
 
@@ -142,19 +149,31 @@ def _stage(trained_on: str, tested_on: str, run: str, fold: int) -> str:
     return "shift" if trained_on != tested_on else f"evaluate@{tested_on}-{run}-{fold}"
 
 
-def _rival_stage(dataset: str, rival: str, fold: int) -> str:
-    return f"rival@{dataset}-{rival}-{fold}"
+def _rival_stage(dataset: str, rival: str, fold: int, compared: bool) -> str:
+    return f"rival{'-compared' if compared else ''}@{dataset}-{rival}-{fold}"
 
 
 def read_settings(params: Params) -> list[Setting]:
     """Read and check all that the pipeline's axes name.
+
+    Where nothing was trained, the setting's runs are the methods that train nothing.
 
     Raises:
         InputError: a file is missing, damaged, lacks a column or disagrees with another one.
     """
     axes = params.pipeline
     pairs = [(dataset, dataset) for dataset in axes.datasets] + [(shift.train, shift.test) for shift in axes.shifts]
-    return [_read_setting(params, *pair) for pair in pairs]
+    settings = (
+        [_read_setting(params, *pair) for pair in pairs]
+        if axes.runs
+        else [_read_rivals(params, dataset, tuple(axes.folds)) for dataset in axes.datasets]
+    )
+    return [*settings, *(_read_rivals(params, dataset, (0,), compared=True) for dataset in axes.compared)]
+
+
+def _read_rivals(params: Params, dataset: str, folds: tuple[int, ...], *, compared: bool = False) -> Setting:
+    nothing = Setting(dataset, dataset, (), {}, folds, {}, compared)
+    return with_rivals(nothing, (), params.rival_kinds)
 
 
 def read_predictions(setting: Setting, run: str, fold: int, episodes: Sequence[int]) -> dict[int, str]:
@@ -192,7 +211,7 @@ def with_rivals(setting: Setting, runs: Sequence[str], rivals: Mapping[str, Anno
     """
     results = {key: result for key, result in setting.results.items() if key[0] in runs}
     for rival, fold in product(rivals, setting.folds):
-        stage = _rival_stage(setting.trained_on, rival, fold)
+        stage = _rival_stage(setting.trained_on, rival, fold, setting.compared)
         scored = _read_scores(layout.results(setting.dataset, rival, fold), stage)
         results[rival, fold] = RunResult(*scored, model={}, training={}, monitor={})
     kinds: dict[str, AnnotationKind] = {**setting.kinds, **rivals}

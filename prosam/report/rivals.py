@@ -21,8 +21,10 @@ _MEGABYTE = 1e6
 def rival_tables(params: Params, setting: Setting) -> tuple[Table, ...]:
     """Their mIoU by fold, and differences: all pairs, or the first run and each of the others if there are many.
 
-    Nothing under a domain shift, or without rivals.
+    Nothing under a domain shift, or without rivals. Where nothing was trained, the setting's own tables have scores.
     """
+    if not setting.trained:
+        return (_needs_table(setting, setting.runs),)
     rivals = params.rival_kinds
     runs = [run for run in setting.runs if setting.kinds[run] in rivals.values()]
     if setting.shifted or not rivals:

@@ -28,7 +28,8 @@ def seconds_page(params: Params) -> str | None:
     Raises:
         InputError: a file is damaged.
     """
-    tables = [table for dataset in params.pipeline.datasets if (table := _table(params, dataset))]
+    datasets = [*params.pipeline.datasets, *params.pipeline.compared]
+    tables = [table for dataset in datasets if (table := _table(params, dataset))]
     if not tables:
         return None
     return environment(autoescape=True).get_template("seconds.html.j2").render(tables=tables)

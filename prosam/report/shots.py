@@ -80,7 +80,7 @@ def shot_tables(params: Params, setting: Setting) -> tuple[Table, ...]:
     """
     if not params.folds.several:
         return ()
-    rivals = {} if setting.shifted else params.rival_kinds
+    rivals = {} if setting.shifted or not setting.trained else params.rival_kinds
     both = with_rivals(setting, setting.runs, rivals) if rivals else setting
     _check_shots(both, params.folds.several)
     scores = score_shots(both, params.report)

@@ -145,12 +145,12 @@ def _over_kinds(scores: Scores, orders: Mapping[AnnotationKind, Sequence[Ranked]
 def _headline(setting: Setting, scores: Scores, order: Sequence[Ranked]) -> str:
     """Which run is best: it must be shown to be above every other run, not only above the next."""
     best, *others = order
-    where = f"{_percent(best.mean)} mIoU {_where(setting)}"
+    where, what = f"{_percent(best.mean)} mIoU {_where(setting)}", "run" if setting.trained else "method"
     if not others:
         few = f"; {scores.too_few} more" if scores.too_few else ""
         return f"{best.label} reaches {where} (95% interval {_percent_range(best.mean)}{few})."
     if scores.too_few:
-        return f"{scores.too_few} which run is best: {best.label} has the highest mean, {where}."
+        return f"{scores.too_few} which {what} is best: {best.label} has the highest mean, {where}."
     found = leads(scores, order)
     open_leads = [(other, lead) for other, lead in zip(others, found, strict=True) if not lead.above_zero]
     if not open_leads:
@@ -161,7 +161,7 @@ def _headline(setting: Setting, scores: Scores, order: Sequence[Ranked]) -> str:
     luck = f"based on fewer than {MIN_SEEDS} seeds, which cannot tell this from luck"
     why = "which includes zero" if lead.low <= 0 else luck
     return (
-        f"No run is shown to be best: {best.label} has the highest mean, {where}, but it is {_points(lead)} above "
+        f"No {what} is shown to be best: {best.label} has the highest mean, {where}, but it is {_points(lead)} above "
         f"{other.label} with a 95% interval of {_percent_range(lead)}, {why}."
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from prosam import layout
 from prosam.data.formats.masks import decode
@@ -22,7 +23,7 @@ from tests.data.benchmark_trees import (
     write_lungs_tree,
     write_perseg_tree,
 )
-from tests.pipeline.clone import Clone, Done
+from tests.pipeline.clone import REPOSITORY, Clone, Done
 
 pytestmark = pytest.mark.foundation
 
@@ -30,12 +31,10 @@ FSS, TESTED = "fss-1000", ("perseg", "davis-2017", "isic-2018", "lungs", "deepgl
 RUN, RIVAL = "prosam", "persam"
 
 CHANGES = {
-    "pipeline.datasets": [FSS],
+    "pipeline.datasets": list(TESTED),
     "pipeline.runs": [RUN],
-    "pipeline.folds": [0],
     "pipeline.shifts": [{"train": FSS, "test": test} for test in TESTED],
     "pipeline.shifted": [RUN],
-    "pipeline.tested": list(TESTED),
     "pipeline.rivals": [RIVAL],
     f"datasets.{FSS}.train": {},
     "folds.episodes": 6,
@@ -99,6 +98,7 @@ def test_every_stage_ran_and_a_second_time_none_does(ran: tuple[Clone, Done]):
     stages = set(clone.lock())
     assert {f"download-tested@{name}" for name in TESTED} <= stages
     assert {f"shift@shift{number}-{RUN}-0" for number in range(len(TESTED))} <= stages
+    assert {f"rival-compared@{name}-{RIVAL}-0" for name in TESTED} <= stages
     assert {f"train@{FSS}-{RUN}-0", f"evaluate@{FSS}-{RUN}-0", f"rival@{FSS}-{RIVAL}-0", "report"} <= stages
     assert "nothing has changed" in clone.local().output
 
@@ -138,20 +138,50 @@ def test_what_is_only_tested_has_its_own_episodes(
         assert rows["class_id"].tolist() == [there[i % len(there)] for i in range(6)]
 
 
-def test_a_rival_runs_on_what_is_only_tested(ran: tuple[Clone, Done]):
+def test_naming_data_sets_that_shifts_test_changes_the_rest_of_the_pipeline(ran: tuple[Clone, Done]):
+    clone, done = ran
+    axes = YAML(typ="safe").load(clone.root / "params.yaml")["pipeline"]
+    assert axes["datasets"] == [FSS]
+    assert axes["tested"] == axes["compared"] == list(TESTED)
+    assert axes["folds"] == [0]
+    changed = "params.yaml: fitted `pipeline` to its data sets: datasets: [fss-1000], tested: [perseg, davis-2017, "
+    assert changed in done.output
+    assert "fitted" not in clone.local().output
+
+
+def test_a_rival_has_the_episodes_of_the_runs_on_what_is_only_tested(ran: tuple[Clone, Done]):
     clone, _ = ran
-    clone.stage("annotations", "perseg", RIVAL)
-    clone.stage("rival", "perseg", RIVAL, "0")
-    own, others = episodes(clone, "perseg", RIVAL), episodes(clone, layout.shift(FSS, "perseg"), RUN)
-    assert own[["reference", "target"]].equals(others[["reference", "target"]])
+    for name in TESTED:
+        own, others = episodes(clone, name, RIVAL), episodes(clone, layout.shift(FSS, name), RUN)
+        assert own[["reference", "target"]].equals(others[["reference", "target"]])
+
+
+def test_one_edit_tests_all_methods_that_train_nothing(ran: tuple[Clone, Done], tmp_path: Path):
+    clone = ran[0].copy(tmp_path / "clone")
+    usual = YAML(typ="safe").load(REPOSITORY / "params.yaml")["pipeline"]
+    clone.change({"pipeline": usual | {"datasets": ["perseg"]}})
+    done = clone.local()
+    assert "runs: [], " in done.output
+    rivals = ["persam", "persam-f", "matcher", "gf-sam", "insid3"]
+    assert {f"rival@perseg-{rival}-0" for rival in rivals} <= set(clone.lock())
+    content = json.loads((clone.root / layout.REPORT / "report.json").read_text())
+    (setting,) = content["settings"]
+    assert (setting["dataset"], setting["runs"], setting["folds"]) == ("perseg", [], [0])
+    for key in ("miou", "own-scores"):
+        assert [row["label"] for row in setting["tables"][key]["rows"]] == rivals
+    assert [row["label"].split(":")[0] for row in setting["tables"]["rival-needs"]["rows"]] == rivals
+    assert "trained" not in " ".join(content["answer"]["perseg"]["details"])
+    assert "nothing has changed" in clone.local().output
 
 
 def test_the_report_has_the_scores_of_perseg_and_davis(ran: tuple[Clone, Done]):
     clone, _ = ran
     settings = json.loads((clone.root / layout.REPORT / "report.json").read_text())["settings"]
-    tables = {setting["dataset"]: setting["tables"].get("own-scores") for setting in settings}
-    assert [name for name, table in tables.items() if table] == ["perseg", "davis-2017"]
-    (row,) = tables["davis-2017"]["rows"]
+    tables = {(s["dataset"], *s["runs"]): s["tables"].get("own-scores") for s in settings}
+    shifted, alone = [(name, RUN) for name in TESTED], [(name,) for name in TESTED]
+    assert list(tables) == [(FSS, RUN), *shifted, *alone]
+    assert [key for key, table in tables.items() if table] == [*shifted[:2], *alone[:2]]
+    (row,) = tables["davis-2017", RUN]["rows"]
     rows = episodes(clone, layout.shift(FSS, "davis-2017"), RUN)
     dataset = open_dataset(clone.root / layout.raw("davis-2017"))
     by_object: dict[int, list[tuple[float, float]]] = {}

@@ -148,9 +148,9 @@ def test_the_bundled_file_is_valid_and_says_what_the_schema_understood():
         ("processes", "all", ["processes: ", "'auto'", "'all'"]),
         ("datasets shapes-5i protocol folds", 0, ["datasets.shapes-5i.protocol.folds: ", "greater than or equal to 1"]),
         ("datasets shapes-5i protocol folds", 1, ["datasets.shapes-5i.protocol: folds: 1 leaves no classes"]),
-        ("pipeline datasets", ["perseg"], ["pipeline.datasets: nothing is trained on perseg", "`tested`"]),
+        ("pipeline datasets", ["perseg"], ["pipeline.datasets: nothing is trained on perseg", "`make repro`"]),
         ("pipeline datasets", ["fss-1000"], ["pipeline.folds: fss-1000 has only fold 0, not 3", "`folds: [0]`"]),
-        ("pipeline runs", [], ["pipeline.runs: ", "at least 1 item"]),
+        ("pipeline runs", [], ["pipeline: runs: names no run"]),
         ("pipeline runs", ["prosam", "prosam"], ["pipeline: runs: names 'prosam' twice"]),
         (
             "pipeline kinds",

@@ -62,6 +62,8 @@ def beside(params: Params, setting: Setting, scores: Scores) -> Beside:
     Raises:
         InputError: a study's rows are missing or damaged.
     """
+    if not setting.trained:
+        return Beside(None, (), "", (), "")
     luck = repeats_table(params, setting, scores), initialisation_table(params, setting, scores)
     paper = paper_tables(params, setting, scores)
     return Beside(

@@ -24,16 +24,17 @@ _NETWORK = "ViT-L"  # of methods that are networks of their own; there is one si
 def elsewhere_table(params: Params, setting: Setting) -> Table | None:
     """Ours, the printed numbers and the difference for each method, and what differs; then methods that are not here.
 
-    None without a method that trains nothing, and under a domain shift.
+    None without a method that trains nothing, under a domain shift, and on data sets that nothing is trained on.
 
     Raises:
         InputError: results are missing or damaged.
     """
     rivals = params.rival_kinds
-    if setting.shifted or not rivals:
+    if setting.shifted or not rivals or params.datasets[setting.tested_on].protocol.classes == "tested":
         return None
     rows = [row for row in published_elsewhere() if row.data in papers_data(params, setting)]
-    runs = [run for run in setting.runs if not departures(params, run) and any(row.run == run for row in rows)]
+    trained = setting.runs if setting.trained else ()
+    runs = [run for run in trained if not departures(params, run) and any(row.run == run for row in rows)]
     both = with_rivals(setting, runs, rivals)
     scores, other = score_shots(both, params.report), otherness(params, setting)
     told, there, differing = list[TableRow](), set[PublishedRow](), list[str]()

@@ -66,7 +66,7 @@ def matches(params: Params, dataset: str, runs: Sequence[str]) -> list[Match]:
     grouped = groups(params, dataset, runs)
     for ours in grouped:
         for theirs in grouped:
-            methods = ours.resolved["method"], theirs.resolved["method"]
+            methods = ours.resolved.get("method"), theirs.resolved.get("method")
             seeds = [seed for seed in ours.by_seed if seed in theirs.by_seed]
             if methods == ("prosam", "vrp-sam") and _rest(ours) == _rest(theirs) and seeds:
                 pairs = {seed: (ours.by_seed[seed], theirs.by_seed[seed]) for seed in seeds}

@@ -64,7 +64,7 @@ def provenance(params: Params, settings: Sequence[Setting]) -> NumberSources:
     for setting in settings:
         for run in setting.runs:
             some = [*setting.folds]
-            folders = [str(layout.model(setting.trained_on, run, fold)) for fold in some]
+            folders = [str(layout.model(setting.trained_on, run, fold)) for fold in some if setting.trained]
             folders += [str(layout.results(setting.dataset, run, fold)) for fold in some]
             files.append((setting.dataset, run, tuple(folders)))
     return NumberSources(runs, tuple(parameters), _shared(params), tuple(files))

@@ -46,6 +46,9 @@ def groups(params: Params, dataset: str, runs: Iterable[str]) -> list[Group]:
     """Runs in groups that are the same apart from their seeds; in the order of the runs."""
     found: list[Group] = []
     for run in runs:
+        if run not in params.runs:  # a method that trains nothing has no seed
+            found.append(Group({"rival": run}, {0: run}))
+            continue
         resolved = _resolved(params, dataset, run)
         group = next((group for group in found if group.resolved == resolved), None)
         if group is None:

@@ -18,6 +18,7 @@ from prosam.report.studies.verification import verification_part
 def study_parts(params: Params, setting: Setting, truths: pd.DataFrame) -> tuple[StudyPart, ...]:
     """The parts on a setting, in the order of the pipeline's studies; none under a domain shift.
 
+    There are none either on data sets that rivals alone are tested on beside others.
     Where runs fail is shown beside any study; the verification study comes last.
 
     Args:
@@ -29,7 +30,7 @@ def study_parts(params: Params, setting: Setting, truths: pd.DataFrame) -> tuple
         InputError: a file of a study is missing or damaged.
     """
     axes = params.pipeline
-    if setting.shifted:
+    if setting.shifted or setting.compared:
         return ()
     studies = axes.studies if axes.studied else []
     parts = [_part(read_study(params, setting, study)) for study in studies]
