@@ -61,13 +61,27 @@ def bench(
 
 def rounded_forms() -> dict[str, Form]:
     """The embeddings as they are, then rounded, (..., d, g, g) to the same."""
-    from bench.embedding_rounding import from_int8, to_int8
+    from prosam.features.embedding_forms import from_int8, to_int8
+
+    def rounded(embeddings: Tensor) -> Tensor:
+        return from_int8(*to_int8(embeddings)).to(embeddings.dtype)
 
     return {
         "float16": lambda embeddings: embeddings,
-        "int8, a scale a channel": lambda embeddings: from_int8(*to_int8(embeddings, "channel")).to(embeddings.dtype),
-        "int8, a scale a place": lambda embeddings: from_int8(*to_int8(embeddings, "place")).to(embeddings.dtype),
+        "int8, a scale a channel": rounded,
+        "int8, a scale a place": lambda embeddings: by_place(rounded(by_place(embeddings))),
+        "int8, a scale an image": lambda embeddings: rounded(embeddings.flatten(-3)[..., None, None, :]).view_as(
+            embeddings
+        ),
     }
+
+
+def by_place(embeddings: Tensor) -> Tensor:
+    """(..., d, g, g) with places as channels, (..., g * g, 1, d); and back again."""
+    if embeddings.shape[-2] == 1:
+        side = round(embeddings.shape[-3] ** 0.5)
+        return embeddings.squeeze(-2).transpose(-1, -2).unflatten(-1, (side, side))
+    return embeddings.flatten(-2).transpose(-1, -2).unsqueeze(-2)
 
 
 def measure_miou(params: Params, dataset: str, run: str, limit: int | None) -> None:
@@ -147,14 +161,14 @@ def measure_bytes(folder: Path, rounds: int) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    from bench.embedding_rounding import from_int8, to_int8
     from bench.measuring import take_turns
+    from prosam.features.embedding_forms import from_int8, to_int8
     from prosam.features.embedding_store import EmbeddingStore
 
     store = EmbeddingStore(folder)
     images = list(store)[:_MEASURED_IMAGES]
     halves = store.read_stored(images)
-    channels, places = to_int8(halves, "channel"), to_int8(halves, "place")
+    channels, places = to_int8(halves), to_int8(by_place(halves))
     contents = {"float16": (halves,), "int8, a scale a channel": channels, "int8, a scale a place": places}
     with TemporaryDirectory() as temporary:
         work = {}

@@ -69,6 +69,7 @@ def embeddings(dataset: Annotated[str, typer.Argument(help="A key of `datasets` 
         shard_size=params.embeddings.shard_size,
         batch_size=batch_size,
         scratch=layout.scratch() / "embeddings" / dataset,
+        form=settings.store,
     )
 
 

@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from prosam.checkpoints.exported import read_exported_description, write_exported
 from prosam.checkpoints.frozen_weights import Origin, read_origin, write_frozen_weights
 from prosam.errors import InputError
-from prosam.features.embedding_store import CHECKS, KEY, EmbeddingStore
+from prosam.features.embedding_forms import CHECKS, KEY
+from prosam.features.embedding_store import EmbeddingStore
 from prosam.output.journal import Journal
 from prosam.seals import SUMS, Seal, check_seal, checked_line, line_content, seal, sealed_folder
 

@@ -183,7 +183,13 @@ def _facts_of_store(folder: Path) -> Facts:
     from prosam.features.embedding_store import EmbeddingStore
 
     store = EmbeddingStore(folder)
-    return {"what": "SAM's embeddings of a data set", "images": len(store), "shape": list(store.shape), **store.made_by}
+    return {
+        "what": "SAM's embeddings of a data set",
+        "images": len(store),
+        "shape": list(store.shape),
+        "stored in": store.form,
+        **store.made_by,
+    }
 
 
 def _facts_of_results(folder: Path) -> Facts:

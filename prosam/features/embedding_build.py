@@ -24,14 +24,23 @@ from torch import Tensor
 
 from prosam.errors import InputError
 from prosam.features.embedding_encoding import Encoder, Reader, Shard, encode_shards
-from prosam.features.embedding_store import CHECKS, KEY, row_check
+from prosam.features.embedding_forms import (
+    CHECKS,
+    KEY,
+    SCALES,
+    STORE_FORMS,
+    Rows,
+    StoreForm,
+    packed,
+    row_bytes,
+    stacked,
+)
 from prosam.fetching.disk import require_room
 from prosam.files import atomic_folder, atomic_path, digest_of_json, link_or_copy, remove_leftovers, write_text
 from prosam.progress import Progress
 from prosam.seals import seal
 
 _DIGESTS = "digests"
-_CHECK_BYTES = 8  # of each row
 _REMEDY = "free some space, or set PROSAM_SCRATCH to a folder on a larger disk"
 
 
@@ -60,6 +69,7 @@ def build_store(
     shard_size: int,
     batch_size: int,
     scratch: Path,
+    form: StoreForm = "float16",
 ) -> None:
     """Compute the missing embeddings and assemble the store, all or nothing.
 
@@ -76,22 +86,23 @@ def build_store(
         batch_size: images given to an encoder at once.
         scratch: folder where finished shards survive. It belongs to this store alone: files that the store does not use
             are removed.
+        form: how the embeddings are stored.
 
     Raises:
         InputError: the disk is too small, or an image cannot be read.
     """
-    key = digest_of_json([made_by, computed_by])
+    key = digest_of_json([made_by, computed_by, *([] if form == "float16" else [form])])
     kept = scratch / key
     kept.mkdir(parents=True, exist_ok=True)
     remove_leftovers(kept)
     digests = {s.image: _digest(s.path) for s in sources}
-    rows = _finished_rows(kept)
+    rows = _finished_rows(kept, form)
     missing = [s.image for s in sources if digests[s.image] not in rows]
     plan = [sources[i : i + shard_size] for i in range(0, len(sources), shard_size)]
     made = {_shard_name([digests[i] for i in missing[n : n + shard_size]]) for n in range(0, len(missing), shard_size)}
     made |= {path.name for path in kept.glob("*.safetensors")}
     repacked = sum(len(part) for part in plan if _shard_name([digests[s.image] for s in part]) not in made)
-    each = 2 * shape[0] * shape[1] * shape[2] + _CHECK_BYTES
+    each = row_bytes(shape, form)
     require_room((len(missing) + repacked) * each, kept, "the store of embeddings", _REMEDY)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.parent.stat().st_dev != kept.stat().st_dev:  # hard links do not cross disks, so there will be copies
@@ -102,24 +113,26 @@ def build_store(
         counting = Lock()
 
         def write(images: Shard, embeddings: Tensor) -> None:
-            _write_shard(kept, embeddings, [digests[i] for i in images])
+            if not torch.isfinite(embeddings).all():
+                raise InputError("SAM's embeddings do not fit into float16: are its weights damaged?")
+            _write_shard(kept, packed(embeddings, form), [digests[i] for i in images])
             with counting:
                 progress.advance(len(images))
 
         shards = [missing[i : i + shard_size] for i in range(0, len(missing), shard_size)]
         encode_shards(shards, read, encoders, write, batch_size=batch_size)
-    rows = _finished_rows(kept)
+    rows = _finished_rows(kept, form)
     with atomic_folder(folder) as new:
         listed = []
         for number, part in enumerate(plan):
             wanted = [digests[s.image] for s in part]
             if not (kept / _shard_name(wanted)).exists():
-                _write_shard(kept, torch.stack([rows[d].read() for d in wanted]), wanted)
+                _write_shard(kept, stacked([rows[d].read() for d in wanted]), wanted)
             name = f"shard-{number:05d}.safetensors"
             link_or_copy(kept / _shard_name(wanted), new / name)
             listed.append({"file": name, "images": [s.image for s in part]})
         content = hashlib.sha256("".join(digests[s.image] for s in sources).encode()).hexdigest()
-        index = {"made_by": made_by, "content": content, "shape": list(shape), "dtype": "float16", "shards": listed}
+        index = {"made_by": made_by, "content": content, "shape": list(shape), "dtype": form, "shards": listed}
         write_text(new / "index.json", json.dumps(index, indent=1) + "\n")
         seal(new, [new / "index.json"])  # shards have checks of their own, which are read with the rows
     used = {_shard_name([digests[s.image] for s in part]) for part in plan}
@@ -146,20 +159,22 @@ class _Row:
     shard: Path
     row: int
 
-    def read(self) -> Tensor:
+    def read(self) -> Rows:
         with safe_open(self.shard, "pt") as file:
-            return file.get_slice(KEY)[self.row]
+            scales = file.get_slice(SCALES)[self.row] if SCALES in file.keys() else None  # noqa: SIM118 - no mapping
+            return Rows(file.get_slice(KEY)[self.row], scales)
 
 
-def _finished_rows(kept: Path) -> dict[str, _Row]:
+def _finished_rows(kept: Path, form: StoreForm) -> dict[str, _Row]:
     rows: dict[str, _Row] = {}
     for path in sorted(kept.glob("*.safetensors")):
         try:
             with safe_open(path, "pt") as file:
                 digests = json.loads(file.metadata()[_DIGESTS])
-                rows_of_shard = file.get_tensor(KEY)
+                there = Rows(file.get_tensor(KEY), None if form == "float16" else file.get_tensor(SCALES))
                 checks = file.get_tensor(CHECKS).tolist()
-            if path.name != _shard_name(digests) or [row_check(row) for row in rows_of_shard] != checks:
+            found = [there.row(number).check() for number in range(len(there.values))]
+            if path.name != _shard_name(digests) or there.values.dtype != STORE_FORMS[form] or found != checks:
                 raise ValueError("damaged")
         except (SafetensorError, OSError, KeyError, TypeError, ValueError):
             path.unlink()  # incomplete, damaged or of an older version, so its images count as missing
@@ -172,10 +187,6 @@ def _shard_name(digests: Sequence[str]) -> str:
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:32] + ".safetensors"
 
 
-def _write_shard(kept: Path, embeddings: Tensor, digests: Sequence[str]) -> None:
-    if not torch.isfinite(embeddings).all():
-        raise InputError("SAM's embeddings do not fit into float16: are its weights damaged?")
+def _write_shard(kept: Path, rows: Rows, digests: Sequence[str]) -> None:
     with atomic_path(kept / _shard_name(digests)) as temporary:
-        checks = torch.tensor([row_check(row) for row in embeddings])
-        tensors = {KEY: embeddings.contiguous(), CHECKS: checks}
-        save_file(tensors, temporary, {_DIGESTS: json.dumps(list(digests))})
+        save_file(rows.tensors(), temporary, {_DIGESTS: json.dumps(list(digests))})

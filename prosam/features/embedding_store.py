@@ -1,13 +1,12 @@
 """Reading a store of embeddings.
 
-A store is a folder of safetensors shards and index.json. A shard holds `embeddings` (n, d, g, g) in float16, and the
-CRC-32 of each row in `crc32` (n,), int64; shards of older versions lack it.
+A store is a folder of safetensors shards and index.json. A shard holds `embeddings` (n, d, g, g) in float16, or in int8
+with `scales` (n, d, 1, 1), and the CRC-32 of each row in `crc32` (n,), int64; shards of older versions lack it.
 """
 
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from prosam.errors import InputError
+from prosam.features.embedding_forms import CHECKS, KEY, SCALES, STORE_FORMS, Rows, StoreForm
 from prosam.seals import check_seal
 
-KEY, CHECKS = "embeddings", "crc32"  # names of the tensors in a shard
 _OPEN_SHARDS = 64
 
 
@@ -30,6 +29,7 @@ class EmbeddingStore:
         made_by: everything that determines an embedding except the image.
         content: digest of all image files.
         shape: (d, g, g).
+        form: how the embeddings are stored.
     """
 
     def __init__(self, folder: Path):
@@ -45,6 +45,8 @@ class EmbeddingStore:
             self.made_by: dict[str, object] = index["made_by"]
             self.content: str = index["content"]
             self.shape: tuple[int, int, int] = tuple(index["shape"])
+            self.form: StoreForm = index.get("dtype", "float16")
+            self._dtype = STORE_FORMS[self.form]
             self._shards = [(folder / s["file"], s["images"]) for s in index["shards"]]
         except FileNotFoundError as error:
             raise InputError(f"{index_path}: not found; run `dvc repro embeddings` first") from error
@@ -60,14 +62,16 @@ class EmbeddingStore:
         try:
             file = safe_open(path, "pt")
             rows = file.get_slice(KEY)
+            scales = None if self.form == "float16" else file.get_tensor(SCALES)
             checks = file.get_tensor(CHECKS).tolist() if CHECKS in file.keys() else None  # noqa: SIM118 - no mapping
         except (SafetensorError, OSError) as error:
             raise InputError(f"{path}: is damaged or missing; run `dvc repro --force embeddings`") from error
-        if tuple(rows.get_shape()) != (len(images), *self.shape):
+        alike = tuple(rows.get_shape()) == (len(images), *self.shape) and rows[:0].dtype == self._dtype
+        if not alike or (scales is not None and tuple(scales.shape) != (len(images), self.shape[0], 1, 1)):
             raise InputError(
                 f"{path}: does not hold the embeddings that index.json lists; run `dvc repro --force embeddings`"
             )
-        return rows, checks
+        return rows, scales, checks
 
     def __contains__(self, image: str) -> bool:
         return image in self._places
@@ -84,7 +88,7 @@ class EmbeddingStore:
         return self.read_stored(images).float()
 
     def read_stored(self, images: Sequence[str]) -> Tensor:
-        """Embeddings of some images as they are stored, (B, d, g, g) float16: half the bytes to copy to a GPU.
+        """Embeddings of some images, (B, d, g, g) float16: half the bytes to copy to a GPU.
 
         Raises:
             InputError: an image is not in the store, or its shard is damaged.
@@ -94,17 +98,12 @@ class EmbeddingStore:
             if image not in self._places:
                 raise InputError(f"the embedding store has no image {image!r}; run `dvc repro embeddings`")
             shard, row = self._places[image]
-            stored, checks = self._open(shard)
-            embedding = stored[row]
+            stored, scales, checks = self._open(shard)
+            embedding = Rows(stored[row], None if scales is None else scales[row])
             expected = None if checks is None else checks[row]
             if checks is not None and expected is not None:
-                if row_check(embedding) != expected:
+                if embedding.check() != expected:
                     raise InputError(f"{self._shards[shard][0]}: is damaged; run `dvc repro --force embeddings`")
                 checks[row] = None  # once is enough
-            rows.append(embedding)
+            rows.append(embedding.unpacked())
         return torch.stack(rows)
-
-
-def row_check(embedding: Tensor) -> int:
-    """CRC-32 of an embedding as it is stored, (d, g, g) float16, whatever the order of its values in memory."""
-    return zlib.crc32(embedding.contiguous().numpy().data)

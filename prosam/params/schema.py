@@ -98,11 +98,13 @@ class EmbeddingsParams(Section):
             `auto` is 1 on a CPU and 8 on a GPU.
         precision: of the encoder's matrix products. `auto` is float16 on a GPU, which the store uses anyway, and
             float32 on a CPU.
+        store: how embeddings are stored. `int8` has a scale for each channel of an image, and half the bytes.
     """
 
     shard_size: Count = 64
     batch_size: Literal["auto"] | Count = "auto"
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    store: Literal["float16", "int8"] = "float16"
 
 
 # --------------------------------------------------------------------------------------------------------- training

@@ -97,7 +97,8 @@ def store_is_there(name: str, params: Params, counts: ImageCounts) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     wanted = {"sam": params.models.sam.name, "image_size": params.models.size}
-    return images == counts.total and all(made_by.get(key) == value for key, value in wanted.items())
+    alike = index.get("dtype", "float16") == params.embeddings.store
+    return alike and images == counts.total and all(made_by.get(key) == value for key, value in wanted.items())
 
 
 def disks(written: list[Written]) -> list[Disk]:

@@ -10,6 +10,7 @@ import torch
 
 from prosam import layout
 from prosam.distributed.device import prepare_device
+from prosam.features.embedding_forms import row_bytes
 from prosam.params import Params
 from prosam.plan.compute import Computed, Costs
 from prosam.plan.counts import ImageCounts, count_images
@@ -90,7 +91,8 @@ def _written(
         weights = models.sam_weight_bytes + sum(costs.backbone(backbone).weight_bytes for backbone in copies)
         yield Written("frozen weights", weights, str(layout.sam_weights().parent))
     for name, images in counts.items():
-        yield from embeddings_written(name, params, images, models.embedding_bytes)
+        each = row_bytes(models.embedding_shape, params.embeddings.store)
+        yield from embeddings_written(name, params, images, each)
         for backbone in dict.fromkeys(used.values()):
             if costs.has_table(backbone, images.total):
                 size = images.total * costs.backbone(backbone).feature_bytes

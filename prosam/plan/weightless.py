@@ -80,10 +80,10 @@ class WeightlessModels:
         return _weight_bytes(self._sam)
 
     @property
-    def embedding_bytes(self) -> int:
-        """Bytes of the embedding of one image, in float16."""
+    def embedding_shape(self) -> tuple[int, int, int]:
+        """(d, g, g) of the embedding of one image."""
         rows, columns = self._sam.prompt_encoder.image_embedding_size
-        return 2 * embedding_channels(self._sam) * rows * columns
+        return embedding_channels(self._sam), rows, columns
 
     def encoding(self, batch: int) -> Work:
         """The work of SAM's image encoder for B images."""

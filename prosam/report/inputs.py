@@ -64,7 +64,8 @@ class RunResult:
     @property
     def selected_on_test(self) -> int | None:
         """The step whose weights did best on the test episodes, where that selected them."""
-        return self.model["selected"]["step"] if self.model["train"].get("select") == "best-on-test" else None
+        chosen = self.model.get("train", {}).get("select") == "best-on-test"
+        return self.model["selected"]["step"] if chosen else None
 
 
 @dataclass(frozen=True)
