@@ -40,12 +40,14 @@ CHANGES = {
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, Done]:
     """A clone in which all stages ran."""
     data = tmp_path_factory.mktemp("given")
-    for name in NAMES:
-        (data / name).mkdir()
-    write_lvis_tree(data / LVIS, categories=23)
-    write_pascal_part_tree(data / "pascal-part")
-    write_paco_tree(data / "paco-part")
-    given = {f"datasets.{name}.download.data_root": str(data / name) for name in NAMES}
+    coco, voc = data / "coco", data / "voc"
+    coco.mkdir()
+    voc.mkdir()
+    write_lvis_tree(coco, categories=23)
+    write_paco_tree(coco)  # on images of the same names
+    write_pascal_part_tree(voc)
+    roots = zip(NAMES, (coco, voc, coco), strict=True)
+    given = {f"datasets.{name}.download.data_root": str(root) for name, root in roots}
     clone = Clone.of_working_tree(tmp_path_factory.mktemp("objects") / "clone", CHANGES | given)
     return clone, clone.local()
 
