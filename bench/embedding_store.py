@@ -7,8 +7,8 @@ Run it in the folder of a pipeline. The trained run answers the frozen episodes 
 and with the same ones rounded to 8 bits: one scale for each channel of an image, or one for each place of its grid. The
 mIoU and its paired difference have 95% intervals from a bootstrap over target images. Bytes are those of one image;
 zlib's level 1 stands for fast compression, zstd for the command of this name, if there is one. Reading is timed from
-memory-mapped files in the page cache, in turns. The last line says which images the pipeline needs: those of the
-episodes, and those that trainings draw.
+memory-mapped files in the page cache, in turns. The last line says how many of the stored images are targets: of the
+frozen episodes, and in the trainings of the run, whose draws are repeated here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from prosam.data.episodes import Episode
-    from prosam.features.embedding_store import EmbeddingStore
     from prosam.features.episode_tensors import EpisodeTensors
     from prosam.features.pairs import References, Targets
     from prosam.methods.prompting import PromptMethod
@@ -207,19 +206,35 @@ def zstd_bytes(data: bytes) -> int | None:
 
 
 def count_images(params: Params, dataset: str, run: str) -> None:
-    """Print how many images of the store the trainings of a run and the episodes use."""
+    """Print how many images of the store are targets: of test and monitor episodes, and of a run's trainings."""
     from prosam import layout
+    from prosam.data.episodes import classes_of_images, read_episodes
+    from prosam.data.fold_files import read_fold
+    from prosam.data.sampling import TrainingSampler
     from prosam.features.embedding_store import EmbeddingStore
+    from prosam.training.settings import in_steps
     from tasks.frozen import frozen_episodes
 
-    store: EmbeddingStore = EmbeddingStore(layout.embeddings(dataset))
-    used: set[str] = set()
+    store, folder = EmbeddingStore(layout.embeddings(dataset)), layout.folds(dataset)
+    variants = getattr(params.annotations, params.runs[run].kind).variants
+    tested, drawn = set[str](), set[str]()
     for fold in params.pipeline.folds:
-        used |= {episode.target for episode in frozen_episodes(params, dataset, fold)}
-    planned = params.training(dataset, run)
+        tested |= {episode.target for episode in frozen_episodes(params, dataset, fold)}
+        drawn |= {episode.target for episode in read_episodes(folder / f"monitor-{fold}.csv")}
+        images = read_fold(folder / f"fold-{fold}.json").train
+        settings = in_steps(params.training(dataset, run), len(classes_of_images(images)))
+        sampler = TrainingSampler(
+            images,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            sampling=settings.sampling,
+            variants=variants,
+        )
+        drawn |= {episode.target for step in range(settings.steps) for episode in sampler.batch(step)}
+    used = tested | drawn
     print(
-        f"{len(store):,} images are stored; episodes have {len(used):,} as targets, and each training draws "
-        f"{planned.steps or 0:,} steps x {planned.batch_size} targets"
+        f"{len(store):,} images are stored, and {len(used):,} of them are targets ({len(used) / len(store):.0%}): "
+        f"{len(tested):,} of test episodes, {len(drawn):,} of trainings and their monitors"
     )
 
 
