@@ -174,7 +174,7 @@ def _marked(content: bytes, name: str, size: tuple[int, int]) -> NDArray[np.bool
 def _check_fields(parts: Iterable[FormPart], known: Sequence[str]) -> None:
     for part in parts:
         if part.name not in known:
-            raise InputError(f"{part.name}: {unknown_name('field', part.name, known)}")
+            raise InputError(unknown_name("field", part.name[:80], known))
 
 
 def _single(parts: Iterable[FormPart], name: str) -> FormPart | None:
