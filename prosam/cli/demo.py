@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from socket import gethostname
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
-from prosam.cli.references import BackboneOption, DeviceOption, MethodOption, ModelOption, SamOption, SizeOption
-from prosam.demo.server import is_local, listen, serve_demo, url_of
+from prosam.cli.references import (
+    BackboneOption,
+    DeviceOption,
+    MethodOption,
+    ModelOption,
+    SamOption,
+    SizeOption,
+    ThreadsOption,
+    cores_of,
+)
 from prosam.errors import InputError
+from prosam.web.server import check_libraries, is_local, listen, serve, url_of
 
 _KEPT = 16  # number of images whose embeddings are kept; 60 MB each for SAM ViT
 
@@ -36,6 +44,7 @@ def demo(
     backbone: BackboneOption = None,
     size: SizeOption = None,
     device: DeviceOption = "auto",
+    threads: ThreadsOption = "auto",
 ) -> None:
     """Serve a page for trying a model or a method: draw on a reference, drop images, see masks.
 
@@ -43,25 +52,26 @@ def demo(
 
     Needs the extra `demo`. Examples: prosam demo --model models/shapes-5i/prosam/0; prosam demo --method gf-sam
     """
-    for library in ("starlette", "uvicorn"):
-        if find_spec(library) is None:
-            raise InputError(f"prosam demo needs {library}; install it with: pip install 'prosam[demo]'")
+    check_libraries("prosam demo")
+    cores = cores_of(threads)
     origins = [_checked_origin(one) for one in origin or ()]
     with listen(host, port) as listening:
         url = url_of(listening, host)
         if not is_local(host):
             print(f"warning: anyone who can reach {host} can use the page and see the requests", file=sys.stderr)
 
+        from prosam.demo.app import build_app
         from prosam.distributed.device import share_cores
         from prosam.predictor.predictor import Predictor
 
         predictor = Predictor.load(
             model, method=method, device=device, sam=sam, backbone=backbone, size=size, keep=_KEPT
         )
-        share_cores(predictor.finder.models.device, small=predictor.model.small)
+        share_cores(predictor.finder.models.device, small=predictor.model.small, cores=cores)
         print(predictor.model)
         print(f"the page is at {url}; stop it with Ctrl-C")
-        serve_demo(predictor, listening, url, names=[host, gethostname()], browser=browser, origins=origins)
+        app = build_app(predictor, names=[host, gethostname()], origins=origins)
+        serve(app, listening, open_page=url if browser else None)
 
 
 def _checked_origin(given: str) -> str:

@@ -25,7 +25,9 @@ from prosam.cli.references import (
     SamOption,
     ScribbleOption,
     SizeOption,
+    ThreadsOption,
     all_references,
+    cores_of,
 )
 from prosam.errors import InputError
 from prosam.remarks import say_remarks
@@ -60,6 +62,7 @@ def learn(
     backbone: BackboneOption = None,
     size: SizeOption = None,
     device: DeviceOption = "auto",
+    threads: ThreadsOption = "auto",
 ) -> None:
     """Learn concepts from annotated references and save them as files for one model.
 
@@ -70,6 +73,7 @@ def learn(
 
     if out.suffix != _SUFFIX and out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file but not a concept; name a folder, or a {_SUFFIX} file")
+    cores = cores_of(threads)
     options = {
         "reference": reference,
         "mask": mask,
@@ -85,7 +89,7 @@ def learn(
     if out.suffix == _SUFFIX and len(given) > 1:
         raise InputError(f"{out}: is one file, but there are {len(given)} concepts, {', '.join(given)}; name a folder")
     predictor = Predictor.load(model, method=method, device=device, sam=sam, backbone=backbone, size=size)
-    share_cores(predictor.finder.models.device, small=predictor.model.small)
+    share_cores(predictor.finder.models.device, small=predictor.model.small, cores=cores)
     concepts = [predictor.learn(pairs, concept) for concept, pairs in given.items()]
     say_remarks()
     print(predictor.model)

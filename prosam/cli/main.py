@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from prosam import __version__
-from prosam.cli import compare, console, learn, report, segment
+from prosam.cli import api, compare, console, learn, report, segment
 from prosam.cli.demo import demo
 from prosam.cli.export import export
 from prosam.cli.ordered import OrderedCommand
@@ -149,6 +149,7 @@ app.command("compare", cls=OrderedCommand, epilog=compare.COMPARE_EXAMPLES)(comp
 app.command("report", epilog=report.REPORT_EXAMPLES)(report.report_board)
 app.command("export")(export)
 app.command("demo")(demo)
+app.command("api", epilog=api.API_EXAMPLES)(api.api)
 
 
 @convert.command("vrp-sam")

@@ -103,6 +103,15 @@ SizeOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu or cuda.")]
+ThreadsOption = Annotated[
+    str,
+    typer.Option(
+        "--threads",
+        metavar="auto|NUMBER",
+        help="CPU cores to compute on; auto is all that the process may use. Small models, such as the bundled ones, "
+        "work on an image per core, larger ones on one image with all cores.",
+    ),
+]
 FusionOption = Annotated[
     Literal["concatenate", "average"],
     typer.Option("--fusion", help="How to combine the prompts of several references."),
@@ -110,7 +119,6 @@ FusionOption = Annotated[
 
 _KINDS = ("mask", "box", "point", "scribble")
 ON_WINDOWS = os.name == "nt"
-_POLYLINE = re.compile(r"[\d.,\s+-]+")
 
 
 @dataclass
@@ -201,6 +209,15 @@ def _begin(concepts: dict[str, list[_Given]], name: str) -> list[_Given]:
     return concepts.setdefault(name, [])
 
 
+def cores_of(threads: str) -> int | None:
+    """The number of `--threads`; None for `auto`. InputError if the text is neither."""
+    if threads == "auto":
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", threads):
+        raise InputError(f"--threads {threads}: must be auto, or a number of cores, such as 4")
+    return int(threads)
+
+
 def check_name(name: str) -> None:
     """Raise InputError if a concept's name cannot name the folder of its masks, on Windows too if this is Windows."""
     wrong = not name.strip() or name.startswith(".") or re.search(r"[/\\\x00-\x1f\x7f]", name)
@@ -212,7 +229,8 @@ def check_name(name: str) -> None:
 
 
 def _annotation(given: _Given) -> Annotation:
-    from prosam.predictor.annotations import Box, Mask, Points, Scribble
+    from prosam.predictor.annotation_texts import box_of_text, is_polyline, points_of_texts, scribble_of_texts
+    from prosam.predictor.annotations import Mask, Scribble
 
     kinds = list(given.texts)
     if not kinds:
@@ -226,29 +244,12 @@ def _annotation(given: _Given) -> Annotation:
     if kind == "mask":
         return Mask(Path(texts[0]))
     if kind == "box":
-        x0, y0, x1, y1 = _numbers("--box", texts[0], 4)
-        return Box(x0, y0, x1, y1)
+        return box_of_text(texts[0], "--box")
     if kind == "point":
-        return Points([_point("--point", text) for text in texts])
-    drawn = [text for text in texts if not _POLYLINE.fullmatch(text)]
+        return points_of_texts(texts, "--point")
+    drawn = [text for text in texts if not is_polyline(text)]
     if drawn and len(texts) > 1:
         raise InputError(f"--reference {given.image}: has a PNG and another scribble; use one PNG, or polylines")
     if drawn:
         return Scribble(pixels=Path(drawn[0]))
-    return Scribble([[_point("--scribble", part) for part in text.split()] for text in texts])
-
-
-def _point(option: str, text: str) -> tuple[float, float]:
-    x, y = _numbers(option, text, 2)
-    return x, y
-
-
-def _numbers(option: str, text: str, count: int) -> list[float]:
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != count:
-        form = {2: "X,Y, such as 40,60", 4: "X0,Y0,X1,Y1, such as 10,20,80,90"}[count]
-        raise InputError(f"{option} {text}: must be {form}")
-    return numbers
+    return scribble_of_texts(texts, "--scribble")

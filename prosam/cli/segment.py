@@ -28,8 +28,10 @@ from prosam.cli.references import (
     SamOption,
     ScribbleOption,
     SizeOption,
+    ThreadsOption,
     all_references,
     check_name,
+    cores_of,
 )
 from prosam.cli.targets import results_of, target_jobs
 from prosam.errors import InputError, unknown_name
@@ -133,6 +135,7 @@ def segment(
     ] = 1,
     again: Annotated[bool, typer.Option("--again", help="Compute and replace existing results too.")] = False,
     device: DeviceOption = "auto",
+    threads: ThreadsOption = "auto",
 ) -> None:
     """Find the objects of annotated references in images; write masks, overlays, labelme JSON and COCO JSON.
 
@@ -140,6 +143,7 @@ def segment(
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; name a folder")
+    cores = cores_of(threads)
     jobs = target_jobs(photos, out, every=every)
 
     from prosam.distributed.device import share_cores
@@ -170,7 +174,7 @@ def segment(
     predictor = Predictor.load(
         model, method=method, device=device, sam=sam, backbone=backbone, size=size, fusion=fusion
     )
-    workers = share_cores(predictor.finder.models.device, small=predictor.model.small)
+    workers = share_cores(predictor.finder.models.device, small=predictor.model.small, cores=cores)
     asked: Asked = {
         "samples": samples,
         "seed": 0,

@@ -4,9 +4,7 @@
     images      the images that were dropped, in a temporary folder
     questions   the page's requests: a drawing, a target, a threshold
     answers     the model's answers: masks, presence, uncertainty, and a zip of all results
-    own_page    refuses requests from other pages
-    app         the addresses
-    server      a port, the app on it, and a browser
+    app         the addresses; `prosam/web/` has what it shares with `prosam api`
     page/       HTML, CSS and JavaScript; the page loads nothing from other servers
 
 This package needs the extra `demo`: Starlette and uvicorn. An image is sent as the body of a request, so that no form

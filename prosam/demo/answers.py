@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prosam.demo.images import MAX_IMAGE_BYTES, ImageStore, KeptImage, view
+from prosam.demo.images import ImageStore, KeptImage, view
 from prosam.demo.questions import Order, Question, annotation_of
 from prosam.demo.samples import sample_sets
 from prosam.errors import InputError
@@ -25,6 +25,7 @@ from prosam.predictor.concept import Concept
 from prosam.predictor.instance import Instance
 from prosam.predictor.predictor import Asked, Predictor
 from prosam.remarks import say_remarks
+from prosam.web.sent_images import MAX_IMAGE_BYTES
 
 CONCEPT = "object"
 VIEW_SIDE = 1024  # px, the longer side of images and masks on the page

@@ -18,53 +18,24 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from prosam.demo import images, questions
+from prosam.demo import questions
 from prosam.demo.answers import ZIP_NAME, Answers
-from prosam.demo.own_page import OwnPageOnly
-from prosam.demo.patience import LimitedWaiting, TooSlowError
 from prosam.demo.questions import Order, Question, read_question
-from prosam.errors import InputError
 from prosam.predictor.predictor import Predictor
 from prosam.remarks import printable
+from prosam.web.bodies import Bodies
+from prosam.web.own_page import OwnPageOnly, SafeHeaders
+from prosam.web.patience import LimitedWaiting
+from prosam.web.refusals import error_handlers
+from prosam.web.sent_images import MAX_IMAGE_BYTES
 
 PAGE = Path(__file__).parent / "page"
+COMMAND = "prosam demo"
 
 _AT_ONCE = 2  # a decoded photograph and its logits take some hundred MB
-_MOST_WAITING = 2**29  # bytes of all requests together; 64 clients may be connected
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-
-class _TooLargeError(InputError):
-    """A request's body has too many bytes."""
-
-
-class _BusyError(InputError):
-    """Too many requests wait."""
-
-
-class _Waiting:
-    """Counts the bytes of the requests that wait to be answered."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    @asynccontextmanager
-    async def body(self, request: Request, most: int, name: str) -> AsyncIterator[bytes]:
-        """The body of a request. Reading stops beyond `most` bytes, no matter what the headers say."""
-        taken = bytearray()
-        try:
-            async for part in request.stream():
-                taken += part
-                self.count += len(part)
-                if len(taken) > most:
-                    raise _TooLargeError(f"{name}: has more than {most >> 20} MiB; scale it down")
-                if self.count > _MOST_WAITING:
-                    raise _BusyError("too many requests wait; try again in a minute")
-            yield bytes(taken)
-        finally:
-            self.count -= len(taken)
 
 
 def build_app(predictor: Predictor, *, names: Collection[str] = (), origins: Collection[str] = ()) -> Starlette:
@@ -77,7 +48,7 @@ def build_app(predictor: Predictor, *, names: Collection[str] = (), origins: Col
         names: names of this machine under which the page may be opened, besides `localhost` and numeric addresses.
         origins: further origins of the page; see `OwnPageOnly`.
     """
-    limiter, waiting = CapacityLimiter(_AT_ONCE), _Waiting()
+    limiter, waiting = CapacityLimiter(_AT_ONCE), Bodies()
 
     async def working(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         return await to_thread.run_sync(lambda: function(*args, **kwargs), limiter=limiter)
@@ -99,7 +70,7 @@ def build_app(predictor: Predictor, *, names: Collection[str] = (), origins: Col
 
     async def add(request: Request) -> Response:
         name = printable(request.query_params.get("name", "the image"))
-        async with waiting.body(request, images.MAX_IMAGE_BYTES, name) as content:
+        async with waiting.body(request, MAX_IMAGE_BYTES, name) as content:
             return JSONResponse(await working(_answers(request).kept, content, name))
 
     async def show(request: Request) -> Response:
@@ -128,24 +99,15 @@ def build_app(predictor: Predictor, *, names: Collection[str] = (), origins: Col
             Route("/api/download", download, methods=["POST"]),
             Mount("/page", StaticFiles(directory=PAGE)),
         ],
-        middleware=[Middleware(LimitedWaiting), Middleware(OwnPageOnly, names=names, origins=origins)],
-        exception_handlers={InputError: _refused, Exception: _failed},
+        middleware=[
+            Middleware(LimitedWaiting),
+            Middleware(SafeHeaders),
+            Middleware(OwnPageOnly, names=names, origins=origins, command=COMMAND),
+        ],
+        exception_handlers=error_handlers(COMMAND),
         lifespan=lifespan,
     )
 
 
 def _answers(request: Request) -> Answers:
     return request.app.state.answers
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    return JSONResponse(
-        {"error": f"unexpected: {type(error).__name__}; the traceback is in the terminal of `prosam demo`"}, 500
-    )
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, _STATUSES.get(type(error), 400))
-
-
-_STATUSES: dict[type[Exception], int] = {_TooLargeError: 413, _BusyError: 503, TooSlowError: 408}

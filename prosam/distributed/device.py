@@ -35,24 +35,24 @@ def prepare_device(params: Params) -> torch.device:
     return device
 
 
-def share_cores(device: torch.device, *, small: bool) -> int:
+def share_cores(device: torch.device, *, small: bool, cores: int | None = None) -> int:
     """Divide the cores among images, and set torch's number of threads for that.
 
     The operations of a small network are too short to be divided: two threads took as long as one, and several times
     as long beside other work on the same cores, since threads spin while they wait for one another. Therefore each
     image has one thread, and there is an image for each core. A large network has all cores for one image.
-    OMP_NUM_THREADS limits the cores.
 
     Args:
         device: of the models; on a GPU, nothing changes.
         small: whether the models are as small as the bundled ones.
+        cores: how many cores to use; None for all that this process may use (affinity, cgroup quota, OMP_NUM_THREADS).
 
     Returns:
         The number of images to work on at the same time, each in a thread of its own.
     """
     if device.type != "cpu":
         return 1
-    cores = min(usable_cpus(), torch.get_num_threads())
+    cores = cores or min(usable_cpus(), torch.get_num_threads())
     torch.set_num_threads(1 if small else cores)
     return cores if small else 1
 

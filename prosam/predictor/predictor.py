@@ -196,8 +196,17 @@ class Predictor:
             InputError: the image cannot be read, a concept is another model's, or samples are asked of a model without
                 a distribution of prompts.
         """
-        path = Path(image) if isinstance(image, str | Path) else None
-        return self._segment([path], [load_image(image)], self.checked(concepts, **asked), **asked)[0]
+        return self.segment_batch([image], concepts, **asked)[0]
+
+    def segment_batch(
+        self, images: Sequence[ImageInput], concepts: Concept | Sequence[Concept], **asked: Unpack[Asked]
+    ) -> list[Result]:
+        """Find concepts in several images at once, which is faster on a GPU; see `segment`.
+
+        Results are those of `segment` up to rounding.
+        """
+        paths = [Path(image) if isinstance(image, str | Path) else None for image in images]
+        return self._segment(paths, [load_image(image) for image in images], self.checked(concepts, **asked), **asked)
 
     def segment_folder(
         self,

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from prosam.files import atomic_path
+from prosam.training.adamw import SteppingOptimizer
 
 LogRow = dict[str, float]
 
@@ -56,7 +57,7 @@ class TrainState:
         return {"step": self.best.step, "test_miou": self.best.test_miou} if self.best else {"step": self.step}
 
 
-def save_checkpoint(path: Path, progressed: TrainState, encoder: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def save_checkpoint(path: Path, progressed: TrainState, encoder: nn.Module, optimizer: SteppingOptimizer) -> None:
     """Write everything that is needed to resume, all or nothing."""
     state = {
         "step": progressed.step,
@@ -73,7 +74,7 @@ def save_checkpoint(path: Path, progressed: TrainState, encoder: nn.Module, opti
         temporary.write_bytes(hashlib.sha256(content).digest() + content)
 
 
-def load_checkpoint(path: Path, encoder: nn.Module, optimizer: torch.optim.Optimizer) -> TrainState:
+def load_checkpoint(path: Path, encoder: nn.Module, optimizer: SteppingOptimizer) -> TrainState:
     """Resume from a checkpoint, or start from the beginning if it is missing or damaged."""
     if not path.exists():
         return TrainState()

@@ -23,6 +23,7 @@ from prosam.features.read import ReadPairs
 from prosam.methods.prompting import PromptMethod
 from prosam.models.distributions import Dirac, Gaussian, PromptDistribution
 from prosam.progress import Progress
+from prosam.training.adamw import adamw
 from prosam.training.checkpoint import Best, LogRow, TrainState, load_checkpoint, save_checkpoint
 from prosam.training.measurements import Measurements
 from prosam.training.samples import SampleLoss
@@ -101,7 +102,7 @@ def train_prompt_encoder(
     encoder, device = method.encoder, method.models.device
     optimisation, execution = settings.optimisation, settings.execution
     in_steps = method.compiled() if execution.compiled else method
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=optimisation.lr, weight_decay=optimisation.weight_decay)
+    optimizer = adamw(encoder.parameters(), lr=optimisation.lr, weight_decay=optimisation.weight_decay)
     sample_loss, measurements = SampleLoss(method.models, execution, ranks.mean), Measurements(device)
     state = load_checkpoint(checkpoint, encoder, optimizer)
     ranks.wait()  # the first process may be done at once, and its caller then removes the file

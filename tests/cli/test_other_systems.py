@@ -47,7 +47,8 @@ def test_a_command_runs_without_what_only_posix_has(words: tuple[str, ...], work
 def test_the_page_is_served_without_what_only_posix_has(work: Path):
     serve = """
 import threading, urllib.request
-from prosam.demo.server import listen, serve_demo, url_of
+from prosam.demo.app import build_app
+from prosam.web.server import listen, serve
 from prosam.predictor.predictor import Predictor
 import uvicorn
 started = uvicorn.Server.startup
@@ -57,7 +58,7 @@ async def startup(self, sockets=None):
 uvicorn.Server.startup = startup
 with listen("127.0.0.1", 0) as listening:
     predictor = Predictor.load("bundled:shapes", device="cpu")
-    serve_demo(predictor, listening, url_of(listening, "127.0.0.1"), names=[], browser=False)
+    serve(build_app(predictor), listening)
 print("served")
 """
     done = subprocess.run(

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from prosam.cli.main import main
-from prosam.demo.server import listen, url_of
 from prosam.errors import InputError
+from prosam.web.server import listen, url_of
 
 Run = tuple[int, str]
 

@@ -16,7 +16,9 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from prosam.demo import app as demo_app
-from prosam.demo.patience import LimitedWaiting, Patience, TooSlowError, impatient_protocol
+from prosam.web import bodies
+from prosam.web.patience import LimitedWaiting, Patience, impatient_protocol
+from prosam.web.refusals import TooSlowError
 from tests.demo.conftest import OWN, send
 
 QUICK = Patience(headers=0.2, part=0.05, body=0.2)
@@ -144,10 +146,10 @@ def test_together_waiting_requests_have_a_limit(page: TestClient, monkeypatch: p
     from tests.demo.test_refusals import GREY, file_of
 
     content = file_of(GREY)
-    monkeypatch.setattr(demo_app, "_MOST_WAITING", len(content) - 1)
+    monkeypatch.setattr(bodies, "MOST_WAITING_BYTES", len(content) - 1)
     answer = page.post("/api/images", params={"name": "a.png"}, content=content)
     assert (answer.status_code, "too many requests" in answer.json()["error"]) == (503, True)
-    monkeypatch.setattr(demo_app, "_MOST_WAITING", len(content))
+    monkeypatch.setattr(bodies, "MOST_WAITING_BYTES", len(content))
     for _ in range(3):  # what has been answered does not wait any more
         send(page, content)
 

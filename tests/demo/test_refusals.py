@@ -16,8 +16,9 @@ from starlette.testclient import TestClient
 
 from prosam import Predictor
 from prosam.demo.app import build_app
-from prosam.demo.images import MAX_IMAGE_BYTES, ImageStore
+from prosam.demo.images import ImageStore
 from prosam.errors import InputError
+from prosam.web.sent_images import MAX_IMAGE_BYTES
 from tests.demo.conftest import file_of, send
 
 GREY = np.full((16, 24, 3), 128, np.uint8)

@@ -12,8 +12,9 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from prosam.web.refusals import refused
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -25,10 +26,29 @@ _HEADERS = {
 }
 
 
-class OwnPageOnly:
-    """Refuses requests of other pages with status 403, and forbids the page to load anything from elsewhere."""
+class SafeHeaders:
+    """Adds headers that forbid a page of this server to load from elsewhere, and other pages to show it in a frame."""
 
-    def __init__(self, app: ASGIApp, names: Collection[str], origins: Collection[str] = ()):
+    def __init__(self, app: ASGIApp):
+        """Wrap an app."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle an ASGI connection."""
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                added = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+                message["headers"] = [*message["headers"], *added]
+            await send(message)
+
+        await self._app(scope, receive, sent if scope["type"] == "http" else send)
+
+
+class OwnPageOnly:
+    """Refuses requests of other pages with status 403."""
+
+    def __init__(self, app: ASGIApp, names: Collection[str], origins: Collection[str] = (), command: str = ""):
         """Wrap an app.
 
         Args:
@@ -36,8 +56,9 @@ class OwnPageOnly:
             names: allowed names of this machine, besides `localhost`.
             origins: further origins of the page itself, such as `https://demo.example.org` before a proxy that adds
                 TLS. Their names are allowed too.
+            command: the command that serves the page, such as `prosam demo`, for messages.
         """
-        self._app = app
+        self._app, self._command = app, command
         self._origins = {origin.lower() for origin in origins}
         hosts = (urlsplit(origin).hostname or "" for origin in self._origins)
         self._names = {"localhost", *(name.lower() for name in names), *hosts}
@@ -47,16 +68,9 @@ class OwnPageOnly:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-
-        async def sent(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                added = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-                message["headers"] = [*message["headers"], *added]
-            await send(message)
-
         headers = Headers(scope=scope)
-        app = self._app if self._is_own(headers) else JSONResponse({"error": _refusal(headers)}, 403)
-        await app(scope, receive, sent)
+        app = self._app if self._is_own(headers) else refused(_why(headers, self._command), 403)
+        await app(scope, receive, send)
 
     def _is_own(self, headers: Headers) -> bool:
         host, origin = headers.get("host", ""), headers.get("origin")
@@ -81,8 +95,10 @@ class OwnPageOnly:
         return True
 
 
-def _refusal(headers: Headers) -> str:
+def _why(headers: Headers, command: str) -> str:
     origin = headers.get("origin")
     if origin is None or not origin.startswith(("http://", "https://")):
-        return "only the demo page may ask"
-    return f"only the demo page may ask; if {origin} is its own address before a proxy, pass --origin to prosam demo"
+        return f"only the page of {command} may ask, by this machine's own name or a numeric address"
+    return (
+        f"only the page of {command} may ask; if {origin} is its own address before a proxy, pass --origin to {command}"
+    )

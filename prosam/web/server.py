@@ -1,4 +1,4 @@
-"""Listening on a port, serving the app on it, and opening a browser."""
+"""Listening on a port, serving an app on it, and opening a browser."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ import ipaddress
 import signal
 import socket
 import webbrowser
-from collections.abc import Collection
+from importlib.util import find_spec
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from prosam.errors import InputError
 
 if TYPE_CHECKING:
-    from prosam.predictor.predictor import Predictor
+    from starlette.types import ASGIApp
+
+
+def check_libraries(command: str) -> None:
+    """Raise InputError if the extra `demo` is not installed, which a command such as `prosam demo` needs."""
+    for library in ("starlette", "uvicorn"):
+        if find_spec(library) is None:
+            raise InputError(f"{command} needs {library}; install it with: pip install 'prosam[demo]'")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -47,47 +54,35 @@ def is_local(host: str) -> bool:
 
 
 def url_of(listening: socket.socket, host: str) -> str:
-    """The page's address for a browser on this machine."""
+    """The server's address for a browser on this machine."""
     unspecified = host in ("0.0.0.0", "::")
     name = "127.0.0.1" if unspecified else f"[{host}]" if ":" in host else host
     return f"http://{name}:{listening.getsockname()[1]}/"
 
 
-def serve_demo(
-    predictor: Predictor,
-    listening: socket.socket,
-    url: str,
-    *,
-    names: Collection[str],
-    browser: bool,
-    origins: Collection[str] = (),
-) -> None:
-    """Serve the page until Ctrl-C, or until its terminal is closed.
+def serve(app: ASGIApp, listening: socket.socket, *, connections: int = 64, open_page: str | None = None) -> None:
+    """Serve an app until Ctrl-C, until SIGTERM, or until the terminal is closed.
 
     Args:
-        predictor: the model that answers.
+        app: the app.
         listening: the socket.
-        url: address of the page.
-        names: see `build_app`.
-        origins: see `build_app`.
-        browser: whether to open the page in a browser. Requests before the server runs wait in the socket.
+        connections: largest number of connections; further ones get status 503.
+        open_page: address of a page to open in a browser; requests before the server runs wait in the socket.
     """
     import uvicorn
 
-    from prosam.demo.app import build_app
-    from prosam.demo.patience import Patience, impatient_protocol
+    from prosam.web.patience import Patience, impatient_protocol
 
-    app = build_app(predictor, names=names, origins=origins)
     config = uvicorn.Config(
         app,
         http=impatient_protocol(Patience()),
         log_level="warning",
         access_log=False,
         server_header=False,
-        limit_concurrency=64,
+        limit_concurrency=connections,
     )
-    if browser:
-        Thread(target=webbrowser.open, args=[url], daemon=True).start()  # a browser in the terminal would block
+    if open_page is not None:
+        Thread(target=webbrowser.open, args=[open_page], daemon=True).start()  # a browser in the terminal would block
     server = uvicorn.Server(config)
     hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
     # the terminal was closed; with nohup, SIGHUP is ignored

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from prosam.errors import InputError
+from prosam.web.refusals import TooSlowError
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -31,10 +31,6 @@ class Patience:
     headers: float = 20
     part: float = 20
     body: float = 600
-
-
-class TooSlowError(InputError):
-    """A client is too slow."""
 
 
 class LimitedWaiting:
