@@ -20,9 +20,8 @@ def _of_timm(name: str) -> RemoteFile:
 
     No digest of them could be looked up. The authors' own files need a signed address.
     """
-    return RemoteFile(
-        f"{name}.safetensors", (f"{_TIMM}{name}/resolve/main/model.safetensors",), licence=_DINOV3_LICENCE
-    )
+    url = f"{_TIMM}{name}/resolve/main/model.safetensors"
+    return RemoteFile(f"{name}.safetensors", (url,), licence=_DINOV3_LICENCE)
 
 
 def _with_registers(name: str, size: int | None = None, sha256: str | None = None) -> RemoteFile:

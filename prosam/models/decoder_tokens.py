@@ -28,9 +28,10 @@ def as_linear(convolution: Any) -> tuple[Tensor, Tensor]:
 
 
 def output_tokens(decoder: Any) -> Tensor:
-    """The tokens that a mask decoder puts before the prompts': of the IoU, of the four masks, and SAM 2's of the object.
+    """The tokens that a mask decoder puts before those of the prompts.
 
-    SAM 2 has its own first. Attention does not depend on the order of tokens.
+    They are for the IoU, for each of the four masks, and in SAM 2 for the object's presence. SAM 2 itself puts the
+    latter first, but attention does not depend on the order of tokens.
 
     Returns:
         (5 or 6, d).

@@ -123,8 +123,8 @@ class Sam2ImageEncoder(nn.Module):
 class Sam2MaskDecoder(MaskDecoder):
     """SAM's mask decoder with SAM 2's details, estimates of IoU between 0 and 1, and a token for the object's presence.
 
-    The token takes part in the attention like the others. Whether the object is there, as `pred_obj_score_head` reads it
-    of the token, changes no mask, as in SAM 2's image predictor.
+    The token takes part in the attention like the others. What `pred_obj_score_head` makes of it changes no mask, as in
+    SAM 2's image predictor.
     """
 
     detail_channels = _DETAILS

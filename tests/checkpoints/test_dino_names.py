@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def authors_convnext(depths: tuple[int, ...] = (3, 3, 9, 3), widths: tuple[int, 
 
     layer("downsample_layers.0.0", widths[0], 3, 4, 4)
     norm("downsample_layers.0.1", widths[0])
-    for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False), 1):
+    for i, (a, b) in enumerate(pairwise(widths), 1):
         norm(f"downsample_layers.{i}.0", a)
         layer(f"downsample_layers.{i}.1", b, a, 2, 2)
     for i, (depth, width) in enumerate(zip(depths, widths, strict=True)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -81,7 +82,7 @@ def test_dinov3s_tokens_of_a_square_are_timms(vit: Eva, normed: bool):
 
 
 def test_a_patch_is_rotated_by_its_place():
-    """Angles 2 pi c / 100^(k / quarter) with c from the middle of the image, y first, each repeated in the other half."""
+    """Angles 2 pi c / 100^(k / quarter), c from the middle of the image, y first, each repeated in the other half."""
     h, channels = 3, 16
     found = patch_rotations(h, channels)
     assert found.shape == (h * h, 2 * channels)
@@ -150,7 +151,7 @@ def test_convnexts_levels_are_timms_stages():
 
 
 def vit_parameters(width: int, depth: int) -> int:
-    """Of a ViT with patches of 16 px, no biases of queries, keys and values, layer scale, four registers, no positions."""
+    """Of a ViT with patches of 16 px, layer scale and four registers; queries, keys and values have no biases."""
     attention = width * 3 * width + (width + 1) * width
     network = (width + 1) * 4 * width + (4 * width + 1) * width
     block = attention + network + 2 * 2 * width + 2 * width
@@ -160,7 +161,7 @@ def vit_parameters(width: int, depth: int) -> int:
 def convnext_parameters(depths: tuple[int, ...], widths: tuple[int, ...] = (96, 192, 384, 768)) -> int:
     """Of a ConvNeXt without a classifier: a stem, 2 x 2 convolutions between stages, blocks, and norms."""
     stem = (3 * 16 + 1) * widths[0] + 2 * widths[0]
-    between = sum(2 * a + (4 * a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
+    between = sum(2 * a + (4 * a + 1) * b for a, b in pairwise(widths))
     block = [(49 + 1) * w + 2 * w + (w + 1) * 4 * w + (4 * w + 1) * w + w for w in widths]
     return stem + between + sum(n * size for n, size in zip(depths, block, strict=True)) + 2 * widths[-1]
 

@@ -22,6 +22,7 @@ from prosam.models.sam import SAM_BUILDERS, build_tiny_sam, decode_candidates, d
 from prosam.models.sam2 import HieraSize, build_sam2
 from prosam.models.segment_anything import Sam
 from tests.models.random_weights import imagenet_normalised, random_images, randomise, relative_difference
+from tests.models.sam2_names import authors_names
 
 SIZE, GRID = 256, 16  # px, cells; windows do not divide the grids of the last two stages
 WIDTH = 16
@@ -166,18 +167,13 @@ def test_points_and_boxes_are_the_hubs_prompts(hubs: Any, sam: Sam):
 @torch.no_grad()
 def test_guided_attention_takes_the_token_of_the_object_along(sam: Sam, embedding: Tensor):
     """PerSAM's decoder; tests/methods compares it with its own on SAMs without this token."""
-    prompts = noise(1, 2, 256)
-    found = decode_guided(sam, embedding[0], prompts, torch.zeros(GRID, GRID), torch.zeros(256))
+    inputs = noise(1, 2, 256), torch.zeros(GRID, GRID), torch.zeros(256)
+    found = decode_guided(sam, embedding[0], *inputs)
     assert found.shape == (4 * GRID, 4 * GRID)
     token = sam.mask_decoder.obj_score_token.weight
     before = token.clone()
     token += 1
-    assert (
-        relative_difference(
-            decode_guided(sam, embedding[0], prompts, found.new_zeros(GRID, GRID), before[0] * 0), found
-        )
-        > 1e-4
-    )
+    assert relative_difference(decode_guided(sam, embedding[0], *inputs), found) > 1e-4
     token.copy_(before)
 
 
@@ -185,38 +181,6 @@ def test_only_sam_2_scores_the_object():
     tiny = build_tiny_sam().eval().requires_grad_(False)
     with pytest.raises(ValueError, match="only SAM 2"):
         MaskTokenDecoder(tiny).object_scores(torch.zeros(1, 64, 16, 16), torch.zeros(1, 1, 1, 64))
-
-
-def authors_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Our tensors under the names of `sam2.1_hiera_*.pt`, beside those of the memory, read off the authors' modules."""
-    published: dict[str, Tensor] = {
-        "memory_attention.layers.0.self_attn.q_proj.weight": torch.zeros(256, 256),
-        "memory_encoder.fuser.layers.0.gamma": torch.zeros(256),
-        "maskmem_tpos_enc": torch.zeros(7, 1, 1, 64),
-        "no_mem_pos_enc": torch.zeros(1, 1, 256),
-        "no_obj_ptr": torch.zeros(1, 256),
-        "no_obj_embed_spatial": torch.zeros(1, 64),
-        "obj_ptr_proj.layers.0.weight": torch.zeros(256, 256),
-        "obj_ptr_tpos_proj.weight": torch.zeros(64, 256),
-        "mask_downsample.weight": torch.zeros(1, 1, 4, 4),
-    }
-    for name, tensor in state.items():
-        part, _, rest = name.partition(".")
-        if name.startswith("image_encoder.trunk."):
-            rest = rest.replace("mlp.fc1", "mlp.layers.0").replace("mlp.fc2", "mlp.layers.1")
-            published[f"image_encoder.{rest}"] = tensor
-        elif name.startswith("image_encoder.neck."):
-            number, end = rest.split(".")[1:]
-            published[f"image_encoder.neck.convs.{number}.conv.{end}"] = tensor
-        elif name == "image_encoder.no_memory":
-            published["no_mem_embed"] = tensor
-        elif part == "image_encoder":
-            convolution = {"fourfold": "conv_s0", "twice": "conv_s1"}[rest.split(".")[0]]
-            published[f"sam_mask_decoder.{convolution}.{rest.split('.')[1]}"] = tensor
-        else:
-            rest = rest.replace("mlp.lin1", "mlp.layers.0").replace("mlp.lin2", "mlp.layers.1")
-            published[f"sam_{part}.{rest}"] = tensor
-    return published
 
 
 def test_the_authors_file_is_read_by_names(sam: Sam):

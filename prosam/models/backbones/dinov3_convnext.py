@@ -23,8 +23,8 @@ class DinoV3ConvNeXt(Backbone):
     """ConvNeXt on an image that is resized to 16 px a cell, so that its third stage has the grid of the features.
 
     Level 2 is the second stage, averaged over 2 x 2 of its cells; level 3 is the third stage. Level 4 is the fourth
-    stage after the network's final norm, DINOv3's own `x_norm_patchtokens`; it has half the resolution and is brought to
-    the grid by bilinear interpolation. Tensors have timm's names.
+    stage after the network's final norm, DINOv3's own `x_norm_patchtokens`; it has half the resolution and is brought
+    to the grid by bilinear interpolation. Tensors have timm's names.
     """
 
     level4_reach = _WHOLE_IMAGE  # a window would have to keep to its strides
