@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,8 @@ class DinoV3(PatchTransformer):
     def __init__(self, vit: Eva):
         """Take over the layers of timm's model."""
         super().__init__(vit, ("cls_token", "reg_token"))
-        self._head_channels = int(vit.embed_dim // vit.blocks[0].get_submodule("attn").num_heads)
+        attention: Any = vit.get_submodule("blocks.0.attn")
+        self._head_channels = int(vit.embed_dim // attention.num_heads)
 
     def run(self, blocks: Sequence[nn.Module], tokens: Tensor, h: int) -> Tensor:
         """See `PatchTransformer.run`."""
