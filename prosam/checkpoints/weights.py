@@ -68,6 +68,8 @@ def load_state(path: Path, *, without: str | None = None) -> dict[str, Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's unpickler can raise anything for a file that is not a checkpoint
         raise InputError(f"{path}: cannot be read as weights{_why(path, error)}") from error
+    if isinstance(state, dict) and state.keys() == {"model"}:  # as SAM 2's authors have it
+        state = state["model"]
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise InputError(f"{path}: does not hold a plain state dict of tensors")
     return {name: tensor for name, tensor in state.items() if not _left_out(name, without)}

@@ -71,27 +71,35 @@ def check(params: Annotated[Path, typer.Argument(help="The file to validate.")] 
 def suite(
     names: Annotated[list[str] | None, typer.Argument(help="Keys of `suites` in params.yaml, or all.")] = None,
     data: Annotated[str, typer.Option(help="Data sets to run them on, such as pascal-5i,coco-20i.")] = "",
+    sam: Annotated[str | None, typer.Option(help="SAM to run them with, for `models.sam`.")] = None,
     params: Annotated[Path, typer.Option(help="The file to edit.")] = PARAMS_FILE,
 ) -> None:
     """Choose what the pipeline runs: one or more of the paper's tables. Without a name, list them.
 
     Edits the section `pipeline` of params.yaml; run `make repro` or `dvc repro` next.
 
-    Examples: prosam suite; prosam suite table-1 table-4; prosam suite all --data pascal-5i
+    Examples: prosam suite; prosam suite table-1 table-4; prosam suite foundations --sam sam2.1_t --data pascal-5i
     """
-    from prosam.params.suites import choose_suites, left_out
+    from prosam.params.suites import choose_suites, compared_sams, left_out
 
     if not names:
         for name, described in load_params(params).suites.items():
             print(f"{name:16} {described.shows}")
         return
-    chosen = choose_suites(params, names, [name for name in data.split(",") if name])
+    chosen = choose_suites(params, names, _listed(data), sam)
     p = chosen.pipeline
     for run in left_out(chosen, names):
         print(f"left out: {run}, because its backbone needs published weights and models.sam is the bundled one")
     trainings = len(p.datasets) * len(p.runs) * len(p.folds)
     studies = len(p.datasets) * len(p.studies) * len(p.studied) * len(p.folds) + len(p.datasets) * len(p.starts)
     print(f"{params}: {trainings} trainings and evaluations, {studies} studies, on {', '.join(p.datasets)}")
+    own = chosen.models.sam.name
+    if others := [other for other in compared_sams(chosen, names) if other != own]:
+        print(f"models.sam is {own}; run {', '.join(others)} in clones or as experiments of their own, with --sam")
+
+
+def _listed(names: str) -> list[str]:
+    return [name for name in names.split(",") if name]
 
 
 @app.command()
@@ -127,18 +135,22 @@ def info(
 @app.command()
 def plan(
     params: Annotated[Path, typer.Argument(help="The parameters to plan for.")] = PARAMS_FILE,
+    suite: Annotated[str | None, typer.Option(help="A suite, planned with each SAM that it compares.")] = None,
+    data: Annotated[str, typer.Option(help="With --suite, data sets such as pascal-5i.")] = "",
     json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
 ) -> None:
     """Estimate what the pipeline will cost before anything is fetched or computed: downloads, disk and time.
 
-    Example: prosam plan
+    Examples: prosam plan; prosam plan --suite foundations --data pascal-5i
     """
     from prosam.params.fitting import load_fitted
+    from prosam.plan import make_plan, plan_as_json, plan_as_text, plan_suite, suite_as_json, suite_as_text
 
+    if suite is not None:
+        planned = plan_suite(params, suite, _listed(data))
+        print(suite_as_json(planned) if json else suite_as_text(planned))
+        return
     settings = load_fitted(params)
-
-    from prosam.plan import make_plan, plan_as_json, plan_as_text
-
     made = make_plan(settings)
     print(plan_as_json(made) if json else plan_as_text(made))
 

@@ -46,6 +46,7 @@ class RemoteFile:
         size: in bytes.
         md5: hexadecimal, 32 digits.
         sha256: hexadecimal; 64 digits, or at least the first 8 of them.
+        licence: under which it is published, and where its terms are; said before it is fetched.
     """
 
     name: str
@@ -53,6 +54,7 @@ class RemoteFile:
     size: int | None = None
     md5: str | None = None
     sha256: str | None = None
+    licence: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a file that can never be fetched.

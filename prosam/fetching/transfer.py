@@ -89,6 +89,8 @@ def _transfer(file: RemoteFile, path: Path, patience: RetryPolicy | None) -> Non
     from prosam.fetching.source import Refused, RetryPolicy, transfer_from
 
     reasons: list[str] = []
+    if file.licence is not None:
+        print(f"{file.name}: its licence is {file.licence}", flush=True)
     with PartialFile(file, path.parent) as part:
         _require_room(file, part)
         for number, url in enumerate(file.urls, 1):

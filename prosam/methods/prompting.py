@@ -11,11 +11,13 @@ from torch import Tensor
 from prosam.features.pairs import References, Targets
 from prosam.methods.fusion import FusedPrompts, Fusion
 from prosam.methods.method import Method
+from prosam.methods.parts.positional_debiasing import PositionalDebiasing
 from prosam.models.distributions import PromptDistribution
 from prosam.models.frozen import FrozenModels
 from prosam.models.prompt_encoder import PromptEncoder, ReferenceCode
 from prosam.models.pseudo_mask import pseudo_masks
 from prosam.params import RunParams
+from prosam.params.rivals import Insid3Settings
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,16 @@ class PromptConcept:
 class PromptMethod(Method[PromptConcept]):
     """A prompt encoder in front of SAM's mask decoder. The prompts' distribution makes it ProSAM or VRP-SAM."""
 
-    def __init__(self, encoder: PromptEncoder, models: FrozenModels, *, normalised_pseudo_mask: bool):
+    def __init__(
+        self,
+        encoder: PromptEncoder,
+        models: FrozenModels,
+        *,
+        normalised_pseudo_mask: bool,
+        debiasing: PositionalDebiasing | None = None,
+    ):
         self.encoder, self.models = encoder, models
-        self.normalised_pseudo_mask = normalised_pseudo_mask
+        self.normalised_pseudo_mask, self.debiasing = normalised_pseudo_mask, debiasing
         self._encode_reference, self._encode_target = encoder.encode_reference, encoder.encode_target
 
     def compiled(self) -> PromptMethod:
@@ -55,7 +64,11 @@ class PromptMethod(Method[PromptConcept]):
         self, concept: PromptConcept, targets: Targets, generator: torch.Generator | None = None
     ) -> PromptDistribution:
         """The distribution of prompts for each of B targets."""
-        pseudo_mask = pseudo_masks(concept.foreground, targets.level4, normalised=self.normalised_pseudo_mask)
+        foreground, level4 = concept.foreground, targets.level4
+        if self.debiasing is not None:
+            foreground = [self.debiasing.of_features(features) for features in foreground]
+            level4 = self.debiasing.of_features(level4)
+        pseudo_mask = pseudo_masks(foreground, level4, normalised=self.normalised_pseudo_mask)
         return self._encode_target(concept.code, targets.features, pseudo_mask, generator)
 
     def episode_prompts(
@@ -146,4 +159,13 @@ def build_prompt_method(run: RunParams, models: FrozenModels, *, seed: int) -> P
         torch.manual_seed(seed)
         encoder = build_prompt_encoder(run, models, anchors, labels)
     encoder.to(models.device).eval()
-    return PromptMethod(encoder, models, normalised_pseudo_mask=run.pseudo_mask == "normalised")
+    debiasing = positional_debiasing(models) if run.pseudo_mask == "debiased" else None
+    return PromptMethod(encoder, models, normalised_pseudo_mask=run.pseudo_mask != "raw", debiasing=debiasing)
+
+
+@torch.no_grad()
+def positional_debiasing(models: FrozenModels) -> PositionalDebiasing:
+    """The debiasing of level 4, with the share of directions that INSID3 published."""
+    size, backbone = models.image_size, models.backbone
+    black = torch.zeros(1, 3, size, size, dtype=torch.uint8, device=models.device)
+    return PositionalDebiasing(backbone.level4(backbone.levels(black)[1])[0], Insid3Settings().positional_share)

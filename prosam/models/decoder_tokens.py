@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,6 +25,20 @@ def as_linear(convolution: Any) -> tuple[Tensor, Tensor]:
     if bias is None:
         raise ValueError("SAM's upscaler has biases")
     return weight, bias.repeat(4)
+
+
+def output_tokens(decoder: Any) -> Tensor:
+    """The tokens that a mask decoder puts before those of the prompts.
+
+    They are for the IoU, for each of the four masks, and in SAM 2 for the object's presence. SAM 2 itself puts the
+    latter first, but attention does not depend on the order of tokens.
+
+    Returns:
+        (5 or 6, d).
+    """
+    tokens = [decoder.iou_token.weight, decoder.mask_tokens.weight]
+    object_token = getattr(decoder, "obj_score_token", None)
+    return torch.cat(tokens if object_token is None else [*tokens, object_token.weight])
 
 
 def by_image(tokens: Tensor, images: int) -> Tensor:

@@ -16,7 +16,8 @@ On a CPU, whatever treats each image token alone is done for some tokens after t
 activations find them in its caches.
 
 Shape letters: M prompt sets, m of them at a time, N prompts a set, d prompt dimension, D channels of an embedding, g
-side of its grid, T = g^2 image tokens, Q = 5 + N tokens, H heads, e channels of a head.
+side of its grid, T = g^2 image tokens, Q tokens: the decoder's own, 5 or with SAM 2 6, and the prompts', H heads, e
+channels of a head.
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from prosam.models.decoder_tokens import TokenUpscaler, attend, attention, by_image, heads, merge_heads
+from prosam.models.decoder_tokens import (
+    TokenUpscaler,
+    attend,
+    attention,
+    by_image,
+    heads,
+    merge_heads,
+    output_tokens,
+)
 from prosam.models.embedding_details import split_details
 from prosam.models.segment_anything import Sam
 from prosam.models.two_way_layer import attend_image, decoder_layer, token_masks, written_image
@@ -136,7 +145,7 @@ class _ImageDecoder:
         core, self._details = split_details(sam, embedding[None])
         self._image = core.flatten(2).transpose(1, 2)  # (1, T, d)
         self._positions = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)
-        self._output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+        self._output_tokens = output_tokens(decoder)
         self._upscaler = TokenUpscaler.of(decoder.output_upscaling)
         self._no_mask = sam.prompt_encoder.no_mask_embed.weight
 

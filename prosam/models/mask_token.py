@@ -11,7 +11,7 @@ and the tests compare the two. Work is saved in three ways, all of them exact:
   convolution of stride 2 is a matrix product.
 
 Shape letters: B images, K prompt sets an image, M = B K, N prompts a set, d prompt dimension, g side of the embedding
-grid, T = g^2 image tokens, Q = 5 + N tokens, H heads.
+grid, T = g^2 image tokens, Q tokens: the decoder's own, 5 or with SAM 2 6, and the prompts', H heads.
 """
 
 from __future__ import annotations
@@ -20,11 +20,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prosam.models.decoder_tokens import as_linear, attend, attention, by_image, heads, merge_heads
+from prosam.models.decoder_tokens import (
+    as_linear,
+    attend,
+    attention,
+    by_image,
+    heads,
+    merge_heads,
+    output_tokens,
+)
 from prosam.models.embedding_details import Details, split_details
 from prosam.models.segment_anything import Sam
 
-_IOU_TOKEN, _MASK_TOKEN = 0, 1
+_IOU_TOKEN, _MASK_TOKEN, _OBJECT_TOKEN = 0, 1, 5
 
 
 class MaskTokenDecoder:
@@ -40,7 +48,7 @@ class MaskTokenDecoder:
         decoder, self._grid = sam.mask_decoder, sam.prompt_encoder.image_embedding_size[0]
         self._no_mask = sam.prompt_encoder.no_mask_embed.weight
         self._positions = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)  # (1, T, d)
-        self._output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+        self._output_tokens = output_tokens(decoder)
         self._first, self._second = decoder.transformer.layers
         self._final, self._final_norm = (
             decoder.transformer.final_attn_token_to_image,
@@ -73,11 +81,23 @@ class MaskTokenDecoder:
         quality = self._sam.mask_decoder.iou_prediction_head(iou_token)[:, 0]  # of mask 0
         return masks.unflatten(0, prompts.shape[:2]), quality.unflatten(0, prompts.shape[:2])
 
+    def object_scores(self, embedding: Tensor, prompts: Tensor) -> Tensor:
+        """SAM 2's own logit that the object is in the image, (B, K); above 0 it says yes.
+
+        Raises:
+            ValueError: the SAM has no such score.
+        """
+        head = getattr(self._sam.mask_decoder, "pred_obj_score_head", None)
+        if head is None:
+            raise ValueError("only SAM 2 scores whether the object is there")
+        tokens, queries, keys, _ = self._transformed(embedding, prompts)
+        read = self._read_image(queries[:, _OBJECT_TOKEN], tokens[:, _OBJECT_TOKEN], keys)
+        return head(read)[:, 0].unflatten(0, prompts.shape[:2])
+
     def _transformed(self, embedding: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor, Tensor, Details | None]:
         """Tokens and queries (M, Q, d), image tokens (M, T, d), and details, all before the final attention."""
         b, k, n, d = prompts.shape
-        output_tokens = self._output_tokens.expand(b * k, -1, -1)
-        tokens = torch.cat([output_tokens, prompts.reshape(b * k, n, d)], 1)
+        tokens = torch.cat([self._output_tokens.expand(b * k, -1, -1), prompts.reshape(b * k, n, d)], 1)
         embedding, details = split_details(self._sam, embedding)
         image = embedding.flatten(2).transpose(1, 2) + self._no_mask
         queries, keys = self._first_layer(tokens, image, k)

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prosam.models.decoder_tokens import output_tokens
 from prosam.models.embedding_details import split_details, upscaled
 from prosam.models.mobile_sam import build_mobile_sam
+from prosam.models.sam2 import SAM2_BUILDERS
 from prosam.models.sam_lite import build_lite_sam
 from prosam.models.segment_anything import (
     ImageEncoderViT,
@@ -68,6 +70,7 @@ SAM_BUILDERS: dict[str, Callable[[], Sam]] = {
     "vit_b": sam_model_registry["vit_b"],
     "vit_l": sam_model_registry["vit_l"],
     "vit_h": sam_model_registry["vit_h"],
+    **SAM2_BUILDERS,
 }
 
 
@@ -148,13 +151,12 @@ def _run_decoder(sam: Sam, embedding: Tensor, prompts: Tensor, dense: Tensor | N
         dense: (M, d, g, g), of masks; None for SAM's "no mask".
 
     Returns:
-        The output tokens (M, 5 + N, d), IoU token first, then four mask tokens; and the upscaled embedding
+        The output tokens (M, Q, d), IoU token first, then four mask tokens; and the upscaled embedding
         (M, d / 8, 4g, 4g).
     """
     decoder, size = sam.mask_decoder, embedding.shape[0]
     embedding, details = split_details(sam, embedding)
-    output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-    tokens = torch.cat([output_tokens.expand(size, -1, -1), prompts], 1)
+    tokens = torch.cat([output_tokens(decoder).expand(size, -1, -1), prompts], 1)
     source = embedding + (sam.prompt_encoder.no_mask_embed.weight[..., None, None] if dense is None else dense)
     positions = dense_positions(sam).expand_as(source)
     tokens, source = decoder.transformer(source, positions, tokens)

@@ -10,7 +10,7 @@ from prosam.params.section import Name, Section
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 
-SamName = Literal["tiny", "lite", "vit_t", "vit_b", "vit_l", "vit_h"]
+SamName = Literal["tiny", "lite", "vit_t", "vit_b", "vit_l", "vit_h", "sam2.1_t", "sam2.1_s", "sam2.1_b+", "sam2.1_l"]
 SMALL_SAMS: tuple[SamName, ...] = ("tiny", "lite")  # the bundled ones, which more threads make no faster
 Architecture = Literal[
     "tiny-resnet",
@@ -23,6 +23,14 @@ Architecture = Literal[
     "dinov2-vits14",
     "dinov2-vitb14",
     "dinov2-vitl14",
+    "dinov2-reg-vits14",
+    "dinov2-reg-vitb14",
+    "dinov2-reg-vitl14",
+    "dinov3-vits16",
+    "dinov3-vitb16",
+    "dinov3-vitl16",
+    "dinov3-convnext-tiny",
+    "dinov3-convnext-small",
 ]
 
 BUNDLED_SIZE, PHOTOGRAPH_SIZE, PAPER_SIZE = 128, 384, 512
@@ -36,8 +44,8 @@ class SamParams(Section):
     """The SAM whose embeddings are stored and whose decoder predicts masks.
 
     Attributes:
-        name: `tiny` is the bundled default, `lite` the bundled one for photographs, `vit_t` MobileSAM; the others are
-            segment-anything's.
+        name: `tiny` is the bundled default, `lite` the bundled one for photographs, `vit_t` MobileSAM;
+            `vit_b`, `vit_l` and `vit_h` are segment-anything's, the others SAM 2.1's.
         checkpoint: your own file, or a URL; by default the published one, which is fetched if necessary.
         sha256: digest of the checkpoint, or its beginning; another file is refused. A URL requires it.
     """

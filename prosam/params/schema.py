@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from prosam.errors import unknown_name
 from prosam.params.data import DatasetParams
 from prosam.params.merging import deep_merge
-from prosam.params.models import SMALL_SAMS, ModelsParams
+from prosam.params.models import SMALL_SAMS, ModelsParams, SamName
 from prosam.params.pipeline import PipelineParams
 from prosam.params.rivals import Rival
 from prosam.params.section import AnnotationKind, Count, Fraction, Name, NonNegative, Positive, Section
@@ -167,7 +167,9 @@ class RunParams(Section):
         init: `paper` (VRP-SAM's), `anchored` or `labelled` (docs/method.md); `auto` is labelled with the SAM lite and
             anchored with the others. `Params` resolves it.
         dropout: probability of dropping a whole channel after the first convolution.
-        pseudo_mask: `normalised` to [0, 1] per target as in the paper, or `raw` as in VRP-SAM's code.
+        pseudo_mask: `normalised` to [0, 1] per target as in the paper; `raw` as in VRP-SAM's code; or `debiased`:
+            normalised, of features from which INSID3's positional debiasing removed what only tells a cell's place in
+            the image. That is meant for vision transformers.
         annotation_grid: how an annotation is resized to the feature grid. A cell counts if enough of it is `covered`,
             or if its `nearest` pixel of the square annotation is annotated, as in VRP-SAM's code.
         train: keys of the section `train` that this run overrides.
@@ -182,7 +184,7 @@ class RunParams(Section):
     appended_linear: NonNegative = 0
     init: Literal["auto", "paper", "anchored", "labelled"] = "auto"
     dropout: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
-    pseudo_mask: Literal["normalised", "raw"] = "normalised"
+    pseudo_mask: Literal["normalised", "raw", "debiased"] = "normalised"
     annotation_grid: Literal["covered", "nearest"] = "covered"
     train: dict[str, Any] = Field(default_factory=dict)
 
@@ -232,6 +234,8 @@ class Suite(Section):
         shift: whether runs are also tested under a domain shift; see `shift_to` of a data set.
         rivals: for `pipeline.rivals`.
         shots: for `folds.shots`.
+        sams: SAMs that the suite compares, each in a workspace or experiment of its own, since `models.sam` is one for
+            a whole workspace: its embeddings, trained models and results would be another SAM's at the same paths.
     """
 
     shows: str
@@ -242,6 +246,7 @@ class Suite(Section):
     shift: bool = False
     rivals: list[Name] = Field(default_factory=list)
     shots: Shots = (1,)
+    sams: list[SamName] = Field(default_factory=list)
 
 
 class Params(Section):

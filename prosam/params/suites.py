@@ -16,7 +16,7 @@ ALL = "all"
 BUNDLED = "tiny"
 
 
-def choose_suites(path: Path, names: Sequence[str], datasets: Sequence[str]) -> Params:
+def choose_suites(path: Path, names: Sequence[str], datasets: Sequence[str], sam: str | None = None) -> Params:
     """Put suites into the section `pipeline` of params.yaml, and their numbers of shots into `folds.shots`.
 
     The rest of the file is unchanged.
@@ -25,6 +25,7 @@ def choose_suites(path: Path, names: Sequence[str], datasets: Sequence[str]) -> 
         path: of params.yaml.
         names: of suites, or `all`.
         datasets: to run them on; if empty, the present ones.
+        sam: for `models.sam`; None leaves it as it is.
 
     Returns:
         The changed parameters.
@@ -32,16 +33,46 @@ def choose_suites(path: Path, names: Sequence[str], datasets: Sequence[str]) -> 
     Raises:
         InputError: a name is unknown, or the result is not a valid params.yaml; then the file is not written.
     """
+    text = with_suites(path, names, datasets, sam)
+    write_text(path, text)
+    return parse_params(text, path)
+
+
+def with_suites(path: Path, names: Sequence[str], datasets: Sequence[str], sam: str | None = None) -> str:
+    """The text that `choose_suites` writes.
+
+    Raises:
+        InputError: see `choose_suites`.
+    """
     params = load_params(path)
+    if sam is not None:
+        params = parse_params(edited(path, _of_sam(params, sam)), path)
     chosen = [suite for name in names for suite in _suites(params, name)]
     axes = {key: in_brackets(value) for key, value in _axes(params, chosen, datasets).items()}
     changes: dict[str, Any] = {"pipeline": axes}
     shots = sorted({count for suite in chosen for count in suite.shots})
     if tuple(shots) != params.folds.shots:
         changes["folds"] = {"shots": in_brackets(shots)}
-    text = edited(path, changes)
-    write_text(path, text)
-    return parse_params(text, path)
+    if sam is not None:
+        changes |= _of_sam(params, sam)
+    return edited(path, changes)
+
+
+def compared_sams(params: Params, names: Iterable[str]) -> list[str]:
+    """The SAMs that suites compare, each in a workspace or experiment of its own."""
+    return _union(sam for name in names for suite in _suites(params, name) for sam in suite.sams)
+
+
+def _of_sam(params: Params, sam: str) -> dict[str, Any]:
+    """The changes of params.yaml for another SAM.
+
+    Raises:
+        InputError: the checkpoint that is named there is the present SAM's.
+    """
+    present = params.models.sam
+    if present.name != sam and present.checkpoint is not None:
+        raise InputError(f"params.yaml: models.sam.checkpoint: is of {present.name}, not of {sam}; remove it first")
+    return {"models": {"sam": {"name": sam}}}
 
 
 def left_out(params: Params, names: Iterable[str]) -> list[str]:
@@ -87,7 +118,7 @@ def _rivals(params: Params, suites: Sequence[Suite]) -> list[str]:
     wanted = _union(rival for suite in suites for rival in suite.rivals)
     if unknown := [rival for rival in wanted if rival not in params.rivals]:
         raise InputError(f"suites: {unknown_name('rival', unknown[0], params.rivals)}; define it in `rivals`")
-    return wanted
+    return [rival for rival in wanted if _can_be_had(params, params.backbone_of_rival(rival))]
 
 
 def _shifts(params: Params, datasets: Sequence[str]) -> dict[str, list[Any]]:
@@ -101,9 +132,14 @@ def _shifts(params: Params, datasets: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def _can_run(params: Params, run: str) -> bool:
-    """Whether the weights of a run's backbone are available; with a published SAM they are fetched."""
-    architecture = params.models.backbones[params.backbone(run)].architecture
-    return params.models.sam.name != BUNDLED or architecture.startswith(BUNDLED)
+    return _can_be_had(params, params.backbone(run))
+
+
+def _can_be_had(params: Params, backbone: str | None) -> bool:
+    """Whether the weights of a backbone are available; with a published SAM they are fetched. None needs none."""
+    if backbone is None or params.models.sam.name != BUNDLED:
+        return True
+    return params.models.backbones[backbone].architecture.startswith(BUNDLED)
 
 
 def _union(names: Iterable[str]) -> list[str]:

@@ -16,11 +16,11 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 def plan_as_text(plan: Plan) -> str:
     """Three tables with totals, and the assumptions."""
     lines = [f"{plan.what}, on {plan.device}", "", "download"]
-    lines += _table([(f.what, f.file, "there" if f.bytes == 0 else _size(f.bytes)) for f in plan.downloads])
+    lines += aligned([(f.what, f.file, "there" if f.bytes == 0 else _size(f.bytes)) for f in plan.downloads])
     unknown = sum(file.bytes is None for file in plan.downloads)
     total = bytes_in_words(plan.bytes_to_fetch) if plan.bytes_to_fetch else "nothing"
     lines += [f"  total: {total}" + (f", and {unknown} of unknown size" if unknown else ""), "", "disk"]
-    lines += _table(
+    lines += aligned(
         [(item.what, ("" if item.exact else "about ") + bytes_in_words(item.bytes)) for item in plan.written]
     )
     for disk in plan.disks:
@@ -28,7 +28,7 @@ def plan_as_text(plan: Plan) -> str:
         needed, free = bytes_in_words(disk.needed), bytes_in_words(disk.free)
         lines.append(f"  total: {needed}; {free} are free on the disk of {disk.folder}: {fits}")
     lines += ["", "compute"]
-    lines += _table(
+    lines += aligned(
         [(c.dataset, c.stage, c.amount, _operations(c.flops), duration(c.seconds)) for c in plan.computed],
         right=2,
     )
@@ -69,7 +69,7 @@ def _size(count: int | None) -> str:
     return "unknown" if count is None else bytes_in_words(count)
 
 
-def _table(rows: Sequence[Sequence[str]], right: int = 1) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], right: int = 1) -> list[str]:
     """Rows with aligned columns; the last `right` columns are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     first = len(widths) - right

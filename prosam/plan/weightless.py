@@ -202,7 +202,7 @@ class WeightlessModels:
         """The method as `build_prompt_method` makes it, but without values."""
         models = self._frozen(backbone)
         trainable = self._build(lambda: build_prompt_encoder(run, models, None)).requires_grad_(True)
-        return PromptMethod(trainable, models, normalised_pseudo_mask=run.pseudo_mask == "normalised")
+        return PromptMethod(trainable, models, normalised_pseudo_mask=run.pseudo_mask != "raw")
 
     def _build(self, build: Callable[[], _Module]) -> _Module:
         """A module built on the meta device, where initialisation costs nothing, that pretends to be on the device."""

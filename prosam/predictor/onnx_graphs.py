@@ -187,14 +187,18 @@ def export_onnx(
         of each result.
 
     Raises:
-        InputError: a library is missing, the folder exists, the model cannot be loaded, or a graph differs by more than
-            `_TOLERANCE`.
+        InputError: a library is missing, the folder exists, the model cannot be loaded or has a debiased pseudo mask,
+            or a graph differs by more than `_TOLERANCE`.
     """
     if missing := [library for library in _LIBRARIES if find_spec(library) is None]:
         raise InputError(f"--onnx needs {', '.join(missing)}; install them with: pip install 'prosam[onnx]'")
     if folder.exists():
         raise InputError(f"{folder}: exists already; name a new folder")
     loaded = load_method(source, device="cpu", sam=sam, backbone=backbone)
+    if loaded.method.debiasing is not None:
+        raise InputError(
+            f"{loaded.files.name}: its pseudo mask is debiased, which --onnx cannot write; export without it"
+        )
     card = describe_model(loaded.files, loaded.frozen, loaded.method)
     graphs = graphs_of(loaded.method)
     differences: dict[str, float] = {}

@@ -213,8 +213,13 @@ def test_a_known_but_partial_file_says_what_it_lacks(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("file", [*PUBLISHED_BACKBONES.values(), *PUBLISHED_SAM.values()], ids=lambda file: file.name)
 def test_published_files_agree_with_their_own_names(file: RemoteFile):
-    """torchvision ends a name with the start of the SHA-256, segment-anything with that of the MD5."""
-    assert all(url.startswith("https://") and url.endswith(f"/{file.name}") for url in file.urls)
+    """torchvision ends a name with the start of the SHA-256, segment-anything with that of the MD5.
+
+    On timm's hub, the folder has the name.
+    """
+    stem = file.name.removesuffix(".safetensors")
+    ends = (f"/{file.name}", f"/timm/{stem}/resolve/main/model.safetensors")
+    assert all(url.startswith("https://") and url.endswith(ends) for url in file.urls)
     digits = re.search(r"[-_]([0-9a-f]{6,8})\.pth$", file.name)
     assert digits is None or (file.md5 or file.sha256 or "").startswith(digits[1])
 

@@ -28,10 +28,14 @@ REACH = {  # of level 4, cells: the sum of the dilations of its 3x3 convolutions
     "vgg16-bn-vrp-sam": 1 + 1 + 1,
     "dinov2-vits14": 0,
     "dinov2-vitb14": 0,
+    "dinov2-reg-vits14": 0,
+    "dinov3-vits16": 0,
 }
+LARGER = {"dinov2-vitl14", "dinov2-reg-vitb14", "dinov2-reg-vitl14", "dinov3-vitb16", "dinov3-vitl16"}
+LARGER |= {"dinov3-convnext-small"}  # up to 1.2 GB, each of the structure of a smaller one
 
 
-@pytest.fixture(params=sorted(BACKBONE_BUILDERS.keys() - {"dinov2-vitl14"}))  # 1.2 GB, of the structure of ViT-B
+@pytest.fixture(params=sorted(BACKBONE_BUILDERS.keys() - LARGER))
 def architecture(request: pytest.FixtureRequest) -> str:
     return request.param
 

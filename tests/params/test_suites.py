@@ -12,7 +12,7 @@ from prosam.cli.main import app
 from prosam.errors import InputError
 from prosam.params import load_params
 from prosam.params.editing import edited
-from prosam.params.suites import ALL, choose_suites, left_out
+from prosam.params.suites import ALL, choose_suites, compared_sams, left_out
 from prosam.report.paper.published import published_rows
 from tests.conftest import REPOSITORY
 
@@ -149,3 +149,31 @@ def test_a_suite_with_several_shots_sets_them_and_the_next_one_takes_them_back(p
     assert choose_suites(path, ["rivals"], []).folds.shots == (1,)
     choose_suites(path, ["default"], [])
     assert load_params(path) == load_params(REPOSITORY / "params.yaml")
+
+
+def test_the_grid_of_foundations_is_run_with_one_sam_at_a_time(path: Path):
+    with_sam2 = choose_suites(path, ["foundations"], ["pascal-5i"], "sam2.1_t")
+    assert with_sam2.models.sam.name == "sam2.1_t"
+    assert len(with_sam2.pipeline.runs) == 10
+    architectures = {
+        with_sam2.models.backbones[with_sam2.backbone(run)].architecture for run in with_sam2.pipeline.runs
+    }
+    assert architectures == {"resnet50", "dinov2-vits14", "dinov2-vitb14", "dinov3-vits16", "dinov3-vitb16"}
+    assert {with_sam2.backbone_of_rival(rival) for rival in with_sam2.pipeline.rivals} == {
+        with_sam2.backbone(run) for run in with_sam2.pipeline.runs
+    }
+    assert compared_sams(with_sam2, ["foundations"]) == ["vit_t", "vit_b", "vit_h", "sam2.1_t", "sam2.1_l"]
+    again = CliRunner().invoke(app, ["suite", "foundations", "--sam", "vit_h", "--params", str(path)])
+    assert "models.sam is vit_h; run vit_t, vit_b, sam2.1_t, sam2.1_l in clones or as experiments" in again.output
+
+
+def test_with_the_bundled_sam_no_method_wants_published_weights(path: Path):
+    bundled = choose_suites(path, ["foundations"], []).pipeline
+    assert (bundled.runs, bundled.rivals) == (["prosam", "vrp-sam"], ["gf-sam"])
+
+
+def test_another_sams_checkpoint_is_not_kept(path: Path):
+    path.write_text(path.read_text().replace("sam: {name: tiny}", "sam: {name: vit_h, checkpoint: mine.pth}"))
+    with pytest.raises(InputError, match=r"models\.sam\.checkpoint: is of vit_h, not of vit_t; remove it first"):
+        choose_suites(path, ["foundations"], [], "vit_t")
+    assert choose_suites(path, ["foundations"], [], "vit_h").models.sam.checkpoint == "mine.pth"

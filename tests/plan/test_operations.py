@@ -152,3 +152,23 @@ def test_a_steps_decoder_grows_with_the_samples_and_vrp_sam_needs_one():
     vrp_sams = flops_of(shapes.step(vrp_sam, "tiny-resnet", 2, 10))
     assert vrp_sams < two
     assert flops_of(shapes.prediction(vrp_sam, "tiny-resnet", 2)) < vrp_sams / 2  # no backward pass
+
+
+def test_dinov3s_blocks_take_what_their_layers_sum_to():
+    """On 64 x 64 patches of a 512 px image at 16 px a cell, beside a class token and four registers."""
+    params = {"sam": {"name": "vit_h"}, "backbones": {"one": {"architecture": "dinov3-vits16"}}}
+    shape = WeightlessModels(ModelsParams.model_validate(params), CPU).backbone("one", 2)
+    patches, width = 64 * 64, 384
+    tokens = patches + 5
+    block = tokens * 12 * width**2 + 2 * tokens**2 * width
+    assert flops_of(shape.mid_levels) == 2 * 2 * (patches * 3 * 16**2 * width + 12 * block)  # two images
+    assert flops_of(shape.level4) == 0  # a norm
+    assert shape.feature_bytes == 4 * 3 * width * patches
+    parameters = 12 * (12 * width**2 + 12 * width) + (768 + 1) * width + 7 * width
+    assert shape.weight_bytes == pytest.approx(4 * parameters, rel=0.001)
+
+
+def test_sam2s_embedding_has_its_details():
+    """256 channels at 64 x 64, 64 at 128 x 128 and 32 at 256 x 256, two bytes each."""
+    assert models("sam2.1_t").embedding_bytes == 2 * (256 * 64**2 + 64 * 128**2 + 32 * 256**2)
+    assert flops_of(models("sam2.1_t").asked(2)) > flops_of(models("vit_h").asked(2))  # it has one token more

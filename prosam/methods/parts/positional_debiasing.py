@@ -1,6 +1,6 @@
 """Tokens without what only tells their place in the image (INSID3).
 
-Shape letters: C channels, n tokens, q directions.
+Shape letters: B images, C channels, h side of their grid, n tokens, q directions.
 """
 
 from __future__ import annotations
@@ -31,3 +31,9 @@ class PositionalDebiasing:
         """Tokens (n, C) of length 1, before and after."""
         directions = self._directions.to(tokens.device)
         return F.normalize(tokens - (tokens @ directions) @ directions.T, dim=1)
+
+    def of_features(self, features: Tensor) -> Tensor:
+        """Features (C, n) of any length, or maps (B, C, h, h): the same shape, of length 1, debiased."""
+        channels = 0 if features.ndim == 2 else 1
+        last = F.normalize(features, dim=channels).movedim(channels, -1)
+        return self(last.flatten(0, -2)).unflatten(0, last.shape[:-1]).movedim(-1, channels)

@@ -6,7 +6,7 @@
   block the published code adds it in place, so the tokens that serve as positions contain it from then on. Before each
   further block it is added to the tokens alone, and before the final attention to the queries alone.
 
-Shape letters: N prompts, Q = 5 + N tokens, d prompt dimension, D channels of an embedding, g side of the grid,
+Shape letters: N prompts, Q tokens of both, d prompt dimension, D channels of an embedding, g side of the grid,
 T = g^2 cells, H heads.
 """
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prosam.models.decoder_tokens import TokenUpscaler
+from prosam.models.decoder_tokens import TokenUpscaler, output_tokens
 from prosam.models.embedding_details import split_details
 from prosam.models.sam import dense_positions
 from prosam.models.segment_anything import Sam
@@ -44,7 +44,7 @@ def decode_guided(sam: Sam, embedding: Tensor, prompts: Tensor, guidance: Tensor
     no_mask = sam.prompt_encoder.no_mask_embed.weight
     keys = source.flatten(2).transpose(1, 2) + no_mask  # (1, T, d)
     positions = dense_positions(sam).flatten(1).T[None]  # (1, T, d)
-    tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight, prompts[0]])[None] + prototype
+    tokens = torch.cat([output_tokens(decoder), prompts[0]])[None] + prototype
     queries = tokens
     for number, layer in enumerate(transformer.layers):
         if number:

@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from prosam.models.backbones.backbone import Backbone
-from prosam.models.backbones.dinov2 import build_dinov2_vitb14, build_dinov2_vitl14, build_dinov2_vits14
+from prosam.models.backbones.dinov2 import (
+    build_dinov2_reg_vitb14,
+    build_dinov2_reg_vitl14,
+    build_dinov2_reg_vits14,
+    build_dinov2_vitb14,
+    build_dinov2_vitl14,
+    build_dinov2_vits14,
+)
+from prosam.models.backbones.dinov3 import build_dinov3_vitb16, build_dinov3_vitl16, build_dinov3_vits16
+from prosam.models.backbones.dinov3_convnext import build_dinov3_convnext_small, build_dinov3_convnext_tiny
 from prosam.models.backbones.efficientnet_lite import EfficientNetLite0
 from prosam.models.backbones.inference import fold_norms, for_inference
 from prosam.models.backbones.kind_classifier import KindClassifier
@@ -43,4 +52,12 @@ BACKBONE_BUILDERS: dict[str, Callable[[], Backbone]] = {  # by architecture; wit
     "dinov2-vits14": build_dinov2_vits14,
     "dinov2-vitb14": build_dinov2_vitb14,
     "dinov2-vitl14": build_dinov2_vitl14,
+    "dinov2-reg-vits14": build_dinov2_reg_vits14,
+    "dinov2-reg-vitb14": build_dinov2_reg_vitb14,
+    "dinov2-reg-vitl14": build_dinov2_reg_vitl14,
+    "dinov3-vits16": build_dinov3_vits16,
+    "dinov3-vitb16": build_dinov3_vitb16,
+    "dinov3-vitl16": build_dinov3_vitl16,
+    "dinov3-convnext-tiny": build_dinov3_convnext_tiny,
+    "dinov3-convnext-small": build_dinov3_convnext_small,
 }

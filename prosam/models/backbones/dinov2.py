@@ -1,76 +1,47 @@
-"""DINOv2: a vision transformer whose patch tokens are the cells of the feature grid.
+"""DINOv2, without and with registers: vision transformers whose positions are learned on a grid of 37 x 37 patches.
 
-Shape letters as in `backbone`, and C the width of the transformer.
+Shape letters as in `patch_transformer`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prosam.models.backbones.backbone import Backbone
+from prosam.models.backbones.patch_transformer import PatchTransformer
 
 if TYPE_CHECKING:
     from timm.models.vision_transformer import VisionTransformer
 
 _PATCH = 14  # px
-_LEVEL2_DEPTH = 0.75  # share of the blocks
 _OFFSET = 0.1  # cells; DINOv2 was trained with positions resampled as if the grid were this much larger
 
 
-class DinoV2(Backbone):
-    """Level 2 is the patch tokens after block 9 of 12, level 3 those after the last, level 4 their final layer norm.
+class DinoV2(PatchTransformer):
+    """Level 4 of an image is DINOv2's own `x_norm_patchtokens`. Tensors have timm's names, which are DINOv2's own."""
 
-    In ViT-L, level 2 is taken after block 18 of 24. Level 4 of an image is DINOv2's own `x_norm_patchtokens`. The norm
-    treats each token alone, so cells that a mask hides in level 3 do not affect the other cells of level 4. The image
-    is resized so that there are h x h tokens. Tensors have the names of timm's model, which are those of DINOv2's own.
-    """
-
-    level4_reach = 0
+    patch = _PATCH
     token_square = 37 * _PATCH
     token_stride = _PATCH
 
-    def __init__(self, vit: VisionTransformer):
+    def __init__(self, vit: VisionTransformer, before_patches: Sequence[str] = ("cls_token",)):
         """Take over the layers of timm's model."""
-        super().__init__()
-        self.level_channels = (vit.embed_dim, vit.embed_dim, vit.embed_dim)
-        self.cls_token, self.pos_embed = vit.get_parameter("cls_token"), vit.get_parameter("pos_embed")
-        self.patch_embed, self.blocks, self.norm = vit.patch_embed, vit.blocks, vit.norm
-        self._level2_block = round(_LEVEL2_DEPTH * len(vit.blocks))
+        super().__init__(vit, before_patches)
+        self.pos_embed = vit.get_parameter("pos_embed")
 
-    def levels(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Backbone.levels`."""
-        h = images.shape[-1] // self.stride
-        tokens = self._tokens(images, h)
-        for block in self.blocks[: self._level2_block]:
+    def run(self, blocks: Sequence[nn.Module], tokens: Tensor, h: int) -> Tensor:
+        """See `PatchTransformer.run`."""
+        for block in blocks:
             tokens = block(tokens)
-        level2 = tokens
-        for block in self.blocks[self._level2_block :]:
-            tokens = block(tokens)
-        return self._grid(level2, h), self._grid(tokens, h)
+        return tokens
 
-    def level4(self, level3: Tensor) -> Tensor:
-        """See `Backbone.level4`."""
-        return self.norm(level3.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-    def tokens(self, images: Tensor, *, normed: bool) -> Tensor:
-        """See `Backbone.tokens`; T is a multiple of 14, and h = T / 14."""
-        h = images.shape[-1] // _PATCH
-        tokens = self._tokens(images, h)
-        for block in self.blocks:
-            tokens = block(tokens)
-        return self._grid(self.norm(tokens) if normed else tokens, h)
-
-    def _tokens(self, images: Tensor, h: int) -> Tensor:
-        """The transformer's input, class token first: (B, 3, S, S) uint8 to (B, 1 + h * h, C)."""
-        pixels = F.interpolate(
-            self.normalised(images), (h * _PATCH, h * _PATCH), mode="bilinear", align_corners=False, antialias=True
-        )
-        patches = self.patch_embed.proj(pixels).flatten(2).transpose(1, 2)
-        return torch.cat([self.cls_token.expand(len(images), -1, -1), patches], 1) + self._positions(h)
+    def placed(self, first: Tensor, patches: Tensor, h: int) -> Tensor:
+        """See `PatchTransformer.placed`; the class token has a position of its own."""
+        return torch.cat([first, patches], 1) + self._positions(h)
 
     def _positions(self, h: int) -> Tensor:
         """Position embeddings for h x h patches, resampled as DINOv2's `interpolate_pos_encoding` does.
@@ -88,10 +59,26 @@ class DinoV2(Backbone):
         grid = F.interpolate(grid, scale_factor=(h + _OFFSET) / side, mode="bicubic", align_corners=False)
         return torch.cat([first, grid.flatten(2).transpose(1, 2)], 1)
 
-    @staticmethod
-    def _grid(tokens: Tensor, h: int) -> Tensor:
-        """Patch tokens as a map: (B, 1 + h * h, C) to (B, C, h, h)."""
-        return tokens[:, 1:].transpose(1, 2).unflatten(2, (h, h))
+
+class DinoV2Registers(DinoV2):
+    """DINOv2 with four registers: tokens without a place, which take up what else would disturb some patches.
+
+    Tensors have timm's names. Its class token already contains its position; see `backbone_conversion`.
+    """
+
+    def __init__(self, vit: VisionTransformer):
+        """Take over the layers of timm's model."""
+        super().__init__(vit, ("cls_token", "reg_token"))
+
+    def placed(self, first: Tensor, patches: Tensor, h: int) -> Tensor:
+        """See `PatchTransformer.placed`; positions are resampled as the published weights want it, antialiased."""
+        positions = self.pos_embed
+        side = round(positions.shape[1] ** 0.5)
+        if h != side:
+            grid = positions.unflatten(1, (side, side)).permute(0, 3, 1, 2)
+            grid = F.interpolate(grid, (h, h), mode="bicubic", align_corners=False, antialias=True)
+            positions = grid.flatten(2).transpose(1, 2)
+        return torch.cat([first, patches + positions], 1)
 
 
 def build_dinov2_vits14() -> DinoV2:
@@ -113,3 +100,24 @@ def build_dinov2_vitl14() -> DinoV2:
     from timm.models.vision_transformer import vit_large_patch14_dinov2
 
     return DinoV2(vit_large_patch14_dinov2(pretrained=False, num_classes=0, img_size=37 * _PATCH))
+
+
+def build_dinov2_reg_vits14() -> DinoV2Registers:
+    """ViT-S/14 with registers and random weights; see `build_dinov2_vitb14`."""
+    from timm.models.vision_transformer import vit_small_patch14_reg4_dinov2
+
+    return DinoV2Registers(vit_small_patch14_reg4_dinov2(pretrained=False, num_classes=0, img_size=37 * _PATCH))
+
+
+def build_dinov2_reg_vitb14() -> DinoV2Registers:
+    """ViT-B/14 with registers and random weights; see `build_dinov2_vitb14`."""
+    from timm.models.vision_transformer import vit_base_patch14_reg4_dinov2
+
+    return DinoV2Registers(vit_base_patch14_reg4_dinov2(pretrained=False, num_classes=0, img_size=37 * _PATCH))
+
+
+def build_dinov2_reg_vitl14() -> DinoV2Registers:
+    """ViT-L/14 with registers and random weights; see `build_dinov2_vitb14`."""
+    from timm.models.vision_transformer import vit_large_patch14_reg4_dinov2
+
+    return DinoV2Registers(vit_large_patch14_reg4_dinov2(pretrained=False, num_classes=0, img_size=37 * _PATCH))

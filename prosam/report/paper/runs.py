@@ -21,6 +21,14 @@ PRINTED_BACKBONES = {
     "dinov2-vits14": "DINOv2 ViT-S/14",
     "dinov2-vitb14": "DINOv2 ViT-B/14",
     "dinov2-vitl14": "DINOv2 ViT-L/14",
+    "dinov2-reg-vits14": "DINOv2 ViT-S/14 with registers",
+    "dinov2-reg-vitb14": "DINOv2 ViT-B/14 with registers",
+    "dinov2-reg-vitl14": "DINOv2 ViT-L/14 with registers",
+    "dinov3-vits16": "DINOv3 ViT-S/16",
+    "dinov3-vitb16": "DINOv3 ViT-B/16",
+    "dinov3-vitl16": "DINOv3 ViT-L/16",
+    "dinov3-convnext-tiny": "DINOv3 ConvNeXt-T",
+    "dinov3-convnext-small": "DINOv3 ConvNeXt-S",
 }
 _BUNDLED = {"tiny-resnet": "ResNet-50", "tiny-vgg": "VGG-16"}  # of that kind; that they are small is told
 

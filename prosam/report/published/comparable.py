@@ -17,6 +17,7 @@ _ORDERS = {"pascal-5i": "contiguous", "coco-20i": "interleaved"}
 _NO_BENCHMARK = ("own", "shapes")
 _SAM = re.compile(r"SAM(?: 2)?(?: ViT-[BLH]| [TBL]\b)?")
 _OURS = {"vit_b": "SAM ViT-B", "vit_l": "SAM ViT-L", "vit_h": "SAM ViT-H", "vit_t": "MobileSAM"}
+_OURS |= {"sam2.1_t": "SAM 2.1 T", "sam2.1_s": "SAM 2.1 S", "sam2.1_b+": "SAM 2.1 B+", "sam2.1_l": "SAM 2.1 L"}
 
 
 @dataclass(frozen=True)
