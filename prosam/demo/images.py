@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import OrderedDict
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,6 +17,7 @@ from PIL import Image
 
 from prosam.data.formats.image_files import as_shown, opened_image
 from prosam.errors import InputError
+from prosam.files import is_refused_by_windows
 
 MAX_IMAGE_BYTES = 30 * 2**20  # a telephone's photograph has 3 to 15 MiB
 MOST_PIXELS = 50_000_000  # as many as telephones' photographs have at most; their float32 logits take 200 MB
@@ -24,7 +26,7 @@ IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 
 _KEPT_BYTES = 2**30
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
-_NAME_LENGTH = 80
+_NAME_LENGTH, _NAME_BYTES = 80, 160  # file systems allow 255 bytes, and results have longer names
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,13 @@ def view(pixels: NDArray[np.uint8], most: int) -> bytes:
 
 
 def _safe(name: str, form: str) -> str:
-    """A file name that is safe in any folder, for any name that was sent."""
-    stem = PurePosixPath(name.replace("\\", "/")).stem
-    return (re.sub(r"[^\w .()+-]", "_", stem).strip(" .")[:_NAME_LENGTH] or "image") + _SUFFIXES[form]
+    """A file name that every system takes, for any name that was sent."""
+    stem = PurePosixPath(unicodedata.normalize("NFC", name).replace("\\", "/")).stem
+    letters = "".join(sign if _is_safe(sign) else "_" for sign in stem)[:_NAME_LENGTH]
+    stem = letters.encode()[:_NAME_BYTES].decode(errors="ignore").strip(" .") or "image"
+    return ("_" if is_refused_by_windows(stem) else "") + stem + _SUFFIXES[form]
+
+
+def _is_safe(sign: str) -> bool:
+    # a letter may be followed by marks, such as the vowels of Thai
+    return bool(re.match(r"[\w .()+-]", sign)) or unicodedata.category(sign)[0] == "M"
