@@ -69,7 +69,7 @@ def build_app(predictor: Predictor, *, names: Collection[str] = (), origins: Col
         return JSONResponse(await working(_answers(request).samples, request.path_params["number"]))
 
     async def add(request: Request) -> Response:
-        name = printable(request.query_params.get("name", "the image"))
+        name = " ".join(printable(request.query_params.get("name", "")).split()) or "the image"
         async with waiting.body(request, MAX_IMAGE_BYTES, name) as content:
             return JSONResponse(await working(_answers(request).kept, content, name))
 

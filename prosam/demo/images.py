@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections import OrderedDict
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from prosam.errors import InputError
+from prosam.files import is_refused_by_windows
 from prosam.web.sent_images import decoded
 
 _KEPT_BYTES = 2**30
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
-_NAME_LENGTH = 80
+_NAME_LENGTH, _NAME_BYTES = 80, 160  # file systems allow 255 bytes, and results have longer names
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,13 @@ def view(pixels: NDArray[np.uint8], most: int) -> bytes:
 
 
 def _safe(name: str, form: str) -> str:
-    """A file name that is safe in any folder, for any name that was sent."""
-    stem = PurePosixPath(name.replace("\\", "/")).stem
-    return (re.sub(r"[^\w .()+-]", "_", stem).strip(" .")[:_NAME_LENGTH] or "image") + _SUFFIXES[form]
+    """A file name that every system takes, for any name that was sent."""
+    stem = PurePosixPath(unicodedata.normalize("NFC", name).replace("\\", "/")).stem
+    letters = "".join(sign if _is_safe(sign) else "_" for sign in stem)[:_NAME_LENGTH]
+    stem = letters.encode()[:_NAME_BYTES].decode(errors="ignore").strip(" .") or "image"
+    return ("_" if is_refused_by_windows(stem) else "") + stem + _SUFFIXES[form]
+
+
+def _is_safe(sign: str) -> bool:
+    # a letter may be followed by marks, such as the vowels of Thai
+    return bool(re.match(r"[\w .()+-]", sign)) or unicodedata.category(sign)[0] == "M"

@@ -13,6 +13,7 @@ from PIL import Image
 from prosam.output.jobs import ImageJob
 from prosam.predictor.result import Result
 from tests.cli.conftest import Prosam, files_below
+from tests.data.odd_files import ODD_FILES
 
 CAT = ("--reference", "cat.jpg", "--mask", "cat.png")
 
@@ -30,6 +31,23 @@ def test_what_looks_like_an_image_and_cannot_be_read_is_reported(work: Path, pro
     ]
     assert error.splitlines()[-3:] == ["error: 2 of 7 images could not be read:", *(f"  {line}" for line in told)]
     assert (work / "found/unreadable.txt").read_text().splitlines() == told
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_of_a_folder_of_odd_files_each_is_segmented_or_named_with_its_reason(work: Path, prosam: Prosam):
+    (work / "odd").mkdir()
+    files = {f"{number}.{odd.suffix}": odd for number, odd in enumerate(ODD_FILES.values())}
+    for name, odd in files.items():
+        (work / "odd" / name).write_bytes(odd.content)
+    status, out, error = prosam("segment", "odd", *CAT, "--out", "found", "--write", "masks")
+    assert (status, "Traceback" in error) == (1, False)
+    read = {Path(name).stem for name, odd in files.items() if odd.is_read}
+    assert {path.stem for path in (work / "found/masks/cat").iterdir()} == read
+    assert f"of {len(read)} images" in out
+    told = dict(line.split(": ", 1) for line in (work / "found/unreadable.txt").read_text().splitlines())
+    assert told.keys() == {f"odd/{name}" for name, odd in files.items() if not odd.is_read}
+    for name, odd in files.items():
+        assert odd.told in told.get(f"odd/{name}", "")
 
 
 def test_what_is_left_out_or_understood_otherwise_is_said_once(work: Path, prosam: Prosam):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import pickle
 import struct
 import subprocess
 import sys
@@ -20,10 +18,10 @@ from prosam.data.formats import image_files
 from prosam.data.formats.image_files import InspectedImage, inspect_images, opened_image, read_image, shown_size
 from prosam.errors import InputError
 from prosam.remarks import collecting
+from tests.data.odd_files import HEIC, NO_IMAGES, ORIENTATION, chunk
 
 RGB = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)  # 4 px high and 6 px wide
 GREY = RGB[..., 0]
-ORIENTATION = 0x0112
 
 
 def in_grey(values: np.ndarray) -> np.ndarray:
@@ -112,10 +110,6 @@ def test_orientation_6_turns_clockwise(tmp_path: Path):
     exif[ORIENTATION] = 6
     Image.fromarray(RGB).save(tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.rot90(RGB, -1))
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def test_a_png_may_have_its_exif_data_behind_the_pixels(tmp_path: Path):
@@ -214,36 +208,13 @@ def test_what_cannot_be_read_is_one_line_that_names_the_file(case: str, tmp_path
         assert "\n" not in str(caught.value)
 
 
-HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"  # how an iPhone's files begin
-CONTENT: dict[str, tuple[bytes, str]] = {
-    "HEIC": (HEIC, "it is a HEIC photograph, as iPhones write it; convert it"),
-    "AVIF that is none": (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "it is an AVIF image"),
-    "video": (b"\0\0\0\x18ftypisom\0\0\2\0isommp41", "it is a video"),
-    "HTML": (b"\n<!DOCTYPE html><html>404</html>", "it is an HTML page, so the download failed; fetch it again"),
-    "LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a Git LFS pointer; run `git lfs"),
-    "pickle": (pickle.dumps({"a": [1]}), "it is pickled Python objects"),
-    "zip": (b"PK\3\4\x14\0\0\0", "it is a zip archive; unpack it first"),
-    "gzip": (gzip.compress(b"a"), "it is gzip-compressed"),
-    "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "it is PostScript; convert it"),
-    "PDF": (b"%PDF-1.7\n", "it is a PDF"),
-    "SVG": (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "it is an SVG drawing"),
-    "JSON": (b'{"message": "no access"}', "it is JSON text, perhaps a server's error message"),
-    "text": ("caf\u00e9".encode(), "it is text; replace it"),
-    "zeros": (bytes(9000), "full of zero bytes, so a copy of it did not finish"),
-    "header of a PNG": (b"\x89PNG\r\n\x1a\n\0\0", "it is a PNG image with a damaged or incomplete header"),
-    "camera": (b"FUJIFILMCCD-RAW 0201", "it is a camera's raw file"),
-    "noise": (bytes([7, 251, 3, 200] * 99), "damaged, or of an unknown format"),
-}
-
-
-@pytest.mark.parametrize("kind", CONTENT)
+@pytest.mark.parametrize("kind", NO_IMAGES)
 def test_a_file_that_is_no_image_is_called_what_it_is(kind: str, tmp_path: Path):
-    content, told = CONTENT[kind]
     path = tmp_path / "image.jpg"
-    path.write_bytes(content)
+    path.write_bytes(NO_IMAGES[kind].content)
     with pytest.raises(InputError) as caught:
         read_image(path)
-    assert told in str(caught.value)
+    assert NO_IMAGES[kind].told in str(caught.value)
     assert str(caught.value).startswith(f"{path}: cannot be read as an image: it is ")
     assert "\n" not in str(caught.value)
 
