@@ -15,10 +15,10 @@ from starlette.testclient import TestClient
 
 from prosam.data.formats.image_files import read_image
 from prosam.demo.answers import Answers
-from prosam.demo.images import IMAGE_FORMATS
 from prosam.errors import InputError
 from prosam.files import is_refused_by_windows
 from prosam.remarks import collecting, say_remarks
+from prosam.web.sent_images import IMAGE_FORMATS
 from tests.data.odd_files import IMAGES, ODD_FILES, ODD_NAMES
 from tests.demo.conftest import file_of, send
 
