@@ -13,6 +13,8 @@ from prosam.checkpoints.exported import read_exported_description
 from prosam.checkpoints.frozen_search import find_frozen
 from prosam.checkpoints.model_source import open_model
 from prosam.checkpoints.trained import read_description
+from prosam.data.sources.coco_json import read_instances
+from prosam.data.sources.coco_masks import BadOutlinesError, class_masks
 from prosam.errors import InputError
 from prosam.fetching.part import PartialFile
 from prosam.fetching.remote_file import RemoteFile
@@ -70,3 +72,24 @@ def test_a_damaged_memory_of_a_transfer_is_forgotten(tmp_path: Path, memory: byt
     with PartialFile(RemoteFile("a.bin", ("http://localhost/a.bin",)), tmp_path) as part:
         assert part.request_headers("http://localhost/a.bin") == {}
         assert not part.has_changed("http://localhost/a.bin", {"ETag": "x"})
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "segmentation", "told"),
+    [
+        (24, 1 << 31, [[2, 2, 20, 2, 20, 20]], "larger than any image"),
+        (24, 1 << 31, {"size": [24, 1 << 31], "counts": [24 << 31]}, "larger than any image"),
+        (1, 178_000_000, [[0, 0, 178_000_000, 1, 0, 1]], "px long"),  # 356 million px, of which 5 points each are kept
+        (4000, 3000, [[0, 0, 3000, 4000] * 1000], "px long"),
+    ],
+)
+def test_sizes_that_pycocotools_cannot_compute_with_are_refused(
+    tmp_path: Path, height: int, width: int, segmentation: Any, told: str
+):
+    annotation = {"id": 5, "image_id": 1, "category_id": 1, "area": 9, "segmentation": segmentation, "iscrowd": 0}
+    images = [{"id": 1, "file_name": "1.png", "height": height, "width": width}]
+    content = {"images": images, "categories": [{"id": 1, "name": "cat"}], "annotations": [annotation]}
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    (image,) = read_instances(tmp_path / "coco.json").images
+    with pytest.raises(BadOutlinesError, match=rf"annotation 5: .*{told}"):
+        class_masks(image, "exact", "class")

@@ -18,6 +18,11 @@ from prosam.data.formats.run_lengths import run_lengths
 from prosam.data.sources.coco_json import NO_OUTLINE, CocoAnnotation, CocoImage
 from prosam.remarks import remark
 
+# pycocotools computes in 32 bits and keeps five points for each pixel of an outline's length. What is beyond these
+# limits would write outside its memory, or take gigabytes.
+_MOST_PIXELS = 178_956_970  # of an image; Pillow opens none that is larger
+_LONGEST_OUTLINE = 1 << 22  # px, of a polygon
+
 Masks = Literal["exact", "flattened"]
 Crowd = Literal["class", "void"]
 
@@ -144,6 +149,8 @@ def _coded(mask: NDArray[np.bool_]) -> Code:
 
 def _code(annotation: CocoAnnotation, height: int, width: int) -> Code:
     """The pixels of an outline, checked first: pycocotools trusts it and would write outside its memory."""
+    if height * width > _MOST_PIXELS:
+        raise ValueError(f"its image is said to be {width}x{height} px, which is larger than any image that is read")
     match annotation.outline:
         case [array(), *_] as polygons:
             for polygon in polygons:
@@ -176,6 +183,14 @@ def _check_polygon(polygon: array[float], height: int, width: int) -> None:
     reach = 2 * max(height, width)  # points slightly outside are common; pycocotools clips them
     if not (math.isfinite(sum(polygon)) and -reach <= min(polygon) and max(polygon) <= reach):
         raise ValueError(f"a polygon has points far outside the image of {width}x{height} px")
+    if len(polygon) * reach > _LONGEST_OUTLINE and (length := _outline_length(polygon)) > _LONGEST_OUTLINE:
+        raise ValueError(f"a polygon's outline is {length:.0f} px long; more than {_LONGEST_OUTLINE} are not read")
+
+
+def _outline_length(polygon: array[float]) -> float:
+    """The sum over a polygon's edges of the longer of their two extents, px."""
+    points = np.array(polygon).reshape(-1, 2)
+    return float(np.abs(points - np.roll(points, 1, 0)).max(1).sum())
 
 
 def _run_lengths(counts: object) -> list[int]:
