@@ -36,6 +36,7 @@ from prosam.web.refusals import error_handlers, refused
 
 API_COMMAND = "prosam api"
 
+_REMEDY = "without a key, requests of other pages and under other names are refused; pass --key-file to prosam api"
 _PAGE = Path(__file__).parent / "page"
 _OPEN = ("/", "/health", "/openapi.json", "/page/")
 _ENCODED_AT_ONCE = 2
@@ -146,7 +147,7 @@ def build_service(service: Service, limits: ServiceLimits) -> Starlette:
 
     endpoints = (health, measured, page, openapi, model, concepts, concept, forget, learn, segment)
     gate = (
-        Middleware(OwnPageOnly, names=limits.names, command=API_COMMAND)
+        Middleware(OwnPageOnly, names=limits.names, remedy=_REMEDY)
         if limits.key is None
         else Middleware(KeyRequired, key=limits.key, open_paths=_OPEN)
     )

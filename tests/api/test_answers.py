@@ -40,7 +40,10 @@ def test_a_concept_is_learned_listed_described_used_and_deleted(serving: Serving
         assert client.delete("/v1/concepts/shape").status_code == 204
         assert client.delete("/v1/concepts/shape").status_code == 404
         answer = client.post("/v1/segment", files=form(image(), ("concept", "shape")))
-        assert (answer.status_code, answer.json()["error"]) == (404, "there is no concept 'shape'; learn it")
+        assert (answer.status_code, answer.json()["error"]) == (
+            404,
+            "there is no concept 'shape'; learn it with POST /v1/concepts",
+        )
 
 
 def test_json_has_the_predictors_numbers_and_masks(client: httpx.Client, predictor: Predictor, shown: Concept):
