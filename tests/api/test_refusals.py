@@ -213,7 +213,7 @@ def test_a_client_that_hangs_is_sent_away_and_others_are_answered(serving: Servi
 )
 def test_only_with_the_key_anything_is_told_about_concepts(serving: Serving, headers: dict[str, str], status: int):
     with serving(key=KEY) as client:
-        encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+        encoded = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
         for path in ("/v1/concepts", "/v1/model", "/metrics"):
             answer = client.get(path, headers=encoded)
             assert answer.status_code == status
