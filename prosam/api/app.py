@@ -25,7 +25,7 @@ from prosam.api.metrics import METRICS_TYPE, Counted, Metrics
 from prosam.api.openapi import description
 from prosam.api.questions import MOST_FORM_BYTES, learning_of, segmentation_of
 from prosam.api.replies import as_png, as_values
-from prosam.api.service import Answer, Question, Service, described
+from prosam.api.service import FormAnswer, FormQuestion, Service, described
 from prosam.errors import InputError
 from prosam.predictor.concept import Concept
 from prosam.predictor.result import Result
@@ -36,6 +36,7 @@ from prosam.web.refusals import error_handlers, refused
 
 API_COMMAND = "prosam api"
 
+_REMEDY = "without a key, requests of other pages and under other names are refused; pass --key-file to prosam api"
 _PAGE = Path(__file__).parent / "page"
 _OPEN = ("/", "/health", "/openapi.json", "/page/")
 _ENCODED_AT_ONCE = 2
@@ -80,7 +81,7 @@ def build_service(service: Service, limits: ServiceLimits) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.batches = batches = Batches[Question, Answer](
+        app.state.batches = batches = Batches[FormQuestion, FormAnswer](
             service.answers,
             kind_of=service.kind_of,
             workers=limits.workers,
@@ -146,7 +147,7 @@ def build_service(service: Service, limits: ServiceLimits) -> Starlette:
 
     endpoints = (health, measured, page, openapi, model, concepts, concept, forget, learn, segment)
     gate = (
-        Middleware(OwnPageOnly, names=limits.names, command=API_COMMAND)
+        Middleware(OwnPageOnly, names=limits.names, remedy=_REMEDY)
         if limits.key is None
         else Middleware(KeyRequired, key=limits.key, open_paths=_OPEN)
     )
@@ -175,7 +176,7 @@ def build_service(service: Service, limits: ServiceLimits) -> Starlette:
     )
 
 
-def _batches(request: Request) -> Batches[Question, Answer]:
+def _batches(request: Request) -> Batches[FormQuestion, FormAnswer]:
     return request.app.state.batches
 
 
@@ -183,7 +184,7 @@ def _form(request: Request, content: bytes) -> list[FormPart]:
     return parts_of_form(request.headers.get("content-type", ""), content)
 
 
-async def _answered(request: Request, future: Future[Answer], kind: type[_T]) -> _T:
+async def _answered(request: Request, future: Future[FormAnswer], kind: type[_T]) -> _T:
     """The answer to a question; _GoneError if the client goes before, which takes the question out of the queue."""
     answer, gone = asyncio.wrap_future(future), asyncio.create_task(_disconnected(request))
     try:

@@ -53,7 +53,8 @@ class NamedConcepts:
         """A concept by its name; UnknownError if there is none."""
         with self._lock:
             if (found := self._concepts.get(name)) is None:
-                raise UnknownError(f"there is no concept {name[:80]!r}; {did_you_mean(name, self._concepts)}learn it")
+                hint = did_you_mean(name, self._concepts) or "learn it with POST /v1/concepts"
+                raise UnknownError(f"there is no concept {name[:80]!r}; {hint.strip()}")
             return found
 
     def check_free(self, name: str, *, replace: bool) -> None:

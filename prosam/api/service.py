@@ -18,8 +18,8 @@ from prosam.predictor.result import Result
 from prosam.remarks import say_remarks
 from prosam.web.sent_images import decoded
 
-Question = Learning | Segmentation
-Answer = Concept | Result
+FormQuestion = Learning | Segmentation
+FormAnswer = Concept | Result
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Service:
         self.predictor, self.concepts = predictor, concepts
         self.images = self.batches = 0
 
-    def kind_of(self, question: Question) -> Hashable:
+    def kind_of(self, question: FormQuestion) -> Hashable:
         """What two questions have in common that can be answered as one batch; None if a question stands alone."""
         if isinstance(question, Learning) or question.references:
             return None
         return question.concepts, tuple(sorted(question.asked.items()))
 
-    def answers(self, questions: Sequence[Question]) -> Sequence[Answer | Exception]:
+    def answers(self, questions: Sequence[FormQuestion]) -> Sequence[FormAnswer | Exception]:
         """Learn a concept, or segment a batch of images whose `kind_of` is the same.
 
         Returns:

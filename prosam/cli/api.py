@@ -19,7 +19,7 @@ from prosam.cli.references import (
     ThreadsOption,
     cores_of,
 )
-from prosam.web.server import check_libraries, is_local, listen, serve, url_of
+from prosam.web.server import check_libraries, is_local, listen, serve_app, url_of
 
 API_EXAMPLES = """\b
 Examples:
@@ -107,4 +107,4 @@ def api(
         service = Service(predictor, NamedConcepts(concepts, predictor.checked))
         print(predictor.model)
         print(f"the service is at {url}; stop it with Ctrl-C")
-        serve(build_service(service, limits), listening, connections=queue + _CONNECTIONS)
+        serve_app(build_service(service, limits), listening, connections=queue + _CONNECTIONS)

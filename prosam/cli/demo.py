@@ -20,7 +20,7 @@ from prosam.cli.references import (
     cores_of,
 )
 from prosam.errors import InputError
-from prosam.web.server import check_libraries, is_local, listen, serve, url_of
+from prosam.web.server import check_libraries, is_local, listen, serve_app, url_of
 
 _KEPT = 16  # number of images whose embeddings are kept; 60 MB each for SAM ViT
 
@@ -71,7 +71,7 @@ def demo(
         print(predictor.model)
         print(f"the page is at {url}; stop it with Ctrl-C")
         app = build_app(predictor, names=[host, gethostname()], origins=origins)
-        serve(app, listening, open_page=url if browser else None)
+        serve_app(app, listening, open_page=url if browser else None)
 
 
 def _checked_origin(given: str) -> str:

@@ -32,6 +32,8 @@ from prosam.web.sent_images import MAX_IMAGE_BYTES
 PAGE = Path(__file__).parent / "page"
 COMMAND = "prosam demo"
 
+_REMEDY = "if this is its page behind a proxy, pass --origin to prosam demo"
+
 _AT_ONCE = 2  # a decoded photograph and its logits take some hundred MB
 
 _P = ParamSpec("_P")
@@ -102,7 +104,7 @@ def build_app(predictor: Predictor, *, names: Collection[str] = (), origins: Col
         middleware=[
             Middleware(LimitedWaiting),
             Middleware(SafeHeaders),
-            Middleware(OwnPageOnly, names=names, origins=origins, command=COMMAND),
+            Middleware(OwnPageOnly, names=names, origins=origins, remedy=_REMEDY),
         ],
         exception_handlers=error_handlers(COMMAND),
         lifespan=lifespan,

@@ -48,7 +48,7 @@ class SafeHeaders:
 class OwnPageOnly:
     """Refuses requests of other pages with status 403."""
 
-    def __init__(self, app: ASGIApp, names: Collection[str], origins: Collection[str] = (), command: str = ""):
+    def __init__(self, app: ASGIApp, names: Collection[str], origins: Collection[str] = (), *, remedy: str):
         """Wrap an app.
 
         Args:
@@ -56,9 +56,9 @@ class OwnPageOnly:
             names: allowed names of this machine, besides `localhost`.
             origins: further origins of the page itself, such as `https://demo.example.org` before a proxy that adds
                 TLS. Their names are allowed too.
-            command: the command that serves the page, such as `prosam demo`, for messages.
+            remedy: what the person who runs the server can do if a request is refused wrongly, for messages.
         """
-        self._app, self._command = app, command
+        self._app, self._remedy = app, remedy
         self._origins = {origin.lower() for origin in origins}
         hosts = (urlsplit(origin).hostname or "" for origin in self._origins)
         self._names = {"localhost", *(name.lower() for name in names), *hosts}
@@ -69,7 +69,9 @@ class OwnPageOnly:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        app = self._app if self._is_own(headers) else refused(_why(headers, self._command), 403)
+        app = (
+            self._app if self._is_own(headers) else refused(f"only the server's own page may ask; {self._remedy}", 403)
+        )
         await app(scope, receive, send)
 
     def _is_own(self, headers: Headers) -> bool:
@@ -93,12 +95,3 @@ class OwnPageOnly:
         except ValueError:
             return False
         return True
-
-
-def _why(headers: Headers, command: str) -> str:
-    origin = headers.get("origin")
-    if origin is None or not origin.startswith(("http://", "https://")):
-        return f"only the page of {command} may ask, by this machine's own name or a numeric address"
-    return (
-        f"only the page of {command} may ask; if {origin} is its own address before a proxy, pass --origin to {command}"
-    )

@@ -60,7 +60,7 @@ def url_of(listening: socket.socket, host: str) -> str:
     return f"http://{name}:{listening.getsockname()[1]}/"
 
 
-def serve(app: ASGIApp, listening: socket.socket, *, connections: int = 64, open_page: str | None = None) -> None:
+def serve_app(app: ASGIApp, listening: socket.socket, *, connections: int = 64, open_page: str | None = None) -> None:
     """Serve an app until Ctrl-C, until SIGTERM, or until the terminal is closed.
 
     Args:

@@ -13,7 +13,12 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from prosam import Box, Mask, Points, Predictor, Scribble
+from prosam.api.concepts import NamedConcepts
+from prosam.api.questions import Segmentation
+from prosam.api.service import Service
+from prosam.errors import InputError
 from prosam.predictor.concept import Concept
+from prosam.predictor.result import Result
 from tests.api.conftest import Field, Serving, form, png, reference_fields, target
 from tests.scenes import pair, scenes
 
@@ -40,7 +45,10 @@ def test_a_concept_is_learned_listed_described_used_and_deleted(serving: Serving
         assert client.delete("/v1/concepts/shape").status_code == 204
         assert client.delete("/v1/concepts/shape").status_code == 404
         answer = client.post("/v1/segment", files=form(image(), ("concept", "shape")))
-        assert (answer.status_code, answer.json()["error"]) == (404, "there is no concept 'shape'; learn it")
+        assert (answer.status_code, answer.json()["error"]) == (
+            404,
+            "there is no concept 'shape'; learn it with POST /v1/concepts",
+        )
 
 
 def test_json_has_the_predictors_numbers_and_masks(client: httpx.Client, predictor: Predictor, shown: Concept):
@@ -139,3 +147,23 @@ def test_of_many_requests_at_once_each_gets_its_own_answer(
         assert found["presence"] == pytest.approx(expected[number % 6].presence, abs=1e-5)
         different = coco.decode(found["mask"]).astype(bool) ^ expected[number % 6].mask
         assert different.sum() <= (0 if batch == 1 else 2)  # sums of a batch are rounded differently
+
+
+def test_a_batch_answers_each_image_and_a_damaged_one_spoils_no_other(predictor: Predictor, shown: Concept):
+    concepts = NamedConcepts(None, predictor.checked)
+    concepts.add(shown, replace=False)
+    service = Service(predictor, concepts)
+    images = [scene.image for scene in scenes()[:3]]
+    questions = [
+        Segmentation(content, ("shape",), (), {"threshold": 0}, "json")
+        for content in (png(images[0]), b"none", png(images[1]), png(images[2]))
+    ]
+    assert len({service.kind_of(one) for one in questions}) == 1
+    first, wrong, *others = service.answers(questions)
+    assert isinstance(wrong, InputError)
+    for image, found in zip(images, (first, *others), strict=True):
+        assert isinstance(found, Result)
+        expected = predictor.segment(image, shown, threshold=0)
+        assert found.presence == pytest.approx(expected.presence, abs=1e-5)
+        assert (found.mask ^ expected.mask).sum() <= 2  # sums of a batch are rounded differently
+    assert (service.images, service.batches) == (3, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx2 as httpx
 import pytest
 
@@ -11,7 +13,7 @@ from prosam.errors import InputError
 TYPE = "multipart/form-data; boundary=xyz"
 
 
-def encoded(*fields: tuple[str, object]) -> tuple[str, bytes]:
+def encoded(*fields: tuple[str, Any]) -> tuple[str, bytes]:
     """Content type and body that httpx makes of a form."""
     request = httpx.Request("POST", "http://here/", files=list(fields))
     return request.headers["content-type"], request.read()

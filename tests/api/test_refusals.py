@@ -213,7 +213,7 @@ def test_a_client_that_hangs_is_sent_away_and_others_are_answered(serving: Servi
 )
 def test_only_with_the_key_anything_is_told_about_concepts(serving: Serving, headers: dict[str, str], status: int):
     with serving(key=KEY) as client:
-        encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+        encoded = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
         for path in ("/v1/concepts", "/v1/model", "/metrics"):
             answer = client.get(path, headers=encoded)
             assert answer.status_code == status
@@ -238,7 +238,7 @@ def test_without_the_key_the_body_is_not_read(serving: Serving):
     [{"origin": "http://evil.example"}, {"host": "evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}],
 )
 def test_without_a_key_other_pages_in_a_browser_are_refused(client: httpx.Client, headers: dict[str, str]):
-    assert "only the page of prosam api may ask" in refused(client.get("/v1/concepts", headers=headers), 403)
+    assert "pass --key-file to prosam api" in refused(client.get("/v1/concepts", headers=headers), 403)
 
 
 def test_an_unexpected_error_is_one_line(predictor: Predictor):

@@ -1,4 +1,4 @@
-"""Load, by hand: `python -m tests.chaos.load page` and `... segment`; see docs/reliability.md."""
+"""Load, by hand: `python -m tests.chaos.load page`, `... api` and `... segment`; see docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -26,34 +26,38 @@ _KINDS = 5  # different images, to which the others are hard links
 
 
 def main() -> None:
-    """Run one of the two."""
+    """Run one of the three."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["page", "segment"])
+    parser.add_argument("what", choices=["page", "api", "segment"])
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--images", type=int, default=100_000)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="prosam-load-") as folder:
-        if asked.what == "page":
-            load_page(asked.clients, asked.seconds)
+        if asked.what != "segment":
+            load_server(asked.what, asked.clients, asked.seconds)
         else:
             load_segment(Path(folder), asked.images, asked.seconds)
 
 
-def load_page(clients: int, seconds: float) -> None:
-    """Clients that send an image, ask for its mask and look at it, again and again."""
+def load_server(what: str, clients: int, seconds: float) -> None:
+    """Clients that send an image and ask for its mask, again and again; at the page, they also look at the image."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = ["demo", "--model", "bundled:shapes", "--no-open", "--port", str(port), "--device", "cpu"]
+    words = ["demo", "--no-open"] if what == "page" else ["api"]
+    words += ["--model", "bundled:shapes", "--port", str(port), "--device", "cpu"]
     server = subprocess.Popen([*_COMMAND, *words], stdout=subprocess.DEVNULL)
     try:
         while not _listens(port):
             time.sleep(0.1)
         scenes()  # drawn before the clock starts
+        if what == "api":
+            _learn(port)
+        client, began = _client if what == "page" else _api_client, _cpu_seconds(server.pid)
         answers, times, stop = Counter[str](), list[float](), time.monotonic() + seconds
         threads = [
-            threading.Thread(target=_client, args=(port, number, stop, answers, times)) for number in range(clients)
+            threading.Thread(target=client, args=(port, number, stop, answers, times)) for number in range(clients)
         ]
         for thread in threads:
             thread.start()
@@ -63,6 +67,7 @@ def load_page(clients: int, seconds: float) -> None:
             memory.append(_memory_mb(server.pid))
         print(f"{clients} clients, {seconds:.0f} s: {sum(answers.values())} answers, {dict(answers)}")
         print(f"answer: median {np.median(times):.2f} s, slowest {max(times):.2f} s")
+        print(f"CPU: {(_cpu_seconds(server.pid) - began) / sum(answers.values()):.3f} s an answer")
         print(f"memory, MB: {' '.join(f'{value:.0f}' for value in memory)}")
     finally:
         server.send_signal(signal.SIGINT)
@@ -101,6 +106,43 @@ def _client(port: int, number: int, stop: float, answers: Counter[str], times: l
             answers[type(error).__name__] += 1
         finally:
             connection.close()
+        times.append(time.monotonic() - started)
+
+
+def _form(**files: bytes) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a form."""
+    parts = [
+        f'--part\r\nContent-Disposition: form-data; name="{name}"; filename="file"\r\n\r\n'.encode() + content + b"\r\n"
+        for name, content in files.items()
+    ]
+    return b"".join(parts) + b"--part--\r\n", {"Content-Type": "multipart/form-data; boundary=part"}
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _learn(port: int) -> None:
+    reference, _, shown = pair()
+    form = _form(name=b"shape", reference=_png(reference.image), mask=_png(reference.mask(shown)))
+    connection = HTTPConnection("127.0.0.1", port, timeout=120)
+    connection.request("POST", "/v1/concepts", *form)
+    assert connection.getresponse().status == 201
+
+
+def _api_client(port: int, number: int, stop: float, answers: Counter[str], times: list[float]) -> None:
+    form = _form(image=_png(scenes()[number % 20].image), concept=b"shape")
+    connection = HTTPConnection("127.0.0.1", port, timeout=120)
+    while time.monotonic() < stop:
+        started = time.monotonic()
+        connection.request("POST", "/v1/segment", *form)
+        answer = connection.getresponse()
+        answer.read()
+        answers[str(answer.status)] += 1
         times.append(time.monotonic() - started)
 
 

@@ -48,7 +48,7 @@ def test_the_page_is_served_without_what_only_posix_has(work: Path):
     serve = """
 import threading, urllib.request
 from prosam.demo.app import build_app
-from prosam.web.server import listen, serve
+from prosam.web.server import listen, serve_app
 from prosam.predictor.predictor import Predictor
 import uvicorn
 started = uvicorn.Server.startup
@@ -58,7 +58,7 @@ async def startup(self, sockets=None):
 uvicorn.Server.startup = startup
 with listen("127.0.0.1", 0) as listening:
     predictor = Predictor.load("bundled:shapes", device="cpu")
-    serve(build_app(predictor), listening)
+    serve_app(build_app(predictor), listening)
 print("served")
 """
     done = subprocess.run(

@@ -109,6 +109,14 @@ def test_small_models_have_an_image_for_each_core_and_large_ones_all_cores_for_a
     assert threads == [each]
 
 
+@pytest.mark.parametrize(("small", "cores", "at_once", "each"), [(True, 2, 2, 1), (False, 2, 1, 2), (True, 1, 1, 1)])
+def test_a_given_number_of_cores_is_used_rather_than_all(
+    threads: list[int], small: bool, cores: int, at_once: int, each: int
+):
+    assert share_cores(torch.device("cpu"), small=small, cores=cores) == at_once
+    assert threads == [each]
+
+
 def test_a_gpu_shares_no_cores(threads: list[int]):
     assert share_cores(torch.device("cuda"), small=True) == 1
     assert threads == []

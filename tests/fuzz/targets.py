@@ -235,6 +235,42 @@ def question(more: dict[str, Any]) -> list[bytes]:
     return [json.dumps({"reference": "IMAGE", "drawing": drawing, **more}).encode() for drawing in drawings]
 
 
+@cache
+def _service() -> Any:
+    from prosam import Predictor
+    from prosam.api.concepts import NamedConcepts
+    from prosam.api.service import Service
+
+    predictor = Predictor.load("bundled:shapes", device="cpu")
+    return Service(predictor, NamedConcepts(None, predictor.checked))
+
+
+def api_form(content: bytes, folder: Path) -> None:
+    """A form that asks `prosam api` to segment an image."""
+    from prosam.api.forms import parts_of_form
+    from prosam.api.questions import segmentation_of
+
+    (answer,) = _service().answers([segmentation_of(parts_of_form("multipart/form-data; boundary=part", content))])
+    if isinstance(answer, Exception):
+        raise answer
+
+
+def _forms() -> list[bytes]:
+    """Forms with each kind of annotation."""
+    picture = seeds.picture()
+    annotations = {"point": b"3,4", "box": b"1,1,9,9", "scribble": b"3,4 5,6", "mask": picture}
+    return [
+        b"".join(_field(name, content) for name, content in (("image", picture), ("reference", picture), drawn))
+        + b"--part--\r\n"
+        for drawn in annotations.items()
+    ]
+
+
+def _field(name: str, content: bytes) -> bytes:
+    file = '; filename="a.png"' if content[1:4] == b"PNG" else ""
+    return f'--part\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode() + content + b"\r\n"
+
+
 def _descriptions() -> list[bytes]:
     import json
 
@@ -268,6 +304,7 @@ TARGETS: dict[str, Target] = {
     "zip": Target(seeds.zips, mutated_bytes, _archive("a.zip")),
     "tar": Target(lambda: seeds.tars("w"), mutated_bytes, _archive("a.tar")),
     "tar.gz": Target(lambda: seeds.tars("w:gz"), mutated_bytes, _archive("a.tar.gz")),
+    "api: form": Target(_forms, mutated_bytes, api_form),
     "page: image": Target(lambda: [i for i in seeds.images() if i[:2] != b"II"], mutated_bytes, _asked("/api/images")),
     "page: question": Target(lambda: question({"target": "IMAGE"}), mutated_json, _asked("/api/segment")),
     "page: zip": Target(

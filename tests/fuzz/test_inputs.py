@@ -12,7 +12,7 @@ from tests.fuzz.mutations import minimised, mutated_bytes
 from tests.fuzz.running import find_in, input_of
 from tests.fuzz.targets import TARGETS, Target
 
-_SLOW = {"page: zip": 4, "page: question": 8, "vrp-sam": 8, "params.yaml": 4, "image": 25}
+_SLOW = {"page: zip": 4, "api: form": 12, "page: question": 8, "vrp-sam": 8, "params.yaml": 4, "image": 25}
 
 
 @pytest.fixture(autouse=True)
