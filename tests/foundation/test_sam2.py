@@ -92,9 +92,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 
 def test_every_stage_ran(ran: Ran):
-    stages = {"sam", f"backbone@{RUN}", f"backbone@{RIVAL}", "report"}
+    stages = {"sam", f"backbone@{RUN}", f"backbone-rival@{RIVAL}", "report"}
     stages |= {f"{stage}@{PASCAL}" for stage in ("download", "folds", "embeddings")}
-    stages |= {f"annotations@{PASCAL}-{name}" for name in (RUN, RIVAL)}
+    stages |= {f"annotations@{PASCAL}-{RUN}", f"annotations-rival@{PASCAL}-{RIVAL}"}
     stages |= {f"{stage}@{PASCAL}-{RUN}-0" for stage in ("train", "evaluate")}
     assert set(ran.clone.lock()) == stages | {f"rival@{PASCAL}-{RIVAL}-0"}
 
