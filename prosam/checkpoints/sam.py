@@ -18,6 +18,7 @@ from prosam.models.sam2 import SAM2_BUILDERS
 from prosam.models.sam_lite import LiteImageEncoder
 from prosam.models.segment_anything import Sam
 
+_SAM2_ENTRY = "model"  # of the authors' files
 _TRUNK = "image_encoder.trunk."
 _CLASSIFIER = ("image_encoder.norm_head.", "image_encoder.head.")  # TinyViT's, of no use in MobileSAM
 
@@ -37,7 +38,8 @@ def sam_state(name: str, checkpoint: Path, *, image_encoder: bool = True) -> dic
         InputError: the file is missing, unreadable, or of another architecture.
     """
     sam = _shape(name, image_encoder)
-    state = load_state(checkpoint, without=None if image_encoder else "image_encoder.")
+    left_out = None if image_encoder else "image_encoder."
+    state = load_state(checkpoint, without=left_out, inside=_SAM2_ENTRY if name in SAM2_BUILDERS else None)
     if isinstance(sam.image_encoder, LiteImageEncoder) and not any(name.startswith(_TRUNK) for name in state):
         state |= {f"{_TRUNK}{name}": tensor for name, tensor in efficientnet_lite0_state().items()}
     if name == "vit_t":
@@ -78,7 +80,7 @@ def known_sam(checkpoint: Path) -> str:
     Raises:
         InputError: the file is missing or unreadable, or there is no such key.
     """
-    given = sam2_state(load_state(checkpoint))
+    given = sam2_state(load_state(checkpoint, inside=_SAM2_ENTRY))
     for name in SAM_BUILDERS:
         own = {key: x.shape for key, x in _shape(name, True).state_dict().items() if not key.startswith(_TRUNK)}
         if all(key in given and given[key].shape == shape for key, shape in own.items()):

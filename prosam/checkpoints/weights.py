@@ -45,12 +45,13 @@ def shapes_only() -> Iterator[None]:
         yield
 
 
-def load_state(path: Path, *, without: str | None = None) -> dict[str, Tensor]:
+def load_state(path: Path, *, without: str | None = None, inside: str | None = None) -> dict[str, Tensor]:
     """The tensors of a checkpoint file.
 
     Args:
         path: a .safetensors file, or a torch file, which is read with `weights_only=True`.
         without: leave out tensors whose names start with this; in a safetensors file they are not read at all.
+        inside: a torch file may also hold the named tensors as its only entry, which has this name.
 
     Raises:
         InputError: the file is missing, damaged, or holds anything but named tensors.
@@ -68,8 +69,8 @@ def load_state(path: Path, *, without: str | None = None) -> dict[str, Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's unpickler can raise anything for a file that is not a checkpoint
         raise InputError(f"{path}: cannot be read as weights{_why(path, error)}") from error
-    if isinstance(state, dict) and state.keys() == {"model"}:  # as SAM 2's authors have it
-        state = state["model"]
+    if inside is not None and isinstance(state, dict) and state.keys() == {inside}:
+        state = state[inside]
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise InputError(f"{path}: does not hold a plain state dict of tensors")
     return {name: tensor for name, tensor in state.items() if not _left_out(name, without)}
