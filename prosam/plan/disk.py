@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prosam import layout
 from prosam.data.catalog.source import data_root, source_of
-from prosam.data.sources.published import ArchivePart
+from prosam.data.sources.published import ArchivePart, is_gathered
 from prosam.fetching.disk import free_bytes, with_spare
 from prosam.params import Params
 from prosam.plan.counts import ImageCounts
@@ -65,7 +65,11 @@ def data_written(params: Params, files: list[PlannedDownload]) -> Iterator[Writt
         place = source.place(name)
         archives = [part for part in source.archives(download) if (place, part.content) not in counted]
         counted |= {(place, part.content) for part in archives}
-        if extracted := _extracted(place, archives, data_root(download)):
+        root = data_root(download)
+        guessed = [part for part in archives if part.archive.size is None and not is_gathered(part, place, root)]
+        if unknown := sum(part.about for part in guessed):
+            yield Written(f"{name} archives", unknown, str(place))
+        if extracted := _extracted(place, archives, root):
             yield Written(f"{name} extracted", extracted, str(place))
         if not raw.is_dir() and (written := source.bytes_written(name, download)):
             yield Written(f"{name} written", written, str(raw))
@@ -130,5 +134,5 @@ def _extracted(place: Path, archives: Iterable[ArchivePart], root: Path | None) 
     total = 0.0
     for part in archives:
         if not any((folder / part.content).is_dir() for folder in (place, root) if folder):
-            total += (part.archive.size or 0) * part.growth
+            total += (part.archive.size or part.about) * part.growth
     return round(total)

@@ -15,7 +15,7 @@ from prosam.params import Params
 from prosam.plan.compute import Computed, Costs
 from prosam.plan.counts import ImageCounts, count_images
 from prosam.plan.disk import Disk, Written, data_written, disks, embeddings_written, store_is_there
-from prosam.plan.downloads import PlannedDownload, downloads
+from prosam.plan.downloads import PlannedDownload, downloads, needs_hands
 from prosam.plan.rates import Rates, measure_rates
 from prosam.plan.rivals import METHOD_NEEDS
 from prosam.plan.weightless import WeightlessModels
@@ -133,6 +133,9 @@ def _uncounted(params: Params) -> list[str]:
 
 
 def _not_counted(params: Params) -> Iterator[str]:
+    for name in params.pipeline.prepared:
+        if needs_hands(name, params.datasets[name].download):
+            yield f"{name}: some or all of its files are fetched by hand, and not counted: docs/benchmarks.md"
     if rivals := _uncounted(params):
         yield f"time: without that of {', '.join(rivals)}, which needs transformers: pip install 'prosam[generalists]'"
 

@@ -140,7 +140,7 @@ def record(report: Report) -> dict[str, Any]:
                 "trained_on": section.setting.trained_on,
                 "dataset": section.setting.tested_on,
                 "runs": list(section.setting.runs) if section.setting.trained else [],
-                "kinds": section.setting.kinds,
+                "kinds": _kinds(report.params, section.setting),
                 "folds": list(section.setting.folds),
                 "tables": {table.key: table.record() for table in section.tables},
                 "beside": section.beside.record(),
@@ -154,6 +154,11 @@ def record(report: Report) -> dict[str, Any]:
         ],
         "provenance": report.provenance.record(),
     }
+
+
+def _kinds(params: Params, setting: Setting) -> dict[str, str]:
+    """The kinds of annotations of the runs, and of the methods that train nothing that stand beside them."""
+    return {**setting.kinds, **({} if setting.shifted else params.rival_kinds)}
 
 
 def _sentences(verdict: Verdict) -> dict[str, Any]:

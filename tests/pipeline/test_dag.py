@@ -30,7 +30,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 def module(stage: str) -> str:
     """The module in tasks/ of a stage of dvc.yaml."""
-    return stage.removesuffix("-tested").removesuffix("-rival")
+    return stage.removesuffix("-tested").removesuffix("-compared").removesuffix("-rival")
 
 
 def written_stages() -> dict[str, dict[str, Any]]:
@@ -109,6 +109,15 @@ def test_data_sets_that_are_only_tested_on_are_prepared_by_the_same_stages():
         if "run" in matrix:
             matrix["run"] = "${pipeline.shifted}"
         assert stages[f"{name}-tested"] == stages[name] | {"matrix": matrix}
+
+
+def test_methods_that_train_nothing_have_the_same_stages_on_data_sets_that_are_only_tested_on():
+    stages = written_stages()
+    compared = {"dataset": "${pipeline.compared}"}
+    matrix = {**compared, "run": "${pipeline.rivals}"}
+    assert stages["annotations-compared"] == stages["annotations-rival"] | {"matrix": matrix}
+    matrix = {**compared, "rival": "${pipeline.rivals}", "fold": [0]}
+    assert stages["rival-compared"] == stages["rival"] | {"matrix": matrix}
 
 
 def test_a_shift_needs_its_data_sets_and_nothing_is_trained_on_the_one_it_tests(tmp_path: Path):

@@ -15,7 +15,7 @@ from prosam.params import DatasetParams
 from prosam.plan import disk
 from prosam.plan.counts import count_episodes, count_images
 from prosam.plan.disk import Written, data_written, disks, embeddings_written
-from prosam.plan.downloads import downloads
+from prosam.plan.downloads import downloads, needs_hands
 from tests.plan.conftest import ParamsWith
 
 GIB, VIT_H = 2**30, 2 * 2**20  # bytes; of an embedding
@@ -96,6 +96,36 @@ def test_a_store_that_is_there_is_not_written_again(params_with: ParamsWith):
     assert list(embeddings_written("shapes-5i", params, counts, 1)) == []
     other = params_with(sam="vit_b")
     assert len(list(embeddings_written("shapes-5i", other, counts, 1))) == 1
+
+
+def test_a_store_of_another_form_is_written_again(params_with: ParamsWith):
+    params = params_with()
+    counts = count_images("shapes-5i", params.datasets["shapes-5i"], [0])
+    index = {"made_by": {"sam": "tiny", "image_size": 128}, "shards": [{"images": ["x"] * counts.total}]}
+    layout.embeddings("shapes-5i").mkdir(parents=True)
+    (layout.embeddings("shapes-5i") / "index.json").write_text(json.dumps(index | {"dtype": "int8"}))
+    assert len(list(embeddings_written("shapes-5i", params, counts, 1))) == 1
+    embeddings = params.embeddings.model_copy(update={"store": "int8"})
+    assert not list(embeddings_written("shapes-5i", params.model_copy(update={"embeddings": embeddings}), counts, 1))
+
+
+def test_an_archive_of_unknown_size_counts_by_its_approximate_size(params_with: ParamsWith):
+    params = params_with()
+    axes = params.pipeline.model_copy(update={"datasets": ["isic-2018"], "runs": []})
+    params = params.model_copy(update={"pipeline": axes})
+    written = {item.what: item.bytes for item in data_written(params, downloads(params))}
+    assert written["isic-2018 archives"] == 11_000_000_000
+    assert written["isic-2018 extracted"] == 11_000_000_000 + 27_402_895
+
+
+def test_files_that_a_person_has_to_fetch_are_told_until_they_are_there(params_with: ParamsWith):
+    params = params_with()
+    told = [name for name, settings in params.datasets.items() if needs_hands(name, settings.download)]
+    assert told == ["fss-1000", "perseg", "isic-2018", "lungs", "deepglobe"]
+    (layout.sources("lungs") / "CXR_png").mkdir(parents=True)
+    assert needs_hands("lungs", params.datasets["lungs"].download)
+    (layout.sources("lungs") / "masks").mkdir()
+    assert not needs_hands("lungs", params.datasets["lungs"].download)
 
 
 def test_a_scratch_folder_on_another_disk_holds_a_second_copy(params_with: ParamsWith, monkeypatch: pytest.MonkeyPatch):

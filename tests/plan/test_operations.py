@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -169,6 +171,6 @@ def test_dinov3s_blocks_take_what_their_layers_sum_to():
 
 
 def test_sam2s_embedding_has_its_details():
-    """256 channels at 64 x 64, 64 at 128 x 128 and 32 at 256 x 256, two bytes each."""
-    assert models("sam2.1_t").embedding_bytes == 2 * (256 * 64**2 + 64 * 128**2 + 32 * 256**2)
+    """256 channels at 64 x 64, 64 at 128 x 128 and 32 at 256 x 256."""
+    assert math.prod(models("sam2.1_t").embedding_shape) == 256 * 64**2 + 64 * 128**2 + 32 * 256**2
     assert flops_of(models("sam2.1_t").asked(2)) > flops_of(models("vit_h").asked(2))  # it has one token more

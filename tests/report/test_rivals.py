@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from prosam import layout
 from prosam.errors import InputError
 from prosam.params import load_params
 from prosam.report.compose import compose, record
@@ -117,3 +118,23 @@ def test_methods_are_compared_with_runs_of_their_own_kind_of_annotation(with_riv
     tables = {table.key: table for table in rival_tables(read, read_settings(read)[0])}
     assert [row.label for row in tables["rivals"].rows if row.group == "run"] == ["gf-sam (box)"]
     assert "rival-differences" not in tables
+
+
+def test_without_runs_the_methods_that_train_nothing_are_the_reports_own(with_rival: Path):
+    params = YAML(typ="safe").load(with_rival / "params.yaml")
+    params["pipeline"]["runs"] = []
+    YAML(typ="safe").dump(params, with_rival / "params.yaml")
+    shutil.copytree(layout.annotations("toy", "vrp-sam"), layout.annotations("toy", "gf-sam"))
+    loaded = load_params()
+    (setting,) = read_settings(loaded)
+    assert (setting.runs, setting.trained) == (("gf-sam",), False)
+    composed = compose(loaded, [setting])
+    told = record(composed)
+    (section,) = told["settings"]
+    assert (section["runs"], section["kinds"]) == ([], {"gf-sam": "mask"})
+    assert [row["label"] for row in section["tables"]["miou"]["rows"] if row["group"] == "run"] == ["gf-sam"]
+    assert {"rivals", "rival-differences"}.isdisjoint(section["tables"])
+    assert "rival-needs" in section["tables"]
+    assert "gf-sam reaches" in told["answer"]["toy"]["headline"]
+    assert "trained" not in composed.on_luck
+    assert not composed.sections[0].curves

@@ -33,6 +33,7 @@ class ArchivePart:
         archive: the file to fetch.
         wanted: whether a member of the archive is needed, by its path.
         growth: approximate number of bytes extracted per byte of the archive.
+        about: approximate number of bytes of the archive, if its exact size is not known.
         forms: names of files each of which serves in place of the archive. If there are some, the archive is among
             them, and it is read without being extracted.
     """
@@ -41,6 +42,7 @@ class ArchivePart:
     archive: RemoteFile
     wanted: Callable[[str], bool]
     growth: float = 1.0
+    about: int = 0
     forms: tuple[str, ...] = ()
 
 
@@ -120,6 +122,7 @@ ISIC_IMAGES = ArchivePart(
         sha256="80f98572347a2d7a376227fa9eb2e4f7459d317cb619865b8b9910c81446675f",
     ),
     lambda member: member.endswith(".jpg"),
+    about=11_000_000_000,
 )
 VOC_2010 = ArchivePart(
     "VOCdevkit",
@@ -129,6 +132,7 @@ VOC_2010 = ArchivePart(
         md5="da459979d0c395079b5c75ee67908abb",
     ),
     lambda member: "/JPEGImages/" in member,
+    about=1_300_000_000,
 )
 COCO128 = ArchivePart(
     "coco128-seg",
@@ -137,6 +141,7 @@ COCO128 = ArchivePart(
         (f"{_ULTRALYTICS}coco128-seg.zip", "https://ultralytics.com/assets/coco128-seg.zip"),
     ),
     lambda member: member.endswith((".jpg", ".txt")),
+    about=7_000_000,
 )
 
 

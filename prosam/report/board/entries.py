@@ -135,6 +135,7 @@ def _of_setting(setting: dict[str, Any], content: dict[str, Any], source: str) -
                 continue
             run, shots, fused = _told(str(row["label"])) if key == "shots" else (str(row["label"]), 1, "")
             name = next((r for r in runs if run == r or run.startswith((f"{r} (", f"{r}, "))), None)
+            kind = next((kinds[r] for r in kinds if run == r or run.startswith((f"{r} (", f"{r}, "))), "")
             cell = row["cells"]["mean"]
             if cell["value"] is None or (run, shots, fused) in seen:
                 continue
@@ -144,7 +145,7 @@ def _of_setting(setting: dict[str, Any], content: dict[str, Any], source: str) -
                 data=str(data),
                 method=run + fused,
                 shots=shots,
-                kind=str(kinds.get(name, "")) if name else "",
+                kind=str(kind),
                 metric="mIoU",
                 value=_number(cell["value"]),
                 low=None if cell.get("low") is None else _number(cell["low"]),

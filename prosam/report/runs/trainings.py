@@ -38,11 +38,11 @@ class Training:
 
 
 def trainings(setting: Setting, scores: Scores) -> Iterator[Training]:
-    """All that have the baseline `untrained`, fold by fold."""
+    """All runs that were trained and have the baseline `untrained`, fold by fold."""
     for f, fold in enumerate(setting.folds):
         for r, run in enumerate(setting.runs):
             untrained = scores.baseline_of(run, "untrained")
-            if untrained is None:
+            if untrained is None or not setting.results[run, fold].training:
                 continue
             before, after = (100 * float(scores.miou[f].estimates[index]) for index in (untrained, r))
             loss = setting.results[run, fold].training["loss"]

@@ -38,7 +38,7 @@ def report(run: str = "prosam", value: float | None = 61.25) -> dict[str, Any]:
                 "trained_on": "toy",
                 "dataset": "toy",
                 "runs": [run],
-                "kinds": {run: "mask"},
+                "kinds": {run: "mask", "gf-sam": "box"},
                 "folds": [0, 1],
                 "tables": {
                     "miou": {"rows": [row(run, "run", value), row("everything is foreground", "baseline", 5.0)]},
@@ -67,7 +67,7 @@ def test_runs_at_each_number_of_shots_and_methods_that_train_nothing_are_lines_a
     lines = [(e.method, e.shots, e.value, e.trained, e.kind, e.folds) for e in report_entries([tmp_path])]
     assert lines == [
         ("prosam", 1, 61.25, "base classes", "mask", 2),
-        ("gf-sam", 1, 40.0, "no", "", 2),
+        ("gf-sam", 1, 40.0, "no", "box", 2),
         ("prosam, averaged", 5, 70.0, "base classes", "mask", 2),
     ]
     assert all(e.own and e.source == str(tmp_path / "report.json") for e in report_entries([tmp_path]))
