@@ -59,6 +59,9 @@ def run(command: Callable[..., Any], *, less_memory: str = _OF_STAGES) -> None:
                 _end(f"there is not enough memory ({_first_sentence(error)})")
             if _is_out_of_memory(error):
                 _end(f"there is not enough GPU memory ({_first_sentence(error)}); {less_memory}")
+            if "not currently implemented for the MPS device" in str(error):
+                remedy = "set PYTORCH_ENABLE_MPS_FALLBACK=1, or compute with --device cpu"
+                _end(f"PyTorch lacks an operation on this GPU ({str(error).partition('. ')[0]}); {remedy}")
             _end(_unexpected(error), status=1)
         finally:
             remarks.say()
@@ -82,8 +85,9 @@ def _of_system(error: OSError) -> str:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether an error is torch's OutOfMemoryError, without importing torch."""
-    return any(cls.__name__ == "OutOfMemoryError" for cls in type(error).__mro__)
+    """Whether an error is torch's OutOfMemoryError, without importing torch; Apple's GPU may have none of its own."""
+    names = [cls.__name__ for cls in type(error).__mro__]
+    return "OutOfMemoryError" in names or "MPS backend out of memory" in str(error)
 
 
 def _first_sentence(error: Exception) -> str:

@@ -16,8 +16,8 @@ from torch import Tensor
 from prosam.data.dataset import Dataset
 from prosam.data.formats.masks import squash
 from prosam.data.images import ImageSource
+from prosam.distributed.copies import on_device
 from prosam.features.episode_cache import EpisodeCache, Remembered
-from prosam.features.levels import on_device
 from prosam.features.pairs import AnnotatedReference, ReferenceMask, References, Targets
 from prosam.features.read import ReadPairs
 from prosam.features.reference_masks import ReferenceMasks

@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from prosam.distributed.copies import on_device
 from prosam.features.feature_table import FeatureTable
 from prosam.features.read import Read
 from prosam.features.resized_images import ResizedImages
@@ -96,8 +97,3 @@ class ComputedLevels(Generic[ImageT]):
     def level4(self, read: Read, level3: Tensor) -> Tensor:
         """See `BackboneLevels.level4`."""
         return self._level4(level3)
-
-
-def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor on a device; if its memory is pinned, nothing waits for the copy."""
-    return tensor.to(device, non_blocking=True)

@@ -11,7 +11,8 @@ from typing import Generic
 import torch
 from torch import Tensor
 
-from prosam.features.levels import BackboneLevels, ComputedLevels, ImageT, on_device
+from prosam.distributed.copies import on_device
+from prosam.features.levels import BackboneLevels, ComputedLevels, ImageT
 from prosam.features.pairs import ReferenceMask, References, Targets
 from prosam.features.read import Read, ReadTargets
 from prosam.features.resized_images import ResizedImages

@@ -45,7 +45,7 @@ class PromptDistribution(ABC):
 
         Args:
             count: K.
-            generator: the source of randomness, on the device of `mean`.
+            generator: the source of randomness. Noise is drawn on its device, by default on that of `mean`.
 
         Returns:
             (B, K, N, d).
@@ -65,7 +65,8 @@ class PromptDistribution(ABC):
         (b, n, d), mean = self.mean.shape, self.mean
 
         def normal(rows: int) -> Tensor:
-            return torch.randn((rows, count, n, d), generator=generator, device=mean.device, dtype=mean.dtype)
+            there = _source(generator, mean)
+            return torch.randn((rows, count, n, d), generator=generator, device=there, dtype=mean.dtype).to(mean.device)
 
         return drawn_rows(normal, b, generator)
 
@@ -142,9 +143,11 @@ class StudentT(Gaussian):
         (b, n, _), mean = self.mean.shape, self.mean
 
         def chi2(rows: int) -> Tensor:
-            half = torch.full((rows, count, n, 1), self.chi2_freedom() / 2, device=mean.device, dtype=mean.dtype)
+            there = _source(generator, mean)
+            half = torch.full((rows, count, n, 1), self.chi2_freedom() / 2, device=there, dtype=mean.dtype)
             # chi2(k) = 2 Gamma(k / 2); torch.distributions takes no generator, but the sampler that it calls does
-            return 2 * torch._standard_gamma(half, generator=generator)  # pyright: ignore[reportPrivateImportUsage]
+            drawn = torch._standard_gamma(half, generator=generator)  # pyright: ignore[reportPrivateImportUsage]
+            return 2 * drawn.to(mean.device)
 
         v = drawn_rows(chi2, b, generator)
         return self.mean[:, None] + self.sigma[:, None] * self._noise(count, generator) * (self.nu / v).sqrt()
@@ -163,6 +166,11 @@ class T3(StudentT):
     def chi2_freedom(self) -> float:
         """Degrees of freedom of v."""
         return self.nu + self.mean.shape[-1]
+
+
+def _source(generator: torch.Generator | None, mean: Tensor) -> torch.device:
+    """Where noise is drawn."""
+    return mean.device if generator is None else generator.device
 
 
 def make_distribution(name: str, mean: Tensor, sigma: Tensor | None, nu: float) -> PromptDistribution:

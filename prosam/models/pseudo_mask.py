@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prosam.distributed.copies import on_device
 from prosam.models.backbones import Backbone
 
 _EPSILON = 1e-7
@@ -52,7 +53,7 @@ def foreground_features(level4: Tensor, annotation: Tensor) -> Tensor:
         (C4, M) for the M annotated cells.
     """
     cells = annotation.flatten().nonzero()[:, 0]
-    return level4.flatten(1)[:, cells.to(level4.device, non_blocking=True)]
+    return level4.flatten(1)[:, on_device(cells, level4.device)]
 
 
 def mean_foreground(level4: Tensor, annotation: Tensor) -> list[Tensor]:
@@ -86,7 +87,7 @@ def annotated_features(backbone: Backbone, level3: Tensor, annotation: Tensor) -
     """
     if not backbone.hides_surroundings:
         return mean_foreground(backbone.level4(level3), annotation)
-    hidden = level3 * annotation.to(level3.device, non_blocking=True)
+    hidden = level3 * on_device(annotation, level3.device)
     reach, step = backbone.level4_reach, _WINDOW_STEP if level3.device.type == "cuda" else 1
     rows, columns = (_spans(annotation.amax(axes), reach, step) for axes in ((1, 3), (1, 2)))
     windows = [(..., row, column) for row, column in zip(rows, columns, strict=True)]

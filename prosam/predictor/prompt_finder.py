@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from prosam.distributed.copies import cpu_unless_cuda
 from prosam.evaluation.presence import best_presence
 from prosam.features.pairs import References
 from prosam.features.reference_masks import GridRule
@@ -83,7 +84,7 @@ class PromptView(FinderView[PromptConcept]):
         for row, presence in enumerate(sure):
             sampled = None
             if samples:  # each image starts from the seed, so that its noise does not depend on the other images
-                generator = torch.Generator(models.device).manual_seed(seed)
+                generator = torch.Generator(cpu_unless_cuda(models.device)).manual_seed(seed)
                 noisy = prompts.of(row).sample(samples, generator)
                 sampled = models.decoder(targets.embedding[row : row + 1], noisy)[0]
             yield Evidence(logits[row], presence, _mean_probability(logits[row]), sampled)

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prosam.data.images import square_image
+from prosam.distributed.copies import cpu_unless_cuda
 from prosam.methods.fusion import Fusion
 from prosam.methods.prompting import PromptConcept, PromptMethod
 from prosam.predictor.encoding import ImageEncoder
@@ -123,8 +124,8 @@ def refined(logits: Tensor, look: Look, image: NDArray[np.uint8], *, align_corne
     across = _fading(region.width, region.left > 0, region.right < size[1]).to(full.device)
     side = round(_FINER * look.logits.shape[-1])
     probability = enlarged(look.logits, (side, side)).sigmoid()
-    square = torch.from_numpy(look.square).to(full.device).float()
-    coarse = F.interpolate(square[None], (side, side), mode="area")[0] / 255
+    square = torch.from_numpy(look.square).to(cpu_unless_cuda(full.device)).float()
+    coarse = (F.interpolate(square[None], (side, side), mode="area")[0] / 255).to(full.device)
     for rows, finer in guided_strips(probability, coarse, region.of(image)):
         values = _from_probability(finer)
         if place.shape != full.shape:
@@ -146,15 +147,17 @@ def part_of(logits: Tensor, region: Region, size: tuple[int, int], *, align_corn
         (r, r).
     """
     rim = 0.5 if align_corners else 0.0  # px from the edge to where the outermost cells' places in [-1, 1] begin
-    r = logits.shape[-1]
-    cells = torch.arange(r, device=logits.device)
+    r, there = logits.shape[-1], cpu_unless_cuda(logits.device)
+    cells = torch.arange(r, device=there)
     shares = cells / (r - 1) if align_corners else (cells + 0.5) / r
     x, y = (
         2 * (start + shares * (length - 2 * rim)) / (whole - 2 * rim) - 1
         for start, length, whole in ((region.left, region.width, size[1]), (region.top, region.height, size[0]))
     )
-    places = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
-    return F.grid_sample(logits[None, None], places[None], padding_mode="border", align_corners=align_corners)[0, 0]
+    places = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)[None]
+    whole = logits[None, None].to(there)
+    part = F.grid_sample(whole, places, padding_mode="border", align_corners=align_corners)
+    return part[0, 0].to(logits.device)
 
 
 def _from_probability(probability: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class Measurements:
             known: values that are on the host.
             measured: scalars on the device.
         """
-        values = torch.stack([value.detach().float() for value in measured.values()]).to("cpu", non_blocking=True)
+        values = torch.stack([value.detach().float() for value in measured.values()]).to("cpu", non_blocking=self._gpu)
         copied = None
         if self._gpu:
             copied = torch.cuda.Event()

@@ -143,3 +143,27 @@ def test_a_gpu_without_enough_memory_is_one_line(
         "error: there is not enough GPU memory (CUDA out of memory. Tried to allocate 20.00 GiB); lower"
     )
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            RuntimeError("MPS backend out of memory (MPS allocated: 5 GB). Tried to allocate 2 GB. Use X"),
+            "there is not enough GPU memory (MPS backend out of memory (MPS allocated: 5 GB). Tried to allocate 2 GB); "
+            "lower --batch",
+        ),
+        (
+            NotImplementedError("The operator 'aten::x' is not currently implemented for the MPS device. If you want"),
+            "PyTorch lacks an operation on this GPU (The operator 'aten::x' is not currently implemented for the MPS "
+            "device); set PYTORCH_ENABLE_MPS_FALLBACK=1, or compute with --device cpu",
+        ),
+    ],
+)
+def test_what_apples_gpu_cannot_is_one_line(
+    error: Exception, line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("sys.argv", ["command"])
+    with pytest.raises(SystemExit) as ended:
+        console.run(raising(error), less_memory="lower --batch")
+    assert (ended.value.code, capsys.readouterr().err) == (2, f"error: {line}\n")

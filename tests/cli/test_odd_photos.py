@@ -8,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors import SafetensorError
 
 from prosam.output.jobs import ImageJob
+from prosam.predictor import concept
+from prosam.predictor.predictor import Predictor
 from prosam.predictor.result import Result
 from tests.cli.conftest import Prosam, files_below
 from tests.data.odd_files import ODD_FILES
@@ -181,3 +185,27 @@ def test_a_concept_named_for_no_folder_is_refused_before_the_model_is_loaded(wor
     (work / "labels.json").write_text(json.dumps({"imagePath": "cat.jpg", "shapes": shapes}))
     words = ("segment", "photos", "--references", "labels.json", "--model", "nowhere", "--out", "found")
     assert "'a/b' cannot be a concept's name" in prosam(*words)[2]
+
+
+def test_a_gpu_that_is_too_small_is_told_options_of_segment(
+    work: Path, prosam: Prosam, monkeypatch: pytest.MonkeyPatch
+):
+    def load(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has 9 GiB.")
+
+    monkeypatch.setattr(Predictor, "load", load)
+    status, _, error = prosam("segment", "photos", *CAT, "--out", "found", "--batch", "512")
+    assert (status, error.count("\n"), "params.yaml" in error) == (2, 1, False)
+    assert error.endswith("; lower --batch, or compute with --device cpu\n")
+
+
+def test_a_disk_that_is_too_small_for_a_concept_is_one_line(
+    work: Path, prosam: Prosam, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(concept, "save_file", full)
+    status, _, error = prosam("learn", "learned.safetensors", *CAT)
+    assert (status, error) == (2, "error: learned.safetensors: No space left on device\n")
+    assert not list(work.glob("*learned*"))

@@ -122,6 +122,25 @@ def test_a_folder_that_cannot_be_looked_into_is_said(tmp_path: Path, monkeypatch
     ]
 
 
+def test_a_folder_deeper_than_the_longest_path_is_said_and_the_rest_is_found(tmp_path: Path):
+    (tmp_path / "a.jpg").touch()
+    above = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):  # 5,000 characters, which no single path can name
+        os.close(os.open("photo.jpg", os.O_CREAT | os.O_WRONLY, dir_fd=above))
+        os.mkdir("d" * 250, dir_fd=above)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=above)
+        os.close(above)
+        above = below
+    os.close(above)
+    with collecting() as remarks:
+        found = images_below(tmp_path)
+    longest = os.pathconf(tmp_path, "PC_PATH_MAX") - 1
+    below_limit = sum(len(str(tmp_path)) + 251 * depth + len("/photo.jpg") <= longest for depth in range(20))
+    assert len(found) == 1 + below_limit < 21
+    assert all("File name too long" in line for line in remarks.lines())
+    assert len(remarks.lines()) == 1
+
+
 def test_a_kind_that_pillow_reads_after_all_is_read(predictor: Predictor, tmp_path: Path):
     Image.fromarray(TARGET.image).save(tmp_path / "a.avif", "PNG")  # by its content, as with a plugin
     concept = predictor.learn([(REFERENCE.image, REFERENCE.mask(CLASS))])

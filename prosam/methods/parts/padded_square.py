@@ -13,6 +13,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from prosam.distributed.copies import cpu_unless_cuda
+
 
 @dataclass(frozen=True)
 class PaddedSquare:
@@ -35,7 +37,8 @@ class PaddedSquare:
     def places(self, points: Tensor) -> Tensor:
         """Points (N, 2), x and y in px of the image, in px of the square; float32."""
         (height, width), (h, w) = self.size, self.resized
-        return (points.double() * points.new_tensor([w / width, h / height], dtype=torch.float64)).float()
+        there = points.to(cpu_unless_cuda(points.device)).double()
+        return (there * there.new_tensor([w / width, h / height])).float().to(points.device)
 
     def full_size(self, maps: Tensor) -> Tensor:
         """Maps (N, r, r) of the square as maps (N, H, W) of the image: to S, cropped, then to the image's size."""

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prosam.distributed.copies import cpu_unless_cuda
+
 _LEAST_SIZE = 1e-5  # of a singular value, of tokens of length 1 in single precision
 
 
@@ -22,7 +24,7 @@ class PositionalDebiasing:
             black: (C, h, h), the tokens of an image whose pixels are all 0 before normalisation.
             share: of the C channels, how many directions are removed; fewer if the tokens differ in fewer.
         """
-        tokens = F.normalize(black.flatten(1).double(), dim=0)
+        tokens = F.normalize(black.flatten(1).to(cpu_unless_cuda(black.device)).double(), dim=0)
         left, sizes, _ = torch.linalg.svd(tokens - tokens.mean(1, keepdim=True), full_matrices=False)
         told = int((sizes > _LEAST_SIZE).sum())  # further directions would be arbitrary
         self._directions = left[:, : min(round(share * len(black)), told)].float()  # (C, q)
