@@ -6,6 +6,7 @@ dvc.yaml determines what is run and in which order. Each task run is one of its 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ def fails_in_one_line(run: Callable[_Arguments, State]) -> Callable[_Arguments, 
             get_run_logger().error(str(error))
             return Failed(message=str(error))
 
+    # types as such, because Prefect would look for their names in this module, and flows of other modules use this too
+    wrapped.__signature__ = inspect.signature(run, eval_str=True)  # pyright: ignore[reportAttributeAccessIssue]
     return wrapped
 
 
