@@ -22,7 +22,7 @@ CHAOS ?= 100
 FUZZ ?= 10000
 SEED ?= 0
 
-.PHONY: help setup repro serve test test-foundation test-served test-long test-fast chaos fuzz lint docs docs-serve pretrain deps lock clean
+.PHONY: help setup repro serve test test-foundation test-served test-long test-fast chaos fuzz gpu lint docs docs-serve pretrain deps lock clean
 
 help: ## show the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ chaos: $(READY) ## disturb it: CHAOS=100 rounds of kills, damage, full disks and
 
 fuzz: $(READY) ## read FUZZ=10000 damaged files for each reader of strangers' files, drawn from SEED=0
 	@OMP_NUM_THREADS=1 python -m tests.fuzz --inputs $(FUZZ) --seed $(SEED)
+
+gpu: $(READY) ## measure what docs/gpu.md has rows for, in at most 8 minutes on one GPU without network
+	@python -m bench.gpu
 
 lint: $(READY) ## style (ruff), types (basedpyright), layers (import-linter), and the code behind each stage in dvc.yaml
 	@python -m flows.deps --check

@@ -37,8 +37,8 @@ def bench(
     batch: Annotated[list[int] | None, typer.Option(help="Images at once; [default: 1 and 8]")] = None,
     rounds: Annotated[int, typer.Option(help="Measurements of each form.")] = 5,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
-) -> None:
-    """Compare embedding images with segment-anything's own way."""
+) -> dict[str, float]:
+    """Compare embedding images with segment-anything's own way; return the images a second of each form."""
     from functools import partial
     from pathlib import Path
     from tempfile import TemporaryDirectory
@@ -64,9 +64,11 @@ def bench(
         for number in batch or [1, 8]:
             forms[f"ours, {number} at once"] = partial(our_embeddings, model, files, size, number)
         seconds = take_turns(forms, rounds, device)
+    speeds = {name: images / sorted(measured)[len(measured) // 2] for name, measured in seconds.items()}
     for name, measured in seconds.items():
-        speed = images / sorted(measured)[len(measured) // 2]
-        print(f"{name:>17}: {speed:,.2f} images/s, {ratio(seconds['segment-anything'], measured)} x segment-anything")
+        against = ratio(seconds["segment-anything"], measured)
+        print(f"{name:>17}: {speeds[name]:,.2f} images/s, {against} x segment-anything")
+    return speeds
 
 
 def write_images(folder: Path, count: int, rng: np.random.Generator) -> list[Path]:

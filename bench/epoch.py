@@ -43,8 +43,8 @@ def bench(
     batch: Annotated[int, typer.Option(help="Pairs in a batch; 0 for the number in params.yaml.")] = 0,
     samples: Annotated[int, typer.Option(help="K; 0 for the number in params.yaml.")] = 0,
     workers: Annotated[list[int] | None, typer.Option(help="Threads that read ahead; [default: 0 and 1]")] = None,
-) -> None:
-    """Measure how long a training waits for data."""
+) -> dict[str, dict[str, float]]:
+    """Measure how long a training waits for data; return the share of the second half, by number of workers."""
     import time
 
     from bench.measuring import synchronise
@@ -72,6 +72,7 @@ def bench(
     how = execution(params, device)
     step = optimisation(inputs, params.runs[run], samples, how)
     print(f"batch {batch}, K {samples}, {device}; milliseconds a step, first half / second half")
+    shares: dict[str, dict[str, float]] = {}
     for threads in workers if workers is not None else [0, 1]:
         tensors = inputs.tensors(masks)  # anew, with an empty cache
         waiting, computing = [], []
@@ -86,6 +87,10 @@ def bench(
             computing.append(done - ready)
             start = done
         print(f"{threads} workers: " + report(waiting, computing))
+        late, busy = sum(waiting[steps // 2 :]), sum(computing[steps // 2 :])
+        spent = late + busy
+        shares[f"{threads} workers"] = {"ms a step": 2000 * spent / steps, "waiting %": 100 * late / spent}
+    return shares
 
 
 def batches(

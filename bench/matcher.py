@@ -17,7 +17,7 @@ import torch
 import typer
 
 from bench.forms import build_sam
-from bench.measuring import ratio, take_turns
+from bench.measuring import Work, ratio, take_turns
 from bench.plain_matcher import plain_matcher
 from prosam.cli import console
 from prosam.features.seen import SeenImage, Shot
@@ -33,35 +33,44 @@ def bench(
     object_side: Annotated[int, typer.Option(help="Of the object, tokens.")] = 12,
     rounds: Annotated[int, typer.Option(help="Measurements of each form.")] = 3,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
-) -> None:
-    """Compare both forms."""
+    compared: Annotated[bool, typer.Option("--plain/--no-plain", help="Also the published form, on a CPU.")] = True,
+) -> dict[str, float]:
+    """Compare both forms; return the seconds of each. Without the published form, a GPU is used if there is one."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    sam = build_sam(grid).requires_grad_(False)
+    device = torch.device("cuda" if torch.cuda.is_available() and not compared else "cpu")
+    sam = build_sam(grid).requires_grad_(False).to(device)
     _make_masks_pass(sam)
     tokens, channels, dim = 37, 1024, sam.prompt_encoder.embed_dim
     cells = torch.zeros(tokens, tokens)
     cells[5 : 5 + object_side, 8 : 8 + object_side] = 1
     direction = torch.randn(channels, 1, 1)
     reference, target = (
-        SeenImage((518, 518), torch.randn(dim, grid, grid), torch.randn(channels, tokens, tokens) + direction * cells)
+        SeenImage(
+            (518, 518),
+            torch.randn(dim, grid, grid).to(device),
+            (torch.randn(channels, tokens, tokens) + direction * cells).to(device),
+        )
         for _ in range(2)
     )
     # random masks reach all over the image, so their boxes would suppress all but one
     settings = MatcherSettings(grid=points, draws="each", sampling=SamplingSettings(draws=draws), overlap=1.0)
     method = Matcher(sam, settings)
     concept = method.learn([Shot(reference, cells.repeat_interleave(14, 0).repeat_interleave(14, 1).bool())])
-    ours = (method.find(concept, target).logits > 0).numpy()
-    plain = plain_matcher(sam, settings, concept, target)
-    print(f"{(ours != plain).sum()} of {plain.size} pixels differ; {plain.mean():.0%} of them are in the mask")
-    forms = {
-        "as published": partial(plain_matcher, sam, settings, concept, target),
-        "Matcher": partial(method.find, concept, target),
-    }
-    seconds = take_turns(forms, rounds, torch.device("cpu"))
+    ours = (method.find(concept, target).logits > 0).cpu().numpy()
+    forms: dict[str, Work] = {"Matcher": partial(method.find, concept, target)}
+    if compared:
+        plain = plain_matcher(sam, settings, concept, target)
+        print(f"{(ours != plain).sum()} of {plain.size} pixels differ; {plain.mean():.0%} of them are in the mask")
+        forms = {"as published": partial(plain_matcher, sam, settings, concept, target)} | forms
+    else:
+        print(f"{ours.mean():.0%} of the pixels are in the mask")
+    seconds = take_turns(forms, rounds, device)
     for name, measured in seconds.items():
         print(f"{name:>16}: {median(measured):.2f} s")
-    print(f"{'ratio':>16}: {ratio(seconds['as published'], seconds['Matcher'])}")
+    if compared:
+        print(f"{'ratio':>16}: {ratio(seconds['as published'], seconds['Matcher'])}")
+    return {name: median(measured) for name, measured in seconds.items()}
 
 
 def _make_masks_pass(sam: Sam) -> None:

@@ -31,8 +31,8 @@ def bench(
     rounds: Annotated[int, typer.Option(help="Measurements of each part.")] = 5,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     side: Annotated[int, typer.Option(help="Side of the matrices; 0 for 1024 on a CPU and 8192 on a GPU.")] = 0,
-) -> None:
-    """Measure the device's peaks and the share of them that a training step reaches."""
+) -> dict[str, dict[str, float]]:
+    """Measure the device's peaks and the share of them that a training step reaches; return both."""
     import torch
 
     torch.set_num_threads(threads)
@@ -46,8 +46,11 @@ def bench(
     bandwidth = copy_bandwidth((1 << 30) if on_gpu else (1 << 27), rounds, device)
     print(f"memory, read and written: {bandwidth / 1e9:,.1f} GB/s\n")
     print(f"{'':>18}{'ms':>10}{'GFLOP':>10}{'MiB':>10}{'arithmetic':>12}{'memory':>10}")
+    measured = {f"peak, {str(dtype).removeprefix('torch.')}": {"TFLOP/s": peak / 1e12} for dtype, peak in peaks.items()}
+    measured["peak, memory"] = {"GB/s": bandwidth / 1e9}
     for name, part in parts(grid, images, samples, device).items():
-        report(name, part, peaks[torch.float32], bandwidth, rounds, device)
+        measured[name] = report(name, part, peaks[torch.float32], bandwidth, rounds, device)
+    return measured
 
 
 def fastest(work: Work, rounds: int, device: torch.device) -> float:
@@ -107,8 +110,8 @@ def parts(grid: int, images: int, samples: int, device: torch.device) -> dict[st
     }
 
 
-def report(name: str, part: Work, peak: float, bandwidth: float, rounds: int, device: torch.device) -> None:
-    """Print the time and the work of one part, and the shares of the limits that it reaches."""
+def report(name: str, part: Work, peak: float, bandwidth: float, rounds: int, device: torch.device) -> dict[str, float]:
+    """Print the time and the work of one part, and the shares of the limits that it reaches; return time and shares."""
     from statistics import median
 
     from bench.measuring import take_turns
@@ -120,6 +123,7 @@ def report(name: str, part: Work, peak: float, bandwidth: float, rounds: int, de
     shares = 100 * flops / peak / seconds, 100 * moved / bandwidth / seconds
     amounts = f"{1000 * seconds:>10,.1f}{flops / 1e9:>10,.2f}{moved / 2**20:>10,.1f}"
     print(f"{name:>18}{amounts}{shares[0]:>11.0f}%{shares[1]:>9.0f}%")
+    return {"ms": 1000 * seconds, "arithmetic %": shares[0], "memory %": shares[1]}
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ def bench(
     bf16: Annotated[bool, typer.Option("--bf16", help="Also measure ours in bfloat16.")] = False,
     rounds: Annotated[int, typer.Option(help="Measurements of each form.")] = 21,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
-) -> None:
-    """Compare a step of training with the plain loop over K."""
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Compare a step of training with the plain loop over K; return what `compare` does, by its title."""
     import copy
     from dataclasses import replace
     from functools import partial
@@ -108,15 +108,21 @@ def bench(
         for name, loss in losses.items()
     }
     gradients = {name: gradients_of_step(*way) for name, way in ways.items()}
+    apart: dict[str, dict[str, float]] = {}
     for name in list(ways)[1:]:
         differing = difference(gradients[name], gradients["plain loop"])
+        apart[name] = {"of the largest": differing}
         print(f"gradients of {name} differ by {differing:.1e} of the largest")
         if differing > TOLERANCE and not (name in executions and executions[name].bf16):
             raise SystemExit("the difference is too large for rounding: the forms do not compute the same")
 
     kept = [*frozen, *encoder.parameters()]
-    compare("decoder and loss", {n: partial(decoding, loss) for n, loss in losses.items()}, rounds, kept, device)
-    compare("whole step", {n: partial(step, *way) for n, way in ways.items()}, rounds, kept, device)
+    forms: dict[str, dict[str, Work]] = {
+        "decoder and loss": {n: partial(decoding, loss) for n, loss in losses.items()},
+        "whole step": {n: partial(step, *way) for n, way in ways.items()},
+    }
+    compared = {title: compare(title, of_title, rounds, kept, device) for title, of_title in forms.items()}
+    return {"gradients differ by": apart} | compared
 
 
 def difference(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
@@ -133,21 +139,34 @@ def clear(tensors: Sequence[Tensor]) -> None:
 
 def compare(
     title: str, forms: dict[str, Work], rounds: int, parameters: Sequence[Tensor], device: torch.device
-) -> None:
-    """Print the cost and the time of each form, and how much faster ours are than the loops."""
+) -> dict[str, dict[str, float]]:
+    """Print the cost and the time of each form, and how much faster ours are than the loops.
+
+    Returns:
+        Of each form the milliseconds, how many times as fast as the plain loop it is, and the MiB at its peak.
+    """
     from statistics import median
 
     from bench.measuring import Cost, cost, ratio, take_turns
 
     print(f"\n{title}\n{Cost.HEADER}")
-    for name, form in forms.items():
-        print(cost(form, parameters, device).line(name))
+    costs = {name: cost(form, parameters, device) for name, form in forms.items()}
+    for name, counted in costs.items():
+        print(counted.line(name))
     seconds = take_turns(forms, rounds, device)
     for name, measured in seconds.items():
         against = [
             f"{ratio(seconds[loop], measured)} x {loop}" for loop in ("plain loop", "frozen loop") if loop != name
         ]
         print(f"{name:>14}: {1000 * median(measured):,.1f} ms; " + ", ".join(against))
+    return {
+        name: {
+            "ms": 1000 * median(measured),
+            "x plain loop": median(a / b for a, b in zip(seconds["plain loop"], measured, strict=True)),
+            "peak MiB": costs[name].peak / 2**20,
+        }
+        for name, measured in seconds.items()
+    }
 
 
 if __name__ == "__main__":

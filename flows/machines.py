@@ -58,12 +58,7 @@ def job_for(root: Path, stage: str) -> StageJob:
         InputError: there is no reliable remote, or the code differs from the commit.
     """
     require_remote(root)
-    if changed := uncommitted(root, CARRIED):
-        raise InputError(
-            f"{changed}: differs from the commit, but workers run committed code; commit it, and bring the workers to "
-            "that commit"
-        )
-    return StageJob(stage, head(root), (root / PARAMS_FILE).read_text(encoding="utf-8"), _read_lock(root))
+    return StageJob(stage, committed_head(root), (root / PARAMS_FILE).read_text(encoding="utf-8"), _read_lock(root))
 
 
 def send(root: Path, stages: Sequence[str], processes: StageProcesses, tell: Tell) -> None:
@@ -100,7 +95,7 @@ def work(root: Path, job: StageJob, processes: StageProcesses, tell: Tell) -> Ra
         MachineError: this clone is at another commit, its inputs are not those of the job, or the remote fails.
         InputError: there is no reliable remote.
     """
-    _require_same_code(root, job)
+    require_same_code(root, job.stage, job.commit)
     require_remote(root)
     _write(root / PARAMS_FILE, job.params)
     _write(root / LOCK, job.lock)
@@ -159,12 +154,31 @@ def _read_lock(root: Path) -> str:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def _require_same_code(root: Path, job: StageJob) -> None:
+def committed_head(root: Path) -> str:
+    """The commit that workers have to be at, as a full SHA-1.
+
+    Raises:
+        InputError: the code here differs from it.
+    """
+    if changed := uncommitted(root, CARRIED):
+        raise InputError(
+            f"{changed}: differs from the commit, but workers run committed code; commit it, and bring the workers to "
+            "that commit"
+        )
+    return head(root)
+
+
+def require_same_code(root: Path, what: str, commit: str) -> None:
+    """Require that a worker's clone is at a commit, and as committed.
+
+    Raises:
+        MachineError: it is not; `what` names the work.
+    """
     here = head(root)
-    if here != job.commit:
+    if here != commit:
         raise MachineError(
-            f"{root}: is at commit {here[:10]}, but {job.stage} belongs to {job.commit[:10]}; "
-            f"run `git fetch && git checkout {job.commit[:10]}` there"
+            f"{root}: is at commit {here[:10]}, but {what} belongs to {commit[:10]}; "
+            f"run `git fetch && git checkout {commit[:10]}` there"
         )
     if changed := uncommitted(root, CARRIED):
         raise MachineError(f"{root / changed}: differs from commit {here[:10]}; a worker's clone must be as committed")

@@ -6,6 +6,7 @@ dvc.yaml determines what is run and in which order. Each task run is one of its 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class StageFailedError(Exception):
     """Stages have failed; the message names the first one and its reason."""
 
 
-def _fails_in_one_line(run: Callable[_Arguments, State]) -> Callable[_Arguments, State]:
+def fails_in_one_line(run: Callable[_Arguments, State]) -> Callable[_Arguments, State]:
     """Turn an error of the input, the set-up or a stage into a Failed state with one line and no traceback."""
 
     @functools.wraps(run)
@@ -55,11 +56,13 @@ def _fails_in_one_line(run: Callable[_Arguments, State]) -> Callable[_Arguments,
             get_run_logger().error(str(error))
             return Failed(message=str(error))
 
+    # types as such, because Prefect would look for their names in this module, and flows of other modules use this too
+    wrapped.__signature__ = inspect.signature(run, eval_str=True)  # pyright: ignore[reportAttributeAccessIssue]
     return wrapped
 
 
 @flow(name="prosam", flow_run_name="pipeline")
-@_fails_in_one_line
+@fails_in_one_line
 def pipeline(params: Overrides | None = None, jobs: Jobs = 2, where: Where = "auto") -> State:
     """Run the stages that are out of date, from data to report.
 
@@ -74,7 +77,7 @@ def pipeline(params: Overrides | None = None, jobs: Jobs = 2, where: Where = "au
 
 
 @flow(name="prosam", flow_run_name="train fold {fold}")
-@_fails_in_one_line
+@fails_in_one_line
 def train_fold(
     fold: int,
     dataset: str | None = None,
@@ -97,7 +100,7 @@ def train_fold(
 
 
 @flow(name="prosam", flow_run_name="retrain")
-@_fails_in_one_line
+@fails_in_one_line
 def retrain(jobs: Jobs = 2, where: Where = "auto") -> State:
     """Take in new images, run the stages that are out of date, and put trained models into use unless they are worse.
 
@@ -115,7 +118,7 @@ def retrain(jobs: Jobs = 2, where: Where = "auto") -> State:
 
 
 @flow(name="prosam", flow_run_name="{job.stage}")
-@_fails_in_one_line
+@fails_in_one_line
 def stage(job: StageJob) -> State:
     """Run a stage that another machine hands over. Other flows start this flow; people do not.
 

@@ -61,7 +61,7 @@ class StageTasks:
             named: Any = run_stage.with_options(name=stage.partition("@")[0], task_run_name=stage)
             upstream = [self._tasks[needed] for needed in self._needs[stage]]
             self._tasks[stage] = future = named.submit(self, stage, stage in stale, wait_for=upstream)
-            return _as_ran(stage, future)
+            return as_ran(stage, future)
 
         try:
             return run_in_order(
@@ -122,7 +122,7 @@ def state_of(ran: Ran) -> State:
     return Completed(name=ran.state, message=f"{words[ran.state]}, {ran.seconds:.1f} s")
 
 
-def _as_ran(stage: str, future: PrefectConcurrentFuture[State]) -> Future[Ran]:
+def as_ran(stage: str, future: PrefectConcurrentFuture[State]) -> Future[Ran]:
     """A future of how a task run ended, in any way."""
     ended = Future[Ran]()
 

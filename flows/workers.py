@@ -1,12 +1,12 @@
-"""Stages on workers: each is a flow run of `prosam/stage`, on any free worker of its pool."""
+"""Work on other machines: each piece is a flow run of a deployment, on any free worker of its pool."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import cast
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -23,8 +23,23 @@ _POLL = 2.0  # seconds
 _PATIENCE = 600.0  # seconds without an answer from the server
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a worker is to run.
+
+    Attributes:
+        deployment: such as prosam/stage.
+        parameters: of its flow, as JSON values.
+        name: of the flow run.
+    """
+
+    deployment: str
+    parameters: dict[str, Any]
+    name: str
+
+
 class Workers:
-    """Hands stages to workers, and cancels them when asked to."""
+    """Hands work to workers, and cancels it when asked to."""
 
     def __init__(self):
         self._running = set[UUID]()
@@ -36,25 +51,36 @@ class Workers:
         Returns:
             The final state of the last flow run.
         """
-        state = self._run_once(job, tell)
+        asked = Request(DEPLOYMENT, {"job": asdict(job)}, job.stage)
+        state = self.run_once(asked, tell)
         if state.is_crashed() and not self._stopped:
             tell(f"the worker crashed: {state.message}; {job.stage} is handed over once more")
-            state = self._run_once(job, tell)
+            state = self.run_once(asked, tell)
         return state
 
-    def _run_once(self, job: StageJob, tell: Callable[[str], None]) -> State:
-        run = cast(
-            FlowRun,
-            run_deployment(
-                DEPLOYMENT, parameters={"job": asdict(job)}, flow_run_name=job.stage, timeout=0, as_subflow=False
-            ),
+    def run_once(
+        self, asked: Request, tell: Callable[[str], None], gives_up: Callable[[], bool] = lambda: False
+    ) -> State:
+        """Run a deployment to its end.
+
+        Args:
+            asked: what to run.
+            tell: called with lines for the log.
+            gives_up: asked again and again while no worker has begun; True cancels the run.
+
+        Returns:
+            The final state of the flow run.
+        """
+        made = run_deployment(
+            asked.deployment, parameters=asked.parameters, flow_run_name=asked.name, timeout=0, as_subflow=False
         )
-        tell(f"handed over to pool {POOL} as flow run {run.id}")
+        run = cast(FlowRun, made)
+        tell(f"{asked.name}: handed over as flow run {run.id}")
         with self._lock:
             self._running.add(run.id)
             if self._stopped:
                 _cancel(run.id)
-        state = _final_state(run.id)
+        state = _final_state(run.id, gives_up)
         with self._lock:
             self._running.discard(run.id)
         tell(f"flow run {run.id} ended: {state.name}")
@@ -70,12 +96,17 @@ class Workers:
 
 def are_online() -> bool:
     """Whether the pool gpu has a worker that gives signs of life."""
+    return number_online(POOL) > 0
+
+
+def number_online(pool: str) -> int:
+    """The number of workers of a pool that give signs of life."""
     with get_client(sync_client=True) as client:
         try:
-            found = client.read_workers_for_work_pool(POOL)
+            found = client.read_workers_for_work_pool(pool)
         except ObjectNotFound:
-            return False
-    return any(worker.status == WorkerStatus.ONLINE for worker in found)
+            return 0
+    return sum(worker.status == WorkerStatus.ONLINE for worker in found)
 
 
 def _cancel(run: UUID) -> None:
@@ -83,8 +114,8 @@ def _cancel(run: UUID) -> None:
         client.set_flow_run_state(run, Cancelling(message="the run that asked for it was ended"))
 
 
-def _final_state(run: UUID) -> State:
-    """Wait for the end of a flow run, even if the server is away for a while."""
+def _final_state(run: UUID, gives_up: Callable[[], bool]) -> State:
+    """Wait for the end of a flow run, even if the server is away for a while; see `Workers.run_once`."""
     answered = time.monotonic()
     while True:
         try:
@@ -93,6 +124,8 @@ def _final_state(run: UUID) -> State:
             answered = time.monotonic()
             if state is not None and state.is_final():
                 return state
+            if state is not None and state.is_scheduled() and gives_up():
+                _cancel(run)
         except (httpx.TransportError, httpx.HTTPStatusError):
             if time.monotonic() - answered > _PATIENCE:
                 raise

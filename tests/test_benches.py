@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from bench import embed, epoch, gf_sam, roofline, sizes, step, training
+from bench import embed, epoch, gf_sam, roofline, shards, sizes, step, training
 from prosam.checkpoints.sizes import SIZES
+from prosam.predictor.predictor import Predictor
 from tests.conftest import DATASET
+from tests.scenes import pair
 
 
 def numbers(text: str) -> list[float]:
@@ -116,3 +119,22 @@ def test_roofline_gives_shares_of_measured_peaks(capsys: pytest.CaptureFixture[s
         arithmetic, memory = (float(share) for share in re.findall(r"(\d+)%", line))
         assert 0 <= arithmetic <= 150
         assert 0 <= memory <= 150
+
+
+def test_shards_multiplies_what_it_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    scene, _, shown = pair()
+    (tmp_path / "photos").mkdir()
+    for number in range(2):
+        Image.fromarray(scene.image).save(tmp_path / "photos" / f"{number}.png")
+    concept = Predictor.load("bundled:shapes", device="cpu").learn([(scene.image, scene.mask(shown))])
+    concept.save(tmp_path / "cat.safetensors")
+    words = {"model": "bundled:shapes", "device": "cpu", "count": 3600, "each": 60, "cores": 2, "gbit": 8}
+    shards.bench(tmp_path / "photos", tmp_path / "cat.safetensors", **words)
+    measured, sizes, hours, a_shard, _ = capsys.readouterr().out.splitlines()
+    sample, milliseconds, rate = numbers(measured)
+    assert (sample, rate) == (2, pytest.approx(1000 / milliseconds, abs=0.1))
+    seconds = milliseconds / 1000  # 3600 photos take as many hours, and 60 as many minutes
+    assert numbers(hours.partition(":")[2])[0] == pytest.approx(seconds, abs=1)
+    assert hours.endswith("; 60 shards")
+    assert numbers(a_shard.partition(":")[2])[0] == pytest.approx(seconds, abs=0.1)
+    assert numbers(sizes)[0] == pytest.approx((tmp_path / "photos/0.png").stat().st_size / 1000, abs=1)

@@ -13,6 +13,7 @@ from prosam.cli.demo import demo
 from prosam.cli.export import export
 from prosam.cli.ordered import OrderedCommand
 from prosam.cli.references import SizeOption
+from prosam.cli.shards import shards
 from prosam.params import PARAMS_FILE, AnnotationKind, load_params
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ convert = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(convert)
+app.add_typer(shards)
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -53,37 +54,46 @@ def read_coco(
             yield instances.classes[class_id - 1], file, mask
 
 
-def coco_file(images: Sequence[Mapping[str, Any]], concepts: Sequence[str], info: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of a COCO JSON file.
+def coco_text(
+    images: Callable[[], Iterable[Mapping[str, Any]]], concepts: Sequence[str], info: Mapping[str, Any]
+) -> Iterator[str]:
+    """The text of a COCO JSON file, piece by piece, so that millions of images need no memory.
 
     Args:
-        images: `file`, `height`, `width` and `found` of each image; `found` has `concept`, `score` and `rle` of each
-            concept that is present.
+        images: gives `file`, `height`, `width` and `found` of each image; `found` has `concept`, `score` and `rle` of
+            each concept that is present. It is called twice, since the images come before their annotations.
         concepts: names of the categories; their ids count from 1.
         info: information about the file as a whole.
     """
-    annotations = []
+    categories = [{"id": number, "name": name} for number, name in enumerate(concepts, 1)]
+    yield f'{{"info": {json.dumps(dict(info))}, "images": ['
+    yield from _listed(
+        {"id": number, "file_name": image["file"], "height": image["height"], "width": image["width"]}
+        for number, image in enumerate(images(), 1)
+    )
+    yield f'], "categories": {json.dumps(categories)}, "annotations": ['
+    yield from _listed(_annotations(images(), concepts))
+    yield "]}"
+
+
+def _annotations(images: Iterable[Mapping[str, Any]], concepts: Sequence[str]) -> Iterator[dict[str, Any]]:
+    count = 0
     for number, image in enumerate(images, 1):
         for found in image["found"]:
+            count += 1
             code: Any = {"size": [image["height"], image["width"]], "counts": found["rle"]}
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": concepts.index(found["concept"]) + 1,
-                    "segmentation": code,
-                    "area": int(coco.area(code)),
-                    "bbox": cast(Any, coco.toBbox(code)).tolist(),
-                    "iscrowd": 0,
-                    "score": found["score"],
-                }
-            )
-    return {
-        "info": dict(info),
-        "images": [
-            {"id": number, "file_name": image["file"], "height": image["height"], "width": image["width"]}
-            for number, image in enumerate(images, 1)
-        ],
-        "categories": [{"id": number, "name": name} for number, name in enumerate(concepts, 1)],
-        "annotations": annotations,
-    }
+            yield {
+                "id": count,
+                "image_id": number,
+                "category_id": concepts.index(found["concept"]) + 1,
+                "segmentation": code,
+                "area": int(coco.area(code)),
+                "bbox": cast(Any, coco.toBbox(code)).tolist(),
+                "iscrowd": 0,
+                "score": found["score"],
+            }
+
+
+def _listed(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for number, entry in enumerate(entries):
+        yield f"{', ' if number else ''}{json.dumps(entry)}"

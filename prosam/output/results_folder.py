@@ -178,7 +178,7 @@ class ResultsFolder:
             "file": state,
             "height": height,
             "width": width,
-            "found": [_entry(found) for found in result],
+            "found": [found_entry(found) for found in result],
         }
         self._journal.append(line)
 
@@ -197,7 +197,7 @@ class ResultsFolder:
         now = self._journal.move_to_front([job.name for job in self._jobs])
         lines, model = self._journal.lines, self._maker.model
         if COCO in self._journal.owed:
-            write_coco(self._folder / COCO, lines, self._maker.concepts, model)
+            write_coco(self._folder / COCO, lambda: lines, self._maker.concepts, model)
         if OVERVIEW in self._journal.owed:
             write_first_overlays(self._folder / OVERVIEW, lines, self._overlay, references, model)
         write_unreadable(self._folder / UNREADABLE, [why for _, why in unreadable])
@@ -257,7 +257,8 @@ class ResultsFolder:
             path.unlink(missing_ok=True)
 
 
-def _entry(found: Detection) -> JournalLine:
+def found_entry(found: Detection) -> JournalLine:
+    """What is kept of a concept in an image, as JSON values."""
     return {
         "concept": found.concept,
         "present": found.present,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from prosam.exchange.coco import coco_file
-from prosam.files import write_text
+from prosam.exchange.coco import coco_text
+from prosam.files import atomic_path, write_text
 from prosam.output.instances import annotated
 from prosam.output.journal import JournalLine
 from prosam.output.overview import MOST_RESULTS, Tile, write_overview
@@ -17,18 +16,16 @@ COCO, OVERVIEW, UNREADABLE = "coco.json", "overview.jpg", "unreadable.txt"
 _CAPTIONED = 2  # concepts in the caption of an overlay
 
 
-def write_coco(path: Path, lines: Sequence[JournalLine], concepts: Sequence[str], model: str) -> None:
-    """Write the masks of all lines as COCO JSON, atomically."""
-    images = [
-        {
-            "file": line["image"],
-            "height": line["height"],
-            "width": line["width"],
-            "found": annotated(line["found"]),
-        }
-        for line in lines
-    ]
-    write_text(path, json.dumps(coco_file(images, concepts, {"description": f"ProSAM, {model}"})))
+def write_coco(path: Path, lines: Callable[[], Iterable[JournalLine]], concepts: Sequence[str], model: str) -> None:
+    """Write the masks of all lines as COCO JSON, atomically and line by line; `lines` is called twice."""
+
+    def images() -> Iterator[JournalLine]:
+        for line in lines():
+            size = {"height": line["height"], "width": line["width"]}
+            yield {"file": line["image"], **size, "found": annotated(line["found"])}
+
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(coco_text(images, concepts, {"description": f"ProSAM, {model}"}))
 
 
 def write_first_overlays(

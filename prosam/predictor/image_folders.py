@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from prosam.data.formats.image_files import NOT_ALWAYS_READ
 from prosam.data.other_images import remark_other_images
+from prosam.data.parallel import Item
 from prosam.data.reading_ahead import read_ahead
 from prosam.data.sources.own_voc import IMAGE_SUFFIXES
 from prosam.data.walking import files_below
-from prosam.errors import InputError
+from prosam.errors import InputError, result_or_error
 from prosam.predictor.images import load_image
 
 _READERS = 4
@@ -64,26 +66,31 @@ def _outside(files: Sequence[Path], places: Sequence[Path]) -> list[Path]:
 
 
 def read_groups(
-    paths: Sequence[Path], size: int, on_unreadable: Callable[[Path, InputError], None] | None
-) -> Iterator[list[tuple[Path, NDArray[np.uint8]]]]:
+    items: Sequence[Item],
+    size: int,
+    on_unreadable: Callable[[Item, InputError], None] | None,
+    read: Callable[[Item], NDArray[np.uint8]] = load_image,
+) -> Iterator[list[tuple[Item, NDArray[np.uint8]]]]:
     """Yield groups of images in order; images are read ahead.
 
     Args:
-        paths: paths of the images.
+        items: the images, by default their paths.
         size: images a group.
         on_unreadable: called with each image that cannot be read.
+        read: reads an image, (H, W, 3) uint8 RGB; InputError says that it cannot be read.
 
     Raises:
         InputError: some images could not be read, and there is no `on_unreadable`; raised after the last image.
     """
     unreadable: list[InputError] = []
-    group: list[tuple[Path, NDArray[np.uint8]]] = []
+    group: list[tuple[Item, NDArray[np.uint8]]] = []
     with ThreadPoolExecutor(_READERS) as readers:
-        for path, image in zip(paths, read_ahead(paths, _image_or_error, 2 * size, readers), strict=True):
+        found = read_ahead(items, partial(result_or_error, read), 2 * size, readers)
+        for item, image in zip(items, found, strict=True):
             if not isinstance(image, InputError):
-                group.append((path, image))
+                group.append((item, image))
             elif on_unreadable is not None:
-                on_unreadable(path, image)
+                on_unreadable(item, image)
             else:
                 unreadable.append(image)
             if len(group) == size:
@@ -92,11 +99,4 @@ def read_groups(
     if group:
         yield group
     if unreadable:
-        raise InputError(f"{len(unreadable)} of {len(paths)} images could not be read; the first is {unreadable[0]}")
-
-
-def _image_or_error(path: Path) -> NDArray[np.uint8] | InputError:
-    try:
-        return load_image(path)
-    except InputError as error:
-        return error
+        raise InputError(f"{len(unreadable)} of {len(items)} images could not be read; the first is {unreadable[0]}")

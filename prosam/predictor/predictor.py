@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from prosam.checkpoints.loading import load_method
+from prosam.data.parallel import Item
 from prosam.data.reading_ahead import mapped
 from prosam.errors import Faults, InputError, result_or_error
 from prosam.methods.fusion import Fusion
@@ -251,23 +252,61 @@ class Predictor:
             InputError: as in `segment`. If some images could not be read and there is no `on_unreadable`, it is raised
                 after the last image.
         """
-        checked = self.checked(concepts, **asked)
-        at_once = batch or (1 if self.finder.models.device.type == "cpu" else _GPU_BATCH)
-        return self._segment_files(paths, checked, at_once, workers, on_unreadable, asked)
+        read = self.read_ahead(paths, batch=batch, on_unreadable=on_unreadable)
+        return (result for _, result in self.segment_read(read, concepts, workers=workers, **asked))
 
-    def _segment_files(
+    def read_ahead(
         self,
-        paths: Sequence[Path],
-        concepts: Sequence[Concept],
-        at_once: int,
-        workers: int,
-        on_unreadable: Callable[[Path, InputError], None] | None,
-        asked: Asked,
-    ) -> Iterator[Result]:
-        def segmented(read: Sequence[tuple[Path, NDArray[np.uint8]]]) -> list[Result]:
-            return self._segment([path for path, _ in read], [image for _, image in read], concepts, **asked)
+        items: Sequence[Item],
+        *,
+        batch: int | None = None,
+        on_unreadable: Callable[[Item, InputError], None] | None = None,
+        read: Callable[[Item], NDArray[np.uint8]] = load_image,
+    ) -> Iterator[list[tuple[Item, NDArray[np.uint8]]]]:
+        """Groups of images for `segment_read`, read ahead.
 
-        groups = read_groups(paths, at_once, on_unreadable)
+        Args:
+            items: the images, by default their paths.
+            batch: images at once, see `segment_files`.
+            on_unreadable: called with each image that cannot be read.
+            read: reads an image, (H, W, 3) uint8 RGB; InputError says that it cannot be read.
+        """
+        at_once = batch or (1 if self.finder.models.device.type == "cpu" else _GPU_BATCH)
+        return read_groups(items, at_once, on_unreadable, read)
+
+    def segment_read(
+        self,
+        groups: Iterable[Sequence[tuple[Item, NDArray[np.uint8]]]],
+        concepts: Concept | Sequence[Concept],
+        *,
+        workers: int = 1,
+        **asked: Unpack[Asked],
+    ) -> Iterator[tuple[Item, Result]]:
+        """Find concepts in groups of images, each with what identifies it, in order; see `segment_files`.
+
+        Args:
+            groups: as `read_ahead` gives them.
+            concepts: the concepts to find.
+            workers: how many groups are worked on at the same time.
+            **asked: see `Asked`.
+
+        Raises:
+            InputError: as in `segment`.
+        """
+        return self._segment_read(groups, self.checked(concepts, **asked), workers, asked)
+
+    def _segment_read(
+        self,
+        groups: Iterable[Sequence[tuple[Item, NDArray[np.uint8]]]],
+        concepts: Sequence[Concept],
+        workers: int,
+        asked: Asked,
+    ) -> Iterator[tuple[Item, Result]]:
+        def segmented(group: Sequence[tuple[Item, NDArray[np.uint8]]]) -> list[tuple[Item, Result]]:
+            items, images = [item for item, _ in group], [image for _, image in group]
+            paths = [item if isinstance(item, Path) else None for item in items]
+            return list(zip(items, self._segment(paths, images, concepts, **asked), strict=True))
+
         for results in mapped(segmented, groups, workers):
             yield from results
 

@@ -1,4 +1,4 @@
-"""Load, by hand: `python -m tests.chaos.load page`, `... api` and `... segment`; see docs/reliability.md."""
+"""Load, by hand: `python -m tests.chaos.load page`, `... api`, `... segment`, `... shards`; see docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -26,18 +27,22 @@ _KINDS = 5  # different images, to which the others are hard links
 
 
 def main() -> None:
-    """Run one of the three."""
+    """Run one of the four."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["page", "api", "segment"])
+    parser.add_argument("what", choices=["page", "api", "segment", "shards"])
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--images", type=int, default=100_000)
+    parser.add_argument("--each", type=int, default=4000, help="images a shard")
+    parser.add_argument("--kill", type=float, default=0, help="seconds of a start that is killed first")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="prosam-load-") as folder:
-        if asked.what != "segment":
+        if asked.what in ("page", "api"):
             load_server(asked.what, asked.clients, asked.seconds)
-        else:
+        elif asked.what == "segment":
             load_segment(Path(folder), asked.images, asked.seconds)
+        else:
+            load_shards(Path(folder), asked.images, asked.each, asked.seconds, asked.kill)
 
 
 def load_server(what: str, clients: int, seconds: float) -> None:
@@ -148,16 +153,7 @@ def _api_client(port: int, number: int, stop: float, answers: Counter[str], time
 
 def load_segment(folder: Path, images: int, seconds: float) -> None:
     """A folder with hard links of a few images: the first result, the memory, a kill and the first result after it."""
-    photos = folder / "photos"
-    reference, _, shown = pair()
-    Image.fromarray(reference.image).save(folder / "cat.jpg", quality=95)
-    Image.fromarray(reference.mask(shown)).save(folder / "cat.png")
-    for kind in range(_KINDS):
-        Image.fromarray(scenes()[kind].image).save(folder / f"{kind}.png")
-    for number in range(images):
-        inner = photos / f"{number // 1000:03d}"
-        inner.mkdir(parents=True, exist_ok=True)
-        os.link(folder / f"{number % _KINDS}.png", inner / f"{number:06d}.png")
+    _write_photos(folder, images)
     words = ["segment", "photos", "--reference", "cat.jpg", "--mask", "cat.png", "--model", "bundled:shapes"]
     words += ["--out", "found", "--write", "masks"]
     journal = folder / "found" / "results.jsonl"
@@ -180,6 +176,71 @@ def load_segment(folder: Path, images: int, seconds: float) -> None:
         print(f"{_lines(journal) - 1} done")
         print(f"memory, MB: {' '.join(f'{value:.0f}' for value in memory)}", flush=True)
     shutil.rmtree(folder / "found")
+
+
+def load_shards(folder: Path, images: int, each: int, seconds: float, kill: float) -> None:
+    """The same folder in shards: time and memory of cutting, of computing for some time or to the end, and of joining.
+
+    Args:
+        folder: an empty one.
+        images: hard links.
+        each: images a shard.
+        seconds: after which computing is ended; unless all shards are done then, they are not joined.
+        kill: seconds of a first start that is killed; 0 for none.
+    """
+    _write_photos(folder, images)
+    told = ["learn", "cat.safetensors", "--model", "bundled:shapes", "--reference", "cat.jpg", "--mask", "cat.png"]
+    subprocess.run([*_COMMAND, *told], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    words = ["photos", "--concept", "cat.safetensors", "--model", "bundled:shapes"]
+    words += ["--out", "found", "--each", str(each)]
+    _followed("cut", ["shards", "cut", *words], folder, None)
+    done = folder / "found" / "shards"
+    if kill:
+        _followed(f"segment, killed after {kill:.0f} s", ["shards", "segment", "found"], folder, kill)
+        print(f"{_shards(done)} shards, {len(list(done.glob('.*')))} halves")
+    before, started = _shards(done), time.monotonic()
+    _followed("segment", ["shards", "segment", "found"], folder, seconds)
+    rate = (_shards(done) - before) * each / (time.monotonic() - started)
+    print(f"{_shards(done)} of {-(-images // each)} shards are done; {rate:.1f} images/s in whole shards")
+    if _shards(done) * each >= images:
+        _followed("join", ["shards", "join", "found", "--write", "coco"], folder, None)
+        sizes = [
+            sum(path.stat().st_size for path in (folder / "found").glob(name)) for name in ("shards/*", "coco.json")
+        ]
+        print(f"shards {sizes[0] / images:.0f} bytes an image, coco.json {sizes[1] / 1e6:.0f} MB")
+
+
+def _followed(what: str, words: list[str], folder: Path, seconds: float | None) -> None:
+    """Run a command to its end, or kill it after some time; print its time and its memory, some 20 values."""
+    started, memory, cpu = time.monotonic(), list[float](), 0.0
+    process = subprocess.Popen([*_COMMAND, *words], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and (seconds is None or time.monotonic() - started < seconds):
+        with suppress(OSError, StopIteration):  # it has just ended
+            cpu = _cpu_seconds(process.pid)
+            memory.append(_memory_mb(process.pid))
+        time.sleep(0.5)
+    process.kill()
+    process.wait()
+    print(f"{what}: {time.monotonic() - started:.0f} s, {cpu:.0f} s of CPU")
+    print(f"memory, MB: {' '.join(f'{value:.0f}' for value in memory[:: max(1, len(memory) // 20)])}", flush=True)
+
+
+def _shards(folder: Path) -> int:
+    return len(list(folder.glob("*.parquet")))
+
+
+def _write_photos(folder: Path, images: int) -> None:
+    """An annotated reference, and a folder `photos` of hard links to a few images."""
+    photos = folder / "photos"
+    reference, _, shown = pair()
+    Image.fromarray(reference.image).save(folder / "cat.jpg", quality=95)
+    Image.fromarray(reference.mask(shown)).save(folder / "cat.png")
+    for kind in range(_KINDS):
+        Image.fromarray(scenes()[kind].image).save(folder / f"{kind}.png")
+    for number in range(images):
+        inner = photos / f"{number // 1000:03d}"
+        inner.mkdir(parents=True, exist_ok=True)
+        os.link(folder / f"{number % _KINDS}.png", inner / f"{number:06d}.png")
 
 
 def _lines(path: Path) -> int:

@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 
 from prosam.data.formats.masks import encode
 from prosam.errors import InputError
-from prosam.exchange.coco import coco_file
+from prosam.exchange.coco import coco_text
 from prosam.exchange.references import read_references
 
 HEIGHT, WIDTH = 12, 20
@@ -35,7 +35,7 @@ def written(tmp_path: Path) -> Path:
     for image in images:
         Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "photos" / str(image["file"]))
     path = tmp_path / "coco.json"
-    path.write_text(json.dumps(coco_file(images, ["cat", "dog"], {"description": "a model"})))
+    path.write_text("".join(coco_text(lambda: images, ["cat", "dog"], {"description": "a model"})))
     return path
 
 

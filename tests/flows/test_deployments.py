@@ -18,6 +18,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from ruamel.yaml import YAML
 
 from flows import serve, zombies
+from flows.fleet import POOLS as POOLS_OF_SHARDS
 from tests.conftest import REPOSITORY
 
 WRITTEN: dict[str, Any] = YAML(typ="safe").load(REPOSITORY / "prefect.yaml")
@@ -30,6 +31,9 @@ PARAMETERS = {
     "train-fold": {"fold", "dataset", "run", "params", "jobs", "where"},
     "retrain": {"jobs", "where"},
     "stage": {"job"},
+    "segment": {"images", "concept", "out", "model", "each", "threshold", "instances", "write", "where", "jobs"},
+    "shard-gpu": {"job"},
+    "shard-cpu": {"job"},
 }
 
 
@@ -77,6 +81,12 @@ def test_the_documented_commands_name_deployments_and_their_parameters():
 def test_stages_ask_for_the_pools_that_deployments_are_in():
     assert {deployment["work_pool"]["name"] for deployment in DEPLOYMENTS.values()} == POOLS == {"cpu", "gpu"}
     assert DEPLOYMENTS["stage"]["work_pool"]["name"] == "gpu"
+
+
+def test_shards_may_run_in_either_pool():
+    for pool, deployment in POOLS_OF_SHARDS.items():
+        assert DEPLOYMENTS[deployment.removeprefix("prosam/")]["work_pool"]["name"] == pool
+    assert set(POOLS_OF_SHARDS) == POOLS
 
 
 def test_retraining_has_a_schedule_and_never_runs_twice_at_once():

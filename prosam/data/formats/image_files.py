@@ -88,6 +88,16 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         return as_shown(image, str(path))
 
 
+def image_of(content: bytes, name: str) -> NDArray[np.uint8]:
+    """The image in a file's content, in the form of `read_image`; `name` identifies it in errors.
+
+    Raises:
+        InputError: as in `read_image`.
+    """
+    with opened_image(Path(name), BytesIO(content), name=name) as image:
+        return as_shown(image, name)
+
+
 def as_shown(image: Image.Image, name: str) -> NDArray[np.uint8]:
     """An opened image in the form of `read_image`; `name` identifies it in errors.
 
@@ -177,7 +187,12 @@ def inspect_image(path: Path) -> InspectedImage:
     except OSError as error:
         raise _unreadable(str(path), error) from error
     with opened_image(path, BytesIO(content)) as image:
-        return InspectedImage(*_shown_size(image), hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH])
+        return InspectedImage(*_shown_size(image), file_digest(content))
+
+
+def file_digest(content: bytes) -> str:
+    """The first 32 hexadecimal digits of the SHA-256 of a file's content."""
+    return hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]
 
 
 def damaged_images(paths: Sequence[Path]) -> Iterator[InputError]:
@@ -194,7 +209,11 @@ def _fault(path: Path) -> InputError | None:
 
 @contextmanager
 def opened_image(
-    path: Path, content: BytesIO | None = None, *, formats: tuple[str, ...] | None = None
+    path: Path,
+    content: BytesIO | None = None,
+    *,
+    formats: tuple[str, ...] | None = None,
+    name: str | None = None,
 ) -> Iterator[Image.Image]:
     """An image file open in Pillow; Pillow's errors inside the block become InputErrors.
 
@@ -202,11 +221,13 @@ def opened_image(
         path: of the file.
         content: of the file, if it has already been read.
         formats: Pillow's names of the accepted formats; None accepts all.
+        name: of the file in errors; by default its path. A URL is not a path.
 
     Raises:
         InputError: the file is missing, damaged or not an image.
     """
-    with image_errors(str(path)):
+    name = str(path) if name is None else name
+    with image_errors(name):
         path = path if content else existing(path)
         if content is None:
             check_is_file(path)
@@ -214,10 +235,10 @@ def opened_image(
             image = Image.open(path if content is None else content, formats=formats)
         except UnidentifiedImageError as error:
             why = _why_not(path, content, formats)
-            raise InputError(f"{path}: cannot be read as an image: {why}") from error
+            raise InputError(f"{name}: cannot be read as an image: {why}") from error
         with image:
             if image.format in _PROGRAMS:  # would be run, by Ghostscript
-                raise InputError(f"{path}: cannot be read as an image: it is PostScript; convert it to JPEG or PNG")
+                raise InputError(f"{name}: cannot be read as an image: it is PostScript; convert it to JPEG or PNG")
             yield image
 
 
