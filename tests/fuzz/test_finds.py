@@ -81,9 +81,11 @@ def test_a_damaged_memory_of_a_transfer_is_forgotten(tmp_path: Path, memory: byt
         (24, 1 << 31, {"size": [24, 1 << 31], "counts": [24 << 31]}, "larger than any image"),
         (1, 178_000_000, [[0, 0, 178_000_000, 1, 0, 1]], "px long"),  # 356 million px, of which 5 points each are kept
         (4000, 3000, [[0, 0, 3000, 4000] * 1000], "px long"),
+        (24, 24, [[[1, 1], [9, 1], [9, 9]], [1, 1, 3, 1, 3, 3]], "neither a list of polygons nor"),
+        (24, 24, [[[1, 1], 9, [9, 9]]], "neither a list of polygons nor"),
     ],
 )
-def test_sizes_that_pycocotools_cannot_compute_with_are_refused(
+def test_outlines_that_pycocotools_cannot_compute_with_are_refused(
     tmp_path: Path, height: int, width: int, segmentation: Any, told: str
 ):
     annotation = {"id": 5, "image_id": 1, "category_id": 1, "area": 9, "segmentation": segmentation, "iscrowd": 0}

@@ -23,6 +23,8 @@ from prosam.remarks import remark
 _MOST_PIXELS = 178_956_970  # of an image; Pillow opens none that is larger
 _LONGEST_OUTLINE = 1 << 22  # px, of a polygon
 
+_NO_SEGMENTATION = "its segmentation is neither a list of polygons nor a run-length code"
+
 Masks = Literal["exact", "flattened"]
 Crowd = Literal["class", "void"]
 
@@ -161,20 +163,27 @@ def _code(annotation: CocoAnnotation, height: int, width: int) -> Code:
         case [int() | float(), *_] as numbers:  # one polygon without a list around it
             return _code(annotation._replace(outline=[_numbers(numbers)]), height, width)
         case [[[_, _], *_], *_] as polygons:  # points as pairs
-            flat = [_numbers([number for point in polygon for number in point]) for polygon in polygons]
+            flat = [_numbers_of_points(polygon) for polygon in polygons]
             return _code(annotation._replace(outline=flat), height, width)
         case {"counts": counts, "size": [*size]}:
             if size != [height, width]:
                 raise ValueError(f"is a run-length code of {size} px (height, width), in an image of {[height, width]}")
             return _coded(_filled(_run_lengths(counts), height, width))
-    raise ValueError("its segmentation is neither a list of polygons nor a run-length code")
+    raise ValueError(_NO_SEGMENTATION)
 
 
 def _numbers(values: Sequence[Any]) -> array[float]:
     try:
         return array("d", values)
     except (TypeError, OverflowError) as error:
-        raise ValueError("its segmentation is neither a list of polygons nor a run-length code") from error
+        raise ValueError(_NO_SEGMENTATION) from error
+
+
+def _numbers_of_points(points: Any) -> array[float]:
+    try:
+        return _numbers([number for point in points for number in point])
+    except TypeError as error:  # one of them is no list
+        raise ValueError(_NO_SEGMENTATION) from error
 
 
 def _check_polygon(polygon: array[float], height: int, width: int) -> None:
