@@ -143,8 +143,9 @@ class _ImageDecoder:
     def __init__(self, sam: Sam, embedding: Tensor):
         decoder = self._decoder = sam.mask_decoder
         core, self._details = split_details(sam, embedding[None])
-        self._image = core.flatten(2).transpose(1, 2)  # (1, T, d)
-        self._positions = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)
+        # a token's numbers side by side in memory: products with transposed tensors copy them, each time
+        self._image = core.flatten(2).transpose(1, 2).contiguous()  # (1, T, d)
+        self._positions = sam.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2).contiguous()
         self._output_tokens = output_tokens(decoder)
         self._upscaler = TokenUpscaler.of(decoder.output_upscaling)
         self._no_mask = sam.prompt_encoder.no_mask_embed.weight
@@ -179,7 +180,8 @@ class _ImageDecoder:
         placed, layer = image + self._positions, self._decoder.transformer.layers[0]
         reading, writing = layer.cross_attn_token_to_image, layer.cross_attn_image_to_token
         keys, values = heads(reading.k_proj(placed), reading), heads(reading.v_proj(image), reading)
-        return image, keys, values, heads(writing.q_proj(placed), writing).contiguous()
+        asking = heads(writing.q_proj(placed), writing)
+        return image, keys.contiguous(), values.contiguous(), asking.contiguous()
 
     def _first_layer(
         self, tokens: Tensor, image: Tensor, keys: Tensor, values: Tensor, asking: Tensor

@@ -12,10 +12,13 @@ w^2 cells of a window, N windows of all images, H heads, d channels of a head.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prosam.models.row_bands import convolve_in_bands, convolved_height, convolved_rows, in_bands
 from prosam.models.segment_anything import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
 MOBILE_SIZE = 1024  # px
@@ -52,36 +55,59 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, S, S) to (B, C, S / 4, S / 4)."""
-        return self.seq(images)
+        conv1: Any = self.seq[0]
+        conv2: Any = self.seq[2]
+
+        def inner(first: int, last: int) -> Tensor:
+            return F.gelu(conv1.bn(convolved_rows(conv1.c, images, first, last)))
+
+        numbers = conv1.c.out_channels * images[:, 0, 0].numel()  # two rows of half the width
+        height = convolved_height(conv1.c, images.shape[2])
+        return convolve_in_bands(conv2.c, inner, height, lambda x, *_: conv2.bn(x), numbers, images.device)
 
 
-class Bottleneck(nn.Module):
-    """Expansion, depthwise convolution and projection; beside them a shortcut (the MBConv of MobileNet v2)."""
+class _Inverted(nn.Module):
+    """A wider image inside: a matrix product, a depthwise convolution and a matrix product."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, inner: int, next_width: int, stride: int):
         super().__init__()
-        inner = _EXPANSION * width
         self.conv1 = ConvNorm(width, inner)
-        self.conv2 = ConvNorm(inner, inner, 3, groups=inner)
-        self.conv3 = ConvNorm(inner, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, h) to (B, C, h, h)."""
-        return F.gelu(self.conv3(F.gelu(self.conv2(F.gelu(self.conv1(x))))) + x)
-
-
-class Merging(nn.Module):
-    """To the next stage's width and grid."""
-
-    def __init__(self, width: int, next_width: int, stride: int):
-        super().__init__()
-        self.conv1 = ConvNorm(width, next_width)
-        self.conv2 = ConvNorm(next_width, next_width, 3, stride, groups=next_width)
-        self.conv3 = ConvNorm(next_width, next_width)
+        self.conv2 = ConvNorm(inner, inner, 3, stride, groups=inner)
+        self.conv3 = ConvNorm(inner, next_width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, h) to (B, C', h / stride, h / stride)."""
-        return self.conv3(F.gelu(self.conv2(F.gelu(self.conv1(x)))))
+
+        def inner(first: int, last: int) -> Tensor:
+            return F.gelu(self.conv1(x[:, :, first:last]))
+
+        def finish(rows: Tensor, first: int, last: int) -> Tensor:
+            return self._finished(self.conv3(F.gelu(self.conv2.bn(rows))), x, first, last)
+
+        depthwise = self.conv2.c
+        numbers = depthwise.stride[0] * depthwise.in_channels * x[:, 0, 0].numel()
+        return convolve_in_bands(depthwise, inner, x.shape[2], finish, numbers, x.device)
+
+    def _finished(self, rows: Tensor, x: Tensor, first: int, last: int) -> Tensor:
+        """The rows first to last - 1 of the output."""
+        return rows
+
+
+class Bottleneck(_Inverted):
+    """Expansion, depthwise convolution and projection; beside them a shortcut (the MBConv of MobileNet v2)."""
+
+    def __init__(self, width: int):
+        super().__init__(width, _EXPANSION * width, width, 1)
+
+    def _finished(self, rows: Tensor, x: Tensor, first: int, last: int) -> Tensor:
+        return F.gelu(rows + x[:, :, first:last])
+
+
+class Merging(_Inverted):
+    """To the next stage's width and grid."""
+
+    def __init__(self, width: int, next_width: int, stride: int):
+        super().__init__(width, next_width, next_width, stride)
 
 
 class WindowAttention(nn.Module):
@@ -144,7 +170,12 @@ class WindowBlock(nn.Module):
         cells = x.permute(0, 2, 3, 1)
         cells = cells + self._in_windows(cells)
         cells = self.local_conv(cells.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return (cells + self.mlp(cells)).permute(0, 3, 1, 2)
+
+        def rows(first: int, last: int) -> Tensor:
+            part = cells[:, first:last]
+            return (part + self.mlp(part)).permute(0, 3, 1, 2)
+
+        return in_bands(rows, cells.shape[1], _EXPANSION * cells[:, 0].numel(), cells.device)
 
     def _in_windows(self, cells: Tensor) -> Tensor:
         """(B, h, h, C) to (B, h, h, C)."""
