@@ -16,11 +16,11 @@ from torch.nn import functional as F
 
 _CPU_NUMBERS = 1 << 20  # of a band's largest intermediate image (python -m bench.sizes)
 
-Rows = Callable[[int, int], Tensor]
+ImageRows = Callable[[int, int], Tensor]
 """The rows first to last - 1 of an image: (first, last) to (B, C, last - first, w)."""
 
 
-def in_bands(rows: Rows, height: int, numbers: int, device: torch.device) -> Tensor:
+def in_bands(rows: ImageRows, height: int, numbers: int, device: torch.device) -> Tensor:
     """An image that is computed band by band, (B, C, h, w).
 
     Args:
@@ -34,7 +34,7 @@ def in_bands(rows: Rows, height: int, numbers: int, device: torch.device) -> Ten
 
 def convolve_in_bands(
     convolution: nn.Conv2d,
-    source: Rows,
+    source: ImageRows,
     height: int,
     finish: Callable[[Tensor, int, int], Tensor],
     numbers: int,
