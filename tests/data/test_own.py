@@ -290,6 +290,13 @@ def test_names_in_lists_are_without_suffix(voc: Path):
         read(voc)
 
 
+def test_a_listed_name_that_is_longer_than_any_is_missing_like_any_other(voc: Path):
+    lists(voc, ["photo 0", "folder/" * 600 + "x"], ["x" * 300])
+    with pytest.raises(InputError, match="not found, nor with another suffix, but it is listed") as caught:
+        read(voc)
+    assert "x" * 300 in str(caught.value)
+
+
 def test_lists_must_be_whole_and_disjoint(voc: Path):
     lists(voc, IDS[:3], IDS[2:4])
     with pytest.raises(InputError, match=r"val.txt: lists 'photo 2', which is already listed"):

@@ -32,9 +32,9 @@ def with_shots(params: Params, *shots: int) -> Params:
 
 def test_every_method_of_the_bundled_params_has_its_needs_and_prompts(params_with: ParamsWith):
     rivals = params_with().rivals
-    prompts = {name: prompts_per_target(rival) for name, rival in rivals.items() if rival.method in METHOD_NEEDS}
+    prompts = {(one.method, prompts_per_target(one)) for one in rivals.values() if one.method in METHOD_NEEDS}
     # Matcher: 64 sets of each size from 1 to 6, and a grid of 64 x 64
-    assert prompts == {"persam": 3, "persam-f": 3, "matcher": 6 * 64 + 64 * 64, "gf-sam": 128, "insid3": 0}
+    assert prompts == {("persam", 3), ("persam-f", 3), ("matcher", 6 * 64 + 64 * 64), ("gf-sam", 128), ("insid3", 0)}
 
 
 def test_the_work_is_that_of_the_images_and_of_the_prompts(params_with: ParamsWith):

@@ -8,6 +8,7 @@ ImageSets/Segmentation/{train,val}.txt  optional
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -128,8 +129,7 @@ def _masks(folder: Path, faults: Faults) -> dict[str, Path]:
 
 def _no_image(folder: Path, image: str, images: Mapping[str, Path], mask: Path | None) -> InputError:
     """The error that an image with a mask or in a list is missing, with the likely reason."""
-    place = (folder / IMAGES_FOLDER / image).parent
-    other = [p for p in place.iterdir() if composed(p.stem) == PurePosixPath(image).name] if place.is_dir() else []
+    other = [p for p in _beside(folder / IMAGES_FOLDER / image) if composed(p.stem) == PurePosixPath(image).name]
     if other:  # such as an iPhone's .heic
         return InputError(f"{other[0]}: has an unsupported format; convert it to JPEG or PNG")
     if PurePosixPath(image).stem in images:
@@ -137,6 +137,16 @@ def _no_image(folder: Path, image: str, images: Mapping[str, Path], mask: Path |
         return InputError(f"{folder / _SETS}: a list contains {image!r}; write {stem!r}, without the suffix")
     why = f"there is a mask {mask}; add the image, or rename the mask" if mask else "it is listed; add it or unlist it"
     return InputError(f"{folder / IMAGES_FOLDER / image}.jpg: not found, nor with another suffix, but {why}")
+
+
+def _beside(path: Path) -> list[Path]:
+    """What lies in the folder of a path that a list names, which may be longer than any system's."""
+    try:
+        return list(path.parent.iterdir())
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return []
+        raise
 
 
 def _splits(folder: Path, faults: Faults) -> dict[str, Split] | None:
