@@ -16,6 +16,7 @@ from prosam.params.reading import PARAMS_FILE, load_params, parse_params
 from prosam.params.schema import Params
 
 _SUITE = "rivals"  # whose methods are tested where nothing is trained
+_USUAL_FOLDS = [0, 1, 2, 3]
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,14 @@ def load_fitted(path: Path = PARAMS_FILE) -> Params:
 
 
 def hints(params: Params) -> list[str]:
-    """What is left out of a valid section `pipeline`, with the edit that adds it: one line each."""
+    """What is probably left out by mistake of a valid section `pipeline`, with the edit that adds it: one line each.
+
+    Folds are, if the usual four are named and a data set has more. Whoever names others has chosen them.
+    """
     axes, told = params.pipeline, list[str]()
     for name in axes.datasets:
         count = params.datasets[name].protocol.num_folds
-        if len(axes.folds) < count:
+        if len(axes.folds) < count and list(axes.folds) == _USUAL_FOLDS:
             told.append(
                 f"pipeline.folds: {name} has {count} folds, of which {_flow(axes.folds)} are run; "
                 f"write `folds: {_flow(range(count))}` for all"

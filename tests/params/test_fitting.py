@@ -100,6 +100,11 @@ def test_folds_that_are_left_out_are_told_with_the_edit(params: Path):
     assert told.endswith("of which [0, 1, 2, 3] are run; write `folds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]` for all")
 
 
+def test_folds_that_somebody_has_chosen_are_not_told(params: Path):
+    assert hints(load_params(changed(params, folds=[0]))) == []
+    assert hints(load_params(changed(params, datasets=["lvis-92i"], folds=[0, 1, 2]))) == []
+
+
 def test_a_data_set_without_runs_is_told_unless_nothing_is_ever_trained_on_it(params: Path):
     path = changed(params, datasets=["pascal-5i"], runs=[], rivals=["persam"])
     (told,) = hints(load_params(path))
