@@ -43,10 +43,13 @@ class Remarks:
             return [(what, name) for what, names in self._files.items() for name in names]
 
     def lines(self) -> list[str]:
-        """One line for each kind of remark, with the number of its files and the first of them."""
+        """One line for each kind of remark, with the number of its files and the first of them.
+
+        Files are sorted, because threads meet them in any order.
+        """
         lines = []
         for what, names in self._files.items():
-            first = ", ".join(list(names)[:_NAMED])
+            first = ", ".join(sorted(names)[:_NAMED])
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             lines.append(f"{first}{more}: {what}" if len(names) == 1 else f"{len(names)} files: {what}: {first}{more}")
         return lines

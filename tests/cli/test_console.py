@@ -77,7 +77,7 @@ def test_where_no_file_can_be_written_the_traceback_is_shown(
 
 def test_remarks_are_said_once_with_their_number(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     def command() -> None:
-        for name in "abcab":
+        for name in "cabca":  # as threads may meet them
             remark("has pages", f"{name}.tif")
         remark("is turned", "d.jpg")
 
