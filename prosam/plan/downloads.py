@@ -12,14 +12,12 @@ from prosam.checkpoints.bundled import bundled_backbone
 from prosam.checkpoints.generalists import PUBLISHED_GENERALISTS
 from prosam.checkpoints.obtain import is_url
 from prosam.checkpoints.published import PUBLISHED_BACKBONES, PUBLISHED_SAM
-from prosam.data.catalog.benchmark import BenchmarkSource
 from prosam.data.catalog.source import data_root, source_of
 from prosam.data.sources.published import is_gathered
 from prosam.errors import InputError
 from prosam.fetching.remote_file import RemoteFile
 from prosam.models.sam import BUNDLED_SAM, PHOTOGRAPH_SAM
 from prosam.params import BackboneParams, Params, SamParams
-from prosam.params.data import Download
 from prosam.params.rivals import AnyRival, PainterRival, SegGptRival
 
 
@@ -54,14 +52,6 @@ def downloads(params: Params) -> list[PlannedDownload]:
         *(item for rival in params.pipeline.rivals for item in _of_network(rival, params.rivals[rival])),
     ]
     return list({item.file: item for item in reversed(needed)}.values())[::-1]  # the two VGG-16 share a file
-
-
-def needs_hands(name: str, download: Download) -> bool:
-    """Whether files of a data set have to be fetched by hand, and are not where the stage download looks."""
-    source = source_of(download.source)
-    by_hand = source.by_hand if isinstance(source, BenchmarkSource) else None
-    folder = data_root(download) or source.place(name)
-    return by_hand is not None and not all((folder / content).exists() for content in by_hand.contents)
 
 
 def bytes_there(file: RemoteFile, folder: Path) -> int:

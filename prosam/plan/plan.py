@@ -9,13 +9,14 @@ from importlib.util import find_spec
 import torch
 
 from prosam import layout
+from prosam.data.catalog.source import source_of
 from prosam.distributed.device import prepare_device
 from prosam.features.embedding_forms import row_bytes
 from prosam.params import Params
 from prosam.plan.compute import Computed, Costs
 from prosam.plan.counts import ImageCounts, count_images
 from prosam.plan.disk import Disk, Written, data_written, disks, embeddings_written, store_is_there
-from prosam.plan.downloads import PlannedDownload, downloads, needs_hands
+from prosam.plan.downloads import PlannedDownload, downloads
 from prosam.plan.rates import Rates, measure_rates
 from prosam.plan.rivals import METHOD_NEEDS
 from prosam.plan.weightless import WeightlessModels
@@ -134,7 +135,8 @@ def _uncounted(params: Params) -> list[str]:
 
 def _not_counted(params: Params) -> Iterator[str]:
     for name in params.pipeline.prepared:
-        if needs_hands(name, params.datasets[name].download):
+        settings = params.datasets[name].download
+        if source_of(settings.source).needs_hands(name, settings):
             yield f"{name}: some or all of its files are fetched by hand, and not counted: docs/benchmarks.md"
     if rivals := _uncounted(params):
         yield f"time: without that of {', '.join(rivals)}, which needs transformers: pip install 'prosam[generalists]'"

@@ -66,6 +66,11 @@ class BenchmarkSource(Source[SettingsT]):
         if found.lists is not None:
             write_published_lists(folder, found.lists)
 
+    def needs_hands(self, name: str, settings: SettingsT) -> bool:
+        """See `Source.needs_hands`."""
+        folder = data_root(settings) or self.place(name)
+        return self.by_hand is not None and not all((folder / content).exists() for content in self.by_hand.contents)
+
     def bytes_written(self, name: str, settings: SettingsT) -> int:
         """See `Source.bytes_written`; a table is small."""
         return 0

@@ -6,6 +6,7 @@ from prosam.data.catalog.crops import CropSource, PartData
 from prosam.data.catalog.source import ExpectedImages
 from prosam.data.sources.pascal_part import VOC_PHOTOS, images_of_parts, part_images, read_part_index, voc2010_folder
 from prosam.data.sources.published import VOC_2010, ArchivePart, gather
+from prosam.errors import InputError
 from prosam.params import PascalPartDownload
 
 _CLASSES, _VAL_CROPS, _CROP_BYTES = 56, 8_000, 100_000  # the last two roughly
@@ -19,6 +20,14 @@ class PascalPart(CropSource[PascalPartDownload]):
         if settings.data_root is None:
             return (VOC_2010,)
         return () if (voc2010_folder(settings.data_root) / VOC_PHOTOS).is_dir() else (VOC_2010,)
+
+    def needs_hands(self, name: str, settings: PascalPartDownload) -> bool:
+        """See `Source.needs_hands`."""
+        try:
+            voc2010_folder(settings.data_root or self.place(name))
+        except InputError:
+            return True
+        return False
 
     def read(self, name: str, settings: PascalPartDownload) -> PartData:
         """See `CropSource.read`."""

@@ -97,6 +97,10 @@ class Source(ABC, Generic[SettingsT]):
         """The folder for what is fetched; data sets on the same images share one."""
         return layout.sources(name)
 
+    def needs_hands(self, name: str, settings: SettingsT) -> bool:
+        """Whether a person has to fetch files, which are not yet where the stage `download` looks."""
+        return False
+
     def training_images(self, settings: SettingsT, dataset: DatasetParams) -> tuple[int, ...] | None:
         """The papers' number of training images of each fold, or None if the protocol differs from theirs."""
         return None
