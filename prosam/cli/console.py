@@ -25,6 +25,18 @@ _OF_STAGES = (
 )
 
 
+def command_group(name: str, help: str) -> typer.Typer:
+    """A command that consists of subcommands; errors and help are those of `run`."""
+    return typer.Typer(
+        name=name,
+        help=help,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+
 def run(command: Callable[..., Any], *, less_memory: str = _OF_STAGES) -> None:
     """Run a function or a typer app; an error that the user can fix prints one line and gives exit status 2.
 

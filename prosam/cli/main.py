@@ -16,23 +16,15 @@ from prosam.cli.references import SizeOption
 from prosam.cli.shards import shards
 from prosam.params import PARAMS_FILE, AnnotationKind, load_params
 
-app = typer.Typer(
-    name="prosam",
-    help="ProSAM: probabilistic prompts for SAM-based visual reference segmentation.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+app = console.command_group(
+    "prosam",
+    "ProSAM: probabilistic prompts for SAM-based visual reference segmentation.",
 )
 
 
-convert = typer.Typer(
-    name="convert",
-    help="Convert checkpoints of other code.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+convert = console.command_group(
+    "convert",
+    "Convert checkpoints of other code.",
 )
 app.add_typer(convert)
 app.add_typer(shards)

@@ -21,13 +21,9 @@ from prosam.cli.references import (
 from prosam.errors import InputError, unknown_name
 from prosam.remarks import say_remarks
 
-shards = typer.Typer(
-    name="shards",
-    help="Find objects in very many images, on one machine or several: cut a list, segment its shards, join results.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+shards = console.command_group(
+    "shards",
+    "Find objects in very many images, on one machine or several: cut a list, segment its shards, join results.",
 )
 
 FolderArgument = Annotated[str, typer.Argument(metavar="FOLDER", help="What `cut` made, a folder or URL.")]

@@ -89,7 +89,7 @@ def test_what_only_some_devices_can_is_computed_on_them():
         assert on_device(torch.zeros(2), MPS).device.type == "mps"
 
 
-@pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is one")
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has the GPU whose absence is tested")
 def test_where_there_is_no_such_gpu_that_is_said():
     with pytest.raises(InputError, match="there is no device 'mps' here; use auto or cpu"):
         named_device("mps")
